@@ -1,0 +1,18 @@
+//! Words that every floor shares: time, randomness, identifiers, machines and faults.
+//!
+//! Nothing here performs input or output, and nothing here knows telephony.
+
+pub mod fault;
+pub mod id;
+pub mod machine;
+pub mod rng;
+pub mod secret;
+pub mod time;
+pub mod timer;
+
+pub use fault::Fault;
+pub use machine::Machine;
+pub use rng::Rng;
+pub use secret::Secret;
+pub use time::{Duration, Epoch, Instant, WallTime};
+pub use timer::TimerTable;

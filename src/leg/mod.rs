@@ -1,0 +1,208 @@
+//! One party of a call: signalling and media together, whatever kind of endpoint it is.
+//!
+//! A call gives a leg [`Command`]s and hears its [`Event`]s; it never sees SIP, SDP or RTP.
+
+use crate::audio::Clip;
+use crate::base::id::{LegId, RecordingSid};
+use crate::base::{Duration, Secret};
+pub use crate::media::RecordingEnd;
+
+/// A leg that somebody started towards us.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Incoming {
+    /// The From of webhooks: E.164 for trunks, `sip:user@host` for phones.
+    pub from: String,
+    /// The To of webhooks, likewise.
+    pub to: String,
+    /// The From display name.
+    pub caller_name: Option<String>,
+    /// Whether it came from a phone of one of our domains, and which.
+    pub sip: Option<SipCaller>,
+    /// Who diverted it here (Diversion, RFC 5806).
+    pub forwarded_from: Option<String>,
+}
+
+/// What a handler is told of a call from a SIP domain.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SipCaller {
+    /// SipDomain.
+    pub domain: String,
+    /// SipDomainSid.
+    pub domain_sid: String,
+    /// SipUsername: who authenticated; empty when by address only.
+    pub username: String,
+    /// SipCallId.
+    pub call_id: String,
+    /// SipSourceIp.
+    pub source_ip: String,
+    /// X- headers and User-to-User of the INVITE, names as written.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Whom to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A telephone number, through the trunk that carries its prefix.
+    Number(String),
+    /// A SIP URI: a user of ours (all of the user's phones ring) or a foreign address.
+    Sip {
+        /// `sip:user@host;params`, without headers.
+        uri: String,
+        /// Headers from the URI, already checked.
+        headers: Vec<(String, String)>,
+        /// For a 401 or 407 of the far end.
+        login: Option<(String, Secret)>,
+    },
+}
+
+/// An outgoing leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// Whom.
+    pub destination: Destination,
+    /// What the far end is shown: a number, or a SIP user name.
+    pub caller_id: String,
+    /// The display name beside it.
+    pub caller_name: Option<String>,
+    /// More headers (X-Twilio-CallSid …).
+    pub headers: Vec<(String, String)>,
+}
+
+/// What a recording of a leg holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracks {
+    /// What this party says.
+    Own,
+    /// This party and the other, summed in one channel.
+    Mixed(LegId),
+    /// This party in the first channel, the other in the second.
+    Dual(LegId),
+}
+
+/// How to record a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its name.
+    pub recording: RecordingSid,
+    /// Whom.
+    pub tracks: Tracks,
+    /// The longest.
+    pub max: Duration,
+    /// Ends after so much silence; `None`: never.
+    pub silence: Option<Duration>,
+    /// Cut silence off both ends.
+    pub trim: bool,
+}
+
+/// How an incoming leg is refused before it was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 486 Busy Here.
+    Busy,
+    /// 404 as `<Reject reason="rejected">` gives it.
+    Rejected,
+    /// 603 Decline: hung up without an answer.
+    Declined,
+    /// 500: our own trouble.
+    Failed,
+}
+
+/// An order for a leg.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Tells an incoming party that it rings.
+    Ring,
+    /// Answers an incoming party. Media commands before this are refused.
+    Answer,
+    /// Refuses an incoming party.
+    Refuse(Refusal),
+    /// Ends the leg in whatever state it is; [`Event::Ended`] follows.
+    Hangup,
+    /// Plays after what is queued; [`Event::Played`] when it ends.
+    Play {
+        /// The call's number for it.
+        play: u64,
+        /// The sound.
+        clip: Clip,
+        /// How often; 0 is until stopped.
+        loops: u32,
+    },
+    /// Stops all plays at once; no [`Event::Played`] comes for them.
+    StopPlaying,
+    /// Sends digits with `w` and `W` pauses; [`Event::Played`] when done.
+    SendDigits {
+        /// The call's number for it.
+        play: u64,
+        /// The digits.
+        digits: String,
+    },
+    /// Joins this leg's media with another's.
+    Bridge(LegId),
+    /// Parts what was joined.
+    Unbridge,
+    /// Starts a recording.
+    Record(Record),
+    /// Ends a recording; [`Event::Recorded`] follows.
+    StopRecording(RecordingSid),
+}
+
+/// Why a leg ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The party hung up.
+    Hangup,
+    /// An incoming caller gave up before the answer.
+    Cancelled,
+    /// We hung up, cancelled or refused it.
+    Local,
+    /// 486 or 600.
+    Busy,
+    /// 603, 480, 408, 487: nobody took it.
+    NoAnswer,
+    /// Any other refusal, or no way there.
+    Failed,
+    /// The party was silent on signalling or media for too long, or never sent its ACK.
+    Lost,
+}
+
+/// What happened to a leg.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// An outgoing party rings.
+    Ringing,
+    /// An outgoing party sends sound before it answers.
+    EarlyMedia,
+    /// An outgoing party answered; or an incoming one confirmed our answer (its ACK came).
+    Answered {
+        /// The dialog's Call-ID.
+        sip_call_id: String,
+        /// X- headers of the answer.
+        headers: Vec<(String, String)>,
+    },
+    /// A key went down.
+    Digit(char),
+    /// A play or series of digits ended.
+    Played(u64),
+    /// A recording ended.
+    Recorded {
+        /// Which.
+        recording: RecordingSid,
+        /// Why.
+        end: RecordingEnd,
+        /// How long it is.
+        length: Duration,
+        /// Whether anything louder than silence is in it.
+        heard: bool,
+    },
+    /// The leg is over; nothing more comes from it.
+    Ended {
+        /// Why.
+        cause: Cause,
+        /// The SIP status that said so, where one did.
+        sip_status: Option<u16>,
+        /// The Call-ID, where there was one.
+        sip_call_id: Option<String>,
+        /// X- headers of the final response.
+        headers: Vec<(String, String)>,
+    },
+}

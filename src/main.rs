@@ -1,0 +1,3 @@
+//! Starts the program; everything else is in the library.
+
+fn main() {}

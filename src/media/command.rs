@@ -1,0 +1,236 @@
+//! What the plane takes and gives: the contract between media and the floors above.
+//!
+//! No packet crosses it: packets go between the plane and its worker's sockets.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::audio::Clip;
+use crate::base::Duration;
+use crate::base::id::RecordingSid;
+
+/// One media session (one socket, one party), numbered by whoever opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// A codec that a session can run; the table with names and payload types is `audio::codec`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// G.711 µ-law, payload type 0.
+    Pcmu,
+    /// G.711 A-law, payload type 8.
+    Pcma,
+}
+
+/// Who sends, as seen by us (RFC 3264 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Direction {
+    /// Both.
+    #[default]
+    SendRecv,
+    /// Only we send: the far end holds us.
+    SendOnly,
+    /// Only the far end sends.
+    RecvOnly,
+    /// Nobody.
+    Inactive,
+}
+
+impl Direction {
+    /// Whether we may send.
+    pub fn sends(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::SendOnly)
+    }
+
+    /// Whether we should receive.
+    pub fn receives(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::RecvOnly)
+    }
+}
+
+/// What was agreed for a session: the outcome of offer and answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Where the far end wants its media, as signalled.
+    pub address: SocketAddr,
+    /// The codec to send, and to expect.
+    pub codec: Codec,
+    /// Its payload type.
+    pub payload_type: u8,
+    /// The payload type of telephone-event/8000 (RFC 4733), if agreed.
+    pub telephone_event: Option<u8>,
+    /// Who sends.
+    pub direction: Direction,
+}
+
+/// What a recording holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracks {
+    /// What this party says.
+    Own,
+    /// What this party and the other say, summed.
+    Mixed(SessionId),
+    /// This party in the first channel, the other in the second.
+    Dual(SessionId),
+}
+
+/// How to record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordingPlan {
+    /// Its name.
+    pub recording: RecordingSid,
+    /// Whom.
+    pub tracks: Tracks,
+    /// Ends after so much sound.
+    pub max: Duration,
+    /// Ends after so much silence of this party (no packets are not silence); `None`: never.
+    pub silence: Option<Duration>,
+    /// Cuts silence off both ends when it is finished.
+    pub trim: bool,
+}
+
+/// Why a recording ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingEnd {
+    /// [`Command::StopRecording`], or the session closed.
+    Stopped,
+    /// The silence of the plan.
+    Silence,
+    /// The length of the plan.
+    MaxLength,
+    /// Its sound could not be kept (disk full, writer too slow).
+    Failed,
+}
+
+/// An order for the plane.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Opens a socket on a free port of `ip`; answered by [`Event::Opened`] or [`Event::Failed`].
+    Open {
+        /// The session.
+        session: SessionId,
+        /// The local address to bind.
+        ip: IpAddr,
+    },
+    /// Offer and answer are done, or done again. Media sources are learnt afresh from here on.
+    Connect {
+        /// The session.
+        session: SessionId,
+        /// What was agreed.
+        remote: Remote,
+    },
+    /// Ends the session; its plays and recordings end with it.
+    Close {
+        /// The session.
+        session: SessionId,
+    },
+    /// Plays a clip to the party, after what is already queued; [`Event::Played`] when it ends.
+    Play {
+        /// The session.
+        session: SessionId,
+        /// The caller's number for it.
+        play: u64,
+        /// The sound.
+        clip: Clip,
+        /// How often; 0 is until stopped.
+        loops: u32,
+    },
+    /// Stops and forgets all plays of the session; no [`Event::Played`] comes for them.
+    StopPlaying {
+        /// The session.
+        session: SessionId,
+    },
+    /// Sends digits (`0-9 A-D * #`, `w` 0.5 s and `W` 1 s of pause) by RFC 4733, or as tones where
+    /// telephone-event was not agreed; [`Event::Played`] when done.
+    SendDigits {
+        /// The session.
+        session: SessionId,
+        /// The caller's number for it.
+        play: u64,
+        /// The digits.
+        digits: String,
+    },
+    /// Joins two sessions: each hears the other, digits pass.
+    Bridge {
+        /// One.
+        a: SessionId,
+        /// The other.
+        b: SessionId,
+    },
+    /// Parts what [`Command::Bridge`] joined; harmless when it is not bridged.
+    Unbridge {
+        /// Either of the two.
+        session: SessionId,
+    },
+    /// Starts recording a session.
+    Record {
+        /// The session.
+        session: SessionId,
+        /// How.
+        plan: RecordingPlan,
+    },
+    /// Ends a recording; [`Event::Recorded`] follows.
+    StopRecording {
+        /// Which.
+        recording: RecordingSid,
+    },
+}
+
+/// What the plane tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The session's socket is bound.
+    Opened {
+        /// The session.
+        session: SessionId,
+        /// Its local address.
+        local: SocketAddr,
+    },
+    /// The session could not be opened (no port left, too many descriptors).
+    Failed {
+        /// The session.
+        session: SessionId,
+        /// Why, for the log.
+        reason: String,
+    },
+    /// The party pressed a key; told once, when the key goes down.
+    Digit {
+        /// The session.
+        session: SessionId,
+        /// `0-9 A-D * #`.
+        digit: char,
+    },
+    /// A play or a series of digits came to its end.
+    Played {
+        /// The session.
+        session: SessionId,
+        /// The caller's number for it.
+        play: u64,
+    },
+    /// A recording ended.
+    Recorded {
+        /// Which.
+        recording: RecordingSid,
+        /// Why.
+        end: RecordingEnd,
+        /// Length of what was kept, before trimming.
+        length: Duration,
+        /// Whether anything louder than silence was in it.
+        heard: bool,
+    },
+    /// No packet came for so long that the party is taken for gone.
+    Silent {
+        /// The session.
+        session: SessionId,
+    },
+    /// Told once when a session closes.
+    Closed {
+        /// The session.
+        session: SessionId,
+        /// Packets received.
+        received: u64,
+        /// Packets sent.
+        sent: u64,
+        /// Packets that never came, by sequence number.
+        lost: u64,
+    },
+}

@@ -1,0 +1,298 @@
+//! What the user agent takes and gives: the contract between SIP and the floors above.
+//!
+//! The user agent owns transactions and dialogs. It does not know users, trunks or calls:
+//! whoever drives it authenticates requests (with [`crate::sip::auth`]), keeps registrations
+//! (with [`crate::sip::registrar`]) and decides what to answer.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::message::Message;
+use crate::base::Secret;
+
+/// How bytes travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// Datagrams, RFC 3261 section 18.
+    Udp,
+    /// Streams framed by Content-Length.
+    Tcp,
+}
+
+/// Where a message came from, or goes: responses and in-dialog requests reuse it.
+///
+/// For UDP `connection` is 0 and `local` says which listener; for streams `connection` names the
+/// connection, and 0 asks the driver to use or open one to `remote`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Flow {
+    /// The transport.
+    pub transport: Transport,
+    /// Our address on it.
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// The stream connection, 0 for none.
+    pub connection: u64,
+}
+
+/// A dialog, or the attempt at one; numbered by whoever starts it, see [`DialogId::incoming`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialogId(pub u64);
+
+impl DialogId {
+    /// The user agent numbers dialogs that peers start with this bit set; callers number their own
+    /// without it, so that a command can name its dialog before the user agent has seen it.
+    pub const INCOMING: u64 = 1 << 63;
+
+    /// Whether the peer started it.
+    pub const fn incoming(self) -> bool {
+        self.0 & Self::INCOMING != 0
+    }
+}
+
+/// A server transaction that waits for its final response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId(pub u64);
+
+/// A header to add to a message that the user agent writes: name and value, without line ends.
+pub type HeaderField = (String, String);
+
+/// A body with its media type, such as `application/sdp`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// The value of Content-Type.
+    pub content_type: String,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// A login for digest challenges of one peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The digest user name.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+    /// Only answer challenges of this realm; `None` answers any on the request's own flow.
+    pub realm: Option<String>,
+}
+
+/// Something for the user agent.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// One datagram, or one framed message of a stream, or what [`crate::sip::frame`] refused.
+    Received {
+        /// Where it came from.
+        flow: Flow,
+        /// The whole message.
+        bytes: Bytes,
+    },
+    /// A transport reported that nothing can be sent there (refused, closed, unreachable).
+    Unreachable {
+        /// The destination that failed.
+        flow: Flow,
+    },
+    /// An order from above.
+    Command(Command),
+}
+
+/// An order for the user agent.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Finally (or, below 200, provisionally) answers a non-dialog request or an in-dialog one.
+    Respond {
+        /// Whose response it is.
+        transaction: TransactionId,
+        /// 100 to 699.
+        status: u16,
+        /// Headers to add (Contact, WWW-Authenticate, Expires …).
+        headers: Vec<HeaderField>,
+        /// The body.
+        body: Option<Body>,
+    },
+    /// Starts a dialog by INVITE.
+    Invite(Box<Invite>),
+    /// 101 to 199 for an incoming dialog (180, or 183 with a body).
+    Progress {
+        /// The dialog.
+        dialog: DialogId,
+        /// 101 to 199.
+        status: u16,
+        /// Headers to add.
+        headers: Vec<HeaderField>,
+        /// Early media.
+        body: Option<Body>,
+    },
+    /// 200 for an incoming dialog; resent until its ACK comes (RFC 3261 section 13.3.1.4).
+    Accept {
+        /// The dialog.
+        dialog: DialogId,
+        /// Headers to add.
+        headers: Vec<HeaderField>,
+        /// The answer, or an offer when the INVITE had none.
+        body: Option<Body>,
+    },
+    /// 300 to 699 for an incoming dialog that was not accepted.
+    Reject {
+        /// The dialog.
+        dialog: DialogId,
+        /// 300 to 699.
+        status: u16,
+        /// Headers to add.
+        headers: Vec<HeaderField>,
+    },
+    /// Ends the dialog in the way its state asks for: CANCEL (once a 1xx came, and ACK plus BYE
+    /// if a 200 crosses it), or BYE; a 487 for an incoming one that still rings.
+    Hangup {
+        /// The dialog.
+        dialog: DialogId,
+        /// Headers to add, such as Reason (RFC 3326).
+        headers: Vec<HeaderField>,
+    },
+    /// A request in a confirmed dialog: INFO, or a re-INVITE when the method is INVITE.
+    Request {
+        /// The dialog.
+        dialog: DialogId,
+        /// The method's name.
+        method: &'static str,
+        /// Headers to add.
+        headers: Vec<HeaderField>,
+        /// The body.
+        body: Option<Body>,
+    },
+}
+
+/// An outgoing INVITE.
+#[derive(Clone, Debug)]
+pub struct Invite {
+    /// The caller's number for this dialog, without [`DialogId::INCOMING`].
+    pub dialog: DialogId,
+    /// Request-URI, such as `sip:alice@192.0.2.4:5062;ob`.
+    pub uri: String,
+    /// The To header's URI when it differs from the Request-URI (a registered contact).
+    pub to: String,
+    /// The From header's URI, without tag.
+    pub from: String,
+    /// The From display name, unquoted.
+    pub display_name: Option<String>,
+    /// Where to send it; already resolved.
+    pub flow: Flow,
+    /// Preloaded Route header values, top first.
+    pub route: Vec<String>,
+    /// The Max-Forwards to send: what came in less one, or 70.
+    pub max_forwards: u8,
+    /// For 401 and 407.
+    pub login: Option<Login>,
+    /// Headers to add.
+    pub headers: Vec<HeaderField>,
+    /// The offer.
+    pub body: Option<Body>,
+}
+
+/// What the user agent gives.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Bytes to send.
+    Transmit {
+        /// Where.
+        flow: Flow,
+        /// One whole message.
+        bytes: Bytes,
+    },
+    /// Something for the floors above.
+    Event(Event),
+}
+
+/// Why a dialog ended or never began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A final response of 300 or more.
+    Rejected(u16),
+    /// The peer sent BYE.
+    Bye,
+    /// The caller sent CANCEL before we answered.
+    Cancelled,
+    /// No response within timer B or F (RFC 3261 section 17.1), or a lost BYE after ours.
+    Timeout,
+    /// The transport said that the peer cannot be reached.
+    Unreachable,
+    /// No ACK came for our 200 within 64·T1; a BYE was sent.
+    NoAck,
+    /// We hung up, and that is done.
+    Local,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A request outside any dialog that is not INVITE, ACK or CANCEL. Answer it with
+    /// [`Command::Respond`].
+    Request {
+        /// Its server transaction.
+        transaction: TransactionId,
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+    },
+    /// A new INVITE that is well-formed, not merged, not looping and needs nothing unknown.
+    /// 100 goes out by itself if no answer is given within 200 ms.
+    Invite {
+        /// The new dialog, with [`DialogId::INCOMING`].
+        dialog: DialogId,
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+    },
+    /// A 1xx above 100 for our INVITE. Each fork (To tag) is told of.
+    Progress {
+        /// The dialog.
+        dialog: DialogId,
+        /// The response.
+        message: Message,
+    },
+    /// The first 2xx for our INVITE; its ACK is sent, further forks' 2xx are ended by themselves.
+    Accepted {
+        /// The dialog.
+        dialog: DialogId,
+        /// The response.
+        message: Message,
+    },
+    /// The ACK for our 200 came, with its body if the INVITE had no offer.
+    Confirmed {
+        /// The dialog.
+        dialog: DialogId,
+        /// The ACK.
+        message: Message,
+    },
+    /// A request inside a dialog (re-INVITE, INFO, UPDATE …), to be answered with
+    /// [`Command::Respond`]. BYE, ACK and CANCEL are answered by the user agent itself.
+    InDialog {
+        /// The dialog.
+        dialog: DialogId,
+        /// Its server transaction.
+        transaction: TransactionId,
+        /// The request.
+        message: Message,
+    },
+    /// The final response to a [`Command::Request`], its digest challenges already met.
+    Response {
+        /// The dialog.
+        dialog: DialogId,
+        /// The method that it answers.
+        method: String,
+        /// The response; `None` when none came.
+        message: Option<Message>,
+    },
+    /// The dialog is over; nothing more comes from it.
+    Ended {
+        /// The dialog.
+        dialog: DialogId,
+        /// Why.
+        ending: Ending,
+        /// The final response, BYE or CANCEL that ended it, where one did.
+        message: Option<Message>,
+    },
+}

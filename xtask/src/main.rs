@@ -1,0 +1,3 @@
+//! Project tasks: `cargo xtask setup|demo|test|bench|fuzz`.
+
+fn main() {}
