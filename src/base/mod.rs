@@ -5,6 +5,7 @@
 pub mod fault;
 pub mod id;
 pub mod machine;
+pub mod nearest;
 pub mod rng;
 pub mod secret;
 pub mod time;
@@ -12,6 +13,7 @@ pub mod timer;
 
 pub use fault::Fault;
 pub use machine::Machine;
+pub use nearest::nearest;
 pub use rng::Rng;
 pub use secret::Secret;
 pub use time::{Duration, Epoch, Instant, WallTime};

@@ -134,3 +134,22 @@ impl Directory {
         best.map(|(_, trunk)| trunk)
     }
 }
+
+impl Handler {
+    /// Reads a handler as a configuration writes it; `None` when it is none.
+    pub fn parse(text: &str) -> Option<Handler> {
+        let (scheme, rest) = text.split_once(':')?;
+        let fits = match scheme {
+            "http" | "https" => rest.starts_with("//") && rest.len() > 2,
+            "bin" | "function" | "app" => !rest.is_empty() && !rest.contains(char::is_whitespace),
+            "sip" | "sips" => {
+                let sound = rest
+                    .split_once('@')
+                    .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
+                return sound.then(|| Handler::Sip(text.to_owned()));
+            }
+            _ => false,
+        };
+        fits.then(|| Handler::Document { url: text.to_owned(), get: false })
+    }
+}

@@ -1,1 +1,285 @@
-//! Empty so far.
+//! The whole switch of one core as one machine: user agent, registrations, legs and calls.
+//!
+//! It speaks in values: bytes and results in; bytes, media orders and requests out. Nothing here
+//! waits, and nothing here knows a socket. The simulator drives exactly this machine.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::audio::Clip;
+use crate::base::id::{CallSid, LegId, RequestId};
+use crate::base::{Epoch, Instant, Machine, Rng, TimerTable};
+use crate::call::{self, Call, Fetch, FetchError, Fetched, Note, Persist, Speech};
+use crate::directory::Directory;
+use crate::leg::sip::{MediaAddress, SipLeg};
+use crate::media;
+use crate::sip::auth::Challenger;
+use crate::sip::registrar::Registrar;
+use crate::sip::user_agent::{self, UserAgent};
+use crate::sip::{self, DialogId, Flow, Transport};
+
+mod admission;
+mod calls;
+mod legs;
+mod registration;
+mod routing;
+mod who;
+
+pub use registration::Registered;
+
+/// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
+const MAX_CALLS: usize = 20_000;
+
+/// One call of this exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallNumber(pub u64);
+
+/// A request of one call, so that its answer finds the way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket {
+    /// The call.
+    pub call: CallNumber,
+    /// Its own number for the request.
+    pub request: RequestId,
+}
+
+/// What an exchange is built with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The user agent's part.
+    pub agent: user_agent::Config,
+    /// The listeners, in the order of the configuration.
+    pub listeners: Vec<(Transport, SocketAddr)>,
+    /// What peers are told instead of the listener's address (`[sip] public_address`).
+    pub public_address: Option<IpAddr>,
+    /// This machine's own address by family, for listeners bound to all addresses.
+    pub own_addresses: Vec<IpAddr>,
+    /// Ties `now` to wall time.
+    pub epoch: Epoch,
+}
+
+/// Something for the exchange.
+#[derive(Debug)]
+pub enum Input {
+    /// Bytes that arrived, or a transport's report that they could not leave.
+    Sip(sip::Input),
+    /// Something from a media plane.
+    Media(media::Event),
+    /// The answer to [`Output::Fetch`].
+    Fetched(Ticket, Result<Fetched, FetchError>),
+    /// The answer to [`Output::Speak`] or [`Output::Load`].
+    Sound(Ticket, Result<Clip, FetchError>),
+    /// The answer to [`Output::Resolve`]: addresses in order of preference, none if unknown.
+    Resolved(LegId, Vec<IpAddr>),
+    /// The configuration changed; calls in progress keep what they began with.
+    Directory(Arc<Directory>),
+    /// No new calls from here on (503 with Retry-After).
+    Drain,
+    /// All calls end now.
+    Shutdown,
+}
+
+/// Something that the exchange asks for.
+#[derive(Debug)]
+pub enum Output {
+    /// Bytes to send.
+    Transmit(Flow, Bytes),
+    /// For the media plane.
+    Media(media::Command),
+    /// Get a document.
+    Fetch(Ticket, Fetch),
+    /// Make speech.
+    Speak(Ticket, Speech),
+    /// Get a sound file: ticket, call, URL.
+    Load(Ticket, CallSid, String),
+    /// Look up a host name for a leg.
+    Resolve(LegId, String),
+    /// Write rows and reports.
+    Persist(Persist),
+    /// A line for the log and for the call's story.
+    Note(Note),
+    /// A user's registrations changed.
+    Registered(Registered),
+}
+
+/// The switch.
+pub struct Exchange {
+    config: Config,
+    directory: Arc<Directory>,
+    rng: Rng,
+    agent: UserAgent,
+    challenger: Challenger,
+    registrar: Registrar,
+    legs: Legs,
+    calls: Calls,
+    draining: bool,
+    outputs: VecDeque<Output>,
+}
+
+/// The legs, and which of them still have something to say.
+#[derive(Default)]
+struct Legs {
+    table: BTreeMap<LegId, LegEntry>,
+    /// The legs of dialogs that peers started; those that we started carry the leg's number.
+    incoming: BTreeMap<DialogId, LegId>,
+    /// Where an outgoing leg goes, while its host name is being looked up.
+    resolving: BTreeMap<LegId, routing::Unresolved>,
+    talking: VecDeque<LegId>,
+}
+
+struct LegEntry {
+    leg: SipLeg,
+    call: CallNumber,
+}
+
+/// The calls, and which of them still have something to say.
+#[derive(Default)]
+struct Calls {
+    table: BTreeMap<CallNumber, CallEntry>,
+    timers: TimerTable<CallNumber>,
+    talking: VecDeque<CallNumber>,
+    last: u64,
+}
+
+struct CallEntry {
+    call: Call,
+    /// Of the caller's INVITE, less one: what the legs that it makes may carry on.
+    max_forwards: u8,
+    /// The listener that the caller came in on: its legs go out the same way where they can.
+    flow: Flow,
+    /// The SIP domain of the caller, which names its outgoing identity.
+    domain: Option<String>,
+}
+
+impl Exchange {
+    /// An exchange without calls.
+    pub fn new(config: Config, directory: Arc<Directory>, mut rng: Rng) -> Self {
+        let agent = UserAgent::new(config.agent.clone(), rng.fork());
+        let challenger = Challenger::new(rng.bytes());
+        Exchange {
+            config,
+            directory,
+            agent,
+            challenger,
+            registrar: Registrar::new(),
+            legs: Legs::default(),
+            calls: Calls::default(),
+            draining: false,
+            outputs: VecDeque::new(),
+            rng,
+        }
+    }
+
+    /// How many calls are up or being set up.
+    pub fn calls(&self) -> usize {
+        self.calls.table.len()
+    }
+
+    /// The media address for a party that is reached over `flow`.
+    fn media_address(&self, flow: Flow) -> MediaAddress {
+        let bind = flow.local.ip();
+        MediaAddress { bind, advertise: self.advertised(bind) }
+    }
+
+    /// What peers are told of a local address.
+    fn advertised(&self, local: IpAddr) -> IpAddr {
+        if let Some(public) = self.config.public_address
+            && public.is_ipv4() == local.is_ipv4()
+            && !local.is_loopback()
+        {
+            return public;
+        }
+        if !local.is_unspecified() {
+            return local;
+        }
+        let same_family = |own: &&IpAddr| own.is_ipv4() == local.is_ipv4();
+        self.config.own_addresses.iter().find(same_family).copied().unwrap_or(local)
+    }
+
+    /// Lets everything that has something to say say it, until all are silent.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            if let Some(output) = self.agent.poll() {
+                match output {
+                    sip::Output::Transmit { flow, bytes } => {
+                        self.outputs.push_back(Output::Transmit(flow, bytes));
+                    }
+                    sip::Output::Event(event) => self.handle_sip_event(now, event),
+                }
+            } else if let Some(leg) = self.legs.talking.pop_front() {
+                self.drain_leg(now, leg);
+            } else if let Some(call) = self.calls.talking.pop_front() {
+                self.drain_call(now, call);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn handle_sip_event(&mut self, now: Instant, event: sip::Event) {
+        match event {
+            sip::Event::Request { transaction, flow, message } => {
+                self.handle_request(now, transaction, flow, &message);
+            }
+            sip::Event::Invite { dialog, flow, message } => {
+                self.handle_invite(now, dialog, flow, &message);
+            }
+            event => self.handle_dialog_event(now, event),
+        }
+    }
+
+    fn note(&mut self, call: CallSid, code: u32, text: String) {
+        self.outputs.push_back(Output::Note(Note { call, code, text }));
+    }
+}
+
+impl Machine for Exchange {
+    type Input = Input;
+    type Output = Output;
+
+    fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Sip(input) => self.agent.handle(now, input),
+            Input::Media(event) => self.handle_media_event(now, event),
+            Input::Fetched(ticket, result) => {
+                self.tell_call(now, ticket.call, call::Input::Fetched(ticket.request, result));
+            }
+            Input::Sound(ticket, result) => {
+                self.tell_call(now, ticket.call, call::Input::Sound(ticket.request, result));
+            }
+            Input::Resolved(leg, addresses) => self.handle_resolved(now, leg, &addresses),
+            Input::Directory(directory) => self.directory = directory,
+            Input::Drain => self.draining = true,
+            Input::Shutdown => self.shut_down(now),
+        }
+        self.settle(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.agent.timeout().is_some_and(|at| at <= now) {
+            self.agent.handle_timeout(now);
+        }
+        if self.registrar.timeout().is_some_and(|at| at <= now) {
+            self.registrar.handle_timeout(now);
+        }
+        while let Some(call) = self.calls.timers.pop(now) {
+            if let Some(entry) = self.calls.table.get_mut(&call) {
+                entry.call.handle_timeout(now);
+                self.calls.talking.push_back(call);
+            }
+        }
+        self.settle(now);
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn timeout(&self) -> Option<Instant> {
+        let deadlines = [self.agent.timeout(), self.registrar.timeout(), self.calls.timers.next()];
+        deadlines.into_iter().flatten().min()
+    }
+}

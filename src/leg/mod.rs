@@ -7,6 +7,8 @@ use crate::base::id::{LegId, RecordingSid};
 use crate::base::{Duration, Secret};
 pub use crate::media::RecordingEnd;
 
+pub mod sip;
+
 /// A leg that somebody started towards us.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Incoming {

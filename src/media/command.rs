@@ -208,6 +208,8 @@ pub enum Event {
     },
     /// A recording ended.
     Recorded {
+        /// The session that it was started on.
+        session: SessionId,
         /// Which.
         recording: RecordingSid,
         /// Why.

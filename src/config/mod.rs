@@ -1,0 +1,141 @@
+//! Reads `offhook.toml`: every key has a default, an unknown key is an error that names the
+//! nearest known one, and every error says file, line and column.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+use crate::base::Secret;
+use crate::base::id::AccountSid;
+use crate::directory::{Directory, Domain, Number, Trunk};
+use crate::sip::Transport;
+
+mod parts;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use reader::{Problem, Severity};
+
+/// The file's name in a project folder.
+pub const FILE: &str = "offhook.toml";
+
+/// A configuration that was read and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The project folder.
+    pub project: PathBuf,
+    /// `[server]`.
+    pub server: Server,
+    /// `[http]`.
+    pub http: Http,
+    /// `[sip]`.
+    pub sip: Sip,
+    /// `[media]`.
+    pub media: Media,
+    /// `[webhook]`: exceptions to the private-address guard.
+    pub webhook_allow: Vec<IpNet>,
+    /// `[speech]`.
+    pub speech: Speech,
+    /// `[functions]`: what handlers find in `context`.
+    pub function_env: Vec<(String, Secret)>,
+    /// `[[credential_list]]`, `[[domain]]`, `[[number]]`, `[[trunk]]`.
+    pub lists: Vec<(String, Vec<(String, Secret)>)>,
+    /// The domains.
+    pub domains: Vec<Domain>,
+    /// The numbers.
+    pub numbers: Vec<Number>,
+    /// The trunks; their addresses are not resolved yet.
+    pub trunks: Vec<Trunk>,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where the database, recordings and caches lie.
+    pub data: PathBuf,
+    /// The account; made and kept in the data folder when absent.
+    pub account_sid: Option<AccountSid>,
+    /// The account's token; made and kept in the data folder when absent.
+    pub auth_token: Option<Secret>,
+}
+
+/// `[http]`.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Where to listen.
+    pub listen: Vec<SocketAddr>,
+    /// What absolute URLs and signatures are built from; without a slash at the end.
+    pub public_url: Option<String>,
+}
+
+/// `[sip]`.
+#[derive(Clone, Debug)]
+pub struct Sip {
+    /// Where to listen.
+    pub listen: Vec<(Transport, SocketAddr)>,
+    /// What Via, Contact and SDP advertise.
+    pub public_address: Option<IpAddr>,
+}
+
+/// `[media]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Media {
+    /// The first and last port of sockets.
+    pub ports: (u16, u16),
+    /// Milliseconds between looks at the sockets; 0 wakes for each packet.
+    pub tick_ms: u32,
+}
+
+/// `[speech]`.
+#[derive(Clone, Debug, Default)]
+pub struct Speech {
+    /// Folders of voices, searched first.
+    pub voices: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Reads `offhook.toml` of a project folder; all problems at once.
+    pub fn read(
+        project: &Path,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, Vec<Problem>> {
+        let path = project.join(FILE);
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            let advice = "; `offhook new DIR` writes a project folder";
+            vec![Problem::whole_file(&path, format!("cannot be read: {error}{advice}"))]
+        })?;
+        Config::parse(project, &path, &text, env)
+    }
+
+    /// Checks a configuration's text; `env` looks up environment variables for secrets.
+    pub fn parse(
+        project: &Path,
+        file: &Path,
+        text: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, Vec<Problem>> {
+        parts::read(project, file, text, env)
+    }
+
+    /// What the exchange asks who is who; account and public URL as they turned out.
+    pub fn directory(
+        &self,
+        account_sid: AccountSid,
+        auth_token: Secret,
+        public_url: String,
+    ) -> Directory {
+        let lists =
+            self.lists.iter().map(|(name, users)| (name.clone(), users.iter().cloned().collect()));
+        Directory {
+            account_sid,
+            auth_token,
+            public_url,
+            credential_lists: lists.collect(),
+            domains: self.domains.iter().map(|d| (d.name.clone(), d.clone())).collect(),
+            numbers: self.numbers.iter().map(|n| (n.number.clone(), n.clone())).collect(),
+            trunks: self.trunks.clone(),
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The tables of `offhook.toml`, one function each.
+
+use super::reader::{Reader, Source};
+use super::*;
+use crate::directory::{Handler, Voice};
+
+/// Where a value stands in the text.
+type Span = Option<std::ops::Range<usize>>;
+
+/// Events that a status callback can ask for.
+const EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
+
+pub(super) fn read(
+    project: &Path,
+    file: &Path,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Vec<Problem>> {
+    let mut source = Source { file, text, env, folder: project, problems: vec![] };
+    let document = match toml_edit::Document::parse(text) {
+        Ok(document) => document,
+        Err(error) => {
+            source.error(error.span(), error.message().trim());
+            return Err(source.problems);
+        }
+    };
+    let mut root = Reader::new("", Some(document.as_table()), None);
+    let s = &mut source;
+    let config = Config {
+        project: project.to_owned(),
+        server: server(s, root.table(s, "server"), project),
+        http: http(s, root.table(s, "http")),
+        sip: sip(s, root.table(s, "sip")),
+        media: media(s, root.table(s, "media")),
+        webhook_allow: webhook(s, root.table(s, "webhook")),
+        speech: speech(s, root.table(s, "speech"), project),
+        function_env: functions(s, root.table(s, "functions")),
+        lists: root.tables(s, "credential_list").into_iter().filter_map(|t| list(s, t)).collect(),
+        domains: root.tables(s, "domain").into_iter().filter_map(|t| domain(s, t)).collect(),
+        numbers: root.tables(s, "number").into_iter().filter_map(|t| number(s, t)).collect(),
+        trunks: root.tables(s, "trunk").into_iter().filter_map(|t| trunk(s, t)).collect(),
+    };
+    check_names(s, &root, &config);
+    root.finish(s);
+    if source.problems.is_empty() { Ok(config) } else { Err(source.problems) }
+}
+
+fn server(source: &mut Source<'_>, mut table: Reader<'_>, project: &Path) -> Server {
+    let data = table.text(source, "data").map_or_else(|| "data".to_owned(), |(text, _)| text);
+    let account_sid = table.text(source, "account_sid").and_then(|(text, span)| {
+        let parsed = text.parse();
+        parsed.map_err(|error| source.error(span, format!("account_sid: {error}"))).ok()
+    });
+    let auth_token = table.secret(source, "auth_token");
+    table.finish(source);
+    Server { data: project.join(data), account_sid, auth_token }
+}
+
+fn http(source: &mut Source<'_>, mut table: Reader<'_>) -> Http {
+    let listen = match table.texts(source, "listen") {
+        Some(texts) => texts
+            .into_iter()
+            .filter_map(|(t, span)| {
+                parsed(
+                    source,
+                    &t,
+                    span,
+                    "listen: expected an address and port, such as 127.0.0.1:8080",
+                )
+            })
+            .collect(),
+        None => vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+    };
+    let public_url =
+        table.text(source, "public_url").and_then(|(text, span)| match url::Url::parse(&text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => {
+                Some(text.trim_end_matches('/').to_owned())
+            }
+            _ => {
+                source.error(span, "public_url: expected http://HOST or https://HOST");
+                None
+            }
+        });
+    table.finish(source);
+    Http { listen, public_url }
+}
+
+fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
+    let listen = match table.texts(source, "listen") {
+        Some(texts) => {
+            texts.into_iter().filter_map(|(text, span)| listener(source, &text, span)).collect()
+        }
+        None => {
+            let local = SocketAddr::from(([127, 0, 0, 1], 5060));
+            vec![(Transport::Udp, local), (Transport::Tcp, local)]
+        }
+    };
+    let public_address = table.text(source, "public_address").and_then(|(text, span)| {
+        parsed(source, &text, span, "public_address: expected an IP address")
+    });
+    table.finish(source);
+    Sip { listen, public_address }
+}
+
+fn listener(source: &mut Source<'_>, text: &str, span: Span) -> Option<(Transport, SocketAddr)> {
+    let wanted = "listen: expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT";
+    let (transport, address) = match text.split_once(':') {
+        Some(("udp", address)) => (Transport::Udp, address),
+        Some(("tcp", address)) => (Transport::Tcp, address),
+        Some((other @ ("tls" | "ws" | "wss"), _)) => {
+            source.error(span, format!("listen: {other} is not supported yet; {wanted}"));
+            return None;
+        }
+        _ => {
+            source.error(span, wanted);
+            return None;
+        }
+    };
+    parsed(source, address, span, wanted).map(|address| (transport, address))
+}
+
+fn media(source: &mut Source<'_>, mut table: Reader<'_>) -> Media {
+    let mut media = Media { ports: (16_384, 32_767), tick_ms: 1 };
+    if let Some((text, span)) = table.text(source, "ports") {
+        let ports = text
+            .split_once('-')
+            .and_then(|(from, to)| Some((from.trim().parse().ok()?, to.trim().parse().ok()?)));
+        match ports {
+            Some((from, to)) if from > 0 && from < to => media.ports = (from, to),
+            _ => source.error(span, "ports: expected FROM-TO, such as \"16384-32767\""),
+        }
+    }
+    if let Some(tick) = table.number(source, "tick_ms") {
+        match u32::try_from(tick) {
+            Ok(tick) if tick <= 20 => media.tick_ms = tick,
+            _ => source.error(table.span(), "tick_ms: expected 0 to 20"),
+        }
+    }
+    table.finish(source);
+    media
+}
+
+fn webhook(source: &mut Source<'_>, mut table: Reader<'_>) -> Vec<IpNet> {
+    let allow = networks(source, &mut table, "allow");
+    table.finish(source);
+    allow
+}
+
+fn speech(source: &mut Source<'_>, mut table: Reader<'_>, project: &Path) -> Speech {
+    let voices = table.texts(source, "voices").unwrap_or_default();
+    table.finish(source);
+    Speech { voices: voices.into_iter().map(|(folder, _)| project.join(folder)).collect() }
+}
+
+fn functions(source: &mut Source<'_>, mut table: Reader<'_>) -> Vec<(String, Secret)> {
+    let env = table.table(source, "env").secrets(source);
+    table.finish(source);
+    env
+}
+
+fn list(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<(String, Vec<(String, Secret)>)> {
+    let name = required(source, &mut table, "name");
+    let mut users = vec![];
+    for mut credential in table.tables(source, "credentials") {
+        let username = required(source, &mut credential, "username");
+        let password = credential.secret(source, "password");
+        if password.is_none() {
+            source.error(credential.span(), "a credential wants a password");
+        }
+        credential.finish(source);
+        users.extend(username.zip(password));
+    }
+    table.finish(source);
+    Some((name?, users))
+}
+
+fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
+    let name = required(source, &mut table, "name");
+    let names = |texts: Option<Vec<(String, Span)>>| -> Vec<String> {
+        texts.unwrap_or_default().into_iter().map(|(text, _)| text).collect()
+    };
+    let domain = Domain {
+        name: name.clone().unwrap_or_default().to_ascii_lowercase(),
+        registration: names(table.texts(source, "registration")),
+        calls: names(table.texts(source, "calls")),
+        allowed_ips: networks(source, &mut table, "allowed_ips"),
+        voice: voice(source, &mut table),
+        any_caller_id: table.flag(source, "any_caller_id").unwrap_or(false),
+    };
+    table.finish(source);
+    name.map(|_| domain)
+}
+
+fn number(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Number> {
+    let number = required(source, &mut table, "number");
+    let voice = voice(source, &mut table);
+    let number = number.filter(|text| {
+        let digits = text.strip_prefix('+').unwrap_or_default();
+        let good = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        if !good {
+            source.error(
+                table.span(),
+                format!("number: expected E.164 such as +12223331234, not \"{text}\""),
+            );
+        }
+        good
+    });
+    table.finish(source);
+    Some(Number { number: number?, voice })
+}
+
+fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Trunk> {
+    let name = required(source, &mut table, "name");
+    let uri = required(source, &mut table, "uri");
+    let username = table.text(source, "username").map(|(text, _)| text);
+    let password = table.secret(source, "password");
+    if table.flag(source, "register") == Some(true) {
+        source.error(
+            table.span(),
+            "register: trunks that register are not supported yet; set it to false",
+        );
+    }
+    let prefixes = table.texts(source, "prefixes").unwrap_or_default();
+    for (prefix, span) in &prefixes {
+        if !prefix.strip_prefix('+').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit())) {
+            source
+                .error(span.clone(), format!("prefixes: expected + and digits, not \"{prefix}\""));
+        }
+    }
+    let inbound_ips = networks(source, &mut table, "inbound_ips");
+    let parsed = uri.as_deref().map(crate::sip::uri::SipUri::parse);
+    if let Some(None) = parsed {
+        source.error(table.span(), "uri: expected sip:HOST or sip:HOST:PORT");
+    }
+    let tcp =
+        parsed.flatten().and_then(|uri| Some(uri.transport()?.eq_ignore_ascii_case("tcp")));
+    table.finish(source);
+    Some(Trunk {
+        name: name?,
+        uri: uri?,
+        addresses: vec![],
+        tcp: tcp.unwrap_or(false),
+        login: username.zip(password),
+        inbound_ips,
+        prefixes: prefixes.into_iter().map(|(prefix, _)| prefix).collect(),
+    })
+}
+
+/// `voice`, `fallback`, `status_callback` of a domain or number.
+fn voice(source: &mut Source<'_>, table: &mut Reader<'_>) -> Voice {
+    let mut voice = Voice {
+        handler: handler(source, table, "voice"),
+        fallback: handler(source, table, "fallback"),
+        status_callback: None,
+        status_callback_events: vec![],
+    };
+    // GET for the handler, as a console's "HTTP GET" choice has it.
+    if let Some((method, span)) = table.text(source, "voice_method") {
+        match (method.to_ascii_uppercase().as_str(), &mut voice.handler) {
+            ("GET", Some(Handler::Document { get, .. })) => *get = true,
+            ("GET" | "POST", _) => {}
+            _ => source.error(span, "voice_method: expected GET or POST"),
+        }
+    }
+    if let Some((url, span)) = table.text(source, "status_callback") {
+        if url.starts_with("http://") || url.starts_with("https://") {
+            voice.status_callback = Some(url);
+        } else {
+            source.error(span, "status_callback: expected an http or https URL");
+        }
+    }
+    for (event, span) in table.texts(source, "status_callback_event").unwrap_or_default() {
+        if EVENTS.contains(&event.as_str()) {
+            voice.status_callback_events.push(event);
+        } else {
+            source.error(
+                span,
+                format!("status_callback_event: expected one of {}", EVENTS.join(", ")),
+            );
+        }
+    }
+    voice
+}
+
+fn handler(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str) -> Option<Handler> {
+    let (text, span) = table.text(source, key)?;
+    match Handler::parse(&text) {
+        Some(handler) => Some(handler),
+        None => {
+            let wanted = "https://…, http://…, bin:NAME, function:NAME or sip:user@domain";
+            source.error(span, format!("{key}: \"{text}\" is no handler; expected {wanted}"));
+            None
+        }
+    }
+}
+
+fn networks(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str) -> Vec<IpNet> {
+    let texts = table.texts(source, key).unwrap_or_default();
+    let mut networks = vec![];
+    for (text, span) in texts {
+        let single = text.parse::<IpAddr>().map(IpNet::from);
+        match text.parse::<IpNet>().ok().or(single.ok()) {
+            Some(network) => networks.push(network),
+            None => source.error(
+                span,
+                format!("{key}: expected an address or network such as 10.0.0.0/8, not \"{text}\""),
+            ),
+        }
+    }
+    networks
+}
+
+fn required(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str) -> Option<String> {
+    if table.item(key).is_none() {
+        source.error(table.span(), format!("\"{key}\" is missing here"));
+        return None;
+    }
+    table.text(source, key).map(|(text, _)| text)
+}
+
+fn parsed<T: std::str::FromStr>(
+    source: &mut Source<'_>,
+    text: &str,
+    span: Span,
+    wanted: &str,
+) -> Option<T> {
+    let value = text.parse().ok();
+    if value.is_none() {
+        source.error(span, format!("{wanted}, not \"{text}\""));
+    }
+    value
+}
+
+/// Lists that domains name must exist, and names must be used once.
+fn check_names(source: &mut Source<'_>, root: &Reader<'_>, config: &Config) {
+    let known: Vec<&str> = config.lists.iter().map(|(name, _)| name.as_str()).collect();
+    for domain in &config.domains {
+        for list in domain.registration.iter().chain(&domain.calls) {
+            if !known.contains(&list.as_str()) {
+                let hint = crate::base::nearest(list, known.iter().copied()).map_or_else(
+                    || "write a [[credential_list]] of that name".to_owned(),
+                    |near| format!("did you mean \"{near}\"?"),
+                );
+                let at = source.text.find(&format!("\"{list}\"")).map(|at| at..at + 1);
+                source.error(
+                    at.or(root.span()),
+                    format!("domain {}: no credential list \"{list}\"; {hint}", domain.name),
+                );
+            }
+        }
+    }
+    let names: Vec<(&str, &str)> = config
+        .domains
+        .iter()
+        .map(|domain| ("domain", domain.name.as_str()))
+        .chain(config.numbers.iter().map(|number| ("number", number.number.as_str())))
+        .chain(config.trunks.iter().map(|trunk| ("trunk", trunk.name.as_str())))
+        .chain(known.iter().map(|list| ("credential_list", *list)))
+        .collect();
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            let at = source.text.rfind(name.1).map(|at| at..at + 1);
+            source.error(at, format!("{} \"{}\" is written twice", name.0, name.1));
+        }
+    }
+}

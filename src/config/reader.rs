@@ -1,0 +1,250 @@
+//! One table of a TOML file, read key by key; what nobody asked for is an unknown key.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml_edit::{Item, TableLike, Value};
+
+use crate::base::{Secret, nearest};
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// It cannot be served so.
+    Error,
+    /// It can, but probably not as meant.
+    Warning,
+}
+
+/// Something wrong in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub file: PathBuf,
+    /// Line and column, from 1; 0 for the whole file.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+    /// How bad.
+    pub severity: Severity,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl Problem {
+    pub(super) fn whole_file(file: &Path, message: String) -> Problem {
+        let file = file.to_owned();
+        Problem { file, line: 0, column: 0, severity: Severity::Error, message }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{}:", self.file.display())?;
+        if self.line > 0 {
+            write!(f, "{}:{}:", self.line, self.column)?;
+        }
+        write!(f, " {severity} config: {}", self.message)
+    }
+}
+
+/// What all tables of one file share.
+pub(super) struct Source<'a> {
+    pub file: &'a Path,
+    pub text: &'a str,
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// The folder that relative paths of secrets start from.
+    pub folder: &'a Path,
+    pub problems: Vec<Problem>,
+}
+
+impl Source<'_> {
+    pub(super) fn error(&mut self, span: Option<Range<usize>>, message: impl Into<String>) {
+        let before = span.and_then(|span| self.text.get(..span.start)).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        self.problems.push(Problem {
+            file: self.file.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).map_or(0, |rest| rest.chars().count()) + 1,
+            severity: Severity::Error,
+            message: message.into(),
+        });
+    }
+}
+
+/// One table and what was asked of it.
+pub(super) struct Reader<'t> {
+    name: String,
+    table: Option<&'t dyn TableLike>,
+    span: Option<Range<usize>>,
+    asked: BTreeSet<&'static str>,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(
+        name: &str,
+        table: Option<&'t dyn TableLike>,
+        span: Option<Range<usize>>,
+    ) -> Self {
+        Reader { name: name.to_owned(), table, span, asked: BTreeSet::new() }
+    }
+
+    /// Where the table stands.
+    pub(super) fn span(&self) -> Option<Range<usize>> {
+        self.span.clone()
+    }
+
+    pub(super) fn item(&mut self, key: &'static str) -> Option<&'t Item> {
+        self.asked.insert(key);
+        self.table?.get(key)
+    }
+
+    /// A text, and where it stands.
+    pub(super) fn text(
+        &mut self,
+        source: &mut Source<'_>,
+        key: &'static str,
+    ) -> Option<(String, Option<Range<usize>>)> {
+        let item = self.item(key)?;
+        match item.as_str() {
+            Some(text) => Some((text.to_owned(), item.span())),
+            None => self.wrong(source, key, item, "a text in quotes"),
+        }
+    }
+
+    pub(super) fn flag(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<bool> {
+        let item = self.item(key)?;
+        match item.as_bool() {
+            Some(flag) => Some(flag),
+            None => self.wrong(source, key, item, "true or false"),
+        }
+    }
+
+    pub(super) fn number(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<i64> {
+        let item = self.item(key)?;
+        match item.as_integer() {
+            Some(number) => Some(number),
+            None => self.wrong(source, key, item, "a whole number"),
+        }
+    }
+
+    /// A list of texts, each with its place; a single text is a list of one.
+    pub(super) fn texts(
+        &mut self,
+        source: &mut Source<'_>,
+        key: &'static str,
+    ) -> Option<Vec<(String, Option<Range<usize>>)>> {
+        let item = self.item(key)?;
+        if let Some(text) = item.as_str() {
+            return Some(vec![(text.to_owned(), item.span())]);
+        }
+        let Some(array) = item.as_array() else {
+            return self.wrong(source, key, item, "a list of texts, such as [\"a\", \"b\"]");
+        };
+        let mut texts = vec![];
+        for value in array {
+            match value.as_str() {
+                Some(text) => texts.push((text.to_owned(), value.span())),
+                None => source.error(value.span(), format!("{key}: expected a text in quotes")),
+            }
+        }
+        Some(texts)
+    }
+
+    /// `"text"`, `{ env = "NAME" }` or `{ file = "path" }`.
+    pub(super) fn secret(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<Secret> {
+        let item = self.item(key)?;
+        secret_of(source, key, item.as_value()?)
+    }
+
+    /// A table inside this one.
+    pub(super) fn table(&mut self, source: &mut Source<'_>, key: &'static str) -> Reader<'t> {
+        let item = self.item(key);
+        let table = item.and_then(Item::as_table_like);
+        if let (Some(item), None) = (item, table) {
+            source.error(item.span(), format!("{key}: expected a table, [{key}]"));
+        }
+        Reader::new(key, table, item.and_then(Item::span))
+    }
+
+    /// The tables of a list, `[[key]]`.
+    pub(super) fn tables(&mut self, source: &mut Source<'_>, key: &'static str) -> Vec<Reader<'t>> {
+        let Some(item) = self.item(key) else { return vec![] };
+        if let Some(array) = item.as_array_of_tables() {
+            return array.iter().map(|t| Reader::new(key, Some(t), t.span())).collect();
+        }
+        let Some(array) = item.as_array() else {
+            source.error(item.span(), format!("{key}: expected a list of tables, [[{key}]]"));
+            return vec![];
+        };
+        let inline = array.iter().filter_map(|v| Some((v.as_inline_table()?, v.span())));
+        inline.map(|(table, span)| Reader::new(key, Some(table), span)).collect()
+    }
+
+    /// All keys of a table of free names, with their secrets.
+    pub(super) fn secrets(&self, source: &mut Source<'_>) -> Vec<(String, Secret)> {
+        let Some(table) = self.table else { return vec![] };
+        let mut found = vec![];
+        for (key, item) in table.iter() {
+            let Some(value) = item.as_value() else { continue };
+            if let Some(secret) = secret_of(source, key, value) {
+                found.push((key.to_owned(), secret));
+            }
+        }
+        found
+    }
+
+    /// Reports the keys that nobody asked for.
+    pub(super) fn finish(self, source: &mut Source<'_>) {
+        let Some(table) = self.table else { return };
+        for (key, _) in table.iter().filter(|(key, _)| !self.asked.contains(key)) {
+            let span = table.get_key_value(key).and_then(|(key, _)| key.span());
+            let place =
+                if self.name.is_empty() { String::new() } else { format!(" in [{}]", self.name) };
+            let known = self.asked.iter().copied();
+            let hint = match nearest(key, known.clone()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("known: {}", known.collect::<Vec<_>>().join(", ")),
+            };
+            source.error(span, format!("unknown key \"{key}\"{place}; {hint}"));
+        }
+    }
+
+    fn wrong<T>(&self, source: &mut Source<'_>, key: &str, item: &Item, wanted: &str) -> Option<T> {
+        source.error(item.span(), format!("{key}: expected {wanted}"));
+        None
+    }
+}
+
+fn secret_of(source: &mut Source<'_>, key: &str, value: &Value) -> Option<Secret> {
+    if let Some(text) = value.as_str() {
+        return Some(Secret::new(text));
+    }
+    let table = value.as_inline_table();
+    let part = |name: &str| table.and_then(|table| table.get(name)).and_then(Value::as_str);
+    if let Some(name) = part("env") {
+        let found = (source.env)(name);
+        if found.is_none() {
+            source.error(value.span(), format!("{key}: the environment has no {name}"));
+        }
+        return found.map(Secret::new);
+    }
+    if let Some(path) = part("file") {
+        return match std::fs::read_to_string(source.folder.join(path)) {
+            Ok(text) => Some(Secret::new(text.trim_end_matches(['\r', '\n']))),
+            Err(error) => {
+                source.error(value.span(), format!("{key}: cannot read {path}: {error}"));
+                None
+            }
+        };
+    }
+    let wanted = "\"text\", { env = \"NAME\" } or { file = \"path\" }";
+    source.error(value.span(), format!("{key}: expected {wanted}"));
+    None
+}

@@ -1,0 +1,104 @@
+use super::*;
+use crate::directory::Handler;
+
+fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    let env = |name: &str| (name == "TOKEN").then(|| "from-environment".to_owned());
+    Config::parse(Path::new("project"), Path::new(FILE), text, &env)
+}
+
+/// The problems as a user reads them.
+fn problems(text: &str) -> Vec<String> {
+    parse(text).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_key_has_a_default() {
+    let config = parse("").expect("an empty file");
+    assert_eq!(config.http.listen, ["127.0.0.1:8080".parse().expect("an address")]);
+    assert_eq!(config.sip.listen.len(), 2);
+    assert_eq!(config.media.ports, (16_384, 32_767));
+    assert_eq!(config.server.data, Path::new("project/data"));
+}
+
+#[test]
+fn a_whole_file_is_read() {
+    let config = parse(
+        r#"
+        [server]
+        auth_token = { env = "TOKEN" }
+        [webhook]
+        allow = ["127.0.0.0/8", "10.1.2.3"]
+        [[credential_list]]
+        name = "staff"
+        credentials = [{ username = "home", password = "Correct-Horse-1" }]
+        [[domain]]
+        name = "Office.localhost"
+        registration = ["staff"]
+        calls = ["staff"]
+        voice = "function:sip-outbound"
+        fallback = "bin:sorry"
+        [[number]]
+        number = "+12223331234"
+        voice = "https://example.com/voice"
+        voice_method = "GET"
+        [[trunk]]
+        name = "carrier"
+        uri = "sip:127.0.0.1:5070;transport=tcp"
+        inbound_ips = ["127.0.0.1/32"]
+        prefixes = ["+1", "+44"]
+        [functions]
+        env = { GREETING = "hello" }
+        "#,
+    )
+    .expect("a sound file");
+    assert_eq!(config.server.auth_token, Some(Secret::new("from-environment")));
+    assert_eq!(config.webhook_allow.len(), 2);
+    assert_eq!(config.domains[0].name, "office.localhost");
+    let get = Handler::Document { url: "https://example.com/voice".into(), get: true };
+    assert_eq!(config.numbers[0].voice.handler, Some(get));
+    assert!(config.trunks[0].tcp);
+    assert_eq!(config.function_env[0].0, "GREETING");
+}
+
+#[test]
+fn an_unknown_key_names_its_place_and_the_nearest() {
+    let said = problems("[http]\nlisen = [\"127.0.0.1:80\"]\n");
+    assert_eq!(
+        said,
+        [
+            "offhook.toml:2:1: error config: unknown key \"lisen\" in [http]; did you mean \"listen\"?"
+        ]
+    );
+    let said = problems("[htttp]\n");
+    assert!(said[0].contains("did you mean \"http\"?"), "{said:?}");
+}
+
+#[test]
+fn every_mistake_is_told_at_its_place() {
+    let text =
+        "[sip]\nlisten = [\"udp:127.0.0.1\", \"tls:0.0.0.0:5061\"]\n[media]\nports = \"9\"\n";
+    let said = problems(text);
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[0].starts_with("offhook.toml:2:11: error"), "{said:?}");
+    assert!(said[1].starts_with("offhook.toml:2:28: error"), "{said:?}");
+    assert!(said[2].starts_with("offhook.toml:4:9: error"), "{said:?}");
+    let said = problems(
+        "[[domain]]\nname = \"a\"\ncalls = [\"staf\"]\n[[credential_list]]\nname = \"staff\"\n",
+    );
+    assert!(said[0].contains("did you mean \"staff\"?"), "{said:?}");
+    assert!(problems("[[number]]\nnumber = \"123\"\n")[0].contains("E.164"));
+    assert!(problems("[[number]]\n")[0].contains("\"number\" is missing"));
+    assert!(problems("[server]\nauth_token = { env = \"NONE\" }\n")[0].contains("no NONE"));
+    assert!(problems("x = \n")[0].starts_with("offhook.toml:1:"));
+    let twice = "[[number]]\nnumber=\"+12223331234\"\n[[number]]\nnumber=\"+12223331234\"\n";
+    assert!(problems(twice)[0].contains("written twice"));
+}
+
+#[test]
+fn handlers_are_told_apart() {
+    assert!(matches!(Handler::parse("bin:hello"), Some(Handler::Document { .. })));
+    assert!(matches!(Handler::parse("sip:alice@office"), Some(Handler::Sip(_))));
+    for wrong in ["hello", "bin:", "ftp://x", "http:x", "sip:alice", "https://"] {
+        assert_eq!(Handler::parse(wrong), None, "{wrong}");
+    }
+}

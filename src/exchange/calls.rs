@@ -1,0 +1,115 @@
+//! Calls inside the exchange: made, told, heard, forgotten.
+
+use super::*;
+use crate::base::id::CallSid;
+use crate::call::Setup;
+use crate::directory::Voice;
+use crate::leg;
+use crate::leg::sip::Input as LegInput;
+use crate::sip::Message;
+
+/// Legs of one call: the number of a leg is the call's number and the leg's own.
+const LEG_BITS: u32 = 20;
+
+/// Who calls, as admission found it.
+pub(super) struct Admitted {
+    /// What the handler is told.
+    pub incoming: leg::Incoming,
+    /// What is to be done.
+    pub voice: Voice,
+    /// Whether any caller ID may be shown.
+    pub any_caller_id: bool,
+    /// The SIP domain of the caller.
+    pub domain: Option<String>,
+}
+
+impl Exchange {
+    /// Makes the call of an admitted INVITE.
+    pub(super) fn start_call(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        flow: Flow,
+        invite: &Message,
+        admitted: Admitted,
+    ) {
+        self.calls.last += 1;
+        let number = CallNumber(self.calls.last);
+        let first = number.0 << LEG_BITS;
+        let id = LegId(first);
+        let leg =
+            SipLeg::incoming(id, invite, dialog, self.media_address(flow), &mut self.rng.fork());
+        self.legs.table.insert(id, LegEntry { leg, call: number });
+        self.legs.incoming.insert(dialog, id);
+        let setup = Setup {
+            sid: CallSid::random(&mut self.rng),
+            leg: id,
+            next_leg: first + 1,
+            incoming: admitted.incoming,
+            account: self.directory.account_sid,
+            voice: admitted.voice,
+            public_url: self.directory.public_url.clone(),
+            owned_numbers: Arc::clone(&self.directory),
+            any_caller_id: admitted.any_caller_id,
+            epoch: self.config.epoch,
+        };
+        let call = Call::incoming(setup, self.rng.fork(), now);
+        let max_forwards = invite.max_forwards().unwrap_or(70).saturating_sub(1);
+        let entry = CallEntry { call, max_forwards, flow, domain: admitted.domain };
+        self.calls.table.insert(number, entry);
+        self.calls.talking.push_back(number);
+    }
+
+    /// Hands an input to a call; one for a call that is over is lost, as it should be.
+    pub(super) fn tell_call(&mut self, now: Instant, number: CallNumber, input: call::Input) {
+        if let Some(entry) = self.calls.table.get_mut(&number) {
+            entry.call.handle(now, input);
+            self.calls.talking.push_back(number);
+        }
+    }
+
+    /// Takes what one call asks for, and notes when it next wants to be woken.
+    pub(super) fn drain_call(&mut self, now: Instant, number: CallNumber) {
+        while let Some(entry) = self.calls.table.get_mut(&number) {
+            let Some(output) = entry.call.poll() else {
+                match entry.call.timeout() {
+                    Some(at) => self.calls.timers.set(number, at),
+                    None => self.calls.timers.clear(&number),
+                }
+                break;
+            };
+            self.carry_out(now, number, output);
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, number: CallNumber, output: call::Output) {
+        let ticket = |request| Ticket { call: number, request };
+        match output {
+            call::Output::Leg(leg, command) => self.tell_leg(now, leg, LegInput::Command(command)),
+            call::Output::Dial(leg, dial) => self.dial(now, number, leg, *dial),
+            call::Output::Fetch(request, fetch) => {
+                self.outputs.push_back(Output::Fetch(ticket(request), fetch));
+            }
+            call::Output::Speak(request, speech) => {
+                self.outputs.push_back(Output::Speak(ticket(request), speech));
+            }
+            call::Output::Load(request, call, url) => {
+                self.outputs.push_back(Output::Load(ticket(request), call, url));
+            }
+            call::Output::Persist(persist) => self.outputs.push_back(Output::Persist(persist)),
+            call::Output::Note(note) => self.outputs.push_back(Output::Note(note)),
+            call::Output::Done => {
+                self.calls.table.remove(&number);
+                self.calls.timers.clear(&number);
+            }
+        }
+    }
+
+    pub(super) fn shut_down(&mut self, now: Instant) {
+        self.draining = true;
+        let all: Vec<CallNumber> = self.calls.table.keys().copied().collect();
+        for number in all {
+            self.tell_call(now, number, call::Input::Shutdown);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Names of callers: from headers to what handlers are told, and back to what peers are shown.
+
+use crate::sip::Message;
+use crate::sip::uri::SipUri;
+
+/// `+` and digits, from the ways a number is written in a URI or typed by a person: visual
+/// separators go, `00` in front is the international prefix, and ten or more bare digits are
+/// taken for a number without its `+`. `None` when it is no telephone number.
+pub(super) fn e164(text: &str) -> Option<String> {
+    let text = text.trim().strip_prefix("tel:").unwrap_or(text.trim());
+    let plus = text.starts_with('+');
+    let mut digits = String::with_capacity(text.len());
+    for letter in text.chars().skip(usize::from(plus)) {
+        match letter {
+            '0'..='9' => digits.push(letter),
+            ' ' | '-' | '.' | '(' | ')' => {}
+            _ => return None,
+        }
+    }
+    let digits = match digits.strip_prefix("00") {
+        Some(rest) if !plus => rest.to_owned(),
+        _ => digits,
+    };
+    // E.164 allows 15 digits; shorter than 7 are service codes, not numbers.
+    (7..=15).contains(&digits.len()).then(|| format!("+{digits}"))
+}
+
+/// `sip:user@host` without parameters and headers: the To and From of webhooks.
+pub(super) fn plain_uri(uri: &str) -> String {
+    match SipUri::parse(uri) {
+        Some(view) => {
+            let end = uri.find([';', '?']).unwrap_or(uri.len());
+            // A `;` inside the user part belongs to it (RFC 3261 section 19.1.1).
+            let at = uri.rfind('@').map_or(0, |at| at + view.host().len());
+            uri.get(..end.max(at + usize::from(at > 0)).min(uri.len())).unwrap_or(uri).to_owned()
+        }
+        None => uri.to_owned(),
+    }
+}
+
+/// The caller of a trunk's call: asserted identity first (RFC 3325), then From; its name.
+pub(super) fn trunk_caller(invite: &Message) -> (String, Option<String>) {
+    let asserted = invite.header_by_name("P-Asserted-Identity").and_then(|value| {
+        let address = crate::sip::header::NameAddr::parse(value.split(',').next()?)?;
+        Some((number_of(address.uri)?, address.display_name().map(|name| name.into_owned())))
+    });
+    if let Some(found) = asserted {
+        return found;
+    }
+    let Some(from) = invite.from() else { return ("anonymous".to_owned(), None) };
+    let name = from.display_name().map(|name| name.into_owned());
+    (number_of(from.uri).unwrap_or_else(|| "anonymous".to_owned()), name)
+}
+
+/// Who diverted the call here: the first Diversion (RFC 5806 section 4).
+pub(super) fn diverted_from(invite: &Message) -> Option<String> {
+    let value = invite.header_by_name("Diversion")?;
+    number_of(crate::sip::header::NameAddr::parse(value.split(',').next()?)?.uri)
+}
+
+/// The number of a URI in E.164, else its user part.
+fn number_of(uri: &str) -> Option<String> {
+    if uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("tel:")) {
+        return e164(uri.split(';').next()?);
+    }
+    let user = SipUri::parse(uri)?.user()?.into_owned();
+    Some(e164(&user).unwrap_or(user))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_people_and_carriers_write_them() {
+        assert_eq!(e164("+1 (222) 333-1234").as_deref(), Some("+12223331234"));
+        assert_eq!(e164("12223331234").as_deref(), Some("+12223331234"));
+        assert_eq!(e164("0044 20 7946 0000").as_deref(), Some("+442079460000"));
+        assert_eq!(e164("911"), None);
+        assert_eq!(e164("alice"), None);
+        assert_eq!(e164("1234567890123456"), None);
+    }
+
+    #[test]
+    fn webhook_uris_lose_parameters_but_keep_users() {
+        assert_eq!(plain_uri("sip:alice@example.com;transport=tcp"), "sip:alice@example.com");
+        assert_eq!(plain_uri("sip:alice@example.com:5070?a=b"), "sip:alice@example.com:5070");
+        assert_eq!(plain_uri("sip:+1555;x=1@example.com;ob"), "sip:+1555;x=1@example.com");
+        assert_eq!(plain_uri("nonsense"), "nonsense");
+    }
+}

@@ -1,0 +1,357 @@
+//! A party reached by SIP: dialogs on one side, one media session on the other.
+//!
+//! An incoming leg is one dialog; an outgoing one is a fork of up to [`MAX_BRANCHES`] dialogs, of
+//! which the first to answer wins. Offer and answer are settled here (RFC 3264).
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+
+use super::{Cause, Command, Event, Refusal, Tracks};
+use crate::audio::codec::Codec;
+use crate::base::id::LegId;
+use crate::base::{Instant, Machine, Rng};
+use crate::media::{self, Remote, SessionId};
+use crate::sdp::{self, Direction, LocalDescription};
+use crate::sip::message::Method;
+use crate::sip::{self, Body, DialogId, Ending, HeaderField, Login, Message};
+
+mod incoming;
+mod outgoing;
+mod sound;
+mod within;
+
+/// Phones of one user that ring together: as many as may register (sip::registrar).
+pub const MAX_BRANCHES: usize = 10;
+
+/// Media commands that may wait for the session's socket.
+const MAX_WAITING: usize = 64;
+
+/// Where one branch of an outgoing leg goes.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The Request-URI.
+    pub uri: String,
+    /// The To URI.
+    pub to: String,
+    /// The From URI.
+    pub from: String,
+    /// The From display name.
+    pub display_name: Option<String>,
+    /// Where to send.
+    pub flow: sip::Flow,
+    /// Preloaded routes.
+    pub route: Vec<String>,
+    /// What is left of Max-Forwards.
+    pub max_forwards: u8,
+    /// For challenges.
+    pub login: Option<Login>,
+    /// Headers to add.
+    pub headers: Vec<HeaderField>,
+}
+
+/// Where a leg's media socket is bound, and what the far end is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaAddress {
+    /// The address to bind.
+    pub bind: IpAddr,
+    /// The address to put into session descriptions.
+    pub advertise: IpAddr,
+}
+
+/// Something for a SIP leg.
+#[derive(Debug)]
+pub enum Input {
+    /// An order of its call.
+    Command(Command),
+    /// Something from one of its dialogs.
+    Sip(sip::Event),
+    /// Something from its media session.
+    Media(media::Event),
+    /// Where the outgoing leg goes; empty with the status that says why nowhere.
+    Targets(Result<Vec<Target>, u16>),
+}
+
+/// Something that a SIP leg asks for.
+#[derive(Debug)]
+pub enum Output {
+    /// For the user agent.
+    Sip(sip::Command),
+    /// For the plane.
+    Media(media::Command),
+    /// For the call.
+    Event(Event),
+    /// All dialogs are over: forget the leg.
+    Gone,
+}
+
+/// One party of a call, on SIP.
+#[derive(Debug)]
+pub struct SipLeg {
+    id: LegId,
+    role: Role,
+    media: Media,
+    address: MediaAddress,
+    description: LocalDescription,
+    progress: Progress,
+    /// Recordings whose end is not known yet: the call hears of them before it hears of the end.
+    recordings: usize,
+    outputs: VecDeque<Output>,
+}
+
+/// Which way the leg was made, with what that way needs.
+#[derive(Debug)]
+enum Role {
+    Incoming(incoming::Incoming),
+    Outgoing(outgoing::Outgoing),
+}
+
+/// Whether the call still hears from the leg.
+#[derive(Debug)]
+enum Progress {
+    Alive,
+    /// Over, but its recordings are still being closed.
+    Ending(Event),
+    /// The call was told; dialogs may still be closing.
+    Ended,
+}
+
+/// How far the media session is.
+#[derive(Debug)]
+enum Media {
+    /// Not asked for.
+    None,
+    /// The socket is being bound; what is to be done then waits.
+    Opening(Vec<media::Command>),
+    /// Bound here; nothing agreed yet.
+    Open { local: SocketAddr, waiting: Vec<media::Command> },
+    /// Sound can flow.
+    Connected { local: SocketAddr, remote: Remote },
+    /// To be closed; the plane has not confirmed it.
+    Closing,
+    /// Closed for good.
+    Closed,
+}
+
+impl SipLeg {
+    /// A leg for an INVITE that was admitted.
+    pub fn incoming(
+        id: LegId,
+        invite: &Message,
+        dialog: DialogId,
+        address: MediaAddress,
+        rng: &mut Rng,
+    ) -> Self {
+        let role = Role::Incoming(incoming::Incoming::new(dialog, invite));
+        SipLeg::new(id, role, address, rng)
+    }
+
+    /// A leg to be dialled once its [`Input::Targets`] are known.
+    pub fn outgoing(id: LegId, address: MediaAddress, rng: &mut Rng) -> Self {
+        SipLeg::new(id, Role::Outgoing(outgoing::Outgoing::default()), address, rng)
+    }
+
+    fn new(id: LegId, role: Role, address: MediaAddress, rng: &mut Rng) -> Self {
+        let description = LocalDescription::new(rng);
+        SipLeg {
+            id,
+            role,
+            media: Media::None,
+            address,
+            description,
+            progress: Progress::Alive,
+            recordings: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// The session of a leg carries the leg's own number, so that bridging needs no look-up.
+    pub const fn session_of(leg: LegId) -> SessionId {
+        SessionId(leg.0)
+    }
+
+    /// The number of a dialog that leg `leg` starts.
+    pub const fn dialog_of(leg: LegId, branch: usize) -> DialogId {
+        DialogId(leg.0 << 4 | branch as u64)
+    }
+
+    /// The leg that started an outgoing dialog.
+    pub const fn leg_of(dialog: DialogId) -> LegId {
+        LegId(dialog.0 >> 4)
+    }
+
+    /// The dialog that the peer started, for an incoming leg.
+    pub fn incoming_dialog(&self) -> Option<DialogId> {
+        match &self.role {
+            Role::Incoming(incoming) => Some(incoming.dialog()),
+            Role::Outgoing(_) => None,
+        }
+    }
+
+    fn session(&self) -> SessionId {
+        Self::session_of(self.id)
+    }
+
+    fn emit(&mut self, event: Event) {
+        if self.is_alive() {
+            self.outputs.push_back(Output::Event(event));
+        }
+    }
+
+    fn sip(&mut self, command: sip::Command) {
+        self.outputs.push_back(Output::Sip(command));
+    }
+
+    fn is_alive(&self) -> bool {
+        matches!(self.progress, Progress::Alive)
+    }
+
+    /// Tells the call that the leg is over, once, and lets the media go. The call hears of the
+    /// end of a recording first.
+    fn end(&mut self, cause: Cause, message: Option<&Message>, status: Option<u16>) {
+        if !self.is_alive() {
+            return;
+        }
+        let sip_call_id = message.map(|message| message.call_id().to_owned());
+        let headers = message.map(x_headers).unwrap_or_default();
+        let ended = Event::Ended { cause, sip_status: status, sip_call_id, headers };
+        self.close_media();
+        if self.recordings > 0 && matches!(self.media, Media::Closing) {
+            self.progress = Progress::Ending(ended);
+        } else {
+            self.emit(ended);
+            self.progress = Progress::Ended;
+        }
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        if !self.is_alive() {
+            return;
+        }
+        match command {
+            Command::Ring => self.ring(),
+            Command::Answer => self.answer(),
+            Command::Refuse(refusal) => self.refuse(refusal),
+            Command::Hangup => self.hang_up(),
+            other => self.handle_media_command(other),
+        }
+    }
+
+    fn hang_up(&mut self) {
+        self.hang_up_dialogs();
+        self.end(Cause::Local, None, None);
+        self.gone_if_done();
+    }
+
+    fn hang_up_dialogs(&mut self) {
+        match &self.role {
+            Role::Incoming(_) => self.hang_up_incoming(),
+            Role::Outgoing(_) => self.hang_up_branches(),
+        }
+    }
+
+    fn gone_if_done(&mut self) {
+        let done = match &self.role {
+            Role::Incoming(incoming) => incoming.is_over(),
+            Role::Outgoing(outgoing) => outgoing.is_over(),
+        };
+        let quiet = matches!(self.media, Media::None | Media::Closed);
+        if matches!(self.progress, Progress::Ended) && done && quiet {
+            self.outputs.push_back(Output::Gone);
+        }
+    }
+}
+
+impl Machine for SipLeg {
+    type Input = Input;
+    type Output = Output;
+
+    fn handle(&mut self, _now: Instant, input: Input) {
+        match input {
+            Input::Command(command) => self.handle_command(command),
+            Input::Sip(event) => self.handle_sip(event),
+            Input::Media(event) => self.handle_media(event),
+            Input::Targets(targets) => self.handle_targets(targets),
+        }
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn timeout(&self) -> Option<Instant> {
+        None
+    }
+}
+
+impl SipLeg {
+    fn handle_sip(&mut self, event: sip::Event) {
+        match event {
+            sip::Event::InDialog { transaction, message, .. } => {
+                self.handle_within(transaction, &message);
+            }
+            sip::Event::Response { message, .. } => self.handle_response(message.as_ref()),
+            sip::Event::Confirmed { message, .. } => self.handle_confirmed(&message),
+            sip::Event::Progress { message, .. } => self.handle_progress(&message),
+            sip::Event::Accepted { dialog, message } => self.handle_accepted(dialog, &message),
+            sip::Event::Ended { dialog, ending, message } => {
+                self.handle_ended(dialog, ending, message.as_ref());
+            }
+            // Both open a leg and are taken by the exchange before one exists.
+            sip::Event::Request { .. } | sip::Event::Invite { .. } => {}
+        }
+        self.gone_if_done();
+    }
+
+    fn handle_ended(&mut self, dialog: DialogId, ending: Ending, message: Option<&Message>) {
+        match &mut self.role {
+            Role::Incoming(incoming) => {
+                incoming.over();
+                self.end(incoming_cause(ending), message, None);
+            }
+            Role::Outgoing(_) => self.branch_ended(dialog, ending, message),
+        }
+    }
+}
+
+/// Why an incoming leg is over, in the call's words.
+fn incoming_cause(ending: Ending) -> Cause {
+    match ending {
+        Ending::Bye => Cause::Hangup,
+        Ending::Cancelled => Cause::Cancelled,
+        Ending::Local | Ending::Rejected(_) => Cause::Local,
+        Ending::NoAck | Ending::Timeout | Ending::Unreachable => Cause::Lost,
+    }
+}
+
+/// The headers that handlers are told of: `X-…` and User-to-User.
+pub fn x_headers(message: &Message) -> Vec<(String, String)> {
+    /// More than a chatty carrier sends; the rest of a flood is not worth a parameter.
+    const MOST: usize = 32;
+    message
+        .all_headers()
+        .filter(|(name, _)| {
+            name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"))
+                || name.eq_ignore_ascii_case("user-to-user")
+        })
+        .take(MOST)
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// A body of session description.
+fn sdp_body(description: Vec<u8>) -> Option<Body> {
+    Some(Body { content_type: "application/sdp".to_owned(), bytes: Bytes::from(description) })
+}
+
+/// The session description that a message carries, if it carries one.
+fn sdp_of(message: &Message) -> Option<Bytes> {
+    let body = message.body();
+    let is_sdp = message.content_type().is_some_and(|t| {
+        t.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/sdp")
+    });
+    (is_sdp && !body.is_empty()).then_some(body)
+}

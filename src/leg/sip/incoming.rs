@@ -1,0 +1,150 @@
+//! The side of a SIP leg that somebody else started.
+
+use super::sound::CODECS_OFFERED;
+use super::*;
+
+/// An incoming dialog and what its INVITE offered.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    dialog: DialogId,
+    offer: Option<Bytes>,
+    call_id: String,
+    state: State,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing final said.
+    Ringing,
+    /// To be answered as soon as the media socket is bound.
+    Answering,
+    /// 200 sent, ACK awaited.
+    Accepted,
+    /// ACK came.
+    Confirmed,
+    /// The dialog is over.
+    Over,
+}
+
+impl Incoming {
+    pub(super) fn new(dialog: DialogId, invite: &Message) -> Self {
+        let call_id = invite.call_id().to_owned();
+        Incoming { dialog, offer: sdp_of(invite), call_id, state: State::Ringing }
+    }
+
+    pub(super) fn dialog(&self) -> DialogId {
+        self.dialog
+    }
+
+    pub(super) fn over(&mut self) {
+        self.state = State::Over;
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+}
+
+impl SipLeg {
+    pub(super) fn ring(&mut self) {
+        if let Role::Incoming(Incoming { dialog, state: State::Ringing, .. }) = self.role {
+            self.sip(sip::Command::Progress { dialog, status: 180, headers: vec![], body: None });
+        }
+    }
+
+    pub(super) fn answer(&mut self) {
+        if let Role::Incoming(incoming) = &mut self.role
+            && incoming.state == State::Ringing
+        {
+            incoming.state = State::Answering;
+            self.open_media();
+        }
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        let Role::Incoming(incoming) = &self.role else { return self.hang_up() };
+        if !matches!(incoming.state, State::Ringing | State::Answering) {
+            return self.hang_up();
+        }
+        let status = match refusal {
+            Refusal::Busy => 486,
+            Refusal::Rejected => 404,
+            Refusal::Declined => 603,
+            Refusal::Failed => 500,
+        };
+        self.reject_incoming(status);
+    }
+
+    /// A final refusal; the dialog ends once its ACK came.
+    fn reject_incoming(&mut self, status: u16) {
+        let Role::Incoming(incoming) = &self.role else { return };
+        let dialog = incoming.dialog;
+        self.sip(sip::Command::Reject { dialog, status, headers: vec![] });
+        self.end(Cause::Local, None, Some(status));
+    }
+
+    pub(super) fn hang_up_incoming(&mut self) {
+        let Role::Incoming(incoming) = &self.role else { return };
+        let dialog = incoming.dialog;
+        match incoming.state {
+            State::Over => {}
+            // Hanging up without an answer declines the call (RFC 3261 section 21.6.2).
+            State::Ringing | State::Answering => {
+                self.sip(sip::Command::Reject { dialog, status: 603, headers: vec![] });
+            }
+            State::Accepted | State::Confirmed => {
+                self.sip(sip::Command::Hangup { dialog, headers: vec![] });
+            }
+        }
+    }
+
+    /// The socket is bound: says 200 with the answer, or with an offer when the INVITE had none.
+    pub(super) fn accept_incoming(&mut self, local: SocketAddr) {
+        let Role::Incoming(incoming) = &mut self.role else { return };
+        if incoming.state != State::Answering {
+            return;
+        }
+        let dialog = incoming.dialog;
+        let advertised = SocketAddr::new(self.address.advertise, local.port());
+        let described = match &incoming.offer {
+            Some(offer) => sdp::answer(offer, advertised, &CODECS_OFFERED, &mut self.description)
+                .map(|(answer, agreed)| (answer, Some(agreed))),
+            None => Ok((
+                sdp::offer(advertised, &CODECS_OFFERED, Direction::SendRecv, &mut self.description),
+                None,
+            )),
+        };
+        match described {
+            Ok((body, agreed)) => {
+                incoming.state = State::Accepted;
+                if let Some(agreed) = agreed {
+                    self.connect_media(agreed);
+                }
+                self.sip(sip::Command::Accept { dialog, headers: vec![], body: sdp_body(body) });
+            }
+            Err(_) => self.reject_incoming(488),
+        }
+    }
+
+    /// No socket was to be had: the caller may try elsewhere or later.
+    pub(super) fn fail_incoming(&mut self) {
+        match &self.role {
+            Role::Incoming(Incoming { state: State::Answering, .. }) => self.reject_incoming(503),
+            _ => self.hang_up_incoming(),
+        }
+    }
+
+    pub(super) fn handle_confirmed(&mut self, ack: &Message) {
+        let Role::Incoming(incoming) = &mut self.role else { return };
+        if incoming.state != State::Accepted {
+            return;
+        }
+        incoming.state = State::Confirmed;
+        let sip_call_id = incoming.call_id.clone();
+        if incoming.offer.is_none() && !self.settle_answer(sdp_of(ack)) {
+            // Our offer got no answer, which had to be in the ACK (RFC 3261 section 13.2.2.4).
+            return self.hang_up();
+        }
+        self.emit(Event::Answered { sip_call_id, headers: vec![] });
+    }
+}

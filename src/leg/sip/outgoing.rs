@@ -1,0 +1,230 @@
+//! The side of a SIP leg that we start: branches that ring together.
+
+use super::sound::CODECS_OFFERED;
+use super::*;
+
+/// The branches of an outgoing leg.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    targets: Vec<Target>,
+    branches: Vec<Branch>,
+    /// The branch that answered.
+    winner: Option<DialogId>,
+    told: Told,
+    /// The refusal to report when nobody answers.
+    best: Option<Failure>,
+}
+
+#[derive(Debug)]
+struct Branch {
+    dialog: DialogId,
+    over: bool,
+}
+
+/// What the call was told of progress; each is told once.
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    #[default]
+    Nothing,
+    Ringing,
+    EarlyMedia,
+}
+
+#[derive(Debug, Clone)]
+struct Failure {
+    ending: Ending,
+    message: Option<Message>,
+}
+
+impl Outgoing {
+    pub(super) fn is_over(&self) -> bool {
+        self.branches.iter().all(|branch| branch.over)
+    }
+
+    fn open_branches(&self) -> Vec<DialogId> {
+        self.branches.iter().filter(|branch| !branch.over).map(|branch| branch.dialog).collect()
+    }
+}
+
+impl Failure {
+    /// Lowest is reported: a 6xx decides (RFC 3261 section 16.7 step 6); "busy" says more than
+    /// other refusals; a peer that never answered says least.
+    fn rank(&self) -> u32 {
+        match self.ending {
+            Ending::Rejected(status @ 600..) => u32::from(status) - 600,
+            Ending::Rejected(486) => 100,
+            Ending::Rejected(status) => 1000 + u32::from(status),
+            _ => 9000,
+        }
+    }
+
+    /// The leg's cause and the SIP status that a report shows.
+    fn cause(&self) -> (Cause, u16) {
+        match self.ending {
+            Ending::Rejected(status) => (cause_of_status(status), status),
+            Ending::Timeout => (Cause::NoAnswer, 408),
+            Ending::Unreachable => (Cause::Failed, 503),
+            Ending::Cancelled | Ending::Local => (Cause::Local, 487),
+            Ending::Bye | Ending::NoAck => (Cause::Hangup, 200),
+        }
+    }
+}
+
+fn cause_of_status(status: u16) -> Cause {
+    match status {
+        486 | 600 => Cause::Busy,
+        408 | 480 | 487 | 603 => Cause::NoAnswer,
+        _ => Cause::Failed,
+    }
+}
+
+impl SipLeg {
+    pub(super) fn handle_targets(&mut self, targets: Result<Vec<Target>, u16>) {
+        let alive = self.is_alive();
+        let Role::Outgoing(outgoing) = &mut self.role else { return };
+        if !alive || !outgoing.branches.is_empty() {
+            return self.gone_if_done();
+        }
+        match targets {
+            Ok(mut targets) if !targets.is_empty() => {
+                targets.truncate(MAX_BRANCHES);
+                outgoing.targets = targets;
+                self.open_media();
+            }
+            Ok(_) => self.fail(480),
+            Err(status) => self.fail(status),
+        }
+    }
+
+    /// Ends a leg that never got as far as an INVITE.
+    fn fail(&mut self, status: u16) {
+        self.end(cause_of_status(status), None, Some(status));
+        self.gone_if_done();
+    }
+
+    /// The socket is bound: all branches get the same offer.
+    pub(super) fn invite_targets(&mut self, local: SocketAddr) {
+        let advertised = SocketAddr::new(self.address.advertise, local.port());
+        let offer =
+            sdp::offer(advertised, &CODECS_OFFERED, Direction::SendRecv, &mut self.description);
+        let body = sdp_body(offer);
+        let Role::Outgoing(outgoing) = &mut self.role else { return };
+        for (index, target) in std::mem::take(&mut outgoing.targets).into_iter().enumerate() {
+            let dialog = SipLeg::dialog_of(self.id, index);
+            outgoing.branches.push(Branch { dialog, over: false });
+            let invite = target.invite(dialog, body.clone());
+            self.outputs.push_back(Output::Sip(sip::Command::Invite(Box::new(invite))));
+        }
+    }
+
+    pub(super) fn fail_outgoing(&mut self) {
+        self.hang_up_branches();
+        self.fail(503);
+    }
+
+    pub(super) fn hang_up_branches(&mut self) {
+        let Role::Outgoing(outgoing) = &self.role else { return };
+        for dialog in outgoing.open_branches() {
+            self.sip(sip::Command::Hangup { dialog, headers: vec![] });
+        }
+    }
+
+    pub(super) fn handle_progress(&mut self, response: &Message) {
+        let alive = self.is_alive();
+        let Role::Outgoing(outgoing) = &self.role else { return };
+        if outgoing.winner.is_some() || !alive {
+            return;
+        }
+        // Early media of several forks would overwrite one another: the first to send it is heard.
+        let may_sound = outgoing.told < Told::EarlyMedia;
+        let early =
+            may_sound && sdp_of(response).is_some_and(|answer| self.settle_answer(Some(answer)));
+        let Role::Outgoing(outgoing) = &mut self.role else { return };
+        if early {
+            outgoing.told = Told::EarlyMedia;
+            self.emit(Event::EarlyMedia);
+        } else if outgoing.told == Told::Nothing && response.status() == Some(180) {
+            outgoing.told = Told::Ringing;
+            self.emit(Event::Ringing);
+        }
+    }
+
+    pub(super) fn handle_accepted(&mut self, dialog: DialogId, response: &Message) {
+        let alive = self.is_alive();
+        let Role::Outgoing(outgoing) = &mut self.role else { return };
+        if !alive || outgoing.winner.is_some() {
+            // A second phone was picked up at the same moment, or we had given up.
+            return self.sip(sip::Command::Hangup { dialog, headers: vec![] });
+        }
+        outgoing.winner = Some(dialog);
+        for loser in outgoing.open_branches() {
+            if loser != dialog {
+                self.sip(sip::Command::Hangup { dialog: loser, headers: vec![] });
+            }
+        }
+        let settled = match sdp_of(response) {
+            Some(answer) => self.settle_answer(Some(answer)),
+            None => self.is_connected(),
+        };
+        if !settled {
+            self.sip(sip::Command::Hangup { dialog, headers: vec![] });
+            return self.end(Cause::Failed, Some(response), Some(488));
+        }
+        let sip_call_id = response.call_id().to_owned();
+        self.emit(Event::Answered { sip_call_id, headers: x_headers(response) });
+    }
+
+    pub(super) fn branch_ended(
+        &mut self,
+        dialog: DialogId,
+        ending: Ending,
+        message: Option<&Message>,
+    ) {
+        let Role::Outgoing(outgoing) = &mut self.role else { return };
+        if let Some(branch) = outgoing.branches.iter_mut().find(|branch| branch.dialog == dialog) {
+            branch.over = true;
+        }
+        if outgoing.winner == Some(dialog) {
+            let cause = match ending {
+                Ending::Bye => Cause::Hangup,
+                Ending::Local => Cause::Local,
+                _ => Cause::Lost,
+            };
+            return self.end(cause, message, None);
+        }
+        if outgoing.winner.is_some() {
+            return;
+        }
+        let failure = Failure { ending, message: message.cloned() };
+        if outgoing.best.as_ref().is_none_or(|best| failure.rank() < best.rank()) {
+            outgoing.best = Some(failure);
+        }
+        let best = outgoing.best.clone().filter(|_| outgoing.is_over());
+        if let Some(best) = best {
+            let (cause, status) = best.cause();
+            return self.end(cause, best.message.as_ref(), Some(status));
+        }
+        // A 6xx speaks for the whole user: the other phones stop (RFC 3261 section 16.7 step 5).
+        if matches!(ending, Ending::Rejected(600..)) {
+            self.hang_up_branches();
+        }
+    }
+}
+
+impl Target {
+    fn invite(self, dialog: DialogId, body: Option<Body>) -> sip::Invite {
+        sip::Invite {
+            dialog,
+            uri: self.uri,
+            to: self.to,
+            from: self.from,
+            display_name: self.display_name,
+            flow: self.flow,
+            route: self.route,
+            max_forwards: self.max_forwards,
+            login: self.login,
+            headers: self.headers,
+            body,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The media session of a SIP leg: opened when needed, connected when agreed, closed at the end.
+
+use super::*;
+
+/// The codecs that we offer, best first.
+pub(super) const CODECS_OFFERED: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+
+impl SipLeg {
+    pub(super) fn open_media(&mut self) {
+        if matches!(self.media, Media::None) {
+            self.media = Media::Opening(vec![]);
+            let open = media::Command::Open { session: self.session(), ip: self.address.bind };
+            self.outputs.push_back(Output::Media(open));
+        }
+    }
+
+    pub(super) fn close_media(&mut self) {
+        self.media = match self.media {
+            Media::None | Media::Closed => Media::Closed,
+            Media::Closing => Media::Closing,
+            Media::Opening(_) | Media::Open { .. } | Media::Connected { .. } => {
+                let close = media::Command::Close { session: self.session() };
+                self.outputs.push_back(Output::Media(close));
+                Media::Closing
+            }
+        };
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        matches!(self.media, Media::Connected { .. })
+    }
+
+    /// Starts, or changes, the flow of sound as offer and answer agreed it.
+    pub(super) fn connect_media(&mut self, agreed: sdp::Agreed) {
+        let remote = Remote {
+            address: agreed.address,
+            codec: agreed.codec,
+            payload_type: agreed.payload_type,
+            telephone_event: agreed.telephone_event,
+            direction: agreed.direction,
+        };
+        let (local, waiting) = match &mut self.media {
+            Media::Open { local, waiting } => (*local, std::mem::take(waiting)),
+            Media::Connected { remote: before, .. } if *before == remote => return,
+            Media::Connected { local, .. } => (*local, vec![]),
+            Media::None | Media::Opening(_) | Media::Closing | Media::Closed => return,
+        };
+        let session = self.session();
+        self.media = Media::Connected { local, remote: remote.clone() };
+        self.outputs.push_back(Output::Media(media::Command::Connect { session, remote }));
+        self.outputs.extend(waiting.into_iter().map(Output::Media));
+    }
+
+    /// Takes the answer to our offer; false when there is none that we can use.
+    pub(super) fn settle_answer(&mut self, answer: Option<Bytes>) -> bool {
+        let Some(answer) = answer else { return false };
+        match sdp::accept_answer(&answer, &CODECS_OFFERED) {
+            Ok(agreed) => {
+                self.connect_media(agreed);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    pub(super) fn handle_media_command(&mut self, command: Command) {
+        let session = self.session();
+        let command = match command {
+            Command::Play { play, clip, loops } => {
+                media::Command::Play { session, play, clip, loops }
+            }
+            Command::StopPlaying => media::Command::StopPlaying { session },
+            Command::SendDigits { play, digits } => {
+                media::Command::SendDigits { session, play, digits }
+            }
+            Command::Bridge(other) => {
+                media::Command::Bridge { a: session, b: SipLeg::session_of(other) }
+            }
+            Command::Unbridge => media::Command::Unbridge { session },
+            Command::Record(record) => {
+                let plan = recording_plan(record);
+                media::Command::Record { session, plan }
+            }
+            Command::StopRecording(recording) => media::Command::StopRecording { recording },
+            Command::Ring | Command::Answer | Command::Refuse(_) | Command::Hangup => return,
+        };
+        self.order(command);
+    }
+
+    /// Gives a media order now, or when sound can flow.
+    fn order(&mut self, command: media::Command) {
+        let recording = matches!(command, media::Command::Record { .. });
+        match &mut self.media {
+            Media::Connected { .. } => self.outputs.push_back(Output::Media(command)),
+            Media::Opening(waiting) | Media::Open { waiting, .. }
+                if waiting.len() < MAX_WAITING =>
+            {
+                waiting.push(command);
+            }
+            _ => return,
+        }
+        self.recordings += usize::from(recording);
+    }
+
+    pub(super) fn handle_media(&mut self, event: media::Event) {
+        match event {
+            media::Event::Opened { local, .. } => self.handle_opened(local),
+            media::Event::Failed { .. } => self.handle_no_media(),
+            media::Event::Digit { digit, .. } => self.emit(Event::Digit(digit)),
+            media::Event::Played { play, .. } => self.emit(Event::Played(play)),
+            media::Event::Recorded { recording, end, length, heard, .. } => {
+                self.recordings = self.recordings.saturating_sub(1);
+                let recorded = Event::Recorded { recording, end, length, heard };
+                self.outputs.push_back(Output::Event(recorded));
+                if self.recordings == 0 {
+                    self.tell_postponed_end();
+                }
+            }
+            media::Event::Silent { .. } => {
+                self.hang_up_dialogs();
+                self.end(Cause::Lost, None, None);
+            }
+            media::Event::Closed { .. } => {
+                self.media = Media::Closed;
+                self.tell_postponed_end();
+            }
+        }
+        self.gone_if_done();
+    }
+
+    fn handle_opened(&mut self, local: SocketAddr) {
+        let Media::Opening(waiting) = &mut self.media else { return };
+        let waiting = std::mem::take(waiting);
+        self.media = Media::Open { local, waiting };
+        match self.role {
+            Role::Incoming(_) => self.accept_incoming(local),
+            Role::Outgoing(_) => self.invite_targets(local),
+        }
+    }
+
+    fn handle_no_media(&mut self) {
+        self.media = Media::Closed;
+        match self.role {
+            Role::Incoming(_) => self.fail_incoming(),
+            Role::Outgoing(_) => self.fail_outgoing(),
+        }
+        self.end(Cause::Failed, None, Some(503));
+    }
+
+    fn tell_postponed_end(&mut self) {
+        if let Progress::Ending(event) = std::mem::replace(&mut self.progress, Progress::Alive) {
+            self.outputs.push_back(Output::Event(event));
+            self.progress = Progress::Ended;
+        }
+    }
+}
+
+fn recording_plan(record: super::super::Record) -> media::RecordingPlan {
+    let tracks = match record.tracks {
+        Tracks::Own => media::Tracks::Own,
+        Tracks::Mixed(leg) => media::Tracks::Mixed(SipLeg::session_of(leg)),
+        Tracks::Dual(leg) => media::Tracks::Dual(SipLeg::session_of(leg)),
+    };
+    media::RecordingPlan {
+        recording: record.recording,
+        tracks,
+        max: record.max,
+        silence: record.silence,
+        trim: record.trim,
+    }
+}

@@ -1,0 +1,120 @@
+//! Requests inside a leg's dialogs: hold and resume, digits by INFO, and what we decline.
+
+use super::sound::CODECS_OFFERED;
+use super::*;
+
+impl SipLeg {
+    pub(super) fn handle_within(&mut self, transaction: sip::TransactionId, request: &Message) {
+        match request.method() {
+            Method::Invite => self.handle_reinvite(transaction, request),
+            // An UPDATE without a description only refreshes (RFC 3311 section 5.2).
+            Method::Update if sdp_of(request).is_none() => self.respond(transaction, 200, None),
+            Method::Update => self.handle_reinvite(transaction, request),
+            Method::Info => self.handle_info(transaction, request),
+            Method::Options => self.respond(transaction, 200, None),
+            Method::Subscribe | Method::Notify => self.respond(transaction, 489, None),
+            Method::Refer => self.respond(transaction, 603, None),
+            _ => self.respond(transaction, 405, None),
+        }
+    }
+
+    fn respond(&mut self, transaction: sip::TransactionId, status: u16, body: Option<Body>) {
+        self.sip(sip::Command::Respond { transaction, status, headers: vec![], body });
+    }
+
+    /// A new offer in the dialog (hold, resume, another address), or a request for ours.
+    fn handle_reinvite(&mut self, transaction: sip::TransactionId, request: &Message) {
+        let Media::Connected { local, remote } = &self.media else {
+            // The first offer is still open (RFC 3311 section 5.2).
+            return self.respond(transaction, 491, None);
+        };
+        let advertised = SocketAddr::new(self.address.advertise, local.port());
+        let current = [remote.codec];
+        let Some(offer) = sdp_of(request) else {
+            let offer =
+                sdp::offer(advertised, &current, Direction::SendRecv, &mut self.description);
+            return self.respond(transaction, 200, sdp_body(offer));
+        };
+        match sdp::answer(&offer, advertised, &CODECS_OFFERED, &mut self.description) {
+            Ok((answer, agreed)) => {
+                self.connect_media(agreed);
+                self.respond(transaction, 200, sdp_body(answer));
+            }
+            // The session stays as it was (RFC 3261 section 14.2).
+            Err(_) => self.respond(transaction, 488, None),
+        }
+    }
+
+    /// Digits of phones without telephone-event: `application/dtmf-relay` and `application/dtmf`.
+    fn handle_info(&mut self, transaction: sip::TransactionId, request: &Message) {
+        let content_type = request.content_type().unwrap_or_default().to_ascii_lowercase();
+        let body = request.body();
+        let digit = if content_type.starts_with("application/dtmf-relay") {
+            dtmf_relay(&body)
+        } else if content_type.starts_with("application/dtmf") {
+            std::str::from_utf8(&body).ok().and_then(|text| dtmf_key(text.trim()))
+        } else if body.is_empty() {
+            // An empty INFO asks whether the dialog lives (RFC 2976 section 2.2).
+            return self.respond(transaction, 200, None);
+        } else {
+            return self.respond(transaction, 415, None);
+        };
+        match digit {
+            Some(digit) => {
+                self.emit(Event::Digit(digit));
+                self.respond(transaction, 200, None);
+            }
+            None => self.respond(transaction, 400, None),
+        }
+    }
+
+    /// The answer to a request of ours: a dialog that is unknown over there is over here.
+    pub(super) fn handle_response(&mut self, response: Option<&Message>) {
+        let status = response.and_then(Message::status);
+        if matches!(status, None | Some(408 | 481)) {
+            self.hang_up_dialogs();
+            self.end(Cause::Lost, response, status);
+        }
+    }
+}
+
+/// `Signal=5` in the lines of an `application/dtmf-relay` body.
+fn dtmf_relay(body: &[u8]) -> Option<char> {
+    let text = std::str::from_utf8(body).ok()?;
+    let signal = text.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("signal").then_some(value)
+    })?;
+    dtmf_key(signal.trim())
+}
+
+/// One key, also by its event number as some phones write it (10 is `*`, 11 is `#`).
+fn dtmf_key(text: &str) -> Option<char> {
+    match text {
+        "10" => Some('*'),
+        "11" => Some('#'),
+        _ => {
+            let mut letters = text.chars();
+            let key = letters.next()?.to_ascii_uppercase();
+            let known = matches!(key, '0'..='9' | 'A'..='D' | '*' | '#');
+            (known && letters.next().is_none()).then_some(key)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn info_digits_are_read_in_the_ways_phones_write_them() {
+        assert_eq!(dtmf_relay(b"Signal=5\r\nDuration=160\r\n"), Some('5'));
+        assert_eq!(dtmf_relay(b"Signal= #\nDuration=100"), Some('#'));
+        assert_eq!(dtmf_relay(b"signal=10\r\n"), Some('*'));
+        assert_eq!(dtmf_relay(b"Duration=160\r\n"), None);
+        assert_eq!(dtmf_relay(b"Signal=55\r\n"), None);
+        assert_eq!(dtmf_relay(b"\xff\xfe"), None);
+        assert_eq!(dtmf_key("a"), Some('A'));
+        assert_eq!(dtmf_key("!"), None);
+    }
+}

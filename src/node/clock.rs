@@ -1,0 +1,51 @@
+//! The only clock: monotonic time since start, tied to wall time once.
+
+use crate::base::{Duration, Epoch, Instant, Rng, WallTime};
+
+/// Reads the system's clocks so that nobody else must.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: std::time::Instant,
+    epoch: Epoch,
+}
+
+impl Clock {
+    /// A clock whose zero is now.
+    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
+    pub fn start() -> Clock {
+        let since_1970 = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        let wall = WallTime::from_unix_millis(since_1970.as_millis() as u64);
+        Clock { start: std::time::Instant::now(), epoch: Epoch::new(wall) }
+    }
+
+    /// Time since the start.
+    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
+    pub fn now(&self) -> Instant {
+        let since = std::time::Instant::now().duration_since(self.start);
+        Instant::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// What ties this clock to wall time.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Wall time, which no system clock jump moves.
+    pub fn wall(&self) -> WallTime {
+        self.epoch.wall(self.now())
+    }
+
+    /// The runtime's instant of `at`, for timers.
+    pub fn deadline(&self, at: Instant) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(self.start + Duration::from_nanos(at.as_nanos()))
+    }
+}
+
+/// The root of all chance, seeded by the operating system.
+pub fn seeded_rng() -> std::io::Result<Rng> {
+    let mut seed = [0; 32];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut seed)?;
+    Ok(Rng::from_seed(seed))
+}
