@@ -1,10 +1,17 @@
 //! RFC 3261 and friends, without input or output: bytes and time in, bytes and events out.
 
 pub mod event;
+pub mod frame;
+pub mod header;
 pub mod message;
+pub mod method;
+pub mod uri;
+pub mod write;
 
 pub use event::{
     Body, Command, DialogId, Ending, Event, Flow, HeaderField, Input, Invite, Login, Output,
     TransactionId, Transport,
 };
-pub use message::Message;
+pub use header::HeaderName;
+pub use message::{Message, Parsed};
+pub use method::Method;
