@@ -1,10 +1,12 @@
 //! RFC 3261 and friends, without input or output: bytes and time in, bytes and events out.
 
+pub mod auth;
 pub mod event;
 pub mod frame;
 pub mod header;
 pub mod message;
 pub mod method;
+pub mod transaction;
 pub mod uri;
 pub mod write;
 
