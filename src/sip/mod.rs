@@ -11,7 +11,7 @@ pub mod uri;
 pub mod write;
 
 pub use event::{
-    Body, Command, DialogId, Ending, Event, Flow, HeaderField, Input, Invite, Login, Output,
+    Body, Command, DialogId, Ending, Event, Flow, HeaderField, Input, Invite, Login, Output, Send,
     TransactionId, Transport,
 };
 pub use header::HeaderName;
