@@ -150,6 +150,8 @@ pub enum Command {
         /// Headers to add, such as Reason (RFC 3326).
         headers: Vec<HeaderField>,
     },
+    /// A request outside any dialog, such as REGISTER or OPTIONS; [`Event::Reply`] follows.
+    Send(Box<Send>),
     /// A request in a confirmed dialog: INFO, or a re-INVITE when the method is INVITE.
     Request {
         /// The dialog.
@@ -187,6 +189,30 @@ pub struct Invite {
     /// Headers to add.
     pub headers: Vec<HeaderField>,
     /// The offer.
+    pub body: Option<Body>,
+}
+
+/// An outgoing request outside any dialog. Requests with the same `id` share their Call-ID and
+/// From tag and count their CSeq up, as refreshes of a registration must (RFC 3261 section 10.2.4).
+#[derive(Clone, Debug)]
+pub struct Send {
+    /// The sender's number for it.
+    pub id: u64,
+    /// The method's name; not INVITE, ACK or CANCEL.
+    pub method: &'static str,
+    /// Request-URI.
+    pub uri: String,
+    /// The To URI.
+    pub to: String,
+    /// The From URI.
+    pub from: String,
+    /// Where to send it.
+    pub flow: Flow,
+    /// For 401 and 407, which are answered like those of an INVITE.
+    pub login: Option<Login>,
+    /// Headers to add. A Contact is added for REGISTER where none is given.
+    pub headers: Vec<HeaderField>,
+    /// The body.
     pub body: Option<Body>,
 }
 
@@ -276,6 +302,13 @@ pub enum Event {
         transaction: TransactionId,
         /// The request.
         message: Message,
+    },
+    /// The final response to a [`Command::Send`], its digest challenges already met.
+    Reply {
+        /// The sender's number.
+        id: u64,
+        /// The response; `None` when none came or the peer cannot be reached.
+        message: Option<Message>,
     },
     /// The final response to a [`Command::Request`], its digest challenges already met.
     Response {

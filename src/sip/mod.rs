@@ -1,10 +1,19 @@
 //! RFC 3261 and friends, without input or output: bytes and time in, bytes and events out.
 
+pub mod auth;
 pub mod event;
+pub mod frame;
+pub mod header;
 pub mod message;
+pub mod method;
+pub mod transaction;
+pub mod uri;
+pub mod write;
 
 pub use event::{
-    Body, Command, DialogId, Ending, Event, Flow, HeaderField, Input, Invite, Login, Output,
+    Body, Command, DialogId, Ending, Event, Flow, HeaderField, Input, Invite, Login, Output, Send,
     TransactionId, Transport,
 };
-pub use message::Message;
+pub use header::HeaderName;
+pub use message::{Message, Parsed};
+pub use method::Method;

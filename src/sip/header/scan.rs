@@ -1,0 +1,171 @@
+//! The lexer that the views share: blanks, tokens, quoted strings, lists outside quotes.
+//!
+//! All of it is one pass over the text, so that no header can cost more than its length.
+
+/// Linear white space within a value; folds have become spaces (RFC 3261 section 7.3.1).
+pub(crate) const BLANK: [char; 2] = [' ', '\t'];
+
+/// Without blanks at either end.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches(BLANK)
+}
+
+/// Whether the byte may stand in a token (RFC 3261 section 25.1).
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    TOKEN[byte as usize]
+}
+
+/// Whether the text is a token: not empty, and only token characters.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+/// Given text that begins with `"`, where the closing `"` stands.
+pub(crate) fn closing_quote(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes.get(at) == Some(&b'"') {
+            return Some(at);
+        }
+        at += 2;
+    }
+}
+
+/// The number that the text spells in decimal digits, at most `max`.
+pub(crate) fn number(text: &str, max: u64) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.bytes().try_fold(0u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit).filter(|sum| *sum <= max)
+    })
+}
+
+/// The first of `stops` outside quoted strings, and where; an open quote hides all that follows.
+pub(crate) fn find_unquoted(text: &str, stops: impl Fn(u8) -> bool) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        if *byte == b'"' {
+            at += closing_quote(text.get(at..)?)? + 1;
+        } else if stops(*byte) {
+            return Some(at);
+        } else {
+            at += 1;
+        }
+    }
+    None
+}
+
+/// The values of a list: split at commas outside quoted strings and angle brackets, trimmed,
+/// empty elements left out (RFC 3261 section 7.3.1 and section 25.1).
+#[derive(Clone, Debug)]
+pub(crate) struct List<'a> {
+    rest: &'a str,
+}
+
+impl<'a> List<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        List { rest: text }
+    }
+}
+
+impl<'a> Iterator for List<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        while !self.rest.is_empty() {
+            let (element, rest) = split_element(self.rest);
+            self.rest = rest;
+            let element = trim(element);
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+        None
+    }
+}
+
+/// The text before the first comma that separates, and the text after it.
+pub(crate) fn split_element(text: &str) -> (&str, &str) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    let mut in_brackets = false;
+    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| separates(*b)))
+    {
+        at += found;
+        match bytes[at] {
+            b',' if !in_brackets => {
+                return (text.get(..at).unwrap_or(text), text.get(at + 1..).unwrap_or(""));
+            }
+            b'"' if !in_brackets => match text.get(at..).and_then(closing_quote) {
+                Some(close) => at += close,
+                None => return (text, ""),
+            },
+            b'<' => in_brackets = true,
+            b'>' => in_brackets = false,
+            _ => {}
+        }
+        at += 1;
+    }
+    (text, "")
+}
+
+/// The bytes that [`split_element`] must look at.
+const fn separates(byte: u8) -> bool {
+    matches!(byte, b',' | b'"' | b'<' | b'>')
+}
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let marks = b"-.!%*_+`'~";
+    let mut at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(text: &str) -> Vec<&str> {
+        List::new(text).collect()
+    }
+
+    #[test]
+    fn commas_in_quotes_and_brackets_do_not_separate() {
+        assert_eq!(
+            list(r#""a, \"b" <sip:x,y@h>, <sip:z@h> , ,"c""#),
+            [r#""a, \"b" <sip:x,y@h>"#, "<sip:z@h>", r#""c""#]
+        );
+        assert_eq!(list(r#""open, <x>, y"#), [r#""open, <x>, y"#]);
+        assert_eq!(list(" , ,"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn quotes_end_where_they_are_not_escaped() {
+        assert_eq!(closing_quote(r#""a\"b\\" c"#), Some(7));
+        assert_eq!(closing_quote(r#""a\"#), None);
+        assert_eq!(find_unquoted(r#""<" <"#, |b| b == b'<'), Some(4));
+    }
+
+    #[test]
+    fn numbers_are_digits_within_their_bound() {
+        assert_eq!(number("0009", 10), Some(9));
+        assert_eq!(number("4294967296", u64::from(u32::MAX)), None);
+        assert_eq!(number("99999999999999999999999999", u64::MAX), None);
+        assert_eq!(number("-1", 10), None);
+        assert_eq!(number("", 10), None);
+    }
+}

@@ -1,0 +1,353 @@
+//! SIP and telephone URIs (RFC 3261 section 19.1, RFC 3966): a view of the text, and equality.
+//!
+//! The text is never re-encoded: what is sent on is what came in.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::header::Params;
+use super::header::scan::number;
+
+/// What kind of URI it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `sip:`
+    Sip,
+    /// `sips:`
+    Sips,
+    /// `tel:`
+    Tel,
+    /// Any other; Offhook answers 416.
+    Other,
+}
+
+/// A host with or without a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostPort<'a> {
+    /// A name or an address; IPv6 without its brackets.
+    pub host: &'a str,
+    /// The port, where there is one.
+    pub port: Option<u16>,
+}
+
+impl<'a> HostPort<'a> {
+    /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
+    pub fn parse(text: &'a str) -> Option<HostPort<'a>> {
+        if let Some(inner) = text.strip_prefix('[') {
+            let (host, rest) = inner.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
+            return Some(HostPort { host, port: port(rest)? });
+        }
+        let end = text.find(':').unwrap_or(text.len());
+        let (host, rest) = text.split_at_checked(end)?;
+        let host = host.trim_end_matches([' ', '\t']);
+        // Underscores are no host characters, but networks are full of them.
+        let of_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        (!host.is_empty() && host.bytes().all(of_host))
+            .then_some(HostPort { host, port: port(rest)? })
+    }
+
+    /// The address, where the host is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+}
+
+/// `None` when malformed, `Some(None)` when absent. Blanks may surround the colon (COLON).
+fn port(text: &str) -> Option<Option<u16>> {
+    let Some(rest) = text.trim_start_matches([' ', '\t']).strip_prefix(':') else {
+        return text.is_empty().then_some(None);
+    };
+    let digits = rest.trim_start_matches([' ', '\t']);
+    number(digits, u64::from(u16::MAX)).map(|port| Some(port as u16))
+}
+
+/// The parts of a URI, as they stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SipUri<'a> {
+    scheme: Scheme,
+    text: &'a str,
+    user: Option<&'a str>,
+    password: Option<&'a str>,
+    host: HostPort<'a>,
+    params: Params<'a>,
+    headers: &'a str,
+}
+
+impl<'a> SipUri<'a> {
+    /// Reads a URI. For `tel:` the number is the user and the host is empty; for other schemes
+    /// only scheme and text are known. `None` where a `sip:` or `tel:` URI is malformed.
+    pub fn parse(text: &'a str) -> Option<SipUri<'a>> {
+        let (name, rest) = text.split_once(':')?;
+        let empty = HostPort { host: "", port: None };
+        let (user, password, params) = (None, None, Params::default());
+        let blank =
+            |scheme| SipUri { scheme, text, user, password, host: empty, params, headers: "" };
+        if text.bytes().any(|byte| byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 0x7f)) {
+            return None;
+        }
+        if name.eq_ignore_ascii_case("sip") {
+            return blank(Scheme::Sip).read_sip(rest);
+        }
+        if name.eq_ignore_ascii_case("sips") {
+            return blank(Scheme::Sips).read_sip(rest);
+        }
+        if name.eq_ignore_ascii_case("tel") {
+            let (number, params) = split_before(rest, ';');
+            let uri = SipUri { user: Some(number), params, ..blank(Scheme::Tel) };
+            return (!number.is_empty()).then_some(uri);
+        }
+        let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+        (name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(of_scheme))
+            .then(|| blank(Scheme::Other))
+    }
+
+    /// The user part may hold `;`, `?`, `/` and `:`, so it is cut off first; nothing behind it
+    /// may hold `@`, so a second one means that someone hopes to be misread.
+    fn read_sip(mut self, rest: &'a str) -> Option<SipUri<'a>> {
+        let mut place = rest;
+        if let Some((userinfo, after)) = rest.split_once('@') {
+            if after.contains('@') {
+                return None;
+            }
+            let (user, password) = match userinfo.split_once(':') {
+                Some((user, password)) => (user, Some(password)),
+                None => (userinfo, None),
+            };
+            if user.is_empty() || !well_escaped(userinfo) {
+                return None;
+            }
+            (self.user, self.password, place) = (Some(user), password, after);
+        }
+        if let Some((before, headers)) = place.split_once('?') {
+            (place, self.headers) = (before, headers);
+        }
+        let host;
+        (host, self.params) = split_before(place, ';');
+        self.host = HostPort::parse(host)?;
+        (!self.params.as_str().contains(";;")).then_some(self)
+    }
+
+    /// The scheme.
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The whole URI as it stands.
+    pub const fn as_str(&self) -> &'a str {
+        self.text
+    }
+
+    /// The user (or the telephone number) as it stands.
+    pub const fn user_raw(&self) -> Option<&'a str> {
+        self.user
+    }
+
+    /// The user with its `%xx` decoded.
+    pub fn user(&self) -> Option<Cow<'a, str>> {
+        self.user.map(percent_decode)
+    }
+
+    /// The password as it stands. Nothing should send one.
+    pub const fn password(&self) -> Option<&'a str> {
+        self.password
+    }
+
+    /// The host; IPv6 without brackets, empty for `tel:`.
+    pub const fn host(&self) -> &'a str {
+        self.host.host
+    }
+
+    /// The port.
+    pub const fn port(&self) -> Option<u16> {
+        self.host.port
+    }
+
+    /// Host and port together.
+    pub const fn host_port(&self) -> HostPort<'a> {
+        self.host
+    }
+
+    /// The parameters.
+    pub const fn params(&self) -> Params<'a> {
+        self.params
+    }
+
+    /// `transport=`, as it stands.
+    pub fn transport(&self) -> Option<&'a str> {
+        self.params.get("transport")
+    }
+
+    /// Whether it names a loose router (RFC 3261 section 19.1.1), with or without a value.
+    pub fn is_loose_router(&self) -> bool {
+        self.params.has("lr")
+    }
+
+    /// The headers after `?`, as they stand.
+    pub const fn headers_raw(&self) -> &'a str {
+        self.headers
+    }
+
+    /// The headers after `?` as name and value, not decoded.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let pairs = self.headers.split('&').filter(|pair| !pair.is_empty());
+        pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+    }
+
+    /// RFC 3261 section 19.1.4: whether both mean the same place. A missing port or transport is
+    /// not the default one, and a missing user is not an empty one.
+    pub fn equivalent(&self, other: &SipUri<'_>) -> bool {
+        if self.scheme != other.scheme {
+            return false;
+        }
+        if self.scheme == Scheme::Other {
+            return self.text == other.text;
+        }
+        let same_user = match (self.scheme, self.user, other.user) {
+            (Scheme::Tel, Some(one), Some(two)) => dialled(one).eq(dialled(two)),
+            (_, Some(one), Some(two)) => same_escaped(one, two, false),
+            (_, one, two) => one.is_none() && two.is_none(),
+        };
+        let same_password = match (self.password, other.password) {
+            (Some(one), Some(two)) => same_escaped(one, two, false),
+            (one, two) => one.is_none() && two.is_none(),
+        };
+        same_user
+            && same_password
+            && same_host(self.host, other.host)
+            && params_agree(self.params, other.params)
+            && params_agree(other.params, self.params)
+            && headers_agree(self, other)
+            && headers_agree(other, self)
+    }
+}
+
+/// The text before the first `mark`, and the parameters from it on.
+fn split_before(text: &str, mark: char) -> (&str, Params<'_>) {
+    let (before, params) = text.split_at(text.find(mark).unwrap_or(text.len()));
+    (before, Params::new(params))
+}
+
+fn same_host(one: HostPort<'_>, two: HostPort<'_>) -> bool {
+    let same = match (one.ip(), two.ip()) {
+        (Some(one), Some(two)) => one == two,
+        _ => one.host.eq_ignore_ascii_case(two.host),
+    };
+    same && one.port == two.port
+}
+
+/// Digits without visual separators (RFC 3966 section 4).
+fn dialled(number: &str) -> impl Iterator<Item = u8> {
+    number.bytes().filter(|byte| !b"-.()".contains(byte)).map(|byte| byte.to_ascii_lowercase())
+}
+
+/// Those that stand in both must agree; some must not stand in one alone.
+fn params_agree(one: Params<'_>, two: Params<'_>) -> bool {
+    one.iter().take(MAX_COMPARED).all(|(name, value)| match two.get(name) {
+        Some(other) => same_escaped(value, other, true),
+        None => !ALONE.iter().any(|known| name.eq_ignore_ascii_case(known)),
+    })
+}
+
+fn headers_agree(one: &SipUri<'_>, two: &SipUri<'_>) -> bool {
+    one.headers().take(MAX_COMPARED).all(|(name, value)| {
+        let mut others = two.headers();
+        others.any(|(n, v)| same_escaped(name, n, true) && same_escaped(value, v, false))
+    })
+}
+
+/// Parameters and headers beyond this many are not compared, so that cost stays linear; no peer
+/// in the field writes ten.
+const MAX_COMPARED: usize = 32;
+
+/// Never ignored when only one URI has them (RFC 3261 section 19.1.4, rules and examples).
+const ALONE: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
+
+/// Equal when each character is, where `%xx` of an unreserved character is that character.
+fn same_escaped(one: &str, two: &str, ignore_case: bool) -> bool {
+    if one == two {
+        return true;
+    }
+    let fold = move |(byte, kept): (u8, bool)| match ignore_case {
+        true => (byte.to_ascii_lowercase(), kept),
+        false => (byte, kept),
+    };
+    Unescaped::new(one).map(fold).eq(Unescaped::new(two).map(fold))
+}
+
+/// Bytes with escapes decoded; the flag says that it was an escape of a reserved character,
+/// which is not the same as the character itself.
+struct Unescaped<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Unescaped<'a> {
+    fn new(text: &'a str) -> Self {
+        Unescaped { bytes: text.as_bytes() }
+    }
+}
+
+impl Iterator for Unescaped<'_> {
+    type Item = (u8, bool);
+
+    fn next(&mut self) -> Option<(u8, bool)> {
+        match *self.bytes {
+            [b'%', high, low, ref rest @ ..]
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                self.bytes = rest;
+                let byte = nibble(high) << 4 | nibble(low);
+                Some((byte, b";/?:@&=+$,".contains(&byte)))
+            }
+            [byte, ref rest @ ..] => {
+                self.bytes = rest;
+                Some((byte, false))
+            }
+            [] => None,
+        }
+    }
+}
+
+fn nibble(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20).wrapping_sub(b'a' - 10),
+    }
+}
+
+fn well_escaped(text: &str) -> bool {
+    let mut parts = text.split('%');
+    parts.next();
+    parts.all(|part| {
+        let digits = part.as_bytes();
+        digits.len() >= 2 && digits.iter().take(2).all(u8::is_ascii_hexdigit)
+    })
+}
+
+/// The text with `%xx` decoded; bytes that are not UTF-8 become U+FFFD.
+pub fn percent_decode(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let bytes: Vec<u8> = Unescaped::new(text).map(|(byte, _)| byte).collect();
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The text with everything escaped that may not stand in the user part (RFC 3261 section 25.1).
+pub fn escape_user(text: &str) -> Cow<'_, str> {
+    let stands = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+    if text.bytes().all(stands) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for byte in text.bytes() {
+        match stands(byte) {
+            true => escaped.push(char::from(byte)),
+            false => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests;
