@@ -190,6 +190,8 @@ pub enum Event {
     },
     /// A recording ended.
     Recorded {
+        /// The session that it was started on.
+        session: SessionId,
         /// Which.
         recording: RecordingSid,
         /// Why.
