@@ -5,45 +5,27 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::audio::Clip;
+pub use crate::audio::Codec;
 use crate::base::Duration;
 use crate::base::id::RecordingSid;
+pub use crate::sdp::Direction;
+use crate::sdp::Encoding;
 
 /// One media session (one socket, one party), numbered by whoever opens it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
-/// A codec that a session can run; the table with names and payload types is `audio::codec`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Codec {
-    /// G.711 µ-law, payload type 0.
-    Pcmu,
-    /// G.711 A-law, payload type 8.
-    Pcma,
-}
-
-/// Who sends, as seen by us (RFC 3264 section 5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Direction {
-    /// Both.
-    #[default]
-    SendRecv,
-    /// Only we send: the far end holds us.
-    SendOnly,
-    /// Only the far end sends.
-    RecvOnly,
-    /// Nobody.
-    Inactive,
-}
-
-impl Direction {
-    /// Whether we may send.
-    pub fn sends(self) -> bool {
-        matches!(self, Direction::SendRecv | Direction::SendOnly)
+impl Encoding for Codec {
+    fn name(self) -> &'static str {
+        Codec::name(self)
     }
 
-    /// Whether we should receive.
-    pub fn receives(self) -> bool {
-        matches!(self, Direction::SendRecv | Direction::RecvOnly)
+    fn payload_type(self) -> u8 {
+        Codec::payload_type(self)
+    }
+
+    fn clock(self) -> u32 {
+        self.entry().clock
     }
 }
 
