@@ -22,6 +22,7 @@ pub mod verb;
 pub mod call;
 // floor 6
 pub mod exchange;
+pub mod phone;
 // floor 7
 pub mod http;
 pub mod store;

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 11] = [
     &["leg"],
     &["verb"],
     &["call"],
-    &["exchange"],
+    &["exchange", "phone"],
     &["http", "store"],
     &["source", "speech", "callback", "delivery"],
     &["node"],
