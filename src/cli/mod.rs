@@ -1,1 +1,81 @@
-//! Empty so far.
+//! The commands: arguments in, text and an exit code out.
+//!
+//! Errors go to standard error, start with what failed and end with what to do. Exit 0 is success,
+//! 1 a failure, 2 bad usage.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod check;
+mod demo;
+mod new;
+mod phone;
+mod preview;
+mod serve;
+mod test;
+
+/// Programmable voice that you run yourself: point a phone number at markup.
+#[derive(Parser, Debug)]
+#[command(name = "offhook", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The project folder of a command.
+#[derive(clap::Args, Debug, Clone)]
+struct Project {
+    /// The project folder
+    #[arg(short = 'C', long = "project", value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Make real calls between built-in phones on loopback and check them by ear
+    Demo(demo::Demo),
+    /// Write a sample project folder
+    New(new::New),
+    /// Serve a project
+    Serve(serve::Serve),
+    /// Check configuration, bins, functions and flows without starting
+    Check(check::Check),
+    /// Print the XML that a handler gives for a call, with lint on standard error
+    Preview(preview::Preview),
+    /// Run the call flows in flows/ in virtual time, without phones
+    Test(test::Test),
+    /// A headless softphone: register, dial, answer, send digits, play, record
+    Phone(phone::Phone),
+}
+
+/// Reads the command line and does what it says.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = match arguments.command {
+        Command::Demo(command) => command.run(),
+        Command::New(command) => command.run(),
+        Command::Serve(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Preview(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Phone(command) => command.run(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(reason) => {
+            eprintln!("offhook: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a command ends with: an exit code, or a sentence for standard error.
+type Outcome = Result<ExitCode, String>;
