@@ -24,6 +24,7 @@ pub mod call;
 pub mod exchange;
 pub mod phone;
 // floor 7
+pub mod config;
 pub mod http;
 pub mod store;
 // floor 8
@@ -36,5 +37,4 @@ pub mod node;
 // floor 10
 pub mod api;
 pub mod cli;
-pub mod config;
 pub mod console;

@@ -13,20 +13,14 @@ const FLOORS: [&[&str]; 11] = [
     &["verb"],
     &["call"],
     &["exchange", "phone"],
-    &["http", "store"],
+    &["config", "http", "store"],
     &["source", "speech", "callback", "delivery"],
     &["node"],
-    &["api", "console", "cli", "config"],
+    &["api", "console", "cli"],
 ];
 
 /// Neighbours that may meet, each with its reason.
-const ALLOWED: [(&str, &str); 3] = [
-    // An offer lists the codecs of the table.
-    ("sdp", "audio"),
-    // Commands read the configuration that they run with.
-    ("cli", "config"),
-    ("api", "config"),
-];
+const ALLOWED: [(&str, &str); 0] = [];
 
 /// Nobody reads a longer file.
 const MOST_LINES: usize = 800;

@@ -1,1 +1,221 @@
-//! Empty so far.
+//! Clocks, sockets, threads and effects: what connects the machines to the world. Nothing clever.
+//!
+//! One thread runs the exchange, SIP's sockets and webhooks; one serves HTTP; workers carry media;
+//! a small pool runs functions and speech. Queues between them are bounded.
+
+#![allow(clippy::disallowed_methods, reason = "this floor reads clocks, sleeps and spawns")]
+
+pub mod account;
+pub mod clock;
+mod effects;
+mod functions;
+mod http_io;
+pub mod media_io;
+pub mod phone_line;
+pub mod project;
+pub mod recording;
+mod reload;
+pub mod sip_io;
+mod start;
+pub mod trace;
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::base::{Instant, Machine};
+use crate::call::Note;
+use crate::exchange::{self, Exchange};
+use crate::sip::{self, Transport};
+use clock::Clock;
+use effects::Effects;
+use media_io::MediaHandle;
+use sip_io::{Arrival, SipIo};
+pub use start::{Options, StartError};
+use trace::{Direction, Trace};
+
+/// Results of effects that wait for the exchange; each call asks for a few at a time.
+const RESULTS: usize = 4_096;
+
+/// A running server.
+pub struct Node {
+    clock: Clock,
+    exchange: Exchange,
+    sip: SipIo,
+    media: MediaHandle,
+    media_events: mpsc::Receiver<crate::media::Event>,
+    effects: Rc<Effects>,
+    results: mpsc::Receiver<exchange::Input>,
+    trace: Option<Trace>,
+    notes: Option<mpsc::Sender<Note>>,
+    http: http_io::HttpThread,
+    /// Tells the background tasks to end.
+    stop: watch::Sender<bool>,
+}
+
+/// Where a running server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// SIP.
+    pub sip: Vec<(Transport, SocketAddr)>,
+    /// HTTP.
+    pub http: Vec<SocketAddr>,
+}
+
+impl Node {
+    /// Where it listens, with the ports that the kernel chose.
+    pub fn addresses(&self) -> Addresses {
+        Addresses { sip: self.sip.listeners().to_vec(), http: self.http.addresses().to_vec() }
+    }
+
+    /// Runs until `stop` resolves, then drains: no new calls, then, when the last call is over or
+    /// `stop` resolves again, an end.
+    pub async fn run<F: Future<Output = ()>>(mut self, mut stop: impl FnMut() -> F) -> io::Result<()> {
+        let mut stopping = Box::pin(stop());
+        let mut draining = false;
+        loop {
+            let deadline = self.exchange.timeout().map(|at| self.clock.deadline(at));
+            tokio::select! {
+                biased;
+                arrival = self.sip.receive() => self.take_arrivals(arrival),
+                Some(event) = self.media_events.recv() => {
+                    self.give(exchange::Input::Media(event));
+                    while let Ok(event) = self.media_events.try_recv() {
+                        self.give(exchange::Input::Media(event));
+                    }
+                }
+                Some(result) = self.results.recv() => self.give(result),
+                () = wait_until(deadline) => {
+                    let now = self.clock.now();
+                    self.exchange.handle_timeout(now);
+                    self.carry_out(now);
+                }
+                () = stopping.as_mut() => {
+                    if draining {
+                        self.give(exchange::Input::Shutdown);
+                        break;
+                    }
+                    draining = true;
+                    self.http.not_ready();
+                    self.give(exchange::Input::Drain);
+                    stopping = Box::pin(stop());
+                }
+            }
+            if draining && self.exchange.calls() == 0 {
+                break;
+            }
+        }
+        self.close().await
+    }
+
+    /// What arrived, and what else is there already: one wake-up for a burst.
+    fn take_arrivals(&mut self, first: Arrival) {
+        self.take_arrival(first);
+        for _ in 1..SipIo::batch() {
+            match self.sip.try_receive() {
+                Some(arrival) => self.take_arrival(arrival),
+                None => break,
+            }
+        }
+    }
+
+    fn take_arrival(&mut self, arrival: Arrival) {
+        let input = match arrival {
+            Arrival::Message(flow, bytes) => {
+                if let Some(trace) = &self.trace {
+                    trace.record(self.clock.now(), Direction::Received, flow, &bytes);
+                }
+                sip::Input::Received { flow, bytes }
+            }
+            Arrival::Unreachable(flow) => sip::Input::Unreachable { flow },
+        };
+        self.give(exchange::Input::Sip(input));
+    }
+
+    fn give(&mut self, input: exchange::Input) {
+        let now = self.clock.now();
+        self.exchange.handle(now, input);
+        self.carry_out(now);
+    }
+
+    /// Does what the exchange asks for.
+    fn carry_out(&mut self, now: Instant) {
+        while let Some(output) = self.exchange.poll() {
+            match output {
+                exchange::Output::Transmit(flow, bytes) => {
+                    if let Some(trace) = &self.trace {
+                        trace.record(now, Direction::Sent, flow, &bytes);
+                    }
+                    if let Some(Arrival::Unreachable(flow)) = self.sip.send(flow, &bytes) {
+                        let report = sip::Input::Unreachable { flow };
+                        self.exchange.handle(now, exchange::Input::Sip(report));
+                    }
+                }
+                exchange::Output::Media(command) => {
+                    if let Some(failed) = self.media.send(command) {
+                        self.exchange.handle(now, exchange::Input::Media(failed));
+                    }
+                }
+                exchange::Output::Note(note) => self.tell(note),
+                exchange::Output::Registered(registered) => {
+                    let (user, phones) = (registered.user, registered.phones);
+                    tracing::info!("{user} has {phones} phones registered");
+                }
+                other => self.effects.start(other),
+            }
+        }
+    }
+
+    fn tell(&self, note: Note) {
+        match note.code {
+            0 => tracing::info!("{}: {}", note.call, note.text),
+            code => tracing::warn!("{}: {code}: {}", note.call, note.text),
+        }
+        if let Some(notes) = &self.notes {
+            // Whoever listens too slowly misses lines; the log has them.
+            let _ = notes.try_send(note);
+        }
+    }
+
+    /// Waits for what is being written, then lets everything go.
+    async fn close(mut self) -> io::Result<()> {
+        // Calls that were ended just now still send their BYEs and write their rows.
+        let grace = tokio::time::Instant::now() + std::time::Duration::from_secs(2);
+        while self.exchange.calls() > 0 || self.effects.pending() > 0 {
+            let deadline = self.exchange.timeout().map(|at| self.clock.deadline(at));
+            tokio::select! {
+                arrival = self.sip.receive() => self.take_arrivals(arrival),
+                Some(event) = self.media_events.recv() => self.give(exchange::Input::Media(event)),
+                Some(result) = self.results.recv() => self.give(result),
+                () = self.effects.one_done() => {}
+                () = wait_until(deadline) => {
+                    let now = self.clock.now();
+                    self.exchange.handle_timeout(now);
+                    self.carry_out(now);
+                }
+                () = tokio::time::sleep_until(grace) => break,
+            }
+        }
+        let _ = self.stop.send(true);
+        self.media.stop();
+        self.http.stop();
+        self.effects.close().await;
+        Ok(())
+    }
+}
+
+/// Prints what is wrong with a configuration, one line each.
+fn tell_problems(problems: &[crate::config::Problem]) {
+    for problem in problems {
+        tracing::warn!("{problem}");
+    }
+}
+
+async fn wait_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -293,8 +293,8 @@ async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>) {
                     return;
                 }
             }
-            // Out of descriptors: other connections must end first.
-            Err(_) => tokio::task::yield_now().await,
+            // Out of descriptors: give those in use time to close.
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }
     }
 }

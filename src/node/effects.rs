@@ -1,0 +1,180 @@
+//! What the exchange asks of the world, carried out: documents, speech, sounds, names, rows.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+
+use super::RESULTS;
+use crate::audio::Clip;
+use crate::audio::wav;
+use crate::call::{FetchError, Persist, Speech};
+use crate::exchange::{Input, Output};
+use crate::source::Sources;
+use crate::speech::Voices;
+use crate::store::Store;
+
+/// Changes that wait for the disk: a minute of 500 calls a second.
+const ROWS: usize = 65_536;
+
+/// Everything that effects need.
+pub(super) struct Effects {
+    pub(super) sources: Arc<Sources>,
+    pub(super) voices: Arc<Voices>,
+    pub(super) store: Arc<dyn Store>,
+    results: mpsc::Sender<Input>,
+    tasks: RefCell<JoinSet<()>>,
+    pending: Cell<usize>,
+    done: Notify,
+    /// Wakes the outbox when rows with callbacks were written.
+    pub(super) outbox: Arc<Notify>,
+    persists: mpsc::Sender<Persist>,
+}
+
+impl Effects {
+    pub(super) fn new(
+        sources: Arc<Sources>,
+        voices: Arc<Voices>,
+        store: Arc<dyn Store>,
+    ) -> (std::rc::Rc<Self>, mpsc::Receiver<Input>) {
+        let (results, receiver) = mpsc::channel(RESULTS);
+        let (persists, rows) = mpsc::channel(ROWS);
+        let effects = std::rc::Rc::new(Effects {
+            sources,
+            voices,
+            store,
+            results,
+            tasks: RefCell::new(JoinSet::new()),
+            pending: Cell::new(0),
+            done: Notify::new(),
+            outbox: Arc::new(Notify::new()),
+            persists,
+        });
+        let writer = std::rc::Rc::clone(&effects);
+        effects.tasks.borrow_mut().spawn_local(write_rows(writer, rows));
+        (effects, receiver)
+    }
+
+    /// A way into the exchange for what is not asked for by it.
+    pub(super) fn sender(&self) -> mpsc::Sender<Input> {
+        self.results.clone()
+    }
+
+    /// Starts one; its result comes through the channel.
+    pub(super) fn start(self: &std::rc::Rc<Self>, output: Output) {
+        let own = std::rc::Rc::clone(self);
+        match output {
+            Output::Fetch(ticket, fetch) => self.spawn(async move {
+                let result = own.sources.fetch(&fetch).await;
+                Some(Input::Fetched(ticket, result))
+            }),
+            Output::Speak(ticket, speech) => self.spawn(async move {
+                let result = own.speak(speech).await;
+                Some(Input::Sound(ticket, result))
+            }),
+            Output::Load(ticket, call, url) => self.spawn(async move {
+                let result = own.load(call, &url).await;
+                Some(Input::Sound(ticket, result))
+            }),
+            Output::Resolve(leg, host) => self.spawn(async move {
+                Some(Input::Resolved(leg, resolve(&host).await))
+            }),
+            Output::Persist(persist) => {
+                // Calls go on when the disk does not keep up (reliability before bookkeeping).
+                match self.persists.try_send(persist) {
+                    Ok(()) => self.pending.set(self.pending.get() + 1),
+                    Err(_) => tracing::error!("the disk does not keep up: a change is not written"),
+                }
+            }
+            // Carried out where they arise.
+            Output::Transmit(..) | Output::Media(_) | Output::Note(_) | Output::Registered(_) => {}
+        }
+    }
+
+    fn spawn(self: &std::rc::Rc<Self>, effect: impl Future<Output = Option<Input>> + 'static) {
+        let own = std::rc::Rc::clone(self);
+        self.pending.set(self.pending.get() + 1);
+        let mut tasks = self.tasks.borrow_mut();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_local(async move {
+            if let Some(input) = effect.await {
+                let _ = own.results.send(input).await;
+            }
+            own.finished();
+        });
+    }
+
+    fn finished(&self) {
+        self.pending.set(self.pending.get().saturating_sub(1));
+        self.done.notify_one();
+    }
+
+    /// Effects under way.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.get()
+    }
+
+    /// Resolves when an effect ends.
+    pub(super) async fn one_done(&self) {
+        self.done.notified().await;
+    }
+
+    pub(super) async fn close(&self) {
+        self.tasks.borrow_mut().abort_all();
+    }
+
+    async fn speak(&self, speech: Speech) -> Result<Clip, FetchError> {
+        let voices = Arc::clone(&self.voices);
+        let spoken = tokio::task::spawn_blocking(move || voices.speak(&speech)).await;
+        match spoken {
+            Ok(Ok(clip)) => Ok(clip),
+            Ok(Err(error)) => Err(FetchError { code: 13520, message: error.to_string() }),
+            Err(_) => Err(FetchError { code: 12400, message: "the voice crashed".to_owned() }),
+        }
+    }
+
+    async fn load(&self, call: crate::base::id::CallSid, url: &str) -> Result<Clip, FetchError> {
+        let sound = self.sources.load_sound(call, url).await?;
+        let decoded = tokio::task::spawn_blocking(move || wav::read(&sound.bytes)).await;
+        match decoded {
+            Ok(Ok(clip)) => Ok(clip),
+            Ok(Err(error)) => {
+                let advice = "use WAV with PCM or G.711";
+                Err(FetchError { code: 13420, message: format!("{url}: {error}; {advice}") })
+            }
+            Err(_) => Err(FetchError { code: 12400, message: format!("{url}: the reader crashed") }),
+        }
+    }
+}
+
+/// Writes rows in the order in which they came; what waits meanwhile goes into one transaction.
+async fn write_rows(own: std::rc::Rc<Effects>, mut rows: mpsc::Receiver<Persist>) {
+    while let Some(mut group) = rows.recv().await {
+        let mut count = 1;
+        while let Ok(more) = rows.try_recv() {
+            group.calls.extend(more.calls);
+            group.recordings.extend(more.recordings);
+            group.callbacks.extend(more.callbacks);
+            count += 1;
+        }
+        let reports = !group.callbacks.is_empty();
+        if let Err(error) = own.store.persist(group).await {
+            tracing::error!("rows of {count} changes are lost: {error}");
+        }
+        if reports {
+            own.outbox.notify_one();
+        }
+        own.pending.set(own.pending.get().saturating_sub(count));
+        own.done.notify_one();
+    }
+}
+
+/// The addresses of a host name, IPv4 first: the order of preference of SIP trunks in the field.
+pub(super) async fn resolve(host: &str) -> Vec<IpAddr> {
+    let Ok(found) = tokio::net::lookup_host((host, 0)).await else { return vec![] };
+    let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+    addresses.sort_by_key(|address| !address.is_ipv4());
+    addresses
+}

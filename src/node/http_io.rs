@@ -1,0 +1,115 @@
+//! The HTTP thread: listeners, one task for each connection, a graceful end.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::http::{Routes, server};
+
+/// Connections at one time; more wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 1_024;
+
+/// A runtime of its own, so that a flood of requests does not delay signalling.
+pub(super) struct HttpThread {
+    addresses: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    ready: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Binds the listeners before anything else starts; the error names the one that cannot be.
+pub(super) fn bind(listen: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    let bind = |address: &SocketAddr| {
+        let listener = TcpListener::bind(address).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen for HTTP on {address}: {error}"))
+        })?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    listen.iter().map(bind).collect()
+}
+
+impl HttpThread {
+    pub(super) fn start(
+        listeners: Vec<TcpListener>,
+        routes: Routes,
+        ready: Arc<AtomicBool>,
+    ) -> io::Result<HttpThread> {
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+        let (stop, stopping) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = move || runtime.block_on(serve(listeners, routes, stopping));
+        let thread = std::thread::Builder::new().name("http".to_owned()).spawn(run)?;
+        ready.store(true, Ordering::Release);
+        Ok(HttpThread { addresses, stop, ready, thread: Some(thread) })
+    }
+
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// `/readyz` says 503 from here on.
+    pub(super) fn not_ready(&self) {
+        self.ready.store(false, Ordering::Release);
+    }
+
+    /// Ends when the requests in hand are answered.
+    pub(super) fn stop(&mut self) {
+        let _ = self.stop.send(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(listeners: Vec<TcpListener>, routes: Routes, stopping: watch::Receiver<bool>) {
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => {
+                accepting.spawn(accept(listener, routes.clone(), stopping.clone()));
+            }
+            Err(error) => tracing::error!("a listener of HTTP is lost: {error}"),
+        }
+    }
+    while accepting.join_next().await.is_some() {}
+}
+
+async fn accept(
+    listener: tokio::net::TcpListener,
+    routes: Routes,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= MAX_CONNECTIONS {
+            connections.join_next().await;
+            continue;
+        }
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    let _ = stream.set_nodelay(true);
+                    let (routes, mut stopping) = (routes.clone(), stopping.clone());
+                    connections.spawn(async move {
+                        let stop = async move { let _ = stopping.wait_for(|stop| *stop).await; };
+                        let served = server::serve_connection(stream, Some(peer.ip()), routes, stop);
+                        if let Err(error) = served.await {
+                            tracing::debug!("HTTP from {peer}: {error}");
+                        }
+                    });
+                }
+                // Out of descriptors: give those in use time to close.
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            },
+            _ = stopping.wait_for(|stop| *stop) => break,
+        }
+    }
+    while connections.join_next().await.is_some() {}
+}

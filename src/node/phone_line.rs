@@ -1,0 +1,154 @@
+//! A softphone on real sockets: one machine, its signalling sockets, its media worker.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+
+use super::clock::{Clock, seeded_rng};
+use super::media_io::{self, MediaHandle, MediaWorker};
+use super::sip_io::{Arrival, SipIo};
+use super::start::StartError;
+use super::wait_until;
+use crate::base::id::RecordingSid;
+use crate::base::{Instant, Machine, Secret};
+use crate::phone::{self, Command, Event, Input, Output, Phone};
+use crate::sip::user_agent::{self, Listener};
+use crate::sip::{self, Transport};
+
+/// Who a phone is and where its server is.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its user name.
+    pub user: String,
+    /// Its domain.
+    pub domain: String,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// The server.
+    pub server: SocketAddr,
+    /// Over what.
+    pub transport: Transport,
+    /// Where the phone itself listens; port 0 takes a free one.
+    pub local: SocketAddr,
+    /// Where recordings go.
+    pub recordings: PathBuf,
+}
+
+/// A phone that runs while somebody waits for its events.
+pub struct PhoneLine {
+    clock: Clock,
+    phone: Phone,
+    sip: SipIo,
+    media: MediaHandle,
+    media_events: mpsc::Receiver<crate::media::Event>,
+    events: VecDeque<Event>,
+}
+
+impl PhoneLine {
+    /// Opens the phone's sockets. Must run inside a `tokio::task::LocalSet`.
+    pub fn open(line: Line, ports: (u16, u16)) -> Result<PhoneLine, StartError> {
+        let clock = Clock::start();
+        let mut rng = seeded_rng().map_err(StartError::Randomness)?;
+        let sip = SipIo::bind(&[(line.transport, line.local)]).map_err(StartError::System)?;
+        let local = sip.listeners().first().map_or(line.local, |(_, local)| *local);
+        let tick = std::time::Duration::from_millis(1);
+        let config = media_io::Config { ports, tick, recordings: line.recordings };
+        let (media, media_events) =
+            MediaWorker::start(config, clock, rng.fork()).map_err(StartError::System)?;
+        let agent = user_agent::Config::new(
+            vec![Listener::new(line.transport, local)],
+            concat!("offhook-phone/", env!("CARGO_PKG_VERSION")),
+        );
+        let config = phone::Config {
+            user: line.user,
+            domain: line.domain,
+            password: line.password,
+            server: line.server,
+            transport: line.transport,
+            local,
+            agent,
+        };
+        let phone = Phone::new(config, 0, rng.fork());
+        Ok(PhoneLine { clock, phone, sip, media, media_events, events: VecDeque::new() })
+    }
+
+    /// Where the phone listens.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.sip.listeners().first().map(|(_, local)| *local)
+    }
+
+    /// Gives an order; what comes of it is among the next events.
+    pub fn order(&mut self, command: Command) {
+        self.give(Input::Command(command));
+    }
+
+    /// Starts recording what the phone hears; the file bears the name that is returned.
+    pub fn record(&mut self) -> RecordingSid {
+        let recording = self.phone.recording();
+        let record = crate::leg::Record {
+            recording,
+            tracks: crate::leg::Tracks::Own,
+            max: crate::base::Duration::from_secs(3_600),
+            silence: None,
+            trim: false,
+        };
+        self.order(Command::Leg(crate::leg::Command::Record(record)));
+        recording
+    }
+
+    /// Runs the phone until it tells something. Safe to drop and call again.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            let deadline = self.phone.timeout().map(|at| self.clock.deadline(at));
+            tokio::select! {
+                arrival = self.sip.receive() => {
+                    let input = match arrival {
+                        Arrival::Message(flow, bytes) => sip::Input::Received { flow, bytes },
+                        Arrival::Unreachable(flow) => sip::Input::Unreachable { flow },
+                    };
+                    self.give(Input::Sip(input));
+                }
+                Some(event) = self.media_events.recv() => self.give(Input::Media(event)),
+                () = wait_until(deadline) => {
+                    let now = self.clock.now();
+                    self.phone.handle_timeout(now);
+                    self.carry_out(now);
+                }
+            }
+        }
+    }
+
+    /// Ends the media worker; recordings are whole afterwards.
+    pub fn close(mut self) {
+        self.media.stop();
+    }
+
+    fn give(&mut self, input: Input) {
+        let now = self.clock.now();
+        self.phone.handle(now, input);
+        self.carry_out(now);
+    }
+
+    fn carry_out(&mut self, now: Instant) {
+        while let Some(output) = self.phone.poll() {
+            match output {
+                Output::Transmit(flow, bytes) => {
+                    if let Some(Arrival::Unreachable(flow)) = self.sip.send(flow, &bytes) {
+                        self.phone.handle(now, Input::Sip(sip::Input::Unreachable { flow }));
+                    }
+                }
+                Output::Media(command) => {
+                    if let Some(failed) = self.media.send(command) {
+                        self.phone.handle(now, Input::Media(failed));
+                    }
+                }
+                Output::Event(event) => self.events.push_back(event),
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Background tasks: callbacks from the outbox, and edits of `offhook.toml` taken as they come.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::clock::Clock;
+use super::project::Opened;
+use super::start::resolved;
+use super::tell_problems;
+use crate::callback::Outbox;
+use crate::config::{Config, FILE};
+use crate::exchange::Input;
+
+/// How often the configuration file is looked at: an edit takes effect before one can dial.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// A store that fails is asked again after this.
+const STORE_TROUBLE: Duration = Duration::from_secs(5);
+
+/// Delivers callbacks as they fall due, until told to stop.
+pub(super) async fn deliver(
+    outbox: Outbox,
+    woken: Arc<Notify>,
+    clock: Clock,
+    mut stopping: watch::Receiver<bool>,
+) {
+    loop {
+        let wait = match deliver_round(&outbox, &clock).await {
+            Ok(wait) => wait,
+            Err(error) => {
+                tracing::error!("callbacks wait: {error}");
+                Some(STORE_TROUBLE)
+            }
+        };
+        let due = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => {}
+            () = woken.notified() => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Delivers what is due; gives how long to wait for the next.
+async fn deliver_round(
+    outbox: &Outbox,
+    clock: &Clock,
+) -> Result<Option<Duration>, crate::store::StoreError> {
+    let round = outbox.deliver_due(clock.wall()).await?;
+    for note in round.notes {
+        tracing::warn!("{}: {}: {}", note.call, note.code, note.text);
+    }
+    let next = outbox.next_due().await?;
+    Ok(next.map(|at| {
+        Duration::from_millis(at.unix_millis().saturating_sub(clock.wall().unix_millis()))
+    }))
+}
+
+/// Takes edits of the configuration; a bad one is told and changes nothing.
+pub(super) async fn watch(
+    mut opened: Opened,
+    results: mpsc::Sender<Input>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let path = opened.config.project.join(FILE);
+    let stamp = || -> Option<(SystemTime, u64)> {
+        let metadata = std::fs::metadata(&path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    };
+    let mut seen = stamp();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+        let now = stamp();
+        if now == seen || now.is_none() {
+            continue;
+        }
+        seen = now;
+        let env = |name: &str| std::env::var(name).ok();
+        match Config::read(&opened.config.project, &env) {
+            Ok(config) => {
+                opened.config = config;
+                let directory = resolved(opened.directory()).await;
+                tracing::info!("{FILE} was edited and is in force; new listeners want a restart");
+                if results.send(Input::Directory(Arc::new(directory))).await.is_err() {
+                    return;
+                }
+            }
+            Err(problems) => {
+                tell_problems(&problems);
+                tracing::warn!("{FILE} has errors; the last good version stays in force");
+            }
+        }
+    }
+}
