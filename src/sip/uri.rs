@@ -197,11 +197,11 @@ impl<'a> SipUri<'a> {
     /// RFC 3261 section 19.1.4: whether both mean the same place. A missing port or transport is
     /// not the default one, and a missing user is not an empty one.
     pub fn equivalent(&self, other: &SipUri<'_>) -> bool {
-        if self.scheme != other.scheme {
-            return false;
+        if self.text == other.text {
+            return true;
         }
-        if self.scheme == Scheme::Other {
-            return self.text == other.text;
+        if self.scheme != other.scheme || self.scheme == Scheme::Other {
+            return false;
         }
         let same_user = match (self.scheme, self.user, other.user) {
             (Scheme::Tel, Some(one), Some(two)) => dialled(one).eq(dialled(two)),

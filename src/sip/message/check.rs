@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::index::{Entry, Index, Problem, Span, Start};
+use super::index::{Index, Problem, Span, Start};
 use super::{MAX_MESSAGE, Message, Method, Parsed};
 use crate::sip::header::scan::{List, number};
 use crate::sip::header::{CSeq, HeaderName, NameAddr, Via};
@@ -18,7 +18,7 @@ pub(super) fn parse(bytes: Bytes, stream: bool) -> Parsed {
         Ok(index) => index,
         Err(reason) => return Parsed::Discard(reason),
     };
-    let bytes = if index.folded { unfold(&bytes, index.entries()) } else { bytes };
+    let bytes = if index.folded { unfold(&bytes, &index) } else { bytes };
     let bytes = match std::str::from_utf8(bytes.get(..index.body).unwrap_or_default()) {
         Ok(_) => bytes,
         Err(_) => only_text(&bytes, &mut index),
@@ -54,10 +54,10 @@ fn verdict(message: Message, problem: Option<Problem>) -> Parsed {
 
 /// Folds count as single spaces (RFC 3261 section 7.3.1). Blanks of the same length keep all
 /// offsets; who folds is rare, and pays for a copy.
-fn unfold(bytes: &Bytes, entries: &[Entry]) -> Bytes {
+fn unfold(bytes: &Bytes, index: &Index) -> Bytes {
     let mut copy = bytes.to_vec();
-    for entry in entries {
-        for byte in copy.get_mut(entry.value.range()).unwrap_or_default() {
+    for text in index.texts() {
+        for byte in copy.get_mut(text.range()).unwrap_or_default() {
             if matches!(*byte, b'\r' | b'\n') {
                 *byte = b' ';
             }

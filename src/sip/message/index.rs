@@ -52,7 +52,7 @@ pub(crate) struct Index {
     pub(crate) count: usize,
     /// One bit for each [`HeaderName`].
     pub(crate) present: u64,
-    /// Some line was folded, so that its value holds line ends.
+    /// Some line holds line ends: it was folded, or is broken.
     pub(crate) folded: bool,
     /// Where the body begins.
     pub(crate) body: usize,
@@ -84,6 +84,7 @@ impl Index {
             problem,
         };
         if line.folded || line.stray {
+            index.folded = true;
             index.blame(400, "Line break in start line");
         }
         index.read_headers(bytes, line.next);
@@ -93,6 +94,15 @@ impl Index {
     /// Notes what is wrong, unless something already is.
     pub(crate) fn blame(&mut self, status: u16, reason: &'static str) {
         self.problem.get_or_insert((status, reason));
+    }
+
+    /// The texts that are handed out.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Span> {
+        let of_start = match self.start {
+            Start::Request { uri, .. } => uri,
+            Start::Response { reason, .. } => reason,
+        };
+        self.entries().iter().map(|entry| entry.value).chain([of_start])
     }
 
     pub(crate) fn entries(&self) -> &[Entry] {
@@ -114,10 +124,10 @@ impl Index {
                 return;
             }
             at = line.next;
+            self.folded |= line.folded || line.stray;
             if line.stray {
                 self.blame(400, "Stray carriage return in a header");
             }
-            self.folded |= line.folded;
             let Some(entry) = header_line(bytes, &line) else {
                 self.blame(400, "Malformed header line");
                 continue;
