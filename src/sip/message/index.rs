@@ -42,14 +42,16 @@ pub(crate) enum Start {
     Response { status: u16, reason: Span },
 }
 
+/// Room that most messages need no more than.
+const USUAL_HEADERS: usize = 32;
+
 /// The first thing that is wrong with a message, and the status that says so.
 pub(crate) type Problem = (u16, &'static str);
 
 /// Where everything stands.
 pub(crate) struct Index {
     pub(crate) start: Start,
-    pub(crate) entries: [Entry; MAX_HEADERS],
-    pub(crate) count: usize,
+    pub(crate) entries: Vec<Entry>,
     /// One bit for each [`HeaderName`].
     pub(crate) present: u64,
     /// Some line holds line ends: it was folded, or is broken.
@@ -67,15 +69,9 @@ impl Index {
     pub(crate) fn read(bytes: &[u8]) -> Result<Index, &'static str> {
         let line = Line::read(bytes, 0).ok_or("no line end")?;
         let (start, problem) = start_line(bytes, line.start..line.end)?;
-        const NONE: Entry = Entry {
-            id: HeaderName::Other,
-            name: Span { start: 0, end: 0 },
-            value: Span { start: 0, end: 0 },
-        };
         let mut index = Index {
             start,
-            entries: [NONE; MAX_HEADERS],
-            count: 0,
+            entries: Vec::with_capacity(USUAL_HEADERS),
             present: 0,
             folded: false,
             body: bytes.len(),
@@ -102,16 +98,12 @@ impl Index {
             Start::Request { uri, .. } => uri,
             Start::Response { reason, .. } => reason,
         };
-        self.entries().iter().map(|entry| entry.value).chain([of_start])
-    }
-
-    pub(crate) fn entries(&self) -> &[Entry] {
-        self.entries.get(..self.count).unwrap_or_default()
+        self.entries.iter().map(|entry| entry.value).chain([of_start])
     }
 
     /// Whether the end of the body is known beyond doubt.
     pub(crate) fn length_is_sound(&self) -> bool {
-        !self.length_broken && self.count < MAX_HEADERS
+        !self.length_broken && self.entries.len() < MAX_HEADERS
     }
 
     fn read_headers(&mut self, bytes: &[u8], mut at: usize) {
@@ -138,11 +130,10 @@ impl Index {
                 self.blame(400, "Header repeated that may stand only once");
             }
             self.present |= entry.id.bit();
-            match self.entries.get_mut(self.count) {
-                Some(slot) => *slot = entry,
-                None => return self.blame(400, "Too many headers"),
+            if self.entries.len() == MAX_HEADERS {
+                return self.blame(400, "Too many headers");
             }
-            self.count += 1;
+            self.entries.push(entry);
         }
     }
 
