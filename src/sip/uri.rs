@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::header::Params;
-use super::header::scan::number;
+use super::header::scan::{find, number, split};
 
 /// What kind of URI it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +34,13 @@ impl<'a> HostPort<'a> {
     /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
     pub fn parse(text: &'a str) -> Option<HostPort<'a>> {
         if let Some(inner) = text.strip_prefix('[') {
-            let (host, rest) = inner.split_once(']')?;
+            let (host, rest) = split(inner, b']')?;
             host.parse::<Ipv6Addr>().ok()?;
             return Some(HostPort { host, port: port(rest)? });
         }
-        let end = text.find(':').unwrap_or(text.len());
+        let end = find(text, b':').unwrap_or(text.len());
         let (host, rest) = text.split_at_checked(end)?;
-        let host = host.trim_end_matches([' ', '\t']);
+        let host = host.trim_ascii_end();
         // Underscores are no host characters, but networks are full of them.
         let of_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
         (!host.is_empty() && host.bytes().all(of_host))
@@ -55,10 +55,10 @@ impl<'a> HostPort<'a> {
 
 /// `None` when malformed, `Some(None)` when absent. Blanks may surround the colon (COLON).
 fn port(text: &str) -> Option<Option<u16>> {
-    let Some(rest) = text.trim_start_matches([' ', '\t']).strip_prefix(':') else {
+    let Some(rest) = text.trim_ascii_start().strip_prefix(':') else {
         return text.is_empty().then_some(None);
     };
-    let digits = rest.trim_start_matches([' ', '\t']);
+    let digits = rest.trim_ascii_start();
     number(digits, u64::from(u16::MAX)).map(|port| Some(port as u16))
 }
 
@@ -78,7 +78,7 @@ impl<'a> SipUri<'a> {
     /// Reads a URI. For `tel:` the number is the user and the host is empty; for other schemes
     /// only scheme and text are known. `None` where a `sip:` or `tel:` URI is malformed.
     pub fn parse(text: &'a str) -> Option<SipUri<'a>> {
-        let (name, rest) = text.split_once(':')?;
+        let (name, rest) = split(text, b':')?;
         let empty = HostPort { host: "", port: None };
         let (user, password, params) = (None, None, Params::default());
         let blank =
@@ -93,7 +93,7 @@ impl<'a> SipUri<'a> {
             return blank(Scheme::Sips).read_sip(rest);
         }
         if name.eq_ignore_ascii_case("tel") {
-            let (number, params) = split_before(rest, ';');
+            let (number, params) = split_before(rest, b';');
             let uri = SipUri { user: Some(number), params, ..blank(Scheme::Tel) };
             return (!number.is_empty()).then_some(uri);
         }
@@ -106,11 +106,11 @@ impl<'a> SipUri<'a> {
     /// may hold `@`, so a second one means that someone hopes to be misread.
     fn read_sip(mut self, rest: &'a str) -> Option<SipUri<'a>> {
         let mut place = rest;
-        if let Some((userinfo, after)) = rest.split_once('@') {
-            if after.contains('@') {
+        if let Some((userinfo, after)) = split(rest, b'@') {
+            if find(after, b'@').is_some() {
                 return None;
             }
-            let (user, password) = match userinfo.split_once(':') {
+            let (user, password) = match split(userinfo, b':') {
                 Some((user, password)) => (user, Some(password)),
                 None => (userinfo, None),
             };
@@ -119,13 +119,14 @@ impl<'a> SipUri<'a> {
             }
             (self.user, self.password, place) = (Some(user), password, after);
         }
-        if let Some((before, headers)) = place.split_once('?') {
+        if let Some((before, headers)) = split(place, b'?') {
             (place, self.headers) = (before, headers);
         }
         let host;
-        (host, self.params) = split_before(place, ';');
+        (host, self.params) = split_before(place, b';');
         self.host = HostPort::parse(host)?;
-        (!self.params.as_str().contains(";;")).then_some(self)
+        let mut pairs = self.params.as_str().as_bytes().windows(2);
+        (!pairs.any(|pair| pair == b";;")).then_some(self)
     }
 
     /// The scheme.
@@ -197,11 +198,11 @@ impl<'a> SipUri<'a> {
     /// RFC 3261 section 19.1.4: whether both mean the same place. A missing port or transport is
     /// not the default one, and a missing user is not an empty one.
     pub fn equivalent(&self, other: &SipUri<'_>) -> bool {
-        if self.scheme != other.scheme {
-            return false;
+        if self.text == other.text {
+            return true;
         }
-        if self.scheme == Scheme::Other {
-            return self.text == other.text;
+        if self.scheme != other.scheme || self.scheme == Scheme::Other {
+            return false;
         }
         let same_user = match (self.scheme, self.user, other.user) {
             (Scheme::Tel, Some(one), Some(two)) => dialled(one).eq(dialled(two)),
@@ -223,8 +224,8 @@ impl<'a> SipUri<'a> {
 }
 
 /// The text before the first `mark`, and the parameters from it on.
-fn split_before(text: &str, mark: char) -> (&str, Params<'_>) {
-    let (before, params) = text.split_at(text.find(mark).unwrap_or(text.len()));
+fn split_before(text: &str, mark: u8) -> (&str, Params<'_>) {
+    let (before, params) = text.split_at(find(text, mark).unwrap_or(text.len()));
     (before, Params::new(params))
 }
 
@@ -316,6 +317,9 @@ fn nibble(digit: u8) -> u8 {
 }
 
 fn well_escaped(text: &str) -> bool {
+    if find(text, b'%').is_none() {
+        return true;
+    }
     let mut parts = text.split('%');
     parts.next();
     parts.all(|part| {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::params::{Params, unescape, unquote};
-use super::scan::{BLANK, closing_quote, trim};
+use super::scan::{closing_quote, find, split, trim};
 use crate::sip::uri::SipUri;
 
 /// The value of From, To, Contact, Route and their like.
@@ -24,13 +24,17 @@ impl<'a> NameAddr<'a> {
         let (display, rest) = match text.starts_with('"') {
             true => text.split_at_checked(closing_quote(text)? + 1)?,
             // A scheme's colon, or a semicolon, before any `<` means that there is no name.
-            false => match text.find(['<', ':', ';', '"']) {
-                Some(at) if text.as_bytes().get(at) == Some(&b'<') => text.split_at_checked(at)?,
-                _ => return NameAddr::bare(text),
-            },
+            false => {
+                match text.bytes().position(|byte| matches!(byte, b'<' | b':' | b';' | b'"')) {
+                    Some(at) if text.as_bytes().get(at) == Some(&b'<') => {
+                        text.split_at_checked(at)?
+                    }
+                    _ => return NameAddr::bare(text),
+                }
+            }
         };
-        let inner = rest.trim_start_matches(BLANK).strip_prefix('<')?;
-        let (uri, params) = inner.split_once('>')?;
+        let inner = rest.trim_ascii_start().strip_prefix('<')?;
+        let (uri, params) = split(inner, b'>')?;
         let address =
             NameAddr { display: trim(display), uri: trim(uri), params: Params::new(trim(params)) };
         address.sound().then_some(address)
@@ -39,9 +43,9 @@ impl<'a> NameAddr<'a> {
     /// Without brackets, semicolons begin the header's parameters, and the URI may hold neither
     /// comma nor question mark (RFC 3261 section 20).
     fn bare(text: &'a str) -> Option<NameAddr<'a>> {
-        let (uri, params) = text.split_at_checked(text.find(';').unwrap_or(text.len()))?;
-        let uri = uri.trim_end_matches(BLANK);
-        if uri.contains(['?', ',', '"']) {
+        let (uri, params) = text.split_at_checked(find(text, b';').unwrap_or(text.len()))?;
+        let uri = uri.trim_ascii_end();
+        if uri.bytes().any(|byte| matches!(byte, b'?' | b',' | b'"')) {
             return None;
         }
         let address = NameAddr { display: "", uri, params: Params::new(params) };
@@ -50,7 +54,7 @@ impl<'a> NameAddr<'a> {
 
     fn sound(&self) -> bool {
         let of_uri = |byte: u8| byte > b' ' && byte != b'<' && byte != b'>' && byte != 0x7f;
-        self.uri.contains(':') && self.uri.bytes().all(of_uri) && self.params.well_formed()
+        find(self.uri, b':').is_some() && self.uri.bytes().all(of_uri) && self.params.well_formed()
     }
 
     /// The display name without quotes and escapes; `None` when there is none.

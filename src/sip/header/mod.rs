@@ -14,5 +14,6 @@ mod via;
 pub use address::NameAddr;
 pub use cseq::CSeq;
 pub use name::HeaderName;
+pub(crate) use params::unescape;
 pub use params::{Params, ParamsIter};
 pub use via::Via;

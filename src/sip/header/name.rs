@@ -155,7 +155,12 @@ impl HeaderName {
             20 => &[HeaderName::PPreferredIdentity],
             _ => &[],
         };
-        let spells = |known: &&HeaderName| name.eq_ignore_ascii_case(known.as_str().as_bytes());
+        let first = |text: &[u8]| text.first().map(u8::to_ascii_lowercase);
+        let initial = first(name);
+        let spells = |known: &&HeaderName| {
+            let known = known.as_str().as_bytes();
+            first(known) == initial && name.eq_ignore_ascii_case(known)
+        };
         candidates.iter().find(spells).copied().unwrap_or(HeaderName::Other)
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::{closing_quote, find_unquoted, is_token, trim};
+use super::scan::{closing_quote, find_unquoted, is_token_byte, split, trim};
 
 /// The parameters of one value, read as they are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -46,28 +46,45 @@ impl<'a> Params<'a> {
     /// Whether they follow the grammar: no empty parameter (but a stray `;` at the very end is
     /// forgiven), names are tokens, quotes are closed and nothing follows them.
     pub(crate) fn well_formed(self) -> bool {
-        let mut rest = trim(self.text);
-        while let Some(after) = rest.strip_prefix(';') {
-            let after = after.trim_start_matches(super::scan::BLANK);
-            if after.is_empty() {
+        let bytes = self.text.as_bytes();
+        let mut at = skip_blanks(bytes, 0);
+        while bytes.get(at) == Some(&b';') {
+            at = skip_blanks(bytes, at + 1);
+            if at == bytes.len() {
                 return true;
             }
-            let (param, next) = split_param(after);
-            let (name, value) = halves(param);
-            let sound = match value {
-                None => true,
-                Some(value) if value.starts_with('"') => {
-                    closing_quote(value) == Some(value.len() - 1)
-                }
-                Some(value) => !value.is_empty() && !value.contains(['"', ' ', '\t', '<', '>']),
-            };
-            if !sound || !is_token(name) {
+            let name = run(bytes, at, is_token_byte);
+            if name == 0 {
                 return false;
             }
-            rest = next;
+            at = skip_blanks(bytes, at + name);
+            if bytes.get(at) != Some(&b'=') {
+                continue;
+            }
+            at = skip_blanks(bytes, at + 1);
+            let value = match bytes.get(at) {
+                Some(b'"') => self.text.get(at..).and_then(closing_quote).map_or(0, |end| end + 1),
+                _ => {
+                    run(bytes, at, |byte| !matches!(byte, b';' | b'"' | b' ' | b'\t' | b'<' | b'>'))
+                }
+            };
+            if value == 0 {
+                return false;
+            }
+            at = skip_blanks(bytes, at + value);
         }
-        rest.is_empty()
+        at == bytes.len()
     }
+}
+
+/// How many bytes from `at` on are of that kind.
+fn run(bytes: &[u8], at: usize, kind: impl Fn(u8) -> bool) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.iter().position(|byte| !kind(*byte)).unwrap_or(rest.len())
+}
+
+fn skip_blanks(bytes: &[u8], at: usize) -> usize {
+    at + run(bytes, at, |byte| matches!(byte, b' ' | b'\t'))
 }
 
 /// Iterates over parameters as name and value.
@@ -81,7 +98,7 @@ impl<'a> Iterator for ParamsIter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.rest.is_empty() {
-            let text = self.rest.trim_start_matches(super::scan::BLANK);
+            let text = self.rest.trim_ascii_start();
             let (param, next) = split_param(text.strip_prefix(';').unwrap_or(text));
             self.rest = next;
             let (name, value) = halves(param);
@@ -102,7 +119,7 @@ fn split_param(text: &str) -> (&str, &str) {
 }
 
 fn halves(param: &str) -> (&str, Option<&str>) {
-    match param.split_once('=') {
+    match split(param, b'=') {
         Some((name, value)) => (trim(name), Some(trim(value))),
         None => (trim(param), None),
     }

@@ -7,12 +7,23 @@ pub(crate) const BLANK: [char; 2] = [' ', '\t'];
 
 /// Without blanks at either end.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches(BLANK)
+    text.trim_ascii()
 }
 
 /// Whether the byte may stand in a token (RFC 3261 section 25.1).
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
     TOKEN[byte as usize]
+}
+
+/// Where the byte first stands. Header values are short: a plain loop beats a set-up search.
+pub(crate) fn find(text: &str, byte: u8) -> Option<usize> {
+    text.bytes().position(|known| known == byte)
+}
+
+/// The text before and after the first such byte, which must be ASCII.
+pub(crate) fn split(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = find(text, byte)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Whether the text is a token: not empty, and only token characters.
@@ -92,6 +103,9 @@ impl<'a> Iterator for List<'a> {
 /// The text before the first comma that separates, and the text after it.
 pub(crate) fn split_element(text: &str) -> (&str, &str) {
     let bytes = text.as_bytes();
+    if memchr::memchr(b',', bytes).is_none() {
+        return (text, "");
+    }
     let mut at = 0;
     let mut in_brackets = false;
     while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| separates(*b)))

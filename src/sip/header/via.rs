@@ -1,7 +1,7 @@
 //! Via: where a response goes (RFC 3261 section 20.42; rport: RFC 3581).
 
 use super::params::Params;
-use super::scan::{BLANK, is_token, trim};
+use super::scan::{find, is_token, split, trim};
 use crate::sip::uri::HostPort;
 
 /// One value of Via.
@@ -15,13 +15,15 @@ pub struct Via<'a> {
 impl<'a> Via<'a> {
     /// Reads one value, not a list of them. Blanks may stand around every part.
     pub fn parse(text: &'a str) -> Option<Via<'a>> {
-        let (protocol, rest) = text.split_once('/')?;
-        let (version, rest) = rest.split_once('/')?;
+        let (protocol, rest) = split(text, b'/')?;
+        let (version, rest) = split(rest, b'/')?;
         if !trim(protocol).eq_ignore_ascii_case("SIP") || trim(version) != "2.0" {
             return None;
         }
-        let (transport, rest) = rest.trim_start_matches(BLANK).split_once(BLANK)?;
-        let end = rest.find(';').unwrap_or(rest.len());
+        let rest = rest.trim_ascii_start();
+        let blank = rest.bytes().position(|byte| matches!(byte, b' ' | b'\t'))?;
+        let (transport, rest) = rest.split_at_checked(blank)?;
+        let end = find(rest, b';').unwrap_or(rest.len());
         let (sent_by, params) = rest.split_at_checked(end)?;
         let via = Via {
             transport,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::index::{Entry, Index, Problem, Span, Start};
+use super::index::{Index, Problem, Span, Start};
 use super::{MAX_MESSAGE, Message, Method, Parsed};
 use crate::sip::header::scan::{List, number};
 use crate::sip::header::{CSeq, HeaderName, NameAddr, Via};
@@ -18,21 +18,23 @@ pub(super) fn parse(bytes: Bytes, stream: bool) -> Parsed {
         Ok(index) => index,
         Err(reason) => return Parsed::Discard(reason),
     };
-    let bytes = if index.folded { unfold(&bytes, index.entries()) } else { bytes };
-    let bytes = match std::str::from_utf8(bytes.get(..index.body).unwrap_or_default()) {
+    let bytes = if index.folded { unfold(&bytes, &index) } else { bytes };
+    let bytes = match std::str::from_utf8(head(&bytes, &index)) {
         Ok(_) => bytes,
         Err(_) => only_text(&bytes, &mut index),
     };
     let body = measure_body(&bytes, &mut index, stream);
-    let message = Message {
-        bytes,
-        start: index.start,
-        present: index.present,
-        headers: Arc::from(index.entries()),
-        body,
-    };
-    let problem = index.problem.or_else(|| fault(&message));
-    verdict(message, problem)
+    if index.problem.is_none() {
+        let text = std::str::from_utf8(head(&bytes, &index)).unwrap_or_default();
+        index.problem = fault(text, &index).map(|reason| (400, reason));
+    }
+    let headers = Arc::from(index.entries.as_slice());
+    let message = Message { bytes, start: index.start, present: index.present, headers, body };
+    verdict(message, index.problem)
+}
+
+fn head<'a>(bytes: &'a [u8], index: &Index) -> &'a [u8] {
+    bytes.get(..index.body).unwrap_or_default()
 }
 
 /// Responses are never answered, nor are ACKs (RFC 3261 section 17.1.1.3); and an answer needs
@@ -54,10 +56,10 @@ fn verdict(message: Message, problem: Option<Problem>) -> Parsed {
 
 /// Folds count as single spaces (RFC 3261 section 7.3.1). Blanks of the same length keep all
 /// offsets; who folds is rare, and pays for a copy.
-fn unfold(bytes: &Bytes, entries: &[Entry]) -> Bytes {
+fn unfold(bytes: &Bytes, index: &Index) -> Bytes {
     let mut copy = bytes.to_vec();
-    for entry in entries {
-        for byte in copy.get_mut(entry.value.range()).unwrap_or_default() {
+    for text in index.texts() {
+        for byte in copy.get_mut(text.range()).unwrap_or_default() {
             if matches!(*byte, b'\r' | b'\n') {
                 *byte = b' ';
             }
@@ -98,18 +100,55 @@ fn measure_body(bytes: &[u8], index: &mut Index, stream: bool) -> Span {
 }
 
 /// The first thing wrong with the parts that all else relies on.
-fn fault(message: &Message) -> Option<Problem> {
-    let mut uri_fault = None;
-    if let Start::Request { uri, .. } = message.start {
-        uri_fault = request_uri_fault(message.text(uri));
+fn fault(head: &str, index: &Index) -> Option<&'static str> {
+    let text = |span: Span| head.get(span.range()).unwrap_or_default();
+    let mut method = None;
+    if let Start::Request { name, uri, .. } = index.start {
+        method = Some(text(name));
+        if let Some(reason) = request_uri_fault(text(uri)) {
+            return Some(reason);
+        }
     }
-    let reason = uri_fault
-        .or_else(|| via_fault(message))
-        .or_else(|| address_fault(message))
-        .or_else(|| cseq_fault(message))
-        .or_else(|| max_forwards_fault(message))
-        .or_else(|| contact_fault(message))?;
-    Some((400, reason))
+    let missing = REQUIRED.iter().find(|(name, _)| index.present & name.bit() == 0);
+    if let Some((_, reason)) = missing {
+        return Some(reason);
+    }
+    let mut entries = index.entries.iter();
+    entries.find_map(|entry| header_fault(entry.id, text(entry.value), method))
+}
+
+/// What every message has (RFC 3261 section 8.1.1, but that old elements know no Max-Forwards).
+const REQUIRED: [(HeaderName, &str); 5] = [
+    (HeaderName::Via, "Via missing"),
+    (HeaderName::From, "From missing"),
+    (HeaderName::To, "To missing"),
+    (HeaderName::CallId, "Call-ID missing"),
+    (HeaderName::CSeq, "CSeq missing"),
+];
+
+/// `method` is that of a request, which CSeq must repeat.
+fn header_fault(id: HeaderName, value: &str, method: Option<&str>) -> Option<&'static str> {
+    let (sound, reason) = match id {
+        HeaderName::Via => (vias_sound(value), "Malformed Via"),
+        HeaderName::From => (address_sound(value), "Malformed From"),
+        HeaderName::To => (address_sound(value), "Malformed To"),
+        HeaderName::Contact => (List::new(value).all(contact_sound), "Malformed Contact"),
+        HeaderName::CallId => {
+            (!value.is_empty() && !value.contains([' ', '\t']), "Malformed Call-ID")
+        }
+        HeaderName::MaxForwards => {
+            (number(value, u64::from(u8::MAX)).is_some(), "Malformed Max-Forwards")
+        }
+        HeaderName::CSeq => match CSeq::parse(value) {
+            None => (false, "Malformed CSeq"),
+            Some(cseq) => (
+                method.is_none_or(|method| method == cseq.method_name),
+                "CSeq method does not match",
+            ),
+        },
+        _ => return None,
+    };
+    (!sound).then_some(reason)
 }
 
 /// An unknown scheme is not malformed: it gets its 416 above.
@@ -123,49 +162,15 @@ fn request_uri_fault(text: &str) -> Option<&'static str> {
     }
 }
 
-fn via_fault(message: &Message) -> Option<&'static str> {
-    if !message.has(HeaderName::Via) {
-        return Some("Via missing");
-    }
-    let sound = message.values(HeaderName::Via).all(|value| Via::parse(value).is_some());
-    let some = message.values(HeaderName::Via).next().is_some();
-    (!(sound && some)).then_some("Malformed Via")
+fn vias_sound(value: &str) -> bool {
+    let mut elements = List::new(value).peekable();
+    elements.peek().is_some() && elements.all(|element| Via::parse(element).is_some())
 }
 
-fn address_fault(message: &Message) -> Option<&'static str> {
-    let Some(from) = message.header(HeaderName::From) else { return Some("From missing") };
-    let Some(to) = message.header(HeaderName::To) else { return Some("To missing") };
-    if message.call_id().is_empty() || message.call_id().contains([' ', '\t']) {
-        return Some("Call-ID missing or malformed");
-    }
-    let sound = |text| NameAddr::parse(text).is_some_and(|address| uri_sound(&address));
-    if !sound(from) {
-        return Some("Malformed From");
-    }
-    (!sound(to)).then_some("Malformed To")
+fn address_sound(value: &str) -> bool {
+    NameAddr::parse(value).is_some_and(|address| address.sip_uri().is_some())
 }
 
-fn uri_sound(address: &NameAddr<'_>) -> bool {
-    address.sip_uri().is_some()
-}
-
-fn cseq_fault(message: &Message) -> Option<&'static str> {
-    let Some(text) = message.header(HeaderName::CSeq) else { return Some("CSeq missing") };
-    let Some(cseq) = CSeq::parse(text) else { return Some("Malformed CSeq") };
-    let matches = !message.is_request() || cseq.method_name == message.method_name();
-    (!matches).then_some("CSeq method does not match")
-}
-
-fn max_forwards_fault(message: &Message) -> Option<&'static str> {
-    let text = message.header(HeaderName::MaxForwards)?;
-    number(text, u64::from(u8::MAX)).is_none().then_some("Malformed Max-Forwards")
-}
-
-fn contact_fault(message: &Message) -> Option<&'static str> {
-    let mut values =
-        message.entries(HeaderName::Contact).flat_map(|entry| List::new(message.text(entry.value)));
-    let sound = |value: &str| {
-        value == "*" || NameAddr::parse(value).is_some_and(|address| uri_sound(&address))
-    };
-    (!values.all(sound)).then_some("Malformed Contact")
+fn contact_sound(value: &str) -> bool {
+    value == "*" || address_sound(value)
 }

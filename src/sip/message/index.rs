@@ -42,17 +42,19 @@ pub(crate) enum Start {
     Response { status: u16, reason: Span },
 }
 
+/// Room that most messages need no more than.
+const USUAL_HEADERS: usize = 32;
+
 /// The first thing that is wrong with a message, and the status that says so.
 pub(crate) type Problem = (u16, &'static str);
 
 /// Where everything stands.
 pub(crate) struct Index {
     pub(crate) start: Start,
-    pub(crate) entries: [Entry; MAX_HEADERS],
-    pub(crate) count: usize,
+    pub(crate) entries: Vec<Entry>,
     /// One bit for each [`HeaderName`].
     pub(crate) present: u64,
-    /// Some line was folded, so that its value holds line ends.
+    /// Some line holds line ends: it was folded, or is broken.
     pub(crate) folded: bool,
     /// Where the body begins.
     pub(crate) body: usize,
@@ -67,15 +69,9 @@ impl Index {
     pub(crate) fn read(bytes: &[u8]) -> Result<Index, &'static str> {
         let line = Line::read(bytes, 0).ok_or("no line end")?;
         let (start, problem) = start_line(bytes, line.start..line.end)?;
-        const NONE: Entry = Entry {
-            id: HeaderName::Other,
-            name: Span { start: 0, end: 0 },
-            value: Span { start: 0, end: 0 },
-        };
         let mut index = Index {
             start,
-            entries: [NONE; MAX_HEADERS],
-            count: 0,
+            entries: Vec::with_capacity(USUAL_HEADERS),
             present: 0,
             folded: false,
             body: bytes.len(),
@@ -84,6 +80,7 @@ impl Index {
             problem,
         };
         if line.folded || line.stray {
+            index.folded = true;
             index.blame(400, "Line break in start line");
         }
         index.read_headers(bytes, line.next);
@@ -95,13 +92,18 @@ impl Index {
         self.problem.get_or_insert((status, reason));
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
-        self.entries.get(..self.count).unwrap_or_default()
+    /// The texts that are handed out.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Span> {
+        let of_start = match self.start {
+            Start::Request { uri, .. } => uri,
+            Start::Response { reason, .. } => reason,
+        };
+        self.entries.iter().map(|entry| entry.value).chain([of_start])
     }
 
     /// Whether the end of the body is known beyond doubt.
     pub(crate) fn length_is_sound(&self) -> bool {
-        !self.length_broken && self.count < MAX_HEADERS
+        !self.length_broken && self.entries.len() < MAX_HEADERS
     }
 
     fn read_headers(&mut self, bytes: &[u8], mut at: usize) {
@@ -114,10 +116,10 @@ impl Index {
                 return;
             }
             at = line.next;
+            self.folded |= line.folded || line.stray;
             if line.stray {
                 self.blame(400, "Stray carriage return in a header");
             }
-            self.folded |= line.folded;
             let Some(entry) = header_line(bytes, &line) else {
                 self.blame(400, "Malformed header line");
                 continue;
@@ -128,11 +130,10 @@ impl Index {
                 self.blame(400, "Header repeated that may stand only once");
             }
             self.present |= entry.id.bit();
-            match self.entries.get_mut(self.count) {
-                Some(slot) => *slot = entry,
-                None => return self.blame(400, "Too many headers"),
+            if self.entries.len() == MAX_HEADERS {
+                return self.blame(400, "Too many headers");
             }
-            self.count += 1;
+            self.entries.push(entry);
         }
     }
 

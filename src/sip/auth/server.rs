@@ -1,0 +1,268 @@
+//! The server's side: challenges and verdicts (RFC 7616 section 3.3, RFC 8760 section 2.3).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::hash::{Algorithm, hex, same, seal};
+use super::{Exchange, Scheme};
+use crate::base::{Duration, Instant, Secret};
+use crate::sip::event::HeaderField;
+use crate::sip::header::{HeaderName, unescape};
+use crate::sip::message::Message;
+use crate::sip::uri::SipUri;
+use crate::sip::write::quoted;
+
+/// What a request's credentials are worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// There are none for this realm: challenge.
+    Missing,
+    /// The password is right, but the nonce is old, was ours before a restart or was used
+    /// before: challenge with `stale`.
+    Stale,
+    /// They are wrong.
+    Refused {
+        /// Who they say it is; empty where they do not say.
+        username: String,
+        /// What is wrong.
+        reason: RefusedReason,
+    },
+    /// They are right. The caller still decides what this user may do.
+    Accepted {
+        /// Who it is.
+        username: String,
+    },
+}
+
+/// Why credentials were refused. The peer is told the same for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedReason {
+    /// A field is missing or unreadable, or the algorithm or qop is not what we asked for.
+    Malformed,
+    /// They are for another resource than the Request-URI.
+    OtherUri,
+    /// Unknown user or wrong password; which one is nobody's business.
+    WrongPassword,
+}
+
+/// Asks for credentials and judges them.
+#[derive(Debug)]
+pub struct Challenger {
+    key: [u8; 32],
+    proxy: bool,
+    md5: bool,
+    /// The highest count seen of each nonce that was used well, oldest nonce first.
+    counts: BTreeMap<(Instant, [u8; 16]), u32>,
+    /// How many of them are kept.
+    pub(super) capacity: usize,
+    /// Nonces issued up to here may have been used and forgotten.
+    forgotten: Option<Instant>,
+}
+
+impl Challenger {
+    /// With a key of random bytes, made at each start: 401 and WWW-Authenticate.
+    pub fn new(key: [u8; 32]) -> Challenger {
+        Challenger {
+            key,
+            proxy: false,
+            md5: true,
+            counts: BTreeMap::new(),
+            capacity: MAX_COUNTS,
+            forgotten: None,
+        }
+    }
+
+    /// As [`new`](Challenger::new), for 407 and Proxy-Authenticate.
+    pub fn proxy(key: [u8; 32]) -> Challenger {
+        Challenger { proxy: true, ..Challenger::new(key) }
+    }
+
+    /// Neither offers nor takes MD5 any more (RFC 8760 section 2.4).
+    pub fn without_md5(self) -> Challenger {
+        Challenger { md5: false, ..self }
+    }
+
+    /// 401 or 407.
+    pub const fn status(&self) -> u16 {
+        if self.proxy { 407 } else { 401 }
+    }
+
+    /// The headers of a challenge, best algorithm first (RFC 8760 section 2.3). `stale` tells
+    /// the client to try again by itself. Each gives a fresh nonce, and nothing is remembered.
+    pub fn challenge(
+        &self,
+        now: Instant,
+        realm: &str,
+        source: IpAddr,
+        stale: bool,
+    ) -> Vec<HeaderField> {
+        let name = match self.proxy {
+            true => HeaderName::ProxyAuthenticate,
+            false => HeaderName::WwwAuthenticate,
+        };
+        let nonce = self.nonce(now, realm, source);
+        let quoted_realm = quoted(realm);
+        let stale = if stale { ", stale=true" } else { "" };
+        let offers: &[Algorithm] =
+            if self.md5 { &[Algorithm::Sha256, Algorithm::Md5] } else { &[Algorithm::Sha256] };
+        let field = |algorithm: &Algorithm| {
+            let value = format!(
+                "Digest realm={quoted_realm}, nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",
+                algorithm.name()
+            );
+            (name.as_str().to_owned(), value)
+        };
+        offers.iter().map(field).collect()
+    }
+
+    /// Judges the credentials of `request` for `realm`. `password` looks a user up; unknown
+    /// users cost the same hashes as known ones.
+    pub fn verify<'p>(
+        &mut self,
+        now: Instant,
+        request: &Message,
+        realm: &str,
+        source: IpAddr,
+        password: impl FnOnce(&str) -> Option<&'p Secret>,
+    ) -> Verdict {
+        let name = match self.proxy {
+            true => HeaderName::ProxyAuthorization,
+            false => HeaderName::Authorization,
+        };
+        let escaped_realm = quoted(realm);
+        let ours = |scheme: &Scheme<'_>| {
+            scheme.is_digest()
+                && scheme
+                    .get("realm")
+                    .is_some_and(|r| r == realm || format!("\"{r}\"") == escaped_realm)
+        };
+        let found =
+            request.values(name).take(MAX_CREDENTIALS).flat_map(Scheme::read_all).find(ours);
+        let Some(scheme) = found else { return Verdict::Missing };
+        let raw_username = scheme.get("username").unwrap_or_default();
+        let username = unescape(raw_username).into_owned();
+        let Some(given) = self.read(&scheme) else {
+            return Verdict::Refused { username, reason: RefusedReason::Malformed };
+        };
+        let exchange = Exchange { method: request.method_name(), ..given.exchange };
+        let secret = password(&username);
+        let expected = exchange.response(secret.map_or("", Secret::expose));
+        let right = same(expected.as_bytes(), given.response.to_ascii_lowercase().as_bytes());
+        if !right || secret.is_none() {
+            return Verdict::Refused { username, reason: RefusedReason::WrongPassword };
+        }
+        if !same_resource(exchange.uri, request.request_uri()) {
+            return Verdict::Refused { username, reason: RefusedReason::OtherUri };
+        }
+        match self.spend(now, exchange.nonce, given.count, realm, source) {
+            true => Verdict::Accepted { username },
+            false => Verdict::Stale,
+        }
+    }
+
+    /// The fields that must be there: `qop=auth` with nc and cnonce, an algorithm we offered.
+    fn read<'a>(&self, scheme: &Scheme<'a>) -> Option<Given<'a>> {
+        let (algorithm, session) = Algorithm::from_name(scheme.get("algorithm"))?;
+        let offered = algorithm == Algorithm::Sha256 || (self.md5 && algorithm == Algorithm::Md5);
+        let username = scheme.get("username").filter(|name| !name.is_empty())?;
+        let (cnonce, nc) = (scheme.get("cnonce").filter(|c| !c.is_empty())?, scheme.get("nc")?);
+        let hexadecimal = nc.len() <= 8 && nc.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let auth = scheme.get("qop")?.eq_ignore_ascii_case("auth");
+        if !offered || session || !hexadecimal || !auth {
+            return None;
+        }
+        let exchange = Exchange {
+            algorithm,
+            session,
+            username,
+            realm: scheme.get("realm")?,
+            nonce: scheme.get("nonce")?,
+            count: Some((cnonce, nc)),
+            method: "",
+            uri: scheme.get("uri")?,
+        };
+        let count = u32::from_str_radix(nc, 16).ok()?;
+        Some(Given { exchange, count, response: scheme.get("response")? })
+    }
+
+    /// The time, and the proof that we issued it then, to that source, for that realm.
+    fn nonce(&self, issued: Instant, realm: &str, source: IpAddr) -> String {
+        let proof = self.proof(issued, realm, source);
+        format!("{:016x}{}", issued.as_nanos(), hex(&proof))
+    }
+
+    fn proof(&self, issued: Instant, realm: &str, source: IpAddr) -> [u8; 16] {
+        let source = source.to_canonical().to_string();
+        let time = issued.as_nanos().to_be_bytes();
+        seal(&self.key, &[&time, source.as_bytes(), realm.as_bytes(), &[u8::from(self.proxy)]])
+    }
+
+    /// Uses up one count of a nonce; false when the nonce is not (or no longer) good for it.
+    fn spend(&mut self, now: Instant, nonce: &str, count: u32, realm: &str, ip: IpAddr) -> bool {
+        let Some((time, _)) = nonce.split_at_checked(16) else { return false };
+        let Ok(issued) = u64::from_str_radix(time, 16) else { return false };
+        let issued = Instant::from_nanos(issued);
+        let proof = self.proof(issued, realm, ip);
+        let expected = self.nonce(issued, realm, ip);
+        if !same(expected.as_bytes(), nonce.as_bytes()) || now.since(issued) > NONCE_LIFE {
+            return false;
+        }
+        self.forget_old(now);
+        match self.counts.get_mut(&(issued, proof)) {
+            Some(highest) if *highest >= count => false,
+            Some(highest) => {
+                *highest = count;
+                true
+            }
+            None if count == 0 || self.forgotten.is_some_and(|until| issued <= until) => false,
+            None => {
+                self.counts.insert((issued, proof), count);
+                true
+            }
+        }
+    }
+
+    /// Keeps the table in its bound. What is dropped early must not be usable again.
+    fn forget_old(&mut self, now: Instant) {
+        while let Some(first) = self.counts.first_entry() {
+            let issued = first.key().0;
+            let expired = now.since(issued) > NONCE_LIFE;
+            if !expired && self.counts.len() < self.capacity {
+                return;
+            }
+            self.counts.pop_first();
+            self.forgotten = self.forgotten.max(Some(issued));
+        }
+    }
+}
+
+/// What the peer gave.
+struct Given<'a> {
+    exchange: Exchange<'a>,
+    count: u32,
+    response: &'a str,
+}
+
+/// Whether the digest's uri is that of the request. Ports and parameters may differ: phones
+/// leave them out, and proxies on the way add them; user and host are what is being guarded.
+fn same_resource(digest_uri: &str, request_uri: &str) -> bool {
+    if digest_uri == request_uri {
+        return true;
+    }
+    let bare = |text| {
+        let uri = SipUri::parse(text)?;
+        let host = uri.host().to_ascii_lowercase();
+        Some((uri.scheme(), uri.user().map(|user| user.into_owned()), host))
+    };
+    bare(digest_uri).is_some_and(|one| bare(request_uri) == Some(one))
+}
+
+/// How long a nonce may be used.
+const NONCE_LIFE: Duration = Duration::from_secs(300);
+
+/// Nonces whose counts are kept, about 6 MB: 100,000 phones that register within one
+/// [`NONCE_LIFE`]. Beyond it the oldest turn stale before their time.
+const MAX_COUNTS: usize = 131_072;
+
+/// Credentials looked at in one request: one for each proxy on a long way.
+const MAX_CREDENTIALS: usize = 8;
