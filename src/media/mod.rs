@@ -1,7 +1,20 @@
 //! Sound between legs: sessions, bridges, players, recorders, and the plane that runs them.
 
+mod bridge;
 pub mod command;
+mod decoder;
+mod detector;
+mod latch;
+mod outgoing;
+pub mod plane;
+mod player;
+mod recorder;
+mod schedule;
+mod session;
+#[cfg(test)]
+mod tests;
 
 pub use command::{
     Codec, Command, Direction, Event, RecordingEnd, RecordingPlan, Remote, SessionId, Tracks,
 };
+pub use plane::{Datagram, Forward, Input, Output, Plane};

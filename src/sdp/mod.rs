@@ -2,6 +2,11 @@
 //!
 //! Bytes in, bytes out; a description of a peer is never echoed, ours is always our own.
 
+pub mod negotiate;
+pub mod session;
+
+pub use negotiate::{Agreed, LocalDescription, Refusal, accept_answer, answer, offer};
+
 /// Who sends, as seen by us (RFC 3264 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Direction {
