@@ -9,12 +9,16 @@ pub mod cookies;
 pub mod error;
 pub mod form;
 pub mod guard;
+#[cfg(test)]
+pub(crate) mod loopback;
 pub mod message;
 pub mod recordings;
 pub mod resolver;
 pub mod route;
 pub mod server;
 pub mod signature;
+#[cfg(test)]
+mod tests;
 
 pub use client::{Client, Config, Outgoing, Reply};
 pub use error::Error;

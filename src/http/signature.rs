@@ -55,18 +55,16 @@ fn mac(token: &Secret, url: &str, form: &[(String, String)]) -> Hmac<sha1::Sha1>
     mac
 }
 
-/// The URL as given, without its port, and with the default port written out.
+/// The URL as given, and with its default port left out or written out.
 fn port_variants(url: &str) -> Vec<String> {
     let mut variants = vec![url.to_owned()];
-    let (Some((scheme, rest)), Ok(parsed)) = (url.split_once("://"), url::Url::parse(url)) else {
-        return variants;
-    };
+    let Some((scheme, rest)) = url.split_once("://") else { return variants };
+    let default = if matches!(scheme, "https" | "wss") { ":443" } else { ":80" };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    let port = parsed.port_or_known_default().unwrap_or(0);
-    match authority.strip_suffix(&format!(":{port}")) {
+    match authority.strip_suffix(default) {
         Some(host) => variants.push(format!("{scheme}://{host}{path}")),
-        None => variants.push(format!("{scheme}://{authority}:{port}{path}")),
+        None => variants.push(format!("{scheme}://{authority}{default}{path}")),
     }
     variants
 }

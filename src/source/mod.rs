@@ -11,6 +11,8 @@ pub mod e164;
 pub mod project;
 pub mod sound;
 pub mod template;
+#[cfg(test)]
+mod tests;
 pub mod webhook;
 
 pub use bin::Bins;
