@@ -1,1 +1,27 @@
-//! Empty so far.
+//! HTTP in both directions: a guarded client for webhooks and media, and a small bounded server.
+//!
+//! `client` is the only user of reqwest, `server` of hyper. Nothing here knows documents, bins or
+//! functions; sockets are accepted and tasks are spawned by `node`. RFC 9110, RFC 9112.
+
+pub mod client;
+pub mod connection;
+pub mod cookies;
+pub mod error;
+pub mod form;
+pub mod guard;
+#[cfg(test)]
+pub(crate) mod loopback;
+pub mod message;
+pub mod recordings;
+pub mod resolver;
+pub mod route;
+pub mod server;
+pub mod signature;
+#[cfg(test)]
+mod tests;
+
+pub use client::{Client, Config, Outgoing, Reply};
+pub use error::Error;
+pub use guard::Guard;
+pub use message::{Headers, Request, Response};
+pub use route::{BoxFuture, Handler, Routes};

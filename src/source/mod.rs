@@ -1,1 +1,21 @@
-//! Empty so far.
+//! Where documents and sounds come from, by the scheme of their URL: one file a source.
+//!
+//! `https:`/`http:` are webhooks, `bin:NAME` and `function:NAME` are the project's own, and so is
+//! every URL under the server's public address: those are answered in this process, by the same
+//! handlers that answer a browser. Fallback URLs are the call's business (`twiml.md` section 7).
+
+pub mod asset;
+pub mod bin;
+pub mod document;
+pub mod e164;
+pub mod project;
+pub mod sound;
+pub mod template;
+#[cfg(test)]
+mod tests;
+pub mod webhook;
+
+pub use bin::Bins;
+pub use project::{Access, FunctionRunner, Invocation, Project};
+pub use sound::Sound;
+pub use webhook::Sources;

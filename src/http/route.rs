@@ -1,0 +1,166 @@
+//! The route table: which handler answers which path. Adding a resource is one line.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+
+use super::message::{Request, Response};
+
+/// A future that a trait object returns.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Answers requests.
+pub trait Handler: Send + Sync {
+    /// The answer to one request. `arguments` are what the pattern's placeholders stood for,
+    /// percent-decoded, in order.
+    fn handle<'a>(&'a self, request: Request, arguments: Vec<String>) -> BoxFuture<'a, Response>;
+}
+
+/// Patterns and their handlers, tried in the order in which they were added.
+#[derive(Clone, Default)]
+pub struct Routes(Vec<Route>);
+
+#[derive(Clone)]
+struct Route {
+    methods: &'static [&'static str],
+    pattern: Vec<Segment>,
+    handler: Arc<dyn Handler>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(&'static str),
+    /// `{name}`: one segment.
+    One,
+    /// `{name…}` as the last: the rest of the path, slashes included.
+    Rest,
+}
+
+impl Routes {
+    /// An empty table.
+    pub fn new() -> Self {
+        Routes::default()
+    }
+
+    /// Adds a handler for a pattern such as `/bins/{name}` or `/assets/{path…}`.
+    pub fn add(
+        &mut self,
+        methods: &'static [&'static str],
+        pattern: &'static str,
+        handler: Arc<dyn Handler>,
+    ) {
+        let pattern = pattern.trim_start_matches('/').split('/').map(segment).collect();
+        self.0.push(Route { methods, pattern, handler });
+    }
+
+    /// Takes over another table's lines, after one's own.
+    pub fn merge(&mut self, other: Routes) {
+        self.0.extend(other.0);
+    }
+
+    /// Answers a request: 404 when no pattern fits, 405 when one fits but not the method. HEAD is
+    /// answered as GET; the server leaves the body out.
+    pub async fn handle(&self, request: Request) -> Response {
+        let method = if request.method == "HEAD" { "GET" } else { &request.method };
+        let mut allowed: Vec<&str> = Vec::new();
+        for route in &self.0 {
+            let Some(arguments) = arguments(&route.pattern, &request.path) else { continue };
+            if route.methods.contains(&method) {
+                return route.handler.handle(request, arguments).await;
+            }
+            allowed.extend(route.methods);
+        }
+        if allowed.is_empty() {
+            return Response::text(404, &format!("404: nothing is served at {}", request.path));
+        }
+        let allowed = allowed.join(", ");
+        let text = format!("405: {} is not possible here; use {allowed}", request.method);
+        Response::text(405, &text).with("Allow", allowed)
+    }
+}
+
+fn segment(text: &'static str) -> Segment {
+    match text {
+        _ if text.ends_with("…}") => Segment::Rest,
+        _ if text.starts_with('{') => Segment::One,
+        _ => Segment::Literal(text),
+    }
+}
+
+/// What the placeholders stand for when the path fits. A segment that is not UTF-8 fits nothing.
+fn arguments(pattern: &[Segment], path: &str) -> Option<Vec<String>> {
+    let decoded = |text: &str| {
+        let text = percent_decode_str(text).decode_utf8().ok()?.into_owned();
+        (!text.is_empty()).then_some(text)
+    };
+    let mut left = Some(path.strip_prefix('/')?);
+    let mut found = Vec::new();
+    for segment in pattern {
+        let rest = left?;
+        if *segment == Segment::Rest {
+            found.push(decoded(rest)?);
+            left = None;
+            continue;
+        }
+        let (here, after) = match rest.split_once('/') {
+            Some((here, after)) => (here, Some(after)),
+            None => (rest, None),
+        };
+        match segment {
+            Segment::Literal(literal) if *literal == here => {}
+            Segment::One => found.push(decoded(here)?),
+            _ => return None,
+        }
+        left = after;
+    }
+    left.is_none().then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Echo(&'static str);
+
+    impl Handler for Echo {
+        fn handle<'a>(&'a self, _: Request, arguments: Vec<String>) -> BoxFuture<'a, Response> {
+            Box::pin(async move { Response::text(200, &format!("{} {arguments:?}", self.0)) })
+        }
+    }
+
+    async fn ask(method: &str, target: &str) -> (u16, String) {
+        let mut routes = Routes::new();
+        routes.add(&["GET"], "/healthz", Arc::new(Echo("health")));
+        routes.add(&["GET", "POST"], "/bins/{name}", Arc::new(Echo("bin")));
+        routes.add(&["GET"], "/assets/{path…}", Arc::new(Echo("asset")));
+        routes.add(&["GET"], "/A/{account}/R/{sid}", Arc::new(Echo("two")));
+        let mut request = Request::get(target);
+        request.method = method.to_owned();
+        let response = routes.handle(request).await;
+        (response.status, String::from_utf8_lossy(&response.body).trim().to_owned())
+    }
+
+    #[tokio::test]
+    async fn paths_find_their_handlers() {
+        for (method, target, status, text) in [
+            ("GET", "/healthz", 200, "health []"),
+            ("HEAD", "/healthz", 200, "health []"),
+            ("POST", "/bins/a%20b", 200, "bin [\"a b\"]"),
+            ("GET", "/bins/x?From=%2B1", 200, "bin [\"x\"]"),
+            ("GET", "/assets/a/b.wav", 200, "asset [\"a/b.wav\"]"),
+            ("GET", "/A/AC1/R/RE2", 200, "two [\"AC1\", \"RE2\"]"),
+            ("GET", "/", 404, "404: nothing is served at /"),
+            ("GET", "/bins", 404, "404: nothing is served at /bins"),
+            ("GET", "/bins/", 404, "404: nothing is served at /bins/"),
+            ("GET", "/bins/a/b", 404, "404: nothing is served at /bins/a/b"),
+            ("GET", "/bins/%ff", 404, "404: nothing is served at /bins/%ff"),
+            ("GET", "healthz", 404, "404: nothing is served at healthz"),
+            ("POST", "/healthz", 405, "405: POST is not possible here; use GET"),
+            ("DELETE", "/bins/x", 405, "405: DELETE is not possible here; use GET, POST"),
+        ] {
+            assert_eq!(ask(method, target).await, (status, text.to_owned()), "{method} {target}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Files for `Play` and for browsers, from the project's `assets` folder.
+//!
+//! `x.protected.wav` is served at `x.wav` to signed requests alone, `x.private.wav` never. What
+//! a path or a symbolic link leads to outside the folder does not exist. RFC 9110 section 13.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::http::client::MEDIA_LIMIT;
+use crate::http::{Request, Response};
+
+use super::project::Access;
+
+/// An asset that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asset {
+    /// Its canonical path.
+    pub path: PathBuf,
+    /// Who may have it.
+    pub access: Access,
+}
+
+/// The asset at a path below the folder, percent-decoded.
+pub fn find(folder: &Path, path: &str) -> Option<Asset> {
+    let mut parts: Vec<&str> = path.split('/').collect();
+    let fits = |part: &&str| !part.is_empty() && !part.starts_with('.') && !part.contains('\0');
+    if !parts.iter().all(fits) {
+        return None;
+    }
+    let file = parts.pop()?;
+    let folder = fs::canonicalize(folder).ok()?;
+    let within = |name: &str| {
+        let path = fs::canonicalize(folder.join(parts.join("/")).join(name)).ok()?;
+        (path.starts_with(&folder) && path.is_file()).then_some(path)
+    };
+    if !file.contains(".protected.") && !file.contains(".private.") {
+        if let Some(path) = within(file) {
+            return Some(Asset { path, access: Access::Public });
+        }
+        let (stem, ending) = file.rsplit_once('.')?;
+        let path = within(&format!("{stem}.protected.{ending}"))?;
+        return Some(Asset { path, access: Access::Protected });
+    }
+    None
+}
+
+/// The file as a response: whole, or 304 when the request knows this version.
+pub fn serve(asset: &Asset, request: &Request) -> Response {
+    let Ok((tag, body)) = read(&asset.path) else {
+        return Response::text(404, "404: the file cannot be read");
+    };
+    let known = request.headers.first("If-None-Match").is_some_and(|known| known.contains(&tag));
+    let response = match known {
+        true => Response { status: 304, ..Response::default() },
+        false => Response::new(200, content_type(&asset.path), body),
+    };
+    response.with("ETag", tag).with("Cache-Control", "no-cache")
+}
+
+/// Reads a file of bounded length with a tag that changes when it does.
+fn read(path: &Path) -> std::io::Result<(String, Bytes)> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.len() > MEDIA_LIMIT as u64 {
+        return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
+    }
+    let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
+    let tag = format!("\"{:x}-{:x}-{seconds:x}.{nanos:x}\"", metadata.ino(), metadata.len());
+    let mut body = Vec::with_capacity(metadata.len() as usize);
+    file.take(MEDIA_LIMIT as u64).read_to_end(&mut body)?;
+    Ok((tag, body.into()))
+}
+
+/// The content type for a file's ending.
+pub fn content_type(path: &Path) -> &'static str {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
+    TYPES
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(ending))
+        .map_or("application/octet-stream", |(_, kind)| kind)
+}
+
+const TYPES: &[(&str, &str)] = &[
+    ("wav", "audio/wav"),
+    ("mp3", "audio/mpeg"),
+    ("aif", "audio/aiff"),
+    ("aiff", "audio/aiff"),
+    ("gsm", "audio/gsm"),
+    ("ul", "audio/ulaw"),
+    ("ulaw", "audio/ulaw"),
+    ("ogg", "audio/ogg"),
+    ("xml", "text/xml; charset=utf-8"),
+    ("html", "text/html; charset=utf-8"),
+    ("css", "text/css; charset=utf-8"),
+    ("js", "text/javascript; charset=utf-8"),
+    ("json", "application/json"),
+    ("txt", "text/plain; charset=utf-8"),
+    ("png", "image/png"),
+    ("jpg", "image/jpeg"),
+    ("svg", "image/svg+xml"),
+    ("ico", "image/vnd.microsoft.icon"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_outside_the_folder_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("assets");
+        fs::create_dir_all(folder.join("sub")).unwrap();
+        fs::write(root.path().join("secret.txt"), "s").unwrap();
+        fs::write(folder.join("a.wav"), "a").unwrap();
+        fs::write(folder.join("sub/b.wav"), "b").unwrap();
+        fs::write(folder.join("c.protected.wav"), "c").unwrap();
+        fs::write(folder.join("d.private.wav"), "d").unwrap();
+        fs::write(folder.join(".hidden"), "h").unwrap();
+        std::os::unix::fs::symlink(root.path().join("secret.txt"), folder.join("link.txt"))
+            .unwrap();
+        std::os::unix::fs::symlink(folder.join("a.wav"), folder.join("alias.wav")).unwrap();
+        std::os::unix::fs::symlink(root.path(), folder.join("up")).unwrap();
+        let access = |path: &str| find(&folder, path).map(|asset| asset.access);
+        for path in ["a.wav", "sub/b.wav", "alias.wav"] {
+            assert_eq!(access(path), Some(Access::Public), "{path}");
+        }
+        assert_eq!(access("c.wav"), Some(Access::Protected));
+        for path in [
+            "",
+            "..",
+            "../secret.txt",
+            "sub/../../secret.txt",
+            "/etc/passwd",
+            "link.txt",
+            "up/secret.txt",
+            ".hidden",
+            "sub",
+            "sub//b.wav",
+            "c.protected.wav",
+            "d.private.wav",
+            "d.wav",
+            "a.wav\0",
+            "none.wav",
+        ] {
+            assert_eq!(access(path), None, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_known_version_is_not_sent_again() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.wav"), "sound").unwrap();
+        let asset = find(folder.path(), "a.wav").unwrap();
+        let first = serve(&asset, &Request::get("/assets/a.wav"));
+        assert_eq!((first.status, &first.body[..]), (200, &b"sound"[..]));
+        assert_eq!(first.headers.first("content-type"), Some("audio/wav"));
+        let mut again = Request::get("/assets/a.wav");
+        again.headers.push("If-None-Match", first.headers.first("ETag").unwrap());
+        assert_eq!(serve(&asset, &again).status, 304);
+    }
+}

@@ -1,0 +1,261 @@
+//! Markup bins: files in the project's `bins` folder, static or templates.
+//!
+//! The file is looked at on each request, so that an edit takes effect at once; an edit that
+//! cannot be read keeps the last good version and says what is wrong (`twiml.md` section 10).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use md5::{Digest, Md5};
+
+use crate::base::id::BinSid;
+use crate::http::client::DOCUMENT_LIMIT;
+
+use super::template::{Template, TemplateError};
+
+/// Bins kept parsed: a project has tens, an attacker asks for names that do not exist.
+const MOST_KEPT: usize = 1_024;
+
+/// The bins of a project.
+pub struct Bins {
+    folder: PathBuf,
+    kept: Mutex<HashMap<String, Kept>>,
+}
+
+/// A rendered bin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The markup.
+    pub text: String,
+    /// Set when the file was edited badly and this is the version before: what is wrong with it.
+    pub stale: Option<BinError>,
+}
+
+/// Why a bin gives nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BinError {
+    /// There is no such file.
+    NotFound(String),
+    /// The file cannot be read.
+    Unreadable(String, String),
+    /// It is larger than a document may be.
+    TooLarge(String),
+    /// Its template is wrong.
+    Template(String, TemplateError),
+}
+
+impl BinError {
+    /// The error code that users see.
+    pub fn code(&self) -> u32 {
+        match self {
+            BinError::NotFound(_) => 11200,
+            BinError::Unreadable(..) => 11300,
+            BinError::TooLarge(_) => 11750,
+            BinError::Template(_, error) => error.code,
+        }
+    }
+
+    /// The HTTP status that a browser gets.
+    pub fn status(&self) -> u16 {
+        if matches!(self, BinError::NotFound(_)) { 404 } else { 500 }
+    }
+}
+
+impl fmt::Display for BinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BinError::NotFound(name) => write!(f, "there is no bin {name}: add bins/{name}.xml"),
+            BinError::Unreadable(name, why) => write!(f, "bins/{name}.xml cannot be read: {why}"),
+            BinError::TooLarge(name) => {
+                write!(f, "bins/{name}.xml gives more than {DOCUMENT_LIMIT} bytes")
+            }
+            BinError::Template(name, error) => write!(f, "bins/{name}.xml:{error}"),
+        }
+    }
+}
+
+impl std::error::Error for BinError {}
+
+/// One file as it was last seen.
+#[derive(Clone)]
+struct Kept {
+    stamp: Stamp,
+    /// The last version that could be read.
+    good: Option<Arc<Template>>,
+    /// Why the newest one could not.
+    error: Option<BinError>,
+}
+
+/// What changes when a file does: editors replace files, and clocks are coarse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Bins {
+    /// The bins in a folder; it need not exist.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Bins { folder: folder.into(), kept: Mutex::default() }
+    }
+
+    /// The bin's markup for these parameters.
+    pub fn render(
+        &self,
+        name: &str,
+        parameters: &[(String, String)],
+    ) -> Result<Rendered, BinError> {
+        let kept = self.look(name)?;
+        let Some(template) = kept.good else {
+            return Err(kept.error.unwrap_or_else(|| BinError::NotFound(name.to_owned())));
+        };
+        match template.render(parameters) {
+            Ok(text) => Ok(Rendered { text, stale: kept.error }),
+            Err(_) => Err(BinError::TooLarge(name.to_owned())),
+        }
+    }
+
+    /// The names of all bins, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
+        let files = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let names = files.filter_map(|file| file.strip_suffix(".xml").map(str::to_owned));
+        let mut names: Vec<String> = names.filter(|name| is_name(name)).collect();
+        names.sort();
+        names
+    }
+
+    /// The SID of a bin: made from its name, so that it stays the same without being stored.
+    pub fn sid(name: &str) -> BinSid {
+        BinSid::from_bytes(Md5::digest(format!("offhook bin {name}")).into())
+    }
+
+    /// The bin with that SID.
+    pub fn name_of(&self, sid: BinSid) -> Option<String> {
+        self.names().into_iter().find(|name| Bins::sid(name) == sid)
+    }
+
+    /// Looks at the file, and reads it again only when it has changed.
+    fn look(&self, name: &str) -> Result<Kept, BinError> {
+        if !is_name(name) {
+            return Err(BinError::NotFound(name.to_owned()));
+        }
+        let path = self.folder.join(format!("{name}.xml"));
+        let stamp = match fs::metadata(&path) {
+            Ok(metadata) => stamp(&metadata),
+            Err(error) => {
+                self.lock().remove(name);
+                return Err(unreadable(name, &error));
+            }
+        };
+        let before = self.lock().get(name).cloned();
+        if let Some(before) = &before
+            && before.stamp == stamp
+        {
+            return Ok(before.clone());
+        }
+        let good = before.and_then(|before| before.good);
+        let now = match read(name, &path) {
+            Ok(template) => Kept { stamp, good: Some(Arc::new(template)), error: None },
+            Err(error) => Kept { stamp, good, error: Some(error) },
+        };
+        let mut kept = self.lock();
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        kept.insert(name.to_owned(), now.clone());
+        Ok(now)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read(name: &str, path: &std::path::Path) -> Result<Template, BinError> {
+    let bytes = fs::read(path).map_err(|error| unreadable(name, &error))?;
+    if bytes.len() > DOCUMENT_LIMIT {
+        return Err(BinError::TooLarge(name.to_owned()));
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| BinError::Unreadable(name.to_owned(), "it is not UTF-8".to_owned()))?;
+    Template::parse(&text).map_err(|error| BinError::Template(name.to_owned(), error))
+}
+
+fn unreadable(name: &str, error: &io::Error) -> BinError {
+    match error.kind() {
+        io::ErrorKind::NotFound => BinError::NotFound(name.to_owned()),
+        _ => BinError::Unreadable(name.to_owned(), error.to_string()),
+    }
+}
+
+fn stamp(metadata: &fs::Metadata) -> Stamp {
+    Stamp {
+        inode: metadata.ino(),
+        length: metadata.len(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    }
+}
+
+/// Letters, digits, `_`, `-` and inner dots: no path leaves the folder.
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !name.is_empty() && name.len() <= 128 && !name.starts_with('.') && name.chars().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_take_effect_at_once_and_bad_ones_keep_the_last_good_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let bins = Bins::new(folder.path());
+        let file = folder.path().join("hello.xml");
+        let from = [("From".to_owned(), "+1".to_owned())];
+        assert_eq!(bins.render("hello", &from).unwrap_err().status(), 404);
+        fs::write(&file, "<Response>{{From}}</Response>").unwrap();
+        assert_eq!(bins.render("hello", &from).unwrap().text, "<Response>+1</Response>");
+        fs::write(&file, "<Response>{{From</Response>").unwrap();
+        let kept = bins.render("hello", &from).unwrap();
+        assert_eq!(kept.text, "<Response>+1</Response>");
+        let reason = kept.stale.unwrap().to_string();
+        assert_eq!(reason, "bins/hello.xml:1:11: error 11320: {{ is not closed by }}");
+        fs::write(&file, "<Response/>").unwrap();
+        let mended = bins.render("hello", &from).unwrap();
+        assert_eq!((mended.text.as_str(), mended.stale), ("<Response/>", None));
+        fs::remove_file(&file).unwrap();
+        assert_eq!(bins.render("hello", &from).unwrap_err().code(), 11200);
+    }
+
+    #[test]
+    fn names_stay_within_the_folder_and_sids_find_them() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a-b.xml"), "<Response/>").unwrap();
+        fs::write(folder.path().join("notes.txt"), "x").unwrap();
+        let bins = Bins::new(folder.path());
+        for name in ["../a-b", "", ".a-b", "a/b", "a\0b", "%2e"] {
+            assert!(matches!(bins.render(name, &[]), Err(BinError::NotFound(_))), "{name:?}");
+        }
+        assert_eq!(bins.names(), ["a-b"]);
+        assert_eq!(bins.name_of(Bins::sid("a-b")).as_deref(), Some("a-b"));
+        assert_eq!(bins.name_of(Bins::sid("other")), None);
+    }
+
+    #[test]
+    fn a_first_version_that_is_wrong_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("bad.xml"), "<Response>\n {{#x}}").unwrap();
+        let error = Bins::new(folder.path()).render("bad", &[]).unwrap_err();
+        assert_eq!((error.code(), error.status()), (11320, 500));
+        assert!(error.to_string().starts_with("bins/bad.xml:2:2: error 11320"));
+    }
+}

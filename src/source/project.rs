@@ -1,0 +1,197 @@
+//! The project folder as a web site: bins, functions and assets, answering requests.
+//!
+//! The same answers go to browsers, over sockets, and to calls, in process. Protected functions
+//! and assets want a valid signature, private ones have no route (`twiml.md` section 10).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::Secret;
+use crate::base::id::BinSid;
+use crate::http::{BoxFuture, Handler, Request, Response, Routes, signature};
+
+use super::asset;
+use super::bin::Bins;
+
+/// Who may ask for a function or an asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Requests with a valid signature.
+    Protected,
+    /// Nobody from outside.
+    Private,
+}
+
+/// What a function is given.
+#[derive(Clone, Debug, Default)]
+pub struct Invocation {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// The header fields of the request, names as sent.
+    pub headers: Vec<(String, String)>,
+    /// The parameters of the query, in order.
+    pub query: Vec<(String, String)>,
+    /// The content type of the body; empty without one.
+    pub content_type: String,
+    /// The body as sent.
+    pub body: Vec<u8>,
+}
+
+/// Runs functions by name.
+pub trait FunctionRunner: Send + Sync {
+    /// Who may ask for the function; `None` when there is none of that name.
+    fn access(&self, name: &str) -> Option<Access>;
+
+    /// Runs it; what fails is a response too, with the reason in the function's log.
+    fn invoke<'a>(&'a self, name: &'a str, invocation: Invocation) -> BoxFuture<'a, Response>;
+}
+
+/// What a project folder serves.
+pub struct Project {
+    /// Its bins.
+    pub bins: Bins,
+    /// Its functions.
+    pub functions: Arc<dyn FunctionRunner>,
+    /// The folder of its assets.
+    pub assets: PathBuf,
+    /// `http://host:port` of this server as the outside writes it, without a slash at the end.
+    pub public_url: String,
+    /// The key that protected things ask for.
+    pub auth_token: Secret,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug)]
+enum Resource {
+    Bin,
+    BinBySid,
+    Function,
+    Asset,
+}
+
+/// One line of the route table.
+struct Served(Arc<Project>, Resource);
+
+impl Handler for Served {
+    fn handle<'a>(&'a self, request: Request, arguments: Vec<String>) -> BoxFuture<'a, Response> {
+        Box::pin(async move {
+            let Served(project, resource) = self;
+            let name = arguments.into_iter().next().unwrap_or_default();
+            match resource {
+                Resource::Bin => project.bin(&name, &request),
+                Resource::BinBySid => project.bin_by_sid(&name, &request),
+                Resource::Function => project.function(&name, request).await,
+                Resource::Asset => project.asset(name, request).await,
+            }
+        })
+    }
+}
+
+impl Project {
+    /// The lines of the route table.
+    pub fn routes(project: &Arc<Project>) -> Routes {
+        let mut routes = Routes::new();
+        let mut add = |methods, pattern, resource| {
+            routes.add(methods, pattern, Arc::new(Served(project.clone(), resource)));
+        };
+        add(&["GET", "POST"], "/bins/{name}", Resource::Bin);
+        add(&["GET", "POST"], "/twiml/{sid}", Resource::BinBySid);
+        add(&["GET", "POST"], "/functions/{name…}", Resource::Function);
+        add(&["GET"], "/assets/{path…}", Resource::Asset);
+        routes
+    }
+
+    /// Whether a request is signed by this account for this server's public address.
+    fn is_signed(&self, request: &Request) -> bool {
+        let url = format!("{}{}", self.public_url, request.target());
+        let given = request.headers.first(signature::HEADER);
+        given.is_some_and(|given| signature::verify(&self.auth_token, &url, &request.form(), given))
+    }
+
+    /// Why a request may not have something; `None` when it may. Requests of this process's own
+    /// calls are as good as signed.
+    fn refusal(&self, access: Access, request: &Request, local: bool) -> Option<Response> {
+        match access {
+            Access::Public => None,
+            Access::Protected if local || self.is_signed(request) => None,
+            Access::Protected => {
+                let text = format!("403: {} wants a valid {}", request.path, signature::HEADER);
+                Some(Response::text(403, &text))
+            }
+            Access::Private => Some(Response::text(404, "404: there is no such thing")),
+        }
+    }
+
+    /// A bin's markup; parameters of the body come before those of the query.
+    pub(super) fn bin(&self, name: &str, request: &Request) -> Response {
+        let mut parameters = request.form();
+        parameters.extend(request.query_parameters());
+        match self.bins.render(name, &parameters) {
+            Ok(rendered) => {
+                if let Some(stale) = rendered.stale {
+                    tracing::warn!("the last good version is served: {stale}");
+                }
+                Response::markup(rendered.text)
+            }
+            Err(error) => Response::text(error.status(), &error.to_string())
+                .with(ERROR_HEADER, error.code().to_string()),
+        }
+    }
+
+    fn bin_by_sid(&self, sid: &str, request: &Request) -> Response {
+        match sid.parse::<BinSid>().ok().and_then(|sid| self.bins.name_of(sid)) {
+            Some(name) => self.bin(&name, request),
+            None => Response::text(404, &format!("404: no bin has the SID {sid}")),
+        }
+    }
+
+    async fn function(&self, name: &str, request: Request) -> Response {
+        self.run(name, request, false).await
+    }
+
+    /// Runs a function; `local` for this process's own calls.
+    pub(super) async fn run(&self, name: &str, request: Request, local: bool) -> Response {
+        let access = match self.functions.access(name) {
+            Some(Access::Private) | None => {
+                let text = format!("404: there is no function {name}: add functions/{name}.js");
+                return Response::text(404, &text);
+            }
+            Some(access) => access,
+        };
+        if let Some(refusal) = self.refusal(access, &request, local) {
+            return refusal;
+        }
+        let invocation = Invocation {
+            query: request.query_parameters(),
+            content_type: request.headers.first("Content-Type").unwrap_or("").to_owned(),
+            headers: request.headers.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            method: request.method,
+            body: request.body.to_vec(),
+        };
+        self.functions.invoke(name, invocation).await
+    }
+
+    async fn asset(&self, path: String, request: Request) -> Response {
+        self.file(path, request, false).await
+    }
+
+    /// A file; read on a thread where waiting for a disk keeps nobody else waiting.
+    pub(super) async fn file(&self, path: String, request: Request, local: bool) -> Response {
+        let folder = self.assets.clone();
+        let wanted = path.clone();
+        let found = tokio::task::spawn_blocking(move || asset::find(&folder, &wanted)).await;
+        let Ok(Some(asset)) = found else {
+            return Response::text(404, &format!("404: there is no asset {path}"));
+        };
+        if let Some(refusal) = self.refusal(asset.access, &request, local) {
+            return refusal;
+        }
+        let served = tokio::task::spawn_blocking(move || asset::serve(&asset, &request)).await;
+        served.unwrap_or_else(|_| Response::text(500, "500: the file could not be read"))
+    }
+}
+
+/// Carries the exact error code from a bin to the call that asked for it.
+pub(super) const ERROR_HEADER: &str = "Offhook-Error";

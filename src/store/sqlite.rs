@@ -1,0 +1,369 @@
+//! The store in one SQLite file: write-ahead log, synced at every commit.
+//!
+//! There is one writer. Whoever gets hold of it writes everything that waits in one transaction,
+//! so that a busy moment costs one sync and not one for each call. Reads have connections of
+//! their own.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{Acquire, ConnectOptions, SqliteTransaction};
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
+
+use crate::base::id::{CallSid, RecordingSid};
+use crate::base::{Rng, WallTime};
+use crate::call::{CallRecord, Persist, RecordingRecord};
+
+use super::row::{self, millis, time};
+use super::{Pending, Settlement, Store, StoreError, Stored, Unfinished};
+
+/// Writes that wait for the disk; at 100 a second, ten seconds of a stuck one.
+const MOST_WAITING: usize = 1_024;
+/// Writes in one transaction: bounds how long those that come next wait.
+const MOST_GROUPED: usize = 256;
+/// Connections that read: queries are rare and short.
+const READERS: u32 = 2;
+/// Another program, such as a backup, may hold the file for a moment.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The schema, one step a version; never edited once released, only added to.
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+
+/// The SQLite store.
+pub struct Sqlite {
+    writer: AsyncMutex<SqliteConnection>,
+    readers: SqlitePool,
+    waiting: Mutex<VecDeque<Waiting>>,
+    /// Random and kept: tokens of two installations never meet at one application.
+    install: String,
+}
+
+/// A write that waits for its transaction.
+struct Waiting {
+    job: Job,
+    done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+enum Job {
+    Persist(Persist),
+    Settle(Vec<Settlement>),
+}
+
+impl Sqlite {
+    /// Opens the file, makes it when it is absent, and brings its schema up to date.
+    pub async fn open(path: &Path, rng: &mut Rng) -> Result<Sqlite, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY)
+            .disable_statement_logging();
+        let mut writer = options.connect().await.map_err(unusable)?;
+        migrate(&mut writer).await?;
+        let install = install(&mut writer, rng).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_lazy_with(options.create_if_missing(false));
+        Ok(Sqlite { writer: AsyncMutex::new(writer), readers, waiting: Mutex::default(), install })
+    }
+
+    /// Closes the file in good order; whatever was acknowledged is kept without it, too.
+    pub async fn close(self) -> Result<(), StoreError> {
+        use sqlx::Connection;
+        self.readers.close().await;
+        self.writer.into_inner().close().await.map_err(backend)
+    }
+
+    /// Queues a write, then waits until it is done: by another writer, or by this one.
+    async fn write(&self, job: Job) -> Result<(), StoreError> {
+        let (done, mut result) = oneshot::channel();
+        {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.len() >= MOST_WAITING {
+                return Err(StoreError::Overloaded);
+            }
+            waiting.push_back(Waiting { job, done });
+        }
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut result => return result.unwrap_or(Err(StoreError::Interrupted)),
+                mut writer = self.writer.lock() => self.write_group(&mut writer).await,
+            }
+        }
+    }
+
+    /// Writes what waits. When a group fails, each of it is tried alone: one bad row must not
+    /// cost the others theirs.
+    async fn write_group(&self, writer: &mut SqliteConnection) {
+        let group: Vec<Waiting> = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = waiting.len().min(MOST_GROUPED);
+            waiting.drain(..count).collect()
+        };
+        let jobs: Vec<&Job> = group.iter().map(|waiting| &waiting.job).collect();
+        let together = transact(writer, &jobs).await;
+        let alone = group.len() > 1 && together.is_err();
+        for Waiting { job, done } in group {
+            let result = if alone { transact(writer, &[&job]).await } else { together.clone() };
+            // Nobody waits when the caller was dropped; the write is done all the same.
+            let _ = done.send(result);
+        }
+    }
+}
+
+async fn transact(writer: &mut SqliteConnection, jobs: &[&Job]) -> Result<(), StoreError> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let mut transaction = writer.begin().await.map_err(backend)?;
+    for job in jobs {
+        match job {
+            Job::Persist(persist) => write_persist(&mut transaction, persist).await?,
+            Job::Settle(settlements) => write_settlements(&mut transaction, settlements).await?,
+        }
+    }
+    transaction.commit().await.map_err(backend)
+}
+
+async fn write_persist(
+    transaction: &mut SqliteTransaction<'_>,
+    persist: &Persist,
+) -> Result<(), StoreError> {
+    for record in &persist.calls {
+        write_call(transaction, record).await?;
+    }
+    for record in &persist.recordings {
+        sqlx::query(
+            "INSERT INTO recordings (sid, call, status, started, duration, channels, source)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (sid) DO UPDATE SET status = excluded.status,
+                 duration = excluded.duration, channels = excluded.channels",
+        )
+        .bind(record.sid.to_string())
+        .bind(record.call.to_string())
+        .bind(record.status.as_str())
+        .bind(millis(record.started))
+        .bind(record.duration.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+        .bind(i64::from(record.channels))
+        .bind(record.source)
+        .execute(&mut **transaction)
+        .await
+        .map_err(backend)?;
+    }
+    for callback in &persist.callbacks {
+        let parameters = serde_json::to_string(&callback.parameters)
+            .map_err(|error| StoreError::BadRow(error.to_string()))?;
+        sqlx::query("INSERT INTO outbox (call, url, method, parameters) VALUES (?, ?, ?, ?)")
+            .bind(callback.call.to_string())
+            .bind(&callback.url)
+            .bind(callback.method.as_str())
+            .bind(parameters)
+            .execute(&mut **transaction)
+            .await
+            .map_err(backend)?;
+    }
+    Ok(())
+}
+
+async fn write_call(
+    transaction: &mut SqliteTransaction<'_>,
+    record: &CallRecord,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO calls (sid, parent, from_, to_, direction, status, started, answered, ended,
+             reason, sip_status, sip_call_id)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (sid) DO UPDATE SET parent = excluded.parent, from_ = excluded.from_,
+             to_ = excluded.to_, status = excluded.status, answered = excluded.answered,
+             ended = excluded.ended, reason = excluded.reason, sip_status = excluded.sip_status,
+             sip_call_id = excluded.sip_call_id",
+    )
+    .bind(record.sid.to_string())
+    .bind(record.parent.map(|sid| sid.to_string()))
+    .bind(&record.from)
+    .bind(&record.to)
+    .bind(record.direction.as_str())
+    .bind(record.status.as_str())
+    .bind(millis(record.started))
+    .bind(record.answered.map(millis))
+    .bind(record.ended.map(millis))
+    .bind(&record.reason)
+    .bind(record.sip_status.map(i64::from))
+    .bind(&record.sip_call_id)
+    .execute(&mut **transaction)
+    .await
+    .map_err(backend)?;
+    Ok(())
+}
+
+async fn write_settlements(
+    transaction: &mut SqliteTransaction<'_>,
+    settlements: &[Settlement],
+) -> Result<(), StoreError> {
+    for settlement in settlements {
+        let query = match settlement {
+            Settlement::Done { id } => sqlx::query("DELETE FROM outbox WHERE id = ?").bind(*id),
+            Settlement::Later { id, due } => {
+                sqlx::query("UPDATE outbox SET due = ?, attempts = attempts + 1 WHERE id = ?")
+                    .bind(millis(*due))
+                    .bind(*id)
+            }
+        };
+        query.execute(&mut **transaction).await.map_err(backend)?;
+    }
+    Ok(())
+}
+
+impl Store for Sqlite {
+    fn persist(&self, persist: Persist) -> Stored<'_, ()> {
+        Box::pin(self.write(Job::Persist(persist)))
+    }
+
+    fn unfinished(&self, now: WallTime) -> Stored<'_, Unfinished> {
+        Box::pin(async move {
+            let mut writer = self.writer.lock().await;
+            let rows = sqlx::query(
+                "UPDATE calls SET status = 'failed', ended = max(?, started),
+                     reason = 'the server stopped during the call'
+                 WHERE ended IS NULL AND status IN ('initiated', 'ringing', 'in-progress')
+                 RETURNING *",
+            )
+            .bind(millis(now))
+            .fetch_all(&mut *writer)
+            .await
+            .map_err(backend)?;
+            let calls = rows.iter().map(row::call).collect::<Result<_, _>>()?;
+            let rows = sqlx::query("SELECT * FROM recordings WHERE status = 'in-progress'")
+                .fetch_all(&mut *writer)
+                .await
+                .map_err(backend)?;
+            let recordings = rows.iter().map(row::recording).collect::<Result<_, _>>()?;
+            Ok(Unfinished { calls, recordings })
+        })
+    }
+
+    fn due(&self, now: WallTime, limit: usize) -> Stored<'_, Vec<Pending>> {
+        Box::pin(async move {
+            let rows = sqlx::query(
+                "SELECT * FROM outbox AS one WHERE due <= ? AND NOT EXISTS
+                     (SELECT 1 FROM outbox WHERE call = one.call AND id < one.id)
+                 ORDER BY due, id LIMIT ?",
+            )
+            .bind(millis(now))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(backend)?;
+            rows.iter().map(|found| row::pending(found, &self.install)).collect()
+        })
+    }
+
+    fn next_due(&self) -> Stored<'_, Option<WallTime>> {
+        Box::pin(async move {
+            let next: Option<i64> = sqlx::query_scalar(
+                "SELECT min(due) FROM outbox AS one WHERE NOT EXISTS
+                     (SELECT 1 FROM outbox WHERE call = one.call AND id < one.id)",
+            )
+            .fetch_one(&self.readers)
+            .await
+            .map_err(backend)?;
+            Ok(next.map(time))
+        })
+    }
+
+    fn settle(&self, settlements: Vec<Settlement>) -> Stored<'_, ()> {
+        Box::pin(self.write(Job::Settle(settlements)))
+    }
+
+    fn calls(&self, limit: usize) -> Stored<'_, Vec<CallRecord>> {
+        let query = sqlx::query("SELECT * FROM calls ORDER BY started DESC, rowid DESC LIMIT ?")
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        Box::pin(async move {
+            let rows = query.fetch_all(&self.readers).await.map_err(backend)?;
+            rows.iter().map(row::call).collect()
+        })
+    }
+
+    fn call(&self, sid: CallSid) -> Stored<'_, Option<CallRecord>> {
+        let query = sqlx::query("SELECT * FROM calls WHERE sid = ?").bind(sid.to_string());
+        Box::pin(async move {
+            let found = query.fetch_optional(&self.readers).await.map_err(backend)?;
+            found.as_ref().map(row::call).transpose()
+        })
+    }
+
+    fn children(&self, sid: CallSid) -> Stored<'_, Vec<CallRecord>> {
+        let query = sqlx::query("SELECT * FROM calls WHERE parent = ? ORDER BY started, rowid")
+            .bind(sid.to_string());
+        Box::pin(async move {
+            let rows = query.fetch_all(&self.readers).await.map_err(backend)?;
+            rows.iter().map(row::call).collect()
+        })
+    }
+
+    fn recordings(&self, limit: usize) -> Stored<'_, Vec<RecordingRecord>> {
+        let query =
+            sqlx::query("SELECT * FROM recordings ORDER BY started DESC, rowid DESC LIMIT ?")
+                .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        Box::pin(async move {
+            let rows = query.fetch_all(&self.readers).await.map_err(backend)?;
+            rows.iter().map(row::recording).collect()
+        })
+    }
+
+    fn recording(&self, sid: RecordingSid) -> Stored<'_, Option<RecordingRecord>> {
+        let query = sqlx::query("SELECT * FROM recordings WHERE sid = ?").bind(sid.to_string());
+        Box::pin(async move {
+            let found = query.fetch_optional(&self.readers).await.map_err(backend)?;
+            found.as_ref().map(row::recording).transpose()
+        })
+    }
+}
+
+/// Brings the schema up to date, each step in a transaction of its own.
+async fn migrate(writer: &mut SqliteConnection) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as i64;
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(&mut *writer)
+        .await
+        .map_err(unusable)?;
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        let mut transaction = writer.begin().await.map_err(backend)?;
+        sqlx::raw_sql(*step).execute(&mut *transaction).await.map_err(unusable)?;
+        transaction.commit().await.map_err(backend)?;
+    }
+    Ok(())
+}
+
+/// The installation's random word, made at the first start.
+async fn install(writer: &mut SqliteConnection, rng: &mut Rng) -> Result<String, StoreError> {
+    sqlx::query("INSERT OR IGNORE INTO meta (name, value) VALUES ('install', ?)")
+        .bind(rng.hex(16))
+        .execute(&mut *writer)
+        .await
+        .map_err(backend)?;
+    sqlx::query_scalar("SELECT value FROM meta WHERE name = 'install'")
+        .fetch_one(writer)
+        .await
+        .map_err(backend)
+}
+
+fn backend(error: sqlx::Error) -> StoreError {
+    StoreError::Backend(error.to_string())
+}
+
+fn unusable(error: sqlx::Error) -> StoreError {
+    StoreError::Unusable(error.to_string())
+}

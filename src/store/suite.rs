@@ -1,0 +1,221 @@
+//! What every backend must do, run on each: a backend adds one line at the end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::id::{CallSid, RecordingSid};
+use crate::base::{Duration, Rng, WallTime};
+use crate::call::{
+    CallRecord, Callback, Direction, Method, Persist, RecordingRecord, RecordingStatus, Status,
+};
+
+use super::{Settlement, Sqlite, Store, StoreError};
+
+fn at(seconds: u64) -> WallTime {
+    WallTime::from_unix_millis(1_800_000_000_000 + seconds * 1000)
+}
+
+fn call(rng: &mut Rng, status: Status) -> CallRecord {
+    CallRecord {
+        sid: CallSid::random(rng),
+        parent: None,
+        from: "sip:home@office.localhost".to_owned(),
+        to: "+15551231234".to_owned(),
+        direction: Direction::Inbound,
+        status,
+        started: at(1),
+        answered: None,
+        ended: None,
+        reason: String::new(),
+        sip_status: None,
+        sip_call_id: Some("a'b\"c@host".to_owned()),
+    }
+}
+
+fn callback(call: CallSid, number: u32) -> Callback {
+    Callback {
+        call,
+        url: format!("https://app.example/status?n={number}"),
+        method: Method::Post,
+        parameters: vec![
+            ("SequenceNumber".to_owned(), number.to_string()),
+            ("From".to_owned(), "Zoë \"quoted\" & more".to_owned()),
+        ],
+    }
+}
+
+async fn open(folder: &Path) -> Arc<dyn Store> {
+    let path = folder.join("offhook.db");
+    Arc::new(Sqlite::open(&path, &mut Rng::from_number(9)).await.unwrap())
+}
+
+#[tokio::test]
+async fn rows_read_back_as_they_were_written_and_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut rng = Rng::from_number(1);
+    let mut parent = call(&mut rng, Status::Ringing);
+    let mut child = call(&mut rng, Status::NoAnswer);
+    child.parent = Some(parent.sid);
+    child.direction = Direction::OutboundDial;
+    child.started = at(2);
+    let calls = vec![parent.clone(), child.clone()];
+    store.persist(Persist { calls, ..Persist::default() }).await.unwrap();
+    parent.status = Status::Completed;
+    parent.answered = Some(at(3));
+    parent.ended = Some(at(9));
+    parent.reason = "the caller hung up".to_owned();
+    parent.sip_status = Some(200);
+    let mut recording = RecordingRecord {
+        sid: RecordingSid::random(&mut rng),
+        call: parent.sid,
+        status: RecordingStatus::InProgress,
+        started: at(4),
+        duration: None,
+        channels: 2,
+        source: "DialVerb",
+    };
+    let calls = vec![parent.clone()];
+    let recordings = vec![recording.clone()];
+    store.persist(Persist { calls, recordings, ..Persist::default() }).await.unwrap();
+    recording.status = RecordingStatus::Completed;
+    recording.duration = Some(Duration::from_millis(4_321));
+    let recordings = vec![recording.clone()];
+    store.persist(Persist { recordings, ..Persist::default() }).await.unwrap();
+    assert_eq!(store.call(parent.sid).await.unwrap(), Some(parent.clone()));
+    assert_eq!(store.children(parent.sid).await.unwrap(), vec![child.clone()]);
+    assert_eq!(store.calls(10).await.unwrap(), vec![child.clone(), parent]);
+    assert_eq!(store.calls(1).await.unwrap(), vec![child]);
+    assert_eq!(store.recording(recording.sid).await.unwrap(), Some(recording.clone()));
+    assert_eq!(store.recordings(10).await.unwrap(), vec![recording]);
+    assert_eq!(store.call(CallSid::random(&mut rng)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn callbacks_come_one_a_call_in_order_and_when_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut rng = Rng::from_number(2);
+    let (one, two) = (CallSid::random(&mut rng), CallSid::random(&mut rng));
+    assert_eq!(store.next_due().await.unwrap(), None);
+    let callbacks = vec![callback(one, 0), callback(one, 1), callback(two, 0)];
+    store.persist(Persist { callbacks: callbacks.clone(), ..Persist::default() }).await.unwrap();
+    let due = store.due(at(0), 10).await.unwrap();
+    let found: Vec<_> = due.iter().map(|pending| pending.callback.clone()).collect();
+    assert_eq!(found, [callbacks[0].clone(), callbacks[2].clone()]);
+    assert_ne!(due[0].token, due[1].token);
+    assert_eq!(store.due(at(0), 1).await.unwrap().len(), 1);
+    let later = Settlement::Later { id: due[0].id, due: at(60) };
+    store.settle(vec![later, Settlement::Done { id: due[1].id }]).await.unwrap();
+    assert!(store.due(at(59), 10).await.unwrap().is_empty(), "the second waits for the first");
+    assert_eq!(store.next_due().await.unwrap(), Some(at(60)));
+    let again = store.due(at(60), 10).await.unwrap();
+    assert_eq!((again.len(), again[0].attempts), (1, 1));
+    assert_eq!(again[0].token, due[0].token);
+    store.settle(vec![Settlement::Done { id: again[0].id }]).await.unwrap();
+    let second = store.due(at(60), 10).await.unwrap();
+    assert_eq!(second[0].callback, callbacks[1]);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_an_abrupt_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rng = Rng::from_number(3);
+    let going = call(&mut rng, Status::InProgress);
+    let mut over = call(&mut rng, Status::Completed);
+    over.ended = Some(at(5));
+    let store = open(folder.path()).await;
+    let persist = Persist {
+        calls: vec![going.clone(), over.clone()],
+        recordings: vec![RecordingRecord {
+            sid: RecordingSid::random(&mut rng),
+            call: going.sid,
+            status: RecordingStatus::InProgress,
+            started: at(2),
+            duration: None,
+            channels: 1,
+            source: "RecordVerb",
+        }],
+        callbacks: vec![callback(going.sid, 0)],
+    };
+    store.persist(persist).await.unwrap();
+    let token = store.due(at(0), 1).await.unwrap()[0].token.clone();
+    // As kill -9 leaves it: the files are copied while they are open, with the log unmerged.
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    let store = open(copy.path()).await;
+    let unfinished = store.unfinished(at(100)).await.unwrap();
+    assert_eq!(unfinished.calls.len(), 1);
+    let failed = &unfinished.calls[0];
+    assert_eq!(
+        (failed.sid, failed.status, failed.ended),
+        (going.sid, Status::Failed, Some(at(100)))
+    );
+    assert_eq!(unfinished.recordings.len(), 1);
+    assert_eq!(store.call(going.sid).await.unwrap().as_ref(), Some(failed));
+    assert_eq!(store.call(over.sid).await.unwrap(), Some(over));
+    assert_eq!(store.due(at(100), 10).await.unwrap()[0].token, token);
+    assert!(store.unfinished(at(101)).await.unwrap().calls.is_empty(), "once is enough");
+}
+
+#[tokio::test]
+async fn many_writers_at_once_all_get_their_rows_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut rng = Rng::from_number(4);
+    let records: Vec<_> = (0..200).map(|_| call(&mut rng, Status::Ringing)).collect();
+    let mut writers = tokio::task::JoinSet::new();
+    for record in records.clone() {
+        let store = store.clone();
+        writers.spawn(async move {
+            store.persist(Persist { calls: vec![record], ..Persist::default() }).await
+        });
+    }
+    while let Some(written) = writers.join_next().await {
+        written.unwrap().unwrap();
+    }
+    assert_eq!(store.calls(1000).await.unwrap().len(), 200);
+}
+
+#[tokio::test]
+async fn a_writer_that_is_dropped_harms_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut rng = Rng::from_number(5);
+    for _ in 0..20 {
+        let (given_up, kept) = (call(&mut rng, Status::Ringing), call(&mut rng, Status::Ringing));
+        let mut abandoned = store.persist(Persist { calls: vec![given_up], ..Persist::default() });
+        tokio::select! {
+            biased;
+            _ = &mut abandoned => {}
+            () = tokio::task::yield_now() => {}
+        }
+        drop(abandoned);
+        store.persist(Persist { calls: vec![kept.clone()], ..Persist::default() }).await.unwrap();
+        assert_eq!(store.call(kept.sid).await.unwrap(), Some(kept));
+    }
+}
+
+#[tokio::test]
+async fn newer_and_broken_databases_are_refused_with_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("offhook.db");
+    let mut rng = Rng::from_number(6);
+    let store = Sqlite::open(&path, &mut rng).await.unwrap();
+    store.close().await.unwrap();
+    let mut options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    options = options.create_if_missing(false);
+    let mut raw = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query("PRAGMA user_version = 99").execute(&mut raw).await.unwrap();
+    sqlx::Connection::close(raw).await.unwrap();
+    let error = Sqlite::open(&path, &mut rng).await.err().unwrap();
+    assert!(matches!(error, StoreError::NewerSchema { found: 99, .. }));
+    assert!(error.to_string().contains("run the newer offhook"));
+    let garbage = folder.path().join("garbage.db");
+    std::fs::write(&garbage, "this is not a database, ".repeat(400)).unwrap();
+    let error = Sqlite::open(&garbage, &mut rng).await.err().unwrap();
+    assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
+}
