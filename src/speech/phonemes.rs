@@ -15,18 +15,49 @@ pub(super) const SYMBOLS: &str = "abdefhijklmnoprstuvwzæðŋɐɑɔəɚɛɜɡɪ�
 
 /// The phonemes of a normalised sentence.
 pub(super) fn of(sentence: &str) -> String {
-    let marked = mark_letters(sentence);
-    let phonemes = match engine().g2p(&marked) {
-        Ok((phonemes, _)) if !phonemes.contains(UNKNOWN) => phonemes,
-        // A group of pieces that only partly resolved: word by word instead.
-        _ => sentence.split(' ').map(word).collect::<Vec<_>>().join(" "),
+    let mut compact = Vec::new();
+    let mut run = Vec::new();
+    for word in sentence.split(' ') {
+        match spelled(word) {
+            Some(letter) => {
+                compact.extend(words(&run));
+                run.clear();
+                compact.push(letter);
+            }
+            None => run.push(word),
+        }
+    }
+    compact.extend(words(&run));
+    to_espeak(&compact.join(" "))
+}
+
+/// A capital on its own is a letter being spelled, also where the lexicon sees an article.
+fn spelled(word: &str) -> Option<String> {
+    let letter = word.chars().next().filter(char::is_ascii_uppercase)?;
+    let rest = &word[1..];
+    let (plural, marks) = match rest.strip_prefix("'s") {
+        Some(marks) => ("z", marks),
+        None => ("", rest),
     };
-    to_espeak(&phonemes)
+    let alone = !marks.contains(|c: char| c.is_alphabetic());
+    alone.then(|| format!("{}{plural}{marks}", letters::name(letter)))
+}
+
+/// A run of words, which the engine reads in their context.
+fn words(run: &[&str]) -> Option<String> {
+    if run.is_empty() {
+        return None;
+    }
+    Some(match engine().g2p(&run.join(" ")) {
+        Ok((phonemes, _)) if !phonemes.contains(UNKNOWN) => phonemes.trim_end().to_owned(),
+        // A group of pieces that only partly resolved: word by word instead.
+        _ => run.iter().map(|one| word(one)).collect::<Vec<_>>().join(" "),
+    })
 }
 
 /// One word with the marks around it, in the engine's alphabet.
 fn word(word: &str) -> String {
-    match engine().g2p(&mark_letters(word)) {
+    match engine().g2p(word) {
         Ok((phonemes, _)) if !phonemes.contains(UNKNOWN) => phonemes.trim_end().to_owned(),
         _ => {
             let end = word.trim_end_matches(|c: char| !c.is_alphabetic());
@@ -46,29 +77,6 @@ impl Fallback for LetterRules {
     fn phonemize(&self, word: &str) -> Result<String, FallbackError> {
         Ok(letters::pronounce(word))
     }
-}
-
-/// A capital on its own is a letter being spelled, also where the lexicon would see an article.
-fn mark_letters(sentence: &str) -> String {
-    let mut marked = String::with_capacity(sentence.len() * 2);
-    for (n, word) in sentence.split(' ').enumerate() {
-        if n > 0 {
-            marked.push(' ');
-        }
-        let mut characters = word.chars();
-        match (characters.next(), characters.next()) {
-            (Some(c), next) if c.is_ascii_uppercase() && !next.is_some_and(char::is_alphabetic) => {
-                let rest = &word[1..];
-                if rest.starts_with('\'') {
-                    marked.push_str(word);
-                } else {
-                    marked.push_str(&format!("[{c}](/{}/){rest}", letters::name(c)));
-                }
-            }
-            _ => marked.push_str(word),
-        }
-    }
-    marked
 }
 
 /// From the engine's compact alphabet (one letter a diphthong) to espeak's American English.
@@ -91,8 +99,9 @@ fn to_espeak(compact: &str) -> String {
                 let linked = at(n) == Some(' ') && at(n + 1).is_some_and(is_vowel);
                 if linked || at(n).is_some_and(is_vowel) { "ɚɹ" } else { "ɚ" }
             }
-            ('t', Some('ᵊ')) if at(n + 1) == Some('n') => {
-                n += 2;
+            // "button", but not "partner".
+            ('t', Some('n')) if !at(n + 1).is_some_and(is_vowel) => {
+                n += 1;
                 "ʔn\u{329}"
             }
             ('A', _) => "eɪ",
@@ -133,3 +142,50 @@ fn is_vowel(symbol: char) -> bool {
 
 /// What the engine writes for a word that even its fallback did not settle.
 const UNKNOWN: char = '❓';
+
+#[cfg(test)]
+mod tests {
+    use super::super::normalise;
+    use super::*;
+
+    fn said(text: &str) -> String {
+        of(&normalise::normalise(text))
+    }
+
+    #[test]
+    fn a_corpus_of_sentences_and_names_has_no_unknown_symbol() {
+        let corpus = include_str!("corpus.txt");
+        assert!(corpus.lines().count() >= 300);
+        for line in corpus.lines() {
+            let phonemes = said(line);
+            let strange = phonemes.chars().find(|c| !SYMBOLS.contains(*c));
+            assert_eq!(strange, None, "{line}: {phonemes}");
+            let words = normalise::normalise(line);
+            let written = words.split(' ').filter(|w| w.contains(char::is_alphabetic)).count();
+            let spoken = phonemes.split(' ').filter(|w| w.contains(char::is_alphabetic)).count();
+            assert!(spoken >= written, "{line}: a word is missing from {phonemes}");
+        }
+    }
+
+    #[test]
+    fn the_pronunciation_is_that_of_espeak() {
+        for (text, ipa) in [
+            ("Error placing the call.", "ˈɛɹɚ plˈeɪsɪŋ ðə kˈɔːl."),
+            ("better water", "bˈɛɾɚ wˈɔːɾɚ"),
+            ("bird", "bˈɜːd"),
+            ("people", "pˈiːpəl"),
+            ("button", "bˈʌʔn̩"),
+            ("happy", "hˈæpi"),
+            ("choose a judge", "tʃˈuːz ɐ dʒˈʌdʒ"),
+        ] {
+            assert_eq!(said(text), ipa, "{text}");
+        }
+    }
+
+    #[test]
+    fn capitals_alone_are_letters() {
+        assert_eq!(of("A B C"), "ˈeɪ bˈiː sˈiː");
+        assert_eq!(of("plan A."), "plˈæn ˈeɪ.");
+        assert_eq!(of("the U R L's"), of("the U R") + " ˈɛlz");
+    }
+}

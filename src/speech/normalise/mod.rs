@@ -64,12 +64,9 @@ pub fn normalise(text: &str) -> String {
         let read = RULES.iter().find_map(|rule| rule(written));
         let read = read.unwrap_or_else(|| Said { text: words::plain(written), used: 1 });
         let last = (at + read.used.max(1)).min(words.len()) - 1;
-        let ends = last + 1 == words.len();
-        push(
-            &mut said,
-            &read.text,
-            mark(words[last], words::is_abbreviation(words[last]) && !ends),
-        );
+        // The point of an abbreviation ends a sentence only where the text ends.
+        let short = words.get(last + 1).is_some_and(|n| words::is_abbreviation(words[last], n));
+        push(&mut said, &read.text, mark(words[last], short));
         at = last + 1;
     }
     said

@@ -89,6 +89,10 @@ pub(super) fn measure(written: Written<'_>) -> Option<Said> {
     if glued.is_empty() && written.raw(0).len() > word.len() {
         return None;
     }
+    if glued == "s" && amount.len() == 4 {
+        // The 1990s.
+        return None;
+    }
     let (_, one, many) = UNITS.iter().find(|(short, ..)| *short == unit)?;
     // A letter of its own is too often something else: "5 m" reads on, "size 5 l" does not.
     if used == 2 && unit.len() == 1 && !matches!(unit, "m" | "g" | "%" | "°") {

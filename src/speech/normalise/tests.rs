@@ -31,7 +31,7 @@ fn numbers() {
         ("5 5 5", "five five five"),
         ("007", "zero zero seven"),
         ("02139", "zero two one, three nine"),
-        ("12345678", "one two three, four five, six seven eight"),
+        ("12345678", "one two three, four five six, seven eight"),
         ("Your code is 4821953.", "Your code is four eight two, one nine five three."),
         ("#5", "number five"),
         (

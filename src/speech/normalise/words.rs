@@ -136,12 +136,19 @@ fn pieces(address: &str) -> String {
         match piece {
             "www" => said.push("W W W".to_owned()),
             _ if first.is_ascii_digit() => said.push(digits(piece)),
-            _ if piece.len() <= 2 => said.push(spell(piece)),
+            // Countries at the end (`co.uk`), and what has no vowel.
+            _ if (piece.len() == 2 && rest.is_empty()) || !has_vowel(piece) => {
+                said.push(spell(piece));
+            }
             _ if first.is_ascii_alphabetic() => said.push(piece.to_ascii_lowercase()),
             _ => {}
         }
     }
     said.join(" ")
+}
+
+fn has_vowel(word: &str) -> bool {
+    word.contains(['a', 'e', 'i', 'o', 'u', 'y', 'A', 'E', 'I', 'O', 'U', 'Y'])
 }
 
 /// Capitals with spaces between: letters to be spelled.
@@ -151,12 +158,13 @@ fn spell(letters: &str) -> String {
 }
 
 /// Whether the point after a word belongs to it.
-pub(super) fn is_abbreviation(raw: &str) -> bool {
+pub(super) fn is_abbreviation(raw: &str, next: &str) -> bool {
     let word = core(raw);
     raw.contains('.')
         && (is_dotted(word)
             || ABBREVIATIONS.iter().any(|(short, _)| short.eq_ignore_ascii_case(word))
-            || ["st", "dr", "no"].iter().any(|short| short.eq_ignore_ascii_case(word)))
+            || ["st", "dr"].iter().any(|short| short.eq_ignore_ascii_case(word))
+            || (word.eq_ignore_ascii_case("no") && value(core(next)).is_some()))
 }
 
 /// `U.S`, `a.m`, `p.m`: letters with points.
