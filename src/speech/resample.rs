@@ -3,6 +3,8 @@
 //! A Kaiser-windowed sinc low-pass evaluated as a polyphase filter: flat to 3.4 kHz, at least
 //! 65 dB down from 4 kHz on, so that nothing folds back into the telephone band.
 
+use std::sync::OnceLock;
+
 use crate::audio::clip::RATE;
 
 /// Converts `input` at `rate` to [`RATE`].
@@ -10,7 +12,12 @@ pub(super) fn to_telephone(input: &[f32], rate: u32) -> Vec<f32> {
     if rate == RATE || rate == 0 {
         return input.to_vec();
     }
-    Polyphase::new(rate).run(input)
+    // Nearly every voice has this rate; its filter is designed once.
+    static USUAL: OnceLock<Polyphase> = OnceLock::new();
+    match rate {
+        22_050 => USUAL.get_or_init(|| Polyphase::new(rate)).run(input),
+        _ => Polyphase::new(rate).run(input),
+    }
 }
 
 struct Polyphase {

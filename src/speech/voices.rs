@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, Key};
 use super::espeak::Espeak;
-use super::names::{Gender, Wish};
+use super::names::{Gender, Locale, Wish};
 use super::piper::Piper;
 use super::{SpeechError, Voice};
 use crate::audio::Clip;
@@ -122,6 +122,14 @@ impl Voices {
         !self.voices.is_empty()
     }
 
+    /// Loads the default voice, so that the first caller does not wait half a second for it.
+    pub fn warm_up(&self) {
+        if let Some(voice) = self.ranked(&Wish::new("", "")).first() {
+            // What is wrong with the voice will be said when it is to speak.
+            let _ = voice.speak("Hello.", &Locale::parse("en-US"), Gender::Unknown);
+        }
+    }
+
     /// Which voice would say this.
     pub fn choose(&self, speech: &Speech) -> Choice {
         let wish = Wish::new(&speech.voice, &speech.language);
@@ -184,10 +192,11 @@ impl Voices {
     fn warn(&self, speech: &Speech) {
         let mut warned = lock(&self.warned);
         let pair = (speech.voice.clone(), speech.language.clone());
-        if warned.len() < MOST_WARNINGS && warned.insert(pair) {
-            if let Some(warning) = self.choose(speech).warning {
-                tracing::warn!("{warning}");
-            }
+        if warned.len() < MOST_WARNINGS
+            && warned.insert(pair)
+            && let Some(warning) = self.choose(speech).warning
+        {
+            tracing::warn!("{warning}");
         }
     }
 }
@@ -284,3 +293,101 @@ const MOST_VOICES: usize = 64;
 
 /// Warnings about voice names; the names come from documents, so they must not pile up.
 const MOST_WARNINGS: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speech(text: &str) -> Speech {
+        Speech { text: text.to_owned(), voice: "Polly.Joanna".to_owned(), language: String::new() }
+    }
+
+    #[test]
+    fn without_any_voice_three_tones_are_heard_and_reported() {
+        let voices = Voices::assemble(&[], None, &Config::default());
+        assert!(!voices.can_speak());
+        let report = voices.report().join("; ");
+        assert!(report.contains("cargo xtask setup") && report.contains("three tones"), "{report}");
+        assert_eq!(voices.choose(&speech("Hello.")).voice, None);
+        let clip = voices.speak(&speech("Hello.")).expect("tones");
+        let loud: Vec<bool> =
+            clip.samples().chunks(80).map(|frame| frame.iter().any(|s| s.abs() > 3_000)).collect();
+        let starts = loud.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+        assert_eq!(starts, 3);
+    }
+
+    #[test]
+    fn a_broken_voice_costs_the_voice_and_not_the_sentence() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("written");
+        };
+        write("a.onnx", "not a model");
+        write("a.onnx.json", r#"{"phoneme_id_map": {"_": [0], "^": [1], "$": [2], "a": [3]}}"#);
+        write("b.onnx", "no description");
+        write("c.onnx", "not English");
+        write("c.onnx.json", r#"{"phoneme_id_map": {"_": [0]}, "language": {"code": "de_DE"}}"#);
+        let voices = Voices::assemble(&[folder.path().to_owned()], None, &Config::default());
+        let report = voices.report().join("; ");
+        assert!(report.contains("voice a (en-US)"), "{report}");
+        assert!(report.contains("voice b failed"), "{report}");
+        assert!(report.contains("de_DE needs espeak-ng"), "{report}");
+        assert_eq!(voices.speak(&speech("Hello.")), Ok(tones()));
+    }
+
+    /// A voice that counts how often it speaks.
+    struct Counter(std::sync::atomic::AtomicUsize);
+
+    impl Voice for Counter {
+        fn name(&self) -> &str {
+            "counter"
+        }
+
+        fn gender(&self) -> Gender {
+            Gender::Male
+        }
+
+        fn locale(&self) -> Option<&Locale> {
+            None
+        }
+
+        fn speak(&self, text: &str, _: &Locale, _: Gender) -> Result<Clip, SpeechError> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok(Clip::new(vec![text.len() as i16; 800]))
+        }
+    }
+
+    #[test]
+    fn callers_who_hear_the_same_share_one_synthesis() {
+        let mut voices = Voices::assemble(&[], None, &Config::default());
+        let counter = Arc::new(Counter(0.into()));
+        voices.voices.push(counter.clone());
+        std::thread::scope(|scope| {
+            for n in 0..16 {
+                let voices = &voices;
+                let text = if n % 2 == 0 { "one" } else { "three" };
+                scope.spawn(move || {
+                    let clip = voices.speak(&speech(text)).expect("speech");
+                    assert_eq!(clip.samples()[0] as usize, text.len());
+                });
+            }
+        });
+        assert_eq!(counter.0.load(std::sync::atomic::Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn voices_are_found_beside_the_program_and_above_it() {
+        let found = search_path(&["/srv/v".into()], Some(Path::new("/p/target/debug/deps/t-1")));
+        let found: Vec<&str> = found.iter().filter_map(|path| path.to_str()).collect();
+        assert_eq!(
+            found,
+            [
+                "/srv/v",
+                "/p/target/debug/deps/voice",
+                "/p/target/debug/setup/voice",
+                "/p/target/setup/voice",
+                "/p/setup/voice"
+            ]
+        );
+    }
+}

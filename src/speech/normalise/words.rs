@@ -308,7 +308,7 @@ fn word(word: &str) -> String {
     if word.len() == 1 && word != "a" {
         return word.to_ascii_uppercase();
     }
-    let known = INITIALS.iter().any(|initials| *initials == word);
+    let known = INITIALS.contains(&word);
     let plural = word.strip_suffix('s').filter(|stem| INITIALS.contains(stem));
     match (known, plural) {
         (true, _) => spell(word),
