@@ -18,7 +18,7 @@ mod shape;
 mod voices;
 
 pub use names::{Gender, Locale};
-pub use voices::{Choice, Config, Voices};
+pub use voices::{Choice, Config, LONGEST_TEXT, Voices};
 
 use crate::audio::Clip;
 use crate::base::fault::Fault;
@@ -43,7 +43,7 @@ pub trait Voice: Send + Sync {
 pub enum SpeechError {
     /// No letter, digit or known symbol is in it, or none of a script that the voice can read.
     NothingToSay,
-    /// Longer than [`voices::LONGEST_TEXT`] characters.
+    /// Longer than [`LONGEST_TEXT`] characters.
     TooLong,
     /// The voice's files or program are broken or missing.
     BadVoice {
@@ -69,7 +69,7 @@ impl std::fmt::Display for SpeechError {
         match self {
             SpeechError::NothingToSay => f.write_str("the text holds nothing that can be said"),
             SpeechError::TooLong => {
-                write!(f, "the text is longer than {} characters", voices::LONGEST_TEXT)
+                write!(f, "the text is longer than {} characters", LONGEST_TEXT)
             }
             SpeechError::BadVoice { voice, why } => write!(f, "the voice {voice} failed: {why}"),
         }

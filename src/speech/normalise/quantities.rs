@@ -1,6 +1,8 @@
 //! Money, measures, ranges, fractions, versions and plain numbers.
 
-use super::numbers::{cardinal, digits, number as said_number, ordinal as said_ordinal, value};
+use super::numbers::{
+    cardinal, digits, digits_in_groups, number as said_number, ordinal as said_ordinal, value,
+};
 use super::{Said, Written};
 
 /// `$5`, `$1,250.75`, `€3.5 million`, `£1`, `12 USD`, `USD 12`, `5€`, `-$3`.
@@ -157,7 +159,10 @@ pub(super) fn dotted(written: Written<'_>) -> Option<Said> {
 pub(super) fn number(written: Written<'_>) -> Option<Said> {
     let word = written.core(0);
     if let Some(after) = word.strip_prefix('#') {
-        return Said::one(format!("number {}", said_number(after)?));
+        // An order, a ticket: long ones are codes.
+        let is_code = after.len() > 3 && after.bytes().all(|b| b.is_ascii_digit());
+        let spoken = if is_code { digits_in_groups(after) } else { said_number(after)? };
+        return Said::one(format!("number {spoken}"));
     }
     let spoken = said_number(word)?;
     match spelled_scale(written.core(1)) {

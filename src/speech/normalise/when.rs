@@ -5,15 +5,19 @@ use super::{Said, Written, core};
 
 /// `2026-03-04`, `3/4/2026`, `04.03.2026`, `March 3, 2026`, `3 March`, `Mar 3rd`, `in 1984`.
 pub(super) fn date(written: Written<'_>) -> Option<Said> {
-    numeric(written).or_else(|| month_first(written)).or_else(|| day_first(written)).or_else(|| {
-        let is_year = matches!(
-            written.before().to_ascii_lowercase().as_str(),
-            "in" | "since" | "year" | "until" | "by" | "from"
-        );
-        let number = value(written.core(0)).filter(|n| (1900..2100).contains(n) && is_year)?;
-        // Four digits, or "1,984" of something would be one.
-        if written.core(0).len() == 4 { Said::one(year(number)) } else { None }
-    })
+    numeric(written)
+        .or_else(|| month_and_day(written))
+        .or_else(|| month_first(written))
+        .or_else(|| day_first(written))
+        .or_else(|| {
+            let is_year = matches!(
+                written.before().to_ascii_lowercase().as_str(),
+                "in" | "since" | "year" | "until" | "by" | "from"
+            );
+            let number = value(written.core(0)).filter(|n| (1900..2100).contains(n) && is_year)?;
+            // Four digits, or "1,984" of something would be one.
+            if written.core(0).len() == 4 { Said::one(year(number)) } else { None }
+        })
 }
 
 fn numeric(written: Written<'_>) -> Option<Said> {
@@ -42,6 +46,19 @@ fn numeric(written: Written<'_>) -> Option<Said> {
         }
     }
     None
+}
+
+/// `on 12/24`: without a year only where a date is expected, else it is a fraction.
+fn month_and_day(written: Written<'_>) -> Option<Said> {
+    let before = written.before().to_ascii_lowercase();
+    let expected = ["on", "by", "due", "before", "until", "after", "since"];
+    let (a, b) = written.core(0).split_once('/').filter(|_| expected.contains(&before.as_str()))?;
+    let (mut month, mut day) = (value(a)?, value(b)?);
+    if month > 12 {
+        (month, day) = (day, month);
+    }
+    let name = MONTHS.get((month as usize).checked_sub(1)?)?;
+    (1..=31).contains(&day).then(|| Said::one(format!("{name} {}", ordinal(day))))?
 }
 
 fn month_first(written: Written<'_>) -> Option<Said> {

@@ -8,69 +8,24 @@ pub(super) fn fold(text: &str) -> String {
     let shouting = is_shouting(text);
     let mut folded = String::with_capacity(text.len());
     for c in text.chars() {
-        let plain: &str = match c {
-            'à'..='å' | 'ā' | 'ă' | 'ą' => "a",
-            'À'..='Å' | 'Ā' | 'Ă' | 'Ą' => "A",
-            'æ' => "ae",
-            'Æ' => "Ae",
-            'ç' | 'ć' | 'č' | 'ĉ' => "c",
-            'Ç' | 'Ć' | 'Č' => "C",
-            'ď' | 'đ' | 'ð' => "d",
-            'Đ' | 'Ð' => "D",
-            'è'..='ë' | 'ē' | 'ę' | 'ě' | 'ė' => "e",
-            'È'..='Ë' | 'Ē' | 'Ę' | 'Ě' => "E",
-            'ğ' | 'ģ' => "g",
-            'ì'..='ï' | 'ī' | 'ı' => "i",
-            'Ì'..='Ï' | 'Ī' | 'İ' => "I",
-            'ł' | 'ľ' | 'ĺ' => "l",
-            'Ł' | 'Ľ' => "L",
-            'ñ' | 'ń' | 'ň' => "n",
-            'Ñ' | 'Ń' => "N",
-            'ò'..='ö' | 'ø' | 'ō' | 'ő' => "o",
-            'Ò'..='Ö' | 'Ø' | 'Ō' | 'Ő' => "O",
-            'œ' => "oe",
-            'ŕ' | 'ř' => "r",
-            'Ř' => "R",
-            'ś' | 'š' | 'ş' | 'ș' => "s",
-            'Ś' | 'Š' | 'Ş' | 'Ș' => "S",
-            'ß' => "ss",
-            'ť' | 'ţ' | 'ț' => "t",
-            'þ' => "th",
-            'Þ' => "Th",
-            'ù'..='ü' | 'ū' | 'ů' | 'ű' => "u",
-            'Ù'..='Ü' | 'Ū' | 'Ů' => "U",
-            'ý' | 'ÿ' => "y",
-            'Ý' => "Y",
-            'ź' | 'ż' | 'ž' => "z",
-            'Ź' | 'Ż' | 'Ž' => "Z",
-            '‘' | '’' | 'ʼ' | '´' | '`' => "'",
-            '“' | '”' | '„' | '«' | '»' => "\"",
-            '—' | '―' => " , ",
-            '–' | '‐' | '‑' | '−' => "-",
-            '…' => ".",
-            '½' => " 1/2",
-            '¼' => " 1/4",
-            '¾' => " 3/4",
-            '×' => " times ",
-            '÷' => " divided by ",
-            '±' => " plus or minus ",
-            '€' => "€",
-            '£' => "£",
-            '¥' => "¥",
-            '₹' => "₹",
-            '°' => "°",
-            '\u{200b}'..='\u{200f}' | '\u{fe00}'..='\u{fe0f}' | '\u{ad}' => "",
-            ' '..='~' => {
-                folded.push(if shouting { c.to_ascii_lowercase() } else { c });
-                continue;
+        match c {
+            ' '..='~' if shouting => folded.push(c.to_ascii_lowercase()),
+            ' '..='~' | '€' | '£' | '¥' | '₹' | '°' => folded.push(c),
+            '½' | '¼' | '¾' if folded.ends_with(|before: char| before.is_ascii_digit()) => {
+                folded.push_str(" and ");
+                folded.push_str(plain_of(c));
             }
-            _ if c.is_whitespace() => " ",
-            // Other scripts and pictures: a rest, so that the words around stay apart.
-            _ => " ",
-        };
-        folded.push_str(plain);
+            _ => folded.push_str(plain_of(c)),
+        }
     }
     folded
+}
+
+/// What a character beyond ASCII is read as. Other scripts and pictures are a rest, so that the
+/// words around them stay apart.
+fn plain_of(c: char) -> &'static str {
+    let known = FOLDED.iter().find(|(characters, _)| characters.contains(c));
+    known.map_or(" ", |(_, plain)| plain)
 }
 
 /// A text all in capitals would be taken for initials.
@@ -259,6 +214,10 @@ pub(super) fn mixed(written: Written<'_>) -> Option<Said> {
                 _ => digits(piece),
             }),
             _ if piece.len() == 1 && first.is_ascii_alphabetic() => said.push(spell(piece)),
+            // Airlines, models, plates: capitals beside digits are letters.
+            _ if piece.len() <= 3 && piece.bytes().all(|b| b.is_ascii_uppercase()) => {
+                said.push(spell(piece));
+            }
             _ if first.is_ascii_alphabetic() => said.push(word(piece)),
             _ => {}
         }
@@ -316,6 +275,23 @@ fn word(word: &str) -> String {
         _ => word.to_owned(),
     }
 }
+
+/// Characters and what they become.
+#[rustfmt::skip]
+const FOLDED: &[(&str, &str)] = &[
+    ("àáâãäåāăą", "a"), ("ÀÁÂÃÄÅĀĂĄ", "A"), ("æ", "ae"), ("Æ", "Ae"), ("çćčĉ", "c"), ("ÇĆČĈ", "C"),
+    ("ďđð", "d"), ("ĎĐÐ", "D"), ("èéêëēęěė", "e"), ("ÈÉÊËĒĘĚĖ", "E"), ("ğģ", "g"), ("ĞĢ", "G"),
+    ("ìíîïīı", "i"), ("ÌÍÎÏĪİ", "I"), ("łľĺ", "l"), ("ŁĽĹ", "L"), ("ñńň", "n"), ("ÑŃŇ", "N"),
+    ("òóôõöøōő", "o"), ("ÒÓÔÕÖØŌŐ", "O"), ("œ", "oe"), ("Œ", "Oe"), ("ŕř", "r"), ("ŔŘ", "R"),
+    ("śšşș", "s"), ("ŚŠŞȘ", "S"), ("ß", "ss"), ("ťţț", "t"), ("ŤŢȚ", "T"), ("þ", "th"), ("Þ", "Th"),
+    ("ùúûüūůű", "u"), ("ÙÚÛÜŪŮŰ", "U"), ("ýÿ", "y"), ("ÝŸ", "Y"), ("źżž", "z"), ("ŹŻŽ", "Z"),
+    ("‘’ʼ´", "'"), ("“”„«»", "\""), ("—―", " , "), ("–‐‑−", "-"), ("…", "."),
+    ("½", "1/2"), ("¼", "1/4"), ("¾", "3/4"), ("×", " times "), ("÷", " divided by "),
+    ("±", " plus or minus "), ("¢", " cents "), ("™®©", ""),
+    // Joiners, soft hyphens, variation selectors and combining accents: nothing to hear.
+    ("\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{ad}\u{fe0e}\u{fe0f}", ""),
+    ("\u{300}\u{301}\u{302}\u{303}\u{304}\u{306}\u{307}\u{308}\u{30a}\u{30b}\u{30c}\u{327}\u{328}", ""),
+];
 
 /// Read letter by letter although a lexicon may know a word for them.
 #[rustfmt::skip]
