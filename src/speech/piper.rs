@@ -217,9 +217,9 @@ impl Network {
     }
 }
 
-/// Characters of normalised text in one run: about 20 s of speech, which bounds the memory of a
-/// run (a network of this size needs about 10 MB a second) and the wait for the first sentence.
-const LONGEST_SENTENCE: usize = 300;
+/// Bytes of normalised text in one run, about six seconds: the network takes 35 MB of memory for
+/// each second that it makes at once. Longer sentences are parted at their commas.
+const LONGEST_SENTENCE: usize = 100;
 
 /// Sentences synthesised at once: ten times real time each, so these keep eighty callers busy.
 const MOST_LANES: usize = 8;
