@@ -26,23 +26,48 @@ pub(super) fn read(
     };
     let mut root = Reader::new("", Some(document.as_table()), None);
     let s = &mut source;
+    let table = root.table(s, "server");
+    let server = server(s, table, project);
+    let table = root.table(s, "http");
+    let http = http(s, table);
+    let table = root.table(s, "sip");
+    let sip = sip(s, table);
+    let table = root.table(s, "media");
+    let media = media(s, table);
+    let table = root.table(s, "webhook");
+    let webhook_allow = webhook(s, table);
+    let table = root.table(s, "speech");
+    let speech = speech(s, table, project);
+    let table = root.table(s, "functions");
+    let function_env = functions(s, table);
     let config = Config {
         project: project.to_owned(),
-        server: server(s, root.table(s, "server"), project),
-        http: http(s, root.table(s, "http")),
-        sip: sip(s, root.table(s, "sip")),
-        media: media(s, root.table(s, "media")),
-        webhook_allow: webhook(s, root.table(s, "webhook")),
-        speech: speech(s, root.table(s, "speech"), project),
-        function_env: functions(s, root.table(s, "functions")),
-        lists: root.tables(s, "credential_list").into_iter().filter_map(|t| list(s, t)).collect(),
-        domains: root.tables(s, "domain").into_iter().filter_map(|t| domain(s, t)).collect(),
-        numbers: root.tables(s, "number").into_iter().filter_map(|t| number(s, t)).collect(),
-        trunks: root.tables(s, "trunk").into_iter().filter_map(|t| trunk(s, t)).collect(),
+        server,
+        http,
+        sip,
+        media,
+        webhook_allow,
+        speech,
+        function_env,
+        lists: each(s, &mut root, "credential_list", list),
+        domains: each(s, &mut root, "domain", domain),
+        numbers: each(s, &mut root, "number", number),
+        trunks: each(s, &mut root, "trunk", trunk),
     };
     check_names(s, &root, &config);
     root.finish(s);
     if source.problems.is_empty() { Ok(config) } else { Err(source.problems) }
+}
+
+/// The sound entries of a list of tables.
+fn each<T>(
+    source: &mut Source<'_>,
+    root: &mut Reader<'_>,
+    key: &'static str,
+    read: fn(&mut Source<'_>, Reader<'_>) -> Option<T>,
+) -> Vec<T> {
+    let tables = root.tables(source, key);
+    tables.into_iter().filter_map(|table| read(source, table)).collect()
 }
 
 fn server(source: &mut Source<'_>, mut table: Reader<'_>, project: &Path) -> Server {

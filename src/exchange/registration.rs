@@ -3,7 +3,7 @@
 use super::admission::{Refused, check_address};
 use super::*;
 use crate::base::id::CallSid;
-use crate::sip::message::Method;
+use crate::sip::Method;
 use crate::sip::uri::SipUri;
 use crate::sip::{HeaderField, Message, TransactionId};
 

@@ -14,7 +14,7 @@ use crate::base::id::LegId;
 use crate::base::{Instant, Machine, Rng};
 use crate::media::{self, Remote, SessionId};
 use crate::sdp::{self, Direction, LocalDescription};
-use crate::sip::message::Method;
+use crate::sip::Method;
 use crate::sip::{self, Body, DialogId, Ending, HeaderField, Login, Message};
 
 mod incoming;
@@ -153,7 +153,7 @@ impl SipLeg {
     }
 
     fn new(id: LegId, role: Role, address: MediaAddress, rng: &mut Rng) -> Self {
-        let description = LocalDescription::new(rng);
+        let description = LocalDescription::new(rng.next_u64() >> 1);
         SipLeg {
             id,
             role,
@@ -301,7 +301,7 @@ impl SipLeg {
                 self.handle_ended(dialog, ending, message.as_ref());
             }
             // Both open a leg and are taken by the exchange before one exists.
-            sip::Event::Request { .. } | sip::Event::Invite { .. } => {}
+            sip::Event::Request { .. } | sip::Event::Invite { .. } | sip::Event::Reply { .. } => {}
         }
         self.gone_if_done();
     }

@@ -31,7 +31,7 @@ impl SipLeg {
     }
 
     /// Starts, or changes, the flow of sound as offer and answer agreed it.
-    pub(super) fn connect_media(&mut self, agreed: sdp::Agreed) {
+    pub(super) fn connect_media(&mut self, agreed: sdp::Agreed<Codec>) {
         let remote = Remote {
             address: agreed.address,
             codec: agreed.codec,
@@ -54,7 +54,7 @@ impl SipLeg {
     /// Takes the answer to our offer; false when there is none that we can use.
     pub(super) fn settle_answer(&mut self, answer: Option<Bytes>) -> bool {
         let Some(answer) = answer else { return false };
-        match sdp::accept_answer(&answer, &CODECS_OFFERED) {
+        match sdp::accept_answer(&answer, &CODECS_OFFERED, &self.description) {
             Ok(agreed) => {
                 self.connect_media(agreed);
                 true

@@ -1,0 +1,94 @@
+//! `offhook serve`: runs a project until SIGTERM, then drains.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Outcome, Project};
+use crate::config::Config;
+use crate::node::{Node, Options};
+use crate::sip::Transport;
+
+/// Arguments of `offhook serve`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    project: Project,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Outcome {
+        start_logging();
+        let config = read_config(&self.project)?;
+        block_on(async move {
+            let node = Node::start(config, Options::default()).await.map_err(|e| e.to_string())?;
+            print_addresses(&node);
+            println!("ready");
+            node.run(stop_signal).await.map_err(|error| error.to_string())?;
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+/// One line for each listening address.
+pub(super) fn print_addresses(node: &Node) {
+    let addresses = node.addresses();
+    for (transport, address) in addresses.sip {
+        let scheme = match transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        };
+        println!("sip  {scheme}:{address}");
+    }
+    for address in addresses.http {
+        println!("http http://{address}");
+    }
+}
+
+/// Reads a project's configuration; problems go to standard error, one line each.
+pub(super) fn read_config(project: &Project) -> Result<Config, String> {
+    let env = |name: &str| std::env::var(name).ok();
+    Config::read(&project.folder, &env).map_err(|problems| {
+        for problem in &problems {
+            eprintln!("{problem}");
+        }
+        format!("{} problems in the configuration; mend them and try again", problems.len())
+    })
+}
+
+/// Runs a command's work where tasks may be spawned locally.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(16)
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    let local = tokio::task::LocalSet::new();
+    let done = local.block_on(&runtime, work);
+    // What still blocks (a sentence being spoken) must not hold up the end.
+    runtime.shutdown_background();
+    done
+}
+
+/// Log lines go to standard error, without colours, and without times where a journal adds them.
+pub(super) fn start_logging() {
+    let _ = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_max_level(tracing::Level::INFO)
+        .try_init();
+}
+
+/// Resolves at SIGTERM or SIGINT.
+async fn stop_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

@@ -1,0 +1,222 @@
+//! Functions in the world: clock, chance and ticks for the sandbox, threads for invocations.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use super::account::Account;
+use super::clock::Clock;
+use super::start::StartError;
+use crate::base::{Duration, Instant, Rng, WallTime};
+use crate::config::Config;
+use crate::http::{BoxFuture, Response, form};
+use crate::source::function::{self, Event, Functions, Level, Sandbox, TICK};
+use crate::source::{Access, FunctionRunner, Invocation};
+
+/// Invocations at one time: more of them than cores only wait for one another.
+const SLOTS: u32 = 64;
+
+/// The functions of a configured project.
+pub(super) fn open(
+    config: &Config,
+    account: &Account,
+    public_url: &str,
+    rng: Rng,
+) -> Result<Functions, StartError> {
+    let cache = config.server.data.join("cache").join("functions");
+    std::fs::create_dir_all(&cache).map_err(|error| StartError::Data(cache.clone(), error))?;
+    let host = Arc::new(World { clock: Clock::start(), rng: Mutex::new(rng) });
+    let setup = function::Setup { cache, slots: SLOTS, host };
+    let sandbox = Sandbox::new(setup).map_err(StartError::Functions)?;
+    let domain = public_url.split("://").nth(1).unwrap_or(public_url);
+    let own = [
+        ("ACCOUNT_SID", account.sid.to_string()),
+        ("AUTH_TOKEN", account.token.expose().to_owned()),
+        ("DOMAIN_NAME", domain.to_owned()),
+    ];
+    let mut environment: Vec<(String, String)> =
+        own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let configured = config.function_env.iter();
+    environment.extend(configured.map(|(name, value)| (name.clone(), value.expose().to_owned())));
+    Ok(Functions::new(config.project.join("functions"), environment, sandbox))
+}
+
+/// What guests may know of the world.
+struct World {
+    clock: Clock,
+    rng: Mutex<Rng>,
+}
+
+impl function::Host for World {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> WallTime {
+        self.clock.wall()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        for chunk in bytes.chunks_mut(8) {
+            let number: [u8; 8] = rng.bytes();
+            chunk.copy_from_slice(&number[..chunk.len()]);
+        }
+    }
+
+    fn wait(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+/// Runs functions for requests, on threads where waiting keeps nobody else waiting.
+pub(super) struct Runner {
+    functions: Arc<Functions>,
+    ticker: Arc<Ticker>,
+}
+
+impl Runner {
+    pub(super) fn new(functions: Arc<Functions>) -> Runner {
+        let ticker = Ticker::start(functions.sandbox().clone());
+        Runner { functions, ticker }
+    }
+}
+
+impl FunctionRunner for Runner {
+    fn access(&self, name: &str) -> Option<Access> {
+        self.functions.access(name).map(|access| match access {
+            function::Access::Public => Access::Public,
+            function::Access::Protected => Access::Protected,
+            function::Access::Private => Access::Private,
+        })
+    }
+
+    fn invoke<'a>(&'a self, name: &'a str, invocation: Invocation) -> BoxFuture<'a, Response> {
+        let functions = Arc::clone(&self.functions);
+        let ticker = Arc::clone(&self.ticker);
+        let name = name.to_owned();
+        Box::pin(async move {
+            let run = move || {
+                let _running = ticker.running();
+                respond(&name, functions.invoke(&name, &event(&name, invocation)))
+            };
+            let ran = tokio::task::spawn_blocking(run).await;
+            ran.unwrap_or_else(|_| Response::text(500, "500: the function's thread crashed"))
+        })
+    }
+}
+
+/// What a handler is given of a request.
+fn event(name: &str, invocation: Invocation) -> Event {
+    let cookies = invocation.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case("cookie"));
+    let cookies = cookies
+        .flat_map(|(_, value)| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let body = if form::is_form(&invocation.content_type) {
+        form::decode(&invocation.body)
+    } else {
+        json_members(&invocation.content_type, &invocation.body)
+    };
+    Event {
+        method: invocation.method,
+        headers: invocation.headers,
+        cookies,
+        query: invocation.query,
+        body,
+        context: vec![("PATH".to_owned(), format!("/functions/{name}"))],
+    }
+}
+
+/// The members of a JSON body, each as text: what a form would have carried.
+fn json_members(content_type: &str, body: &[u8]) -> Vec<(String, String)> {
+    if !content_type.to_ascii_lowercase().starts_with("application/json") {
+        return vec![];
+    }
+    let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else {
+        return vec![];
+    };
+    let text = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    members.into_iter().map(|(name, value)| (name, text(value))).collect()
+}
+
+/// The answer on the wire; what the function logged goes to our log, under its name.
+fn respond(name: &str, outcome: Result<function::Response, function::Error>) -> Response {
+    let answer = match outcome {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::warn!("function {name}: {error}");
+            return Response::text(error.status(), &format!("{}: {error}", error.status()));
+        }
+    };
+    for line in &answer.log {
+        match line.level {
+            Level::Error => tracing::error!("function {name}: {}", line.text),
+            Level::Warn => tracing::warn!("function {name}: {}", line.text),
+            _ => tracing::info!("function {name}: {}", line.text),
+        }
+    }
+    if let Some(stale) = &answer.stale {
+        tracing::warn!("function {name}: the last good version answered; the edit is broken: {stale}");
+    }
+    let mut response = Response::new(answer.status, &answer.content_type, answer.body);
+    for (header, value) in answer.headers {
+        response = response.with(&header, value);
+    }
+    response
+}
+
+/// Moves the sandbox's clock while anything runs in it, and sleeps otherwise.
+struct Ticker {
+    running: AtomicUsize,
+    asleep: Mutex<()>,
+    wake: Condvar,
+}
+
+/// While this lives, the clock ticks.
+struct Running(Arc<Ticker>);
+
+impl Ticker {
+    fn start(sandbox: Sandbox) -> Arc<Ticker> {
+        let ticker = Arc::new(Ticker {
+            running: AtomicUsize::new(0),
+            asleep: Mutex::new(()),
+            wake: Condvar::new(),
+        });
+        let weak = Arc::downgrade(&ticker);
+        std::thread::spawn(move || {
+            while let Some(ticker) = weak.upgrade() {
+                if ticker.running.load(Ordering::Acquire) > 0 {
+                    drop(ticker);
+                    std::thread::sleep(TICK);
+                    sandbox.tick();
+                    continue;
+                }
+                let guard = ticker.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+                // Looks up now and then, to end with its owner.
+                let idle = std::time::Duration::from_secs(5);
+                let nothing = |(): &mut ()| ticker.running.load(Ordering::Acquire) == 0;
+                drop(ticker.wake.wait_timeout_while(guard, idle, nothing));
+            }
+        });
+        ticker
+    }
+
+    fn running(self: &Arc<Self>) -> Running {
+        if self.running.fetch_add(1, Ordering::AcqRel) == 0 {
+            // The lock closes the gap between the ticker's look and its sleep.
+            drop(self.asleep.lock().unwrap_or_else(PoisonError::into_inner));
+            self.wake.notify_one();
+        }
+        Running(Arc::clone(self))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
