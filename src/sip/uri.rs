@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::header::Params;
-use super::header::scan::{find, is_host_byte, is_uri_text, number, split};
+use super::header::scan::{find, is_host_byte, is_uri_text, number, split, split_near};
 
 /// What kind of URI it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl<'a> SipUri<'a> {
 
     /// As [`parse`](SipUri::parse), for text that is known to hold no blanks and brackets.
     pub(crate) fn parse_framed(text: &'a str) -> Option<SipUri<'a>> {
-        let (name, rest) = split(text, b':')?;
+        let (name, rest) = split_near(text, b':')?;
         let empty = HostPort { host: "", port: None };
         let (user, password, params) = (None, None, Params::default());
         let blank =

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::params::{Params, unescape, unquote};
-use super::scan::{closing_quote, find, is_uri_text, split, trim};
+use super::scan::{closing_quote, find, is_uri_text, split, split_near, trim};
 use crate::sip::uri::SipUri;
 
 /// The value of From, To, Contact, Route and their like.
@@ -53,7 +53,7 @@ impl<'a> NameAddr<'a> {
     }
 
     fn sound(&self) -> bool {
-        find(self.uri, b':').is_some() && is_uri_text(self.uri) && self.params.well_formed()
+        split_near(self.uri, b':').is_some() && is_uri_text(self.uri) && self.params.well_formed()
     }
 
     /// The display name without quotes and escapes; `None` when there is none.

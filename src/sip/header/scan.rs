@@ -40,7 +40,15 @@ pub(crate) fn find(text: &str, byte: u8) -> Option<usize> {
 
 /// The text before and after the first such byte, which must be ASCII.
 pub(crate) fn split(text: &str, byte: u8) -> Option<(&str, &str)> {
-    let at = find(text, byte)?;
+    around(text, find(text, byte)?)
+}
+
+/// As [`split`], where the byte is expected within the first few: a loop beats a search then.
+pub(crate) fn split_near(text: &str, byte: u8) -> Option<(&str, &str)> {
+    around(text, text.bytes().position(|known| known == byte)?)
+}
+
+fn around(text: &str, at: usize) -> Option<(&str, &str)> {
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
