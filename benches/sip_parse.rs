@@ -28,12 +28,13 @@ const HEAD: &str = "INVITE sip:+12025550142@voice.example.com;user=phone SIP/2.0
     User-Agent: Deskphone T58 revision 96.86.0.70\r\n\
     P-Asserted-Identity: \"Reception\" <sip:4021@pbx.example.net>\r\n\
     X-Account: 8810\r\n\
+    Diversion: <sip:+12025550100@pbx.example.net>;reason=unconditional;counter=1\r\n\
     Content-Type: application/sdp\r\n";
 
 const BODY: &str = "v=0\r\no=- 20012 20012 IN IP4 203.0.113.9\r\ns=SDP data\r\n\
     c=IN IP4 203.0.113.9\r\nt=0 0\r\nm=audio 11794 RTP/AVP 9 0 8 101\r\n\
     a=rtpmap:9 G722/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
-    a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n";
+    a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=rtcp:11795\r\na=rtcp-xr:voip-metrics\r\na=sendrecv\r\n";
 
 /// Short enough that some batches run undisturbed on a busy machine; the best one counts.
 const ROUNDS: u32 = 500;

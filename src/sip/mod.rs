@@ -1,6 +1,7 @@
 //! RFC 3261 and friends, without input or output: bytes and time in, bytes and events out.
 
 pub mod auth;
+pub mod dialog;
 pub mod event;
 pub mod frame;
 pub mod header;
@@ -8,6 +9,7 @@ pub mod message;
 pub mod method;
 pub mod transaction;
 pub mod uri;
+pub mod user_agent;
 pub mod write;
 
 pub use event::{
@@ -17,3 +19,4 @@ pub use event::{
 pub use header::HeaderName;
 pub use message::{Message, Parsed};
 pub use method::Method;
+pub use user_agent::UserAgent;

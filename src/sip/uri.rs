@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::header::Params;
-use super::header::scan::{find, number, split};
+use super::header::scan::{find, is_host_byte, is_uri_text, number, split, split_near};
 
 /// What kind of URI it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +41,7 @@ impl<'a> HostPort<'a> {
         let end = find(text, b':').unwrap_or(text.len());
         let (host, rest) = text.split_at_checked(end)?;
         let host = host.trim_ascii_end();
-        // Underscores are no host characters, but networks are full of them.
-        let of_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        (!host.is_empty() && host.bytes().all(of_host))
+        (!host.is_empty() && host.bytes().all(is_host_byte))
             .then_some(HostPort { host, port: port(rest)? })
     }
 
@@ -78,14 +76,16 @@ impl<'a> SipUri<'a> {
     /// Reads a URI. For `tel:` the number is the user and the host is empty; for other schemes
     /// only scheme and text are known. `None` where a `sip:` or `tel:` URI is malformed.
     pub fn parse(text: &'a str) -> Option<SipUri<'a>> {
-        let (name, rest) = split(text, b':')?;
+        if is_uri_text(text) { SipUri::parse_framed(text) } else { None }
+    }
+
+    /// As [`parse`](SipUri::parse), for text that is known to hold no blanks and brackets.
+    pub(crate) fn parse_framed(text: &'a str) -> Option<SipUri<'a>> {
+        let (name, rest) = split_near(text, b':')?;
         let empty = HostPort { host: "", port: None };
         let (user, password, params) = (None, None, Params::default());
         let blank =
             |scheme| SipUri { scheme, text, user, password, host: empty, params, headers: "" };
-        if text.bytes().any(|byte| byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 0x7f)) {
-            return None;
-        }
         if name.eq_ignore_ascii_case("sip") {
             return blank(Scheme::Sip).read_sip(rest);
         }

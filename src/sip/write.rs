@@ -45,7 +45,7 @@ impl Builder {
                 HeaderName::RecordRoute if makes_dialog => {}
                 HeaderName::Timestamp if status == 100 => {}
                 HeaderName::To => {
-                    builder.to_header(name, value, tag.filter(|_| status > 100));
+                    builder.push_to(name, value, tag.filter(|_| status > 100));
                     continue;
                 }
                 _ => continue,
@@ -100,7 +100,7 @@ impl Builder {
     }
 
     /// A To that cannot be read (the request is being refused) gets its tag all the same.
-    fn to_header(&mut self, name: &str, value: &str, tag: Option<&str>) {
+    fn push_to(&mut self, name: &str, value: &str, tag: Option<&str>) {
         let has_tag = NameAddr::parse(value).is_some_and(|to| to.tag().is_some());
         match tag.filter(|_| !has_tag) {
             Some(tag) => self.line(name, &format!("{};tag={tag}", value.trim_end_matches(';'))),
@@ -216,12 +216,14 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         606 => "Not Acceptable",
         607 => "Unwanted",
         608 => "Rejected",
-        101..=199 => "Progress",
-        201..=299 => "Success",
-        301..=399 => "Redirection",
-        401..=499 => "Request Failure",
-        501..=599 => "Server Failure",
-        _ => "Failure",
+        _ => match status / 100 {
+            1 => "Progress",
+            2 => "Success",
+            3 => "Redirection",
+            4 => "Request Failure",
+            5 => "Server Failure",
+            _ => "Failure",
+        },
     }
 }
 

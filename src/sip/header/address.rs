@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::params::{Params, unescape, unquote};
-use super::scan::{closing_quote, find, split, trim};
+use super::scan::{closing_quote, find, is_uri_text, split, split_near, trim};
 use crate::sip::uri::SipUri;
 
 /// The value of From, To, Contact, Route and their like.
@@ -53,8 +53,7 @@ impl<'a> NameAddr<'a> {
     }
 
     fn sound(&self) -> bool {
-        let of_uri = |byte: u8| byte > b' ' && byte != b'<' && byte != b'>' && byte != 0x7f;
-        find(self.uri, b':').is_some() && self.uri.bytes().all(of_uri) && self.params.well_formed()
+        split_near(self.uri, b':').is_some() && is_uri_text(self.uri) && self.params.well_formed()
     }
 
     /// The display name without quotes and escapes; `None` when there is none.
@@ -69,7 +68,7 @@ impl<'a> NameAddr<'a> {
 
     /// The URI's parts, where it is one of ours (`sip:`, `sips:`, `tel:` or some other scheme).
     pub fn sip_uri(&self) -> Option<SipUri<'a>> {
-        SipUri::parse(self.uri)
+        SipUri::parse_framed(self.uri)
     }
 
     /// The parameters after the URI, which are the header's and not the URI's.

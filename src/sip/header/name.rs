@@ -15,11 +15,10 @@ macro_rules! names {
 
         impl HeaderName {
             /// The name as it is written; empty for [`HeaderName::Other`].
+            #[inline]
             pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(HeaderName::$variant => $text,)*
-                    HeaderName::Other => "",
-                }
+                const TEXTS: &[&str] = &[$($text,)* ""];
+                TEXTS[self as usize]
             }
 
             #[cfg(test)]
@@ -159,7 +158,7 @@ impl HeaderName {
         let initial = first(name);
         let spells = |known: &&HeaderName| {
             let known = known.as_str().as_bytes();
-            first(known) == initial && name.eq_ignore_ascii_case(known)
+            first(known) == initial && (name == known || name.eq_ignore_ascii_case(known))
         };
         candidates.iter().find(spells).copied().unwrap_or(HeaderName::Other)
     }

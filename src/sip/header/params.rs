@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::{closing_quote, find_unquoted, is_token_byte, split, trim};
+use super::scan::{closing_quote, find_unquoted, is_param_value_byte, is_token_byte, split, trim};
 
 /// The parameters of one value, read as they are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -64,9 +64,7 @@ impl<'a> Params<'a> {
             at = skip_blanks(bytes, at + 1);
             let value = match bytes.get(at) {
                 Some(b'"') => self.text.get(at..).and_then(closing_quote).map_or(0, |end| end + 1),
-                _ => {
-                    run(bytes, at, |byte| !matches!(byte, b';' | b'"' | b' ' | b'\t' | b'<' | b'>'))
-                }
+                _ => run(bytes, at, is_param_value_byte),
             };
             if value == 0 {
                 return false;

@@ -12,17 +12,43 @@ pub(crate) fn trim(text: &str) -> &str {
 
 /// Whether the byte may stand in a token (RFC 3261 section 25.1).
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
-    TOKEN[byte as usize]
+    CLASS[byte as usize] & TOKEN != 0
 }
 
-/// Where the byte first stands. Header values are short: a plain loop beats a set-up search.
+/// Whether the byte may stand in a host name or an IPv4 address. Underscores may not, says
+/// RFC 1123, but networks are full of them.
+pub(crate) const fn is_host_byte(byte: u8) -> bool {
+    CLASS[byte as usize] & HOST != 0
+}
+
+/// Whether the byte may stand in an unquoted parameter value.
+pub(crate) const fn is_param_value_byte(byte: u8) -> bool {
+    CLASS[byte as usize] & PARAM_VALUE != 0
+}
+
+/// Whether no byte of the text is one that URIs never hold and that frames them elsewhere:
+/// blanks, controls, quotes and angle brackets.
+pub(crate) fn is_uri_text(text: &str) -> bool {
+    // Without early exit, so that it compiles to straight code: nearly all texts are good.
+    text.bytes().fold(URI, |all, byte| all & CLASS[byte as usize]) != 0
+}
+
+/// Where the byte first stands.
 pub(crate) fn find(text: &str, byte: u8) -> Option<usize> {
-    text.bytes().position(|known| known == byte)
+    memchr::memchr(byte, text.as_bytes())
 }
 
 /// The text before and after the first such byte, which must be ASCII.
 pub(crate) fn split(text: &str, byte: u8) -> Option<(&str, &str)> {
-    let at = find(text, byte)?;
+    around(text, find(text, byte)?)
+}
+
+/// As [`split`], where the byte is expected within the first few: a loop beats a search then.
+pub(crate) fn split_near(text: &str, byte: u8) -> Option<(&str, &str)> {
+    around(text, text.bytes().position(|known| known == byte)?)
+}
+
+fn around(text: &str, at: usize) -> Option<(&str, &str)> {
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
@@ -133,21 +159,39 @@ const fn separates(byte: u8) -> bool {
     matches!(byte, b',' | b'"' | b'<' | b'>')
 }
 
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let marks = b"-.!%*_+`'~";
+/// What each byte may be part of: one look-up instead of a row of comparisons.
+const CLASS: [u8; 256] = {
+    let mut table = [0; 256];
     let mut at = 0;
-    while at < marks.len() {
-        table[marks[at] as usize] = true;
+    while at < 256 {
+        let byte = at as u8;
+        if byte.is_ascii_alphanumeric() {
+            table[at] |= TOKEN | HOST;
+        }
+        if byte > b' ' && !matches!(byte, b'"' | b'<' | b'>' | 0x7f) {
+            table[at] |= URI;
+        }
+        if !matches!(byte, b';' | b'"' | b' ' | b'\t' | b'<' | b'>') {
+            table[at] |= PARAM_VALUE;
+        }
+        at += 1;
+    }
+    set(set(table, b"-.!%*_+`'~", TOKEN), b".-_", HOST)
+};
+
+const TOKEN: u8 = 1;
+const HOST: u8 = 2;
+const URI: u8 = 4;
+const PARAM_VALUE: u8 = 8;
+
+const fn set(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
+    let mut at = 0;
+    while at < bytes.len() {
+        table[bytes[at] as usize] |= class;
         at += 1;
     }
     table
-};
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Via: where a response goes (RFC 3261 section 20.42; rport: RFC 3581).
 
 use super::params::Params;
-use super::scan::{find, is_token, split, trim};
+use super::scan::{find, is_token, split_near, trim};
 use crate::sip::uri::HostPort;
 
 /// One value of Via.
@@ -15,8 +15,8 @@ pub struct Via<'a> {
 impl<'a> Via<'a> {
     /// Reads one value, not a list of them. Blanks may stand around every part.
     pub fn parse(text: &'a str) -> Option<Via<'a>> {
-        let (protocol, rest) = split(text, b'/')?;
-        let (version, rest) = split(rest, b'/')?;
+        let (protocol, rest) = split_near(text, b'/')?;
+        let (version, rest) = split_near(rest, b'/')?;
         if !trim(protocol).eq_ignore_ascii_case("SIP") || trim(version) != "2.0" {
             return None;
         }

@@ -25,8 +25,7 @@ pub(super) fn parse(bytes: Bytes, stream: bool) -> Parsed {
     };
     let body = measure_body(&bytes, &mut index, stream);
     if index.problem.is_none() {
-        let text = std::str::from_utf8(head(&bytes, &index)).unwrap_or_default();
-        index.problem = fault(text, &index).map(|reason| (400, reason));
+        index.problem = fault(&bytes, &index).map(|reason| (400, reason));
     }
     let headers = Arc::from(index.entries.as_slice());
     let message = Message { bytes, start: index.start, present: index.present, headers, body };
@@ -100,8 +99,11 @@ fn measure_body(bytes: &[u8], index: &mut Index, stream: bool) -> Span {
 }
 
 /// The first thing wrong with the parts that all else relies on.
-fn fault(head: &str, index: &Index) -> Option<&'static str> {
-    let text = |span: Span| head.get(span.range()).unwrap_or_default();
+fn fault(bytes: &[u8], index: &Index) -> Option<&'static str> {
+    // Names are ASCII and values are cut out of valid text, so nothing is lost here.
+    let text = |span: Span| {
+        std::str::from_utf8(bytes.get(span.range()).unwrap_or_default()).unwrap_or_default()
+    };
     let mut method = None;
     if let Start::Request { name, uri, .. } = index.start {
         method = Some(text(name));
@@ -114,7 +116,10 @@ fn fault(head: &str, index: &Index) -> Option<&'static str> {
         return Some(reason);
     }
     let mut entries = index.entries.iter();
-    entries.find_map(|entry| header_fault(entry.id, text(entry.value), method))
+    entries.find_map(|entry| match CHECKED & entry.id.bit() {
+        0 => None,
+        _ => header_fault(entry.id, text(entry.value), method),
+    })
 }
 
 /// What every message has (RFC 3261 section 8.1.1, but that old elements know no Max-Forwards).
@@ -125,6 +130,15 @@ const REQUIRED: [(HeaderName, &str); 5] = [
     (HeaderName::CallId, "Call-ID missing"),
     (HeaderName::CSeq, "CSeq missing"),
 ];
+
+/// The headers that [`header_fault`] looks at.
+const CHECKED: u64 = HeaderName::Via.bit()
+    | HeaderName::From.bit()
+    | HeaderName::To.bit()
+    | HeaderName::Contact.bit()
+    | HeaderName::CallId.bit()
+    | HeaderName::MaxForwards.bit()
+    | HeaderName::CSeq.bit();
 
 /// `method` is that of a request, which CSeq must repeat.
 fn header_fault(id: HeaderName, value: &str, method: Option<&str>) -> Option<&'static str> {

@@ -1,0 +1,73 @@
+//! The route set and what it does to a request (RFC 3261 sections 12.1 and 12.2.1.1).
+
+use crate::sip::header::NameAddr;
+use crate::sip::{HeaderName, Message};
+
+/// The proxies that asked to stay on the path, nearest first; whole header values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteSet(Vec<String>);
+
+impl RouteSet {
+    /// Of the side that sent the request: the response's Record-Routes, in reverse order.
+    pub fn of_caller(response: &Message) -> RouteSet {
+        let mut routes = RouteSet::of_callee(response);
+        routes.0.reverse();
+        routes
+    }
+
+    /// Of the side that answered it: the request's Record-Routes, in order.
+    pub fn of_callee(request: &Message) -> RouteSet {
+        RouteSet(request.values(HeaderName::RecordRoute).map(str::to_owned).collect())
+    }
+
+    /// Preloaded by configuration or by a registration's Path.
+    pub fn preloaded(routes: Vec<String>) -> RouteSet {
+        RouteSet(routes)
+    }
+
+    /// Where the request goes first: the top route, or the target when there is none.
+    pub fn next_hop<'a>(&'a self, target: &'a str) -> &'a str {
+        self.0.first().and_then(|top| NameAddr::parse(top)).map_or(target, |top| top.uri())
+    }
+
+    /// The Request-URI and the Route values. A strict router (no `lr`, RFC 2543) wants itself as
+    /// the Request-URI and the target as the last route.
+    pub fn apply(&self, target: &str) -> (String, Vec<String>) {
+        let Some(top) = self.0.first().and_then(|top| NameAddr::parse(top)) else {
+            return (target.to_owned(), self.0.clone());
+        };
+        if top.sip_uri().is_none_or(|uri| uri.is_loose_router()) {
+            return (target.to_owned(), self.0.clone());
+        }
+        // Headers may not stand in a Request-URI (RFC 3261 section 19.1.1).
+        let uri = top.uri().split('?').next().unwrap_or_default().to_owned();
+        let rest = self.0.iter().skip(1).cloned();
+        (uri, rest.chain([format!("<{target}>")]).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(routes: &[&str]) -> RouteSet {
+        RouteSet::preloaded(routes.iter().map(|route| (*route).to_owned()).collect())
+    }
+
+    #[test]
+    fn loose_routers_leave_the_target_in_front() {
+        let routes = set(&["<sip:p1;lr>", "<sip:p2;lr=on>"]);
+        let (uri, headers) = routes.apply("sip:b@h");
+        assert_eq!((uri.as_str(), headers.len()), ("sip:b@h", 2));
+        assert_eq!(routes.next_hop("sip:b@h"), "sip:p1;lr");
+        assert_eq!(set(&[]).apply("sip:b@h"), ("sip:b@h".to_owned(), vec![]));
+        assert_eq!(set(&[]).next_hop("sip:b@h"), "sip:b@h");
+    }
+
+    #[test]
+    fn a_strict_router_gets_itself_in_front_and_the_target_last() {
+        let (uri, headers) = set(&["<sip:p1?x=y>", "<sip:p2;lr>"]).apply("sip:b@h");
+        assert_eq!(uri, "sip:p1");
+        assert_eq!(headers, ["<sip:p2;lr>", "<sip:b@h>"]);
+    }
+}

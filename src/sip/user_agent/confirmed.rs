@@ -1,0 +1,388 @@
+//! Requests inside dialogs, both ways: re-INVITE with its glare, INFO and the like, BYE (RFC 3261
+//! sections 12.2, 14 and 15).
+
+use super::write::Side;
+use super::{Due, Pending, Purpose, SentAck, UserAgent};
+use crate::base::Instant;
+use crate::sip::dialog::{Confirmed, MAX_SERVING, MAX_WAITING, Offering, Order, Phase};
+use crate::sip::transaction::ClientId;
+use crate::sip::{DialogId, Ending, Event, Flow, HeaderField, Message, Method, TransactionId};
+
+/// How often one re-INVITE is sent again after it met the peer's; then the 491 goes up.
+const MAX_GLARES: u8 = 3;
+
+impl UserAgent {
+    /// A request with a To tag.
+    pub(super) fn request_in_dialog(&mut self, now: Instant, back: Flow, message: Message) {
+        let Some(dialog) = self.dialog_of(&message) else {
+            return self.refuse_statelessly(back, &message, 481, &[]);
+        };
+        if self.is_over(dialog) && message.method() != Method::Bye {
+            return self.refuse_statelessly(back, &message, 481, &[]);
+        }
+        let Some(transaction) = self.transactions.accept(now, &message, back) else { return };
+        let tag = self.usages.get(&dialog).map(|usage| usage.local_tag.clone());
+        let pending = Pending {
+            message: message.clone(),
+            flow: back,
+            tag: tag.unwrap_or_else(|| "".into()),
+            dialog: Some(dialog),
+        };
+        self.pending.insert(transaction, pending);
+        if let Some((status, headers)) = self.dialog_objection(dialog, &message) {
+            return self.respond(now, transaction, status, &headers, None);
+        }
+        match message.method() {
+            Method::Bye => self.receive_bye(now, dialog, transaction, message),
+            Method::Options => {
+                let accept = ("Accept".to_owned(), "application/sdp".to_owned());
+                self.respond(now, transaction, 200, &[accept], None);
+            }
+            method => {
+                let Some(usage) = self.usages.get_mut(&dialog) else { return };
+                usage.serving.push(transaction);
+                if let Phase::Confirmed(confirmed) = &mut usage.phase
+                    && method == Method::Invite
+                {
+                    confirmed.offered = Some(transaction);
+                }
+                self.give_up_backoff(dialog, method);
+                self.event(Event::InDialog { dialog, transaction, message });
+            }
+        }
+    }
+
+    /// What forbids a request in a dialog: its order, or an INVITE that is still under way.
+    fn dialog_objection(
+        &mut self,
+        dialog: DialogId,
+        message: &Message,
+    ) -> Option<(u16, Vec<HeaderField>)> {
+        // RFC 3261 section 14.2: between 0 and 10 seconds.
+        let seconds = self.rng.below(11).to_string();
+        let later = || Some((500, vec![("Retry-After".to_owned(), seconds)]));
+        let usage = self.usages.get_mut(&dialog)?;
+        if !usage.advance(message.cseq().map_or(0, |cseq| cseq.number)) {
+            return Some((500, Vec::new()));
+        }
+        let bye = message.method() == Method::Bye;
+        if !bye && usage.serving.len() >= MAX_SERVING {
+            return later();
+        }
+        let offers = match message.method() {
+            Method::Invite => true,
+            // RFC 3311 section 5.2: an UPDATE with an offer collides like a re-INVITE.
+            Method::Update => !message.body().is_empty(),
+            _ => false,
+        };
+        match &usage.phase {
+            _ if !offers => None,
+            Phase::Calling(_) => Some((491, Vec::new())),
+            Phase::Ringing(_) => later(),
+            Phase::Confirmed(confirmed) => match confirmed.offering {
+                Offering::Sent(_) => Some((491, Vec::new())),
+                _ if confirmed.offered.is_some() || confirmed.unacked.is_full() => later(),
+                _ => None,
+            },
+            Phase::Ending(_) => Some((481, Vec::new())),
+        }
+    }
+
+    fn receive_bye(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        transaction: TransactionId,
+        message: Message,
+    ) {
+        self.respond(now, transaction, 200, &[], None);
+        match self.phase(dialog) {
+            Some(Phase::Ringing(_)) => self.end_ringing(now, dialog, message),
+            // A callee may not end an early dialog by BYE (RFC 3261 section 15), but one that
+            // does will never answer: the INVITE is cancelled and the outcome told once.
+            Some(Phase::Calling(_)) => self.cancel(now, dialog, Vec::new()),
+            // Both hung up at once. Ours ends by its own response.
+            Some(Phase::Ending(_)) | None => {}
+            Some(Phase::Confirmed(confirmed)) => {
+                let ending = match confirmed.hangup {
+                    Some(_) => Ending::Local,
+                    None => Ending::Bye,
+                };
+                self.finish(now, dialog, ending, Some(message));
+            }
+        }
+    }
+
+    /// Carries out an order in a confirmed dialog, or says at once that nothing came of it.
+    pub(super) fn order(&mut self, now: Instant, dialog: DialogId, order: Order) {
+        if !self.usages.contains_key(&dialog) {
+            return;
+        }
+        let method = order.method;
+        let reserved = matches!(method, "ACK" | "BYE" | "CANCEL" | "REGISTER");
+        let full = self.is_full(true);
+        match self.phase(dialog) {
+            Some(Phase::Confirmed(confirmed)) if !full && !reserved => {
+                if method != "INVITE" || confirmed.may_offer() && confirmed.waiting.is_empty() {
+                    return self.send_order(now, dialog, order);
+                }
+                if confirmed.hangup.is_none() && confirmed.waiting.len() < MAX_WAITING {
+                    return confirmed.waiting.push_back(order);
+                }
+            }
+            _ => {}
+        }
+        self.event(Event::Response { dialog, method: method.to_owned(), message: None });
+    }
+
+    fn send_order(&mut self, now: Instant, dialog: DialogId, order: Order) {
+        let Some(client) = self.transmit_order(now, dialog, &order) else { return };
+        if order.method == "INVITE"
+            && let Some(Phase::Confirmed(confirmed)) = self.phase(dialog)
+        {
+            confirmed.offering = Offering::Sent(client);
+        }
+        self.purposes.insert(client, Purpose::Order(dialog, Box::new(order)));
+    }
+
+    /// Each try has a CSeq and a branch of its own.
+    fn transmit_order(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        order: &Order,
+    ) -> Option<ClientId> {
+        let usage = self.usages.get_mut(&dialog)?;
+        usage.cseq = usage.cseq.saturating_add(1);
+        let usage = self.usages.remove(&dialog)?;
+        let written =
+            usage.remote().map(|remote| self.write_order(Side::from(&usage), remote, order));
+        self.usages.insert(dialog, usage);
+        let (branch, flow, bytes) = written?;
+        let method = Method::from_name(order.method);
+        Some(self.transactions.send(now, method, &branch, flow, bytes))
+    }
+
+    /// A response to an order.
+    pub(super) fn order_response(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        dialog: DialogId,
+        order: Box<Order>,
+        response: Message,
+    ) {
+        let status = response.status().unwrap_or_default();
+        let invite = order.method == "INVITE";
+        match status {
+            ..200 => return,
+            200..300 if invite => {
+                let tag = response.to().and_then(|to| to.tag()).unwrap_or_default().to_owned();
+                if self.repeat_ack(client, &tag) {
+                    return;
+                }
+                self.ack_order(client, dialog, &order, &response);
+            }
+            200..300 if order.method == "UPDATE" => {
+                if let Some(Phase::Confirmed(confirmed)) = self.phase(dialog) {
+                    confirmed.remote.refresh(&response);
+                }
+            }
+            401 | 407
+                if self.meet(dialog, &response, order.clone(), |agent, order| {
+                    agent.send_order(now, dialog, order);
+                }) =>
+            {
+                return;
+            }
+            491 if invite && order.glares < MAX_GLARES => {
+                return self.back_off(now, dialog, *order, response);
+            }
+            _ => {}
+        }
+        self.order_done(now, dialog, &order, Some(response));
+        // RFC 3261 section 12.2.1.2: the peer does not know the dialog any more.
+        if matches!(status, 408 | 481) {
+            self.abort(now, dialog, Ending::Rejected(status), None);
+        }
+    }
+
+    pub(super) fn order_unanswered(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        order: &Order,
+        ending: Ending,
+    ) {
+        self.order_done(now, dialog, order, None);
+        self.abort(now, dialog, ending, None);
+    }
+
+    /// Tells the outcome, and lets the next re-INVITE go.
+    fn order_done(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        order: &Order,
+        message: Option<Message>,
+    ) {
+        let Some(Phase::Confirmed(confirmed)) = self.phase(dialog) else { return };
+        if order.method == "INVITE" {
+            confirmed.offering = Offering::None;
+        }
+        self.event(Event::Response { dialog, method: order.method.to_owned(), message });
+        self.offer_next(now, dialog);
+    }
+
+    /// Acknowledges the 2xx of a re-INVITE, also when its dialog is being ended.
+    fn ack_order(&mut self, client: ClientId, dialog: DialogId, order: &Order, response: &Message) {
+        let Some(mut usage) = self.usages.remove(&dialog) else { return };
+        if let Phase::Confirmed(confirmed) = &mut usage.phase {
+            confirmed.remote.refresh(response);
+        }
+        if let Some(remote) = usage.remote()
+            && let Some(cseq) = response.cseq()
+        {
+            let side = Side { cseq: cseq.number, ..Side::from(&usage) };
+            let (flow, bytes) = self.write_ack(side, remote, order.credentials.fields());
+            let tag = response.to().and_then(|to| to.tag()).unwrap_or_default().into();
+            self.keep_ack(client, SentAck { tag, flow, bytes });
+        }
+        self.usages.insert(dialog, usage);
+    }
+
+    /// Answers a challenge and sends the order again; false when that is no use.
+    fn meet(
+        &mut self,
+        dialog: DialogId,
+        challenge: &Message,
+        mut order: Box<Order>,
+        send: impl FnOnce(&mut UserAgent, Order),
+    ) -> bool {
+        let cnonce = self.rng.hex(16);
+        let Some(usage) = self.usages.get(&dialog) else { return false };
+        let (Some(login), Some(remote)) = (&usage.login, usage.remote()) else { return false };
+        let (uri, _) = remote.routes.apply(&remote.target);
+        let met = order.credentials.meet(challenge, order.method, &uri, login, &cnonce);
+        if met {
+            send(self, *order);
+        }
+        met
+    }
+
+    /// Waits before the re-INVITE that met the peer's goes out again.
+    fn back_off(&mut self, now: Instant, dialog: DialogId, mut order: Order, response: Message) {
+        let Some(usage) = self.usages.get_mut(&dialog) else { return };
+        let pause = usage.glare_pause(&mut self.rng);
+        let Phase::Confirmed(confirmed) = &mut usage.phase else { return };
+        order.glares += 1;
+        confirmed.offering = Offering::Backoff(Box::new((order, response)));
+        self.timers.set((dialog, Due::Glare), now + pause);
+    }
+
+    pub(super) fn glare_over(&mut self, now: Instant, dialog: DialogId) {
+        let Some(Phase::Confirmed(confirmed)) = self.phase(dialog) else { return };
+        match std::mem::replace(&mut confirmed.offering, Offering::None) {
+            Offering::Backoff(waiting) if confirmed.may_offer() => {
+                self.send_order(now, dialog, waiting.0);
+            }
+            other => confirmed.offering = other,
+        }
+    }
+
+    /// The peer's offer came while ours waited to be sent again. Ours was made for the session
+    /// as it was before, so its 491 goes up and whoever made it decides anew.
+    fn give_up_backoff(&mut self, dialog: DialogId, method: Method) {
+        if !matches!(method, Method::Invite | Method::Update) {
+            return;
+        }
+        let Some(Phase::Confirmed(confirmed)) = self.phase(dialog) else { return };
+        match std::mem::replace(&mut confirmed.offering, Offering::None) {
+            Offering::Backoff(waiting) => {
+                let (order, response) = *waiting;
+                self.timers.clear(&(dialog, Due::Glare));
+                let (method, message) = (order.method.to_owned(), Some(response));
+                self.event(Event::Response { dialog, method, message });
+            }
+            other => confirmed.offering = other,
+        }
+    }
+
+    /// Sends the re-INVITE that waits longest, if that may be now.
+    pub(super) fn offer_next(&mut self, now: Instant, dialog: DialogId) {
+        let Some(Phase::Confirmed(confirmed)) = self.phase(dialog) else { return };
+        if let Some(order) = next_offer(confirmed) {
+            self.send_order(now, dialog, order);
+        }
+    }
+
+    /// Sends BYE and waits for its outcome.
+    pub(super) fn bye(&mut self, now: Instant, dialog: DialogId, headers: Vec<HeaderField>) {
+        self.send_bye(now, dialog, Order::new("BYE", headers, None));
+        let Some(usage) = self.usages.get_mut(&dialog) else { return };
+        if let Phase::Confirmed(confirmed) = &usage.phase {
+            usage.phase = Phase::Ending(Box::new(confirmed.remote.clone()));
+        }
+        for due in [Due::Unacked, Due::Glare] {
+            self.timers.clear(&(dialog, due));
+        }
+        // What the peer still waits for ends with the dialog (RFC 3261 section 15.1.2).
+        let serving = self.usages.get(&dialog).map(|usage| usage.serving.clone());
+        for transaction in serving.unwrap_or_default() {
+            self.respond(now, transaction, 487, &[], None);
+        }
+    }
+
+    fn send_bye(&mut self, now: Instant, dialog: DialogId, order: Order) {
+        if let Some(client) = self.transmit_order(now, dialog, &order) {
+            self.purposes.insert(client, Purpose::Bye(dialog, Box::new(order)));
+        }
+    }
+
+    /// Whatever the final response says, the dialog is over; but a challenge is met first.
+    pub(super) fn bye_response(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        order: Box<Order>,
+        response: Message,
+    ) {
+        let status = response.status().unwrap_or_default();
+        let challenged = matches!(status, 401 | 407);
+        if status < 200 {
+            return;
+        }
+        if challenged
+            && self.meet(dialog, &response, order, |agent, order| {
+                agent.send_bye(now, dialog, order);
+            })
+        {
+            return;
+        }
+        self.finish(now, dialog, Ending::Local, Some(response));
+    }
+
+    /// Ends a dialog that went wrong: BYE is sent, and nobody waits for its outcome.
+    pub(super) fn abort(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        ending: Ending,
+        message: Option<Message>,
+    ) {
+        let Some(mut usage) = self.usages.remove(&dialog) else { return };
+        if let Phase::Confirmed(confirmed) = &usage.phase {
+            usage.cseq = usage.cseq.saturating_add(1);
+            self.send_stray_bye(now, Side::from(&usage), &confirmed.remote);
+        }
+        let over = matches!(usage.phase, Phase::Confirmed(_));
+        self.usages.insert(dialog, usage);
+        if over {
+            self.finish(now, dialog, ending, message);
+        }
+    }
+}
+
+fn next_offer(confirmed: &mut Confirmed) -> Option<Order> {
+    confirmed.may_offer().then(|| confirmed.waiting.pop_front()).flatten()
+}

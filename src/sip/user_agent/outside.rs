@@ -1,0 +1,83 @@
+//! Requests of ours outside dialogs: REGISTER, OPTIONS and the like (RFC 3261 section 8.1).
+
+use super::write::{Draft, extend, hash};
+use super::{Purpose, UserAgent};
+use crate::base::Instant;
+use crate::sip::dialog::Credentials;
+use crate::sip::uri::SipUri;
+use crate::sip::write::name_addr;
+use crate::sip::{Event, HeaderName, Message, Method, Send};
+
+impl UserAgent {
+    /// Sends it, or says at once that nothing will come.
+    pub(super) fn send_outside(&mut self, now: Instant, send: Box<Send>) {
+        let reserved = matches!(send.method, "INVITE" | "ACK" | "CANCEL");
+        if reserved || self.is_full(true) {
+            return self.event(Event::Reply { id: send.id, message: None });
+        }
+        self.transmit_outside(now, send, Credentials::default());
+    }
+
+    /// Call-ID and tag follow from the sender's number, and CSeq counts for all of them, so that
+    /// nothing is kept between two requests with the same number.
+    fn transmit_outside(&mut self, now: Instant, send: Box<Send>, credentials: Credentials) {
+        self.sent_outside += 1;
+        let number = send.id.to_string();
+        let call_id = format!("{:016x}{}", hash(&[&self.cookie, "call", &number]), self.cookie);
+        let tag = format!("{:016x}", hash(&[&self.cookie, "tag", &number]));
+        let (branch, mut builder) = self.draft(&Draft {
+            method: send.method,
+            uri: &send.uri,
+            routes: &[],
+            from: &format!("{};tag={tag}", name_addr(None, &send.from)),
+            to: &name_addr(None, &send.to),
+            call_id: &call_id,
+            cseq: self.sent_outside,
+            max_forwards: 70,
+            flow: send.flow,
+        });
+        let contacts = send
+            .headers
+            .iter()
+            .filter(|(name, _)| HeaderName::from_bytes(name.as_bytes()) == HeaderName::Contact);
+        let mut given = false;
+        for (name, value) in contacts {
+            given = true;
+            builder = builder.header(name, value);
+        }
+        if send.method == "REGISTER" && !given {
+            let user = SipUri::parse(&send.to).and_then(|uri| uri.user_raw()).unwrap_or_default();
+            let contact = self.config.listener(send.flow).contact_of(user);
+            builder = builder.header("Contact", &contact);
+        }
+        builder = extend(extend(builder, credentials.fields()), &send.headers);
+        let bytes = match &send.body {
+            Some(body) => builder.body(&body.content_type, body.bytes.clone()).build(),
+            None => builder.build(),
+        };
+        let method = Method::from_name(send.method);
+        let client = self.transactions.send(now, method, &branch, send.flow, bytes);
+        self.purposes.insert(client, Purpose::Outside(send, credentials));
+    }
+
+    /// The response, unless it is a challenge that can be met.
+    pub(super) fn outside_response(
+        &mut self,
+        now: Instant,
+        send: Box<Send>,
+        mut credentials: Credentials,
+        response: Message,
+    ) {
+        let status = response.status().unwrap_or_default();
+        if status < 200 {
+            return;
+        }
+        let cnonce = self.rng.hex(16);
+        if let Some(login) = send.login.as_ref().filter(|_| matches!(status, 401 | 407))
+            && credentials.meet(&response, send.method, &send.uri, login, &cnonce)
+        {
+            return self.transmit_outside(now, send, credentials);
+        }
+        self.event(Event::Reply { id: send.id, message: Some(response) });
+    }
+}

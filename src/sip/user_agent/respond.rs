@@ -1,0 +1,155 @@
+//! The responses that the user agent writes, and where they go (RFC 3261 section 8.2.6).
+
+use bytes::Bytes;
+
+use super::write::extend;
+use super::{ALLOW, Due, Pending, SUPPORTED, UserAgent};
+use crate::base::Instant;
+use crate::sip::dialog::Phase;
+use crate::sip::write::{Builder, reason_phrase};
+use crate::sip::{Body, DialogId, Flow, HeaderField, HeaderName, Message, Method, TransactionId};
+
+impl UserAgent {
+    /// Answers a request that went up. Whoever comes too late finds nothing to answer.
+    pub(super) fn respond(
+        &mut self,
+        now: Instant,
+        transaction: TransactionId,
+        status: u16,
+        headers: &[HeaderField],
+        body: Option<Body>,
+    ) {
+        let Some(pending) = self.pending.get(&transaction) else { return };
+        let initial = pending.dialog.and_then(|dialog| self.usages.get(&dialog)).is_some_and(
+            |usage| matches!(&usage.phase, Phase::Ringing(r) if r.server == transaction),
+        );
+        // A new INVITE is answered by Progress, Accept and Reject, which move its dialog too.
+        if initial || !(100..700).contains(&status) {
+            return;
+        }
+        let bytes = self.response(pending, status, headers, body);
+        self.transactions.respond(now, transaction, status, bytes.clone());
+        if status < 200 {
+            return;
+        }
+        let Some(pending) = self.pending.remove(&transaction) else { return };
+        self.served(pending.dialog, transaction);
+        if let Some(dialog) = pending.dialog {
+            self.answered(now, dialog, &pending, status, bytes);
+        }
+    }
+
+    /// What a final answer of ours does to the dialog.
+    fn answered(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        pending: &Pending,
+        status: u16,
+        response: Bytes,
+    ) {
+        let (request, back) = (&pending.message, pending.flow);
+        let Some(Phase::Confirmed(confirmed)) = self.phase(dialog) else { return };
+        let success = (200..300).contains(&status);
+        // RFC 6141 section 4: the target moves when the request has taken effect.
+        if success && matches!(request.method(), Method::Invite | Method::Update) {
+            confirmed.remote.refresh(request);
+        }
+        if request.method() != Method::Invite {
+            return;
+        }
+        confirmed.offered = None;
+        if success {
+            let cseq = request.cseq().map_or(0, |cseq| cseq.number);
+            confirmed.unacked.push(now, cseq, back, response);
+            if let Some(at) = confirmed.unacked.timeout() {
+                self.timers.set((dialog, Due::Unacked), at);
+            }
+        } else {
+            self.offer_next(now, dialog);
+        }
+    }
+
+    /// One request less to answer in a dialog.
+    pub(super) fn served(&mut self, dialog: Option<DialogId>, transaction: TransactionId) {
+        let Some(usage) = dialog.and_then(|dialog| self.usages.get_mut(&dialog)) else { return };
+        usage.serving.retain(|serving| *serving != transaction);
+        if let Phase::Confirmed(confirmed) = &mut usage.phase
+            && confirmed.offered == Some(transaction)
+        {
+            confirmed.offered = None;
+        }
+    }
+
+    /// A response as bytes. Those that make or move a dialog say where we are.
+    pub(super) fn response(
+        &self,
+        pending: &Pending,
+        status: u16,
+        headers: &[HeaderField],
+        body: Option<Body>,
+    ) -> Bytes {
+        let message = &pending.message;
+        let mut builder =
+            Builder::response_to(message, status, reason_phrase(status), Some(&pending.tag));
+        if status == 100 {
+            return builder.build();
+        }
+        let contact = |(name, _): &&HeaderField| {
+            HeaderName::from_bytes(name.as_bytes()) == HeaderName::Contact
+        };
+        let given = headers.iter().any(|field| contact(&field));
+        let targets = matches!(message.method(), Method::Invite | Method::Update);
+        if targets && status < 300 && !given {
+            builder = builder.header("Contact", &self.config.listener(pending.flow).contact());
+        }
+        for (name, value) in headers.iter().filter(contact) {
+            builder = builder.header(name, value);
+        }
+        let tells = targets || message.method() == Method::Options;
+        if tells && status < 300 || status == 405 || status == 501 {
+            builder = builder.header("Allow", ALLOW);
+        }
+        if tells && (200..300).contains(&status) || message.method() == Method::Register {
+            builder = builder.header("Supported", &SUPPORTED.join(", "));
+        }
+        builder = extend(builder.header("Server", &self.config.user_agent_name), headers);
+        match body {
+            Some(body) => builder.body(&body.content_type, body.bytes).build(),
+            None => builder.build(),
+        }
+    }
+
+    /// Refuses a request without keeping anything of it (RFC 3261 section 8.2.7): repeats are
+    /// refused alike, and an ACK finds nothing and ends there. ACK itself is never answered.
+    pub(super) fn refuse_statelessly(
+        &mut self,
+        flow: Flow,
+        message: &Message,
+        status: u16,
+        headers: &[HeaderField],
+    ) {
+        self.refuse_saying(flow, message, status, reason_phrase(status), headers);
+    }
+
+    /// As [`refuse_statelessly`](Self::refuse_statelessly), with a reason phrase of its own.
+    pub(super) fn refuse_saying(
+        &mut self,
+        flow: Flow,
+        message: &Message,
+        status: u16,
+        reason: &str,
+        headers: &[HeaderField],
+    ) {
+        if message.method() == Method::Ack {
+            return;
+        }
+        let tag = self.stateless_tag(message);
+        let mut builder = Builder::response_to(message, status, reason, Some(&tag));
+        if matches!(status, 405 | 501) {
+            builder = builder.header("Allow", ALLOW);
+        }
+        let builder = extend(builder.header("Server", &self.config.user_agent_name), headers);
+        self.transmit(flow, builder.build());
+    }
+}
