@@ -2,6 +2,9 @@
 
 pub mod clip;
 pub mod codec;
+pub mod goertzel;
+pub mod resample;
+pub mod tone;
 
 pub use clip::{Clip, RATE};
 pub use codec::Codec;

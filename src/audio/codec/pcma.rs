@@ -30,7 +30,7 @@ const fn codes() -> [u8; 2048] {
             value
         } else {
             let segment = 11 - value.leading_zeros() as u16;
-            segment + 1 << 4 | (value >> segment & 0xF)
+            ((segment + 1) << 4) | (value >> segment & 0xF)
         };
         table[magnitude] = code as u8 ^ TOGGLED;
         magnitude += 1;

@@ -1,0 +1,165 @@
+//! Media workers: a thread with its sockets around a [`Plane`], and the handle to order it about.
+//!
+//! Events come through the bounded channel that [`MediaWorker::start`] gives back; the node awaits
+//! `recv()`. Both sessions of a bridge must be opened on one worker.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Instant as SystemInstant;
+
+use tokio::sync::mpsc;
+
+use crate::base::{Duration, Fault, Rng};
+use crate::media::{Command, Event, Plane};
+use crate::node::media::poller::{Bell, Poller, pin};
+use crate::node::media::ports::Ports;
+use crate::node::media::worker::{BELL, Note, Worker};
+use crate::node::recording::RecordingWriter;
+
+/// How a worker is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The UDP ports it may use; workers must not share any.
+    pub ports: RangeInclusive<u16>,
+    /// How long packets are let gather; zero wakes for each.
+    pub tick: Duration,
+    /// Where recordings are written; must exist and be repaired (`recording::repair`).
+    pub recordings: PathBuf,
+    /// The core to stay on, if any.
+    pub core: Option<usize>,
+}
+
+impl Config {
+    /// The tick where nothing else is configured.
+    pub const TICK: Duration = Duration::from_millis(1);
+    /// The ports where nothing else is configured.
+    pub const PORTS: RangeInclusive<u16> = 16_384..=32_767;
+}
+
+/// Why an order was not taken.
+#[derive(Clone, Debug)]
+pub enum SendError {
+    /// The worker is too far behind; shed load.
+    Full(Command),
+    /// The worker is gone.
+    Stopped(Command),
+}
+
+impl SendError {
+    /// Whoever gave the machine too much, or us.
+    pub fn fault(&self) -> Fault {
+        match self {
+            SendError::Full(_) => Fault::Operator,
+            SendError::Stopped(_) => Fault::Us,
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendError::Full(_) => "media worker is too far behind to take orders",
+            SendError::Stopped(_) => "media worker has stopped",
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// Gives orders to one worker, from any thread.
+#[derive(Clone, Debug)]
+pub struct MediaHandle {
+    notes: SyncSender<Note>,
+    bell: Arc<Bell>,
+}
+
+impl MediaHandle {
+    /// Orders that may wait; a call makes about ten.
+    pub const MAX_NOTES: usize = 8_192;
+
+    /// Gives an order; never waits.
+    pub fn send(&self, command: Command) -> Result<(), SendError> {
+        let sent = self.notes.try_send(Note::Command(command));
+        self.bell.ring();
+        sent.map_err(|error| match error {
+            TrySendError::Full(Note::Command(command)) => SendError::Full(command),
+            TrySendError::Disconnected(Note::Command(command)) => SendError::Stopped(command),
+            _ => unreachable!("a channel gives back what it was given"),
+        })
+    }
+
+    /// A recording cannot be written any more.
+    pub(crate) fn recording_lost(&self, recording: crate::base::id::RecordingSid) {
+        // A lost note is harmless: the writer refuses the rest, and the next chunk tells again.
+        let _ = self.notes.try_send(Note::RecordingLost(recording));
+        self.bell.ring();
+    }
+}
+
+/// A running worker; ends with its thread when dropped.
+#[derive(Debug)]
+pub struct MediaWorker {
+    handle: MediaHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MediaWorker {
+    /// Events that may wait for the node.
+    pub const MAX_EVENTS: usize = 8_192;
+
+    /// Starts a worker whose time counts from `origin`, the node's own [`Instant::ZERO`].
+    ///
+    /// [`Instant::ZERO`]: crate::base::Instant::ZERO
+    pub fn start(
+        config: Config,
+        origin: SystemInstant,
+        mut rng: Rng,
+    ) -> io::Result<(MediaWorker, MediaHandle, mpsc::Receiver<Event>)> {
+        let (notes, received) = sync_channel(MediaHandle::MAX_NOTES);
+        let (events, told) = mpsc::channel(Self::MAX_EVENTS);
+        let bell = Arc::new(Bell::new()?);
+        let poller = Poller::new()?;
+        poller.add(&*bell, BELL)?;
+        let handle = MediaHandle { notes, bell: Arc::clone(&bell) };
+        let writer = RecordingWriter::start(config.recordings, events.clone(), handle.clone())?;
+        let worker = Worker {
+            plane: Plane::new(rng.fork()),
+            poller,
+            bell,
+            notes: received,
+            events,
+            writer,
+            ports: Ports::new(config.ports, rng.fork()),
+            origin,
+            tick: config.tick,
+            sockets: Vec::new(),
+            backlog: VecDeque::new(),
+            stopped: false,
+        };
+        let core = config.core;
+        let thread = std::thread::Builder::new().name("media".into()).spawn(move || {
+            if let Some(Err(error)) = core.map(pin) {
+                tracing::warn!(%error, "media worker cannot stay on its core");
+            }
+            worker.run();
+        })?;
+        Ok((MediaWorker { handle: handle.clone(), thread: Some(thread) }, handle, told))
+    }
+}
+
+impl Drop for MediaWorker {
+    fn drop(&mut self) {
+        // The worker drains its notes at every turn, so this waits for one turn at most.
+        let _ = self.handle.notes.send(Note::Stop);
+        self.handle.bell.ring();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
