@@ -150,7 +150,8 @@ impl Client {
     ) -> Result<Reply, Error> {
         for _ in 0..=MOST_REDIRECTS {
             let response = self.try_hop(outgoing, &hop, connection).await?;
-            match redirect(&hop, &response)? {
+            let location = response.headers().get(header::LOCATION).map(HeaderValue::as_bytes);
+            match redirect(&hop, response.status().as_u16(), location)? {
                 Some(next) => hop = next,
                 None => return read(response, hop.url, outgoing.limit).await,
             }
@@ -301,15 +302,13 @@ fn again(result: &Result<reqwest::Response, Error>, policy: Policy) -> bool {
 
 /// Where a redirect leads; `None` when the response is no redirect. 301, 302 and 303 turn POST
 /// into GET, 307 and 308 repeat the request (RFC 9110 section 15.4).
-fn redirect(hop: &Hop, response: &reqwest::Response) -> Result<Option<Hop>, Error> {
-    let keep = match response.status().as_u16() {
+fn redirect(hop: &Hop, status: u16, location: Option<&[u8]>) -> Result<Option<Hop>, Error> {
+    let keep = match status {
         301..=303 => false,
         307 | 308 => true,
         _ => return Ok(None),
     };
-    let location = response.headers().get(header::LOCATION).map(HeaderValue::as_bytes);
-    let location = location.and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let Some(location) = location else {
+    let Some(location) = location.and_then(|bytes| std::str::from_utf8(bytes).ok()) else {
         return Err(Error::BadRedirect("it has no Location".to_owned()));
     };
     let mut url =
@@ -351,5 +350,32 @@ fn broken_off(error: reqwest::Error) -> Error {
     match Error::from(error) {
         Error::Connection(why) => Error::Protocol(why),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_keep_to_tls_and_to_the_login_of_their_origin() {
+        let login = Some(("u".to_owned(), "p".to_owned()));
+        let url = Url::parse("https://a.example/x/y?q=1").unwrap();
+        let hop = Hop { url, method: Method::Post, form: true, login: login.clone() };
+        let to = |status, location: &str| redirect(&hop, status, Some(location.as_bytes()));
+        for location in ["http://a.example/x", "http://b.example/", "ftp://a.example/"] {
+            assert!(matches!(to(302, location), Err(Error::BadRedirect(_))), "{location}");
+        }
+        let next = to(308, "z?r=2#ct=100").unwrap().unwrap();
+        assert_eq!(next.url.as_str(), "https://a.example/x/z?r=2");
+        assert_eq!((next.method, next.form, next.login), (Method::Post, true, login));
+        let next = to(302, "//b.example/").unwrap().unwrap();
+        assert_eq!(next.url.as_str(), "https://b.example/");
+        assert_eq!((next.method, next.form, next.login), (Method::Get, false, None));
+        let next = to(307, "https://v:w@b.example/").unwrap().unwrap();
+        assert_eq!(next.login, Some(("v".to_owned(), "w".to_owned())));
+        assert_eq!(next.url.as_str(), "https://b.example/");
+        assert!(to(200, "/").unwrap().is_none() && to(304, "/").unwrap().is_none());
+        assert!(redirect(&hop, 302, Some(b"\xff")).is_err() && redirect(&hop, 302, None).is_err());
     }
 }

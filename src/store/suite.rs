@@ -181,6 +181,22 @@ async fn many_writers_at_once_all_get_their_rows_written() {
 }
 
 #[tokio::test]
+async fn changes_of_one_row_keep_their_order_however_they_are_awaited() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut record = call(&mut Rng::from_number(7), Status::Initiated);
+    let mut changes = Vec::new();
+    for status in [Status::Initiated, Status::Ringing, Status::InProgress, Status::Completed] {
+        record.status = status;
+        changes.push(store.persist(Persist { calls: vec![record.clone()], ..Persist::default() }));
+    }
+    while let Some(last) = changes.pop() {
+        last.await.unwrap();
+    }
+    assert_eq!(store.call(record.sid).await.unwrap(), Some(record));
+}
+
+#[tokio::test]
 async fn a_writer_that_is_dropped_harms_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
