@@ -23,6 +23,7 @@ use crate::call::Method;
 
 use super::connection::{Connection, Policy};
 use super::cookies::Jars;
+use super::digest::{self, Login};
 use super::message::Headers;
 use super::resolver::{GuardedResolver, Lookup, SystemLookup};
 use super::{Error, Guard, form, signature};
@@ -168,8 +169,17 @@ impl Client {
     ) -> Result<reqwest::Response, Error> {
         self.check(&hop.url)?;
         let mut left = connection.retries;
+        let mut login = hop.login.as_ref().map(basic);
+        let mut challenged = false;
         loop {
-            let result = self.once(outgoing, hop, connection).await;
+            let result = self.once(outgoing, hop, connection, login.as_deref()).await;
+            if !challenged
+                && let Ok(response) = &result
+                && let Some(answer) = digest_answer(response, hop, &outgoing.token)
+            {
+                (login, challenged) = (Some(answer), true);
+                continue;
+            }
             if left == 0 || !again(&result, connection.policy) {
                 return result;
             }
@@ -200,6 +210,7 @@ impl Client {
         outgoing: &Outgoing,
         hop: &Hop,
         connection: &Connection,
+        login: Option<&str>,
     ) -> Result<reqwest::Response, Error> {
         let client = self.client(connection.connect, hop.url.scheme() == "https")?;
         let form: &[(String, String)] = if hop.form { &outgoing.parameters } else { &[] };
@@ -216,9 +227,8 @@ impl Client {
         for (name, value) in &outgoing.headers {
             request = request.header(name, value);
         }
-        if let Some((user, password)) = &hop.login {
-            let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-            request = request.header(header::AUTHORIZATION, basic);
+        if let Some(login) = login {
+            request = request.header(header::AUTHORIZATION, login);
         }
         let jar = outgoing.call.map(|call| self.jars.of(call));
         if let Some(cookies) = jar.as_ref().and_then(|jar| jar.cookies(&hop.url)) {
@@ -286,6 +296,20 @@ fn take_login(url: &mut Url) -> Option<(String, String)> {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     Some((user, password.unwrap_or_default()))
+}
+
+fn basic((user, password): &(String, String)) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// The answer to a Digest challenge when there is a login to answer with. The idempotency token
+/// is random and the nonce is fresh, so together they make a client nonce.
+fn digest_answer(response: &reqwest::Response, hop: &Hop, token: &str) -> Option<String> {
+    let (user, password) = hop.login.as_ref().filter(|_| response.status() == 401)?;
+    let uri = &hop.url[url::Position::BeforePath..];
+    let login = Login { user, password, method: hop.method.as_str(), uri, cnonce: token };
+    let challenges = response.headers().get_all(header::WWW_AUTHENTICATE);
+    challenges.iter().find_map(|value| digest::answer(value.to_str().ok()?, &login))
 }
 
 /// Whether the policy asks for another try.

@@ -128,6 +128,25 @@ async fn logins_of_the_url_travel_in_a_header_and_to_the_same_origin_alone() {
 }
 
 #[tokio::test]
+async fn a_digest_challenge_is_answered_once() {
+    let challenge = "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"";
+    let refused = with_headers(401, &[("WWW-Authenticate", challenge)], "");
+    let fine = Some(answer(200, "text/xml", "<Response/>"));
+    let server = Loopback::new(vec![Some(refused.clone()), fine]);
+    let url = format!("{}/v?x=1", server.url.replace("http://", "http://u:p@"));
+    assert_eq!(client().send(&outgoing(&url, Method::Post)).await.unwrap().status, 200);
+    let seen = server.seen();
+    let given = |n: usize| seen[n].headers.first("Authorization").unwrap();
+    assert!(given(0).starts_with("Basic "));
+    assert!(given(1).starts_with("Digest username=\"u\"") && given(1).contains("uri=\"/v?x=1\""));
+    assert_eq!(seen[1].body, seen[0].body);
+    let server = Loopback::always(refused);
+    let url = server.url.replace("http://", "http://u:p@");
+    assert_eq!(client().send(&outgoing(&url, Method::Post)).await.unwrap().status, 401);
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn overrides_set_retries_and_times() {
     let failing = answer(503, "text/plain", "");
     let fine = Some(answer(200, "text/xml", ""));
