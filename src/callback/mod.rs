@@ -14,7 +14,7 @@ use crate::call::Note;
 use crate::http::{Client, Error, Outgoing, Reply};
 use crate::store::{Pending, Settlement, Store, StoreError};
 
-/// Deliveries under way at once: one slow application holds no more than its own calls' back.
+/// Deliveries under way at once. A round lasts as long as its slowest, at most the client's 15 s.
 const MOST_AT_ONCE: usize = 32;
 /// What a callback's answer may hold; it is not looked at.
 const ANSWER_LIMIT: usize = 64 * 1024;

@@ -23,6 +23,7 @@ use crate::call::Method;
 
 use super::connection::{Connection, Policy};
 use super::cookies::Jars;
+use super::digest::{self, Login};
 use super::message::Headers;
 use super::resolver::{GuardedResolver, Lookup, SystemLookup};
 use super::{Error, Guard, form, signature};
@@ -150,7 +151,8 @@ impl Client {
     ) -> Result<Reply, Error> {
         for _ in 0..=MOST_REDIRECTS {
             let response = self.try_hop(outgoing, &hop, connection).await?;
-            match redirect(&hop, &response)? {
+            let location = response.headers().get(header::LOCATION).map(HeaderValue::as_bytes);
+            match redirect(&hop, response.status().as_u16(), location)? {
                 Some(next) => hop = next,
                 None => return read(response, hop.url, outgoing.limit).await,
             }
@@ -167,8 +169,17 @@ impl Client {
     ) -> Result<reqwest::Response, Error> {
         self.check(&hop.url)?;
         let mut left = connection.retries;
+        let mut login = hop.login.as_ref().map(basic);
+        let mut challenged = false;
         loop {
-            let result = self.once(outgoing, hop, connection).await;
+            let result = self.once(outgoing, hop, connection, login.as_deref()).await;
+            if !challenged
+                && let Ok(response) = &result
+                && let Some(answer) = digest_answer(response, hop, &outgoing.token)
+            {
+                (login, challenged) = (Some(answer), true);
+                continue;
+            }
             if left == 0 || !again(&result, connection.policy) {
                 return result;
             }
@@ -199,6 +210,7 @@ impl Client {
         outgoing: &Outgoing,
         hop: &Hop,
         connection: &Connection,
+        login: Option<&str>,
     ) -> Result<reqwest::Response, Error> {
         let client = self.client(connection.connect, hop.url.scheme() == "https")?;
         let form: &[(String, String)] = if hop.form { &outgoing.parameters } else { &[] };
@@ -215,9 +227,8 @@ impl Client {
         for (name, value) in &outgoing.headers {
             request = request.header(name, value);
         }
-        if let Some((user, password)) = &hop.login {
-            let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-            request = request.header(header::AUTHORIZATION, basic);
+        if let Some(login) = login {
+            request = request.header(header::AUTHORIZATION, login);
         }
         let jar = outgoing.call.map(|call| self.jars.of(call));
         if let Some(cookies) = jar.as_ref().and_then(|jar| jar.cookies(&hop.url)) {
@@ -287,6 +298,20 @@ fn take_login(url: &mut Url) -> Option<(String, String)> {
     Some((user, password.unwrap_or_default()))
 }
 
+fn basic((user, password): &(String, String)) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// The answer to a Digest challenge when there is a login to answer with. The idempotency token
+/// is random and the nonce is fresh, so together they make a client nonce.
+fn digest_answer(response: &reqwest::Response, hop: &Hop, token: &str) -> Option<String> {
+    let (user, password) = hop.login.as_ref().filter(|_| response.status() == 401)?;
+    let uri = &hop.url[url::Position::BeforePath..];
+    let login = Login { user, password, method: hop.method.as_str(), uri, cnonce: token };
+    let challenges = response.headers().get_all(header::WWW_AUTHENTICATE);
+    challenges.iter().find_map(|value| digest::answer(value.to_str().ok()?, &login))
+}
+
 /// Whether the policy asks for another try.
 fn again(result: &Result<reqwest::Response, Error>, policy: Policy) -> bool {
     match result {
@@ -301,15 +326,13 @@ fn again(result: &Result<reqwest::Response, Error>, policy: Policy) -> bool {
 
 /// Where a redirect leads; `None` when the response is no redirect. 301, 302 and 303 turn POST
 /// into GET, 307 and 308 repeat the request (RFC 9110 section 15.4).
-fn redirect(hop: &Hop, response: &reqwest::Response) -> Result<Option<Hop>, Error> {
-    let keep = match response.status().as_u16() {
+fn redirect(hop: &Hop, status: u16, location: Option<&[u8]>) -> Result<Option<Hop>, Error> {
+    let keep = match status {
         301..=303 => false,
         307 | 308 => true,
         _ => return Ok(None),
     };
-    let location = response.headers().get(header::LOCATION).map(HeaderValue::as_bytes);
-    let location = location.and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let Some(location) = location else {
+    let Some(location) = location.and_then(|bytes| std::str::from_utf8(bytes).ok()) else {
         return Err(Error::BadRedirect("it has no Location".to_owned()));
     };
     let mut url =
@@ -351,5 +374,32 @@ fn broken_off(error: reqwest::Error) -> Error {
     match Error::from(error) {
         Error::Connection(why) => Error::Protocol(why),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_keep_to_tls_and_to_the_login_of_their_origin() {
+        let login = Some(("u".to_owned(), "p".to_owned()));
+        let url = Url::parse("https://a.example/x/y?q=1").unwrap();
+        let hop = Hop { url, method: Method::Post, form: true, login: login.clone() };
+        let to = |status, location: &str| redirect(&hop, status, Some(location.as_bytes()));
+        for location in ["http://a.example/x", "http://b.example/", "ftp://a.example/"] {
+            assert!(matches!(to(302, location), Err(Error::BadRedirect(_))), "{location}");
+        }
+        let next = to(308, "z?r=2#ct=100").unwrap().unwrap();
+        assert_eq!(next.url.as_str(), "https://a.example/x/z?r=2");
+        assert_eq!((next.method, next.form, next.login), (Method::Post, true, login));
+        let next = to(302, "//b.example/").unwrap().unwrap();
+        assert_eq!(next.url.as_str(), "https://b.example/");
+        assert_eq!((next.method, next.form, next.login), (Method::Get, false, None));
+        let next = to(307, "https://v:w@b.example/").unwrap().unwrap();
+        assert_eq!(next.login, Some(("v".to_owned(), "w".to_owned())));
+        assert_eq!(next.url.as_str(), "https://b.example/");
+        assert!(to(200, "/").unwrap().is_none() && to(304, "/").unwrap().is_none());
+        assert!(redirect(&hop, 302, Some(b"\xff")).is_err() && redirect(&hop, 302, None).is_err());
     }
 }

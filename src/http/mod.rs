@@ -6,6 +6,7 @@
 pub mod client;
 pub mod connection;
 pub mod cookies;
+pub mod digest;
 pub mod error;
 pub mod form;
 pub mod guard;

@@ -44,6 +44,8 @@ where
     let service = service_fn(|request| answer(request, peer, &routes));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
+        // A client that has sent all it will still wants its answer (RFC 9112 section 9.6).
+        .half_close(true)
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_LIMIT)
         .max_headers(MOST_FIELDS)

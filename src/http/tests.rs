@@ -128,6 +128,25 @@ async fn logins_of_the_url_travel_in_a_header_and_to_the_same_origin_alone() {
 }
 
 #[tokio::test]
+async fn a_digest_challenge_is_answered_once() {
+    let challenge = "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"";
+    let refused = with_headers(401, &[("WWW-Authenticate", challenge)], "");
+    let fine = Some(answer(200, "text/xml", "<Response/>"));
+    let server = Loopback::new(vec![Some(refused.clone()), fine]);
+    let url = format!("{}/v?x=1", server.url.replace("http://", "http://u:p@"));
+    assert_eq!(client().send(&outgoing(&url, Method::Post)).await.unwrap().status, 200);
+    let seen = server.seen();
+    let given = |n: usize| seen[n].headers.first("Authorization").unwrap();
+    assert!(given(0).starts_with("Basic "));
+    assert!(given(1).starts_with("Digest username=\"u\"") && given(1).contains("uri=\"/v?x=1\""));
+    assert_eq!(seen[1].body, seen[0].body);
+    let server = Loopback::always(refused);
+    let url = server.url.replace("http://", "http://u:p@");
+    assert_eq!(client().send(&outgoing(&url, Method::Post)).await.unwrap().status, 401);
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn overrides_set_retries_and_times() {
     let failing = answer(503, "text/plain", "");
     let fine = Some(answer(200, "text/xml", ""));
@@ -326,4 +345,64 @@ async fn failures_before_any_answer_have_their_codes() {
         let error = client().send(&outgoing(url, Method::Post)).await.unwrap_err();
         assert_eq!(error.code(), code, "{url}: {error:?}");
     }
+}
+
+/// What the server answers to raw bytes, up to the end of the connection.
+async fn raw(bytes: Vec<u8>) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    struct Echo;
+    impl Handler for Echo {
+        fn handle<'a>(&'a self, request: Request, _: Vec<String>) -> BoxFuture<'a, Response> {
+            let text = format!("{} bytes", request.body.len());
+            let smuggled = "0\r\n\r\nHTTP/1.1 200 OK";
+            Box::pin(async move {
+                Response::text(200, &text)
+                    .with("Content-Length", "1")
+                    .with("X-Bad", smuggled)
+                    .with("X-Good", "1")
+            })
+        }
+    }
+    let mut routes = Routes::new();
+    routes.add(&["GET", "POST"], "/echo", Arc::new(Echo));
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let serving = server::serve_connection(far, None, routes, std::future::pending());
+    let (mut reader, mut writer) = tokio::io::split(near);
+    let asking = async {
+        // The server may hang up before it has read all.
+        let _ = writer.write_all(&bytes).await;
+        let _ = writer.shutdown().await;
+    };
+    let mut answer = Vec::new();
+    let (_, _, read) = tokio::join!(serving, asking, reader.read_to_end(&mut answer));
+    read.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn the_server_bounds_what_it_reads_and_frames_what_it_sends() {
+    let post = |length: usize, body: &str| {
+        format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")
+            .into_bytes()
+    };
+    let fine = raw(post(5, "12345")).await;
+    assert!(
+        fine.starts_with("HTTP/1.1 200 OK\r\n") && fine.ends_with("\r\n\r\n5 bytes\n"),
+        "{fine}"
+    );
+    assert!(fine.contains("content-length: 8\r\n") && fine.contains("x-good: 1\r\n"), "{fine}");
+    assert!(!fine.contains("x-bad"), "{fine}");
+    let large = raw(post(2_000_000, &"x".repeat(2_000_000))).await;
+    assert!(large.starts_with("HTTP/1.1 413 "), "{large}");
+    let many: String = (0..200).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let many = raw(format!("GET /echo HTTP/1.1\r\nHost: a\r\n{many}\r\n").into_bytes()).await;
+    assert!(many.starts_with("HTTP/1.1 431 "), "{many}");
+    let long =
+        raw(format!("GET /echo HTTP/1.1\r\nX: {}\r\n\r\n", "y".repeat(100_000)).into()).await;
+    assert!(long.starts_with("HTTP/1.1 431 "), "{long}");
+    assert!(raw(b"garbage\r\n\r\n".to_vec()).await.starts_with("HTTP/1.1 400 "));
+    assert_eq!(raw(Vec::new()).await, "");
+    let two = b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\nHEAD /echo HTTP/1.1\r\nHost: a\r\n\r\n";
+    let two = raw(two.to_vec()).await;
+    assert_eq!((two.matches("200 OK").count(), two.matches("0 bytes").count()), (2, 1), "{two}");
 }

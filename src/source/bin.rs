@@ -16,6 +16,7 @@ use md5::{Digest, Md5};
 use crate::base::id::BinSid;
 use crate::http::client::DOCUMENT_LIMIT;
 
+use super::document::{BadDocument, read_document};
 use super::template::{Template, TemplateError};
 
 /// Bins kept parsed: a project has tens, an attacker asks for names that do not exist.
@@ -47,6 +48,8 @@ pub enum BinError {
     TooLarge(String),
     /// Its template is wrong.
     Template(String, TemplateError),
+    /// It has no tags, and its markup is wrong.
+    Markup(String, BadDocument),
 }
 
 impl BinError {
@@ -57,6 +60,7 @@ impl BinError {
             BinError::Unreadable(..) => 11300,
             BinError::TooLarge(_) => 11750,
             BinError::Template(_, error) => error.code,
+            BinError::Markup(_, error) => error.code,
         }
     }
 
@@ -75,6 +79,9 @@ impl fmt::Display for BinError {
                 write!(f, "bins/{name}.xml gives more than {DOCUMENT_LIMIT} bytes")
             }
             BinError::Template(name, error) => write!(f, "bins/{name}.xml:{error}"),
+            BinError::Markup(name, error) => {
+                write!(f, "bins/{name}.xml: error {}: {error}", error.code)
+            }
         }
     }
 }
@@ -186,7 +193,14 @@ fn read(name: &str, path: &std::path::Path) -> Result<Template, BinError> {
     }
     let text = String::from_utf8(bytes)
         .map_err(|_| BinError::Unreadable(name.to_owned(), "it is not UTF-8".to_owned()))?;
-    Template::parse(&text).map_err(|error| BinError::Template(name.to_owned(), error))
+    let template =
+        Template::parse(&text).map_err(|error| BinError::Template(name.to_owned(), error))?;
+    // What a template's markup will be is known only when it is rendered.
+    if template.is_static() {
+        read_document(text.as_bytes(), Some("text/xml"), name)
+            .map_err(|error| BinError::Markup(name.to_owned(), error))?;
+    }
+    Ok(template)
 }
 
 fn unreadable(name: &str, error: &io::Error) -> BinError {
@@ -229,6 +243,12 @@ mod tests {
         assert_eq!(kept.text, "<Response>+1</Response>");
         let reason = kept.stale.unwrap().to_string();
         assert_eq!(reason, "bins/hello.xml:1:11: error 11320: {{ is not closed by }}");
+        fs::write(&file, "<Response><Say>").unwrap();
+        let kept = bins.render("hello", &from).unwrap();
+        assert_eq!(
+            (kept.text.as_str(), kept.stale.unwrap().code()),
+            ("<Response>+1</Response>", 12100)
+        );
         fs::write(&file, "<Response/>").unwrap();
         let mended = bins.render("hello", &from).unwrap();
         assert_eq!((mended.text.as_str(), mended.stale), ("<Response/>", None));

@@ -119,7 +119,9 @@ pub struct Unfinished {
 
 /// The durable state of one installation.
 pub trait Store: Send + Sync {
-    /// Writes all of it in one transaction; when this returns it is on the disk.
+    /// Writes all of it in one transaction; when this resolves it is on the disk. Changes are
+    /// written in the order of the calls to this, whatever the order in which they are awaited.
+    /// The future writes for others too: whoever has begun to await it should go on to its end.
     fn persist(&self, persist: Persist) -> Stored<'_, ()>;
 
     /// At start: marks calls that were going on as failed at `now`, and says what was found.

@@ -82,16 +82,22 @@ impl Sqlite {
         self.writer.into_inner().close().await.map_err(backend)
     }
 
-    /// Queues a write, then waits until it is done: by another writer, or by this one.
-    async fn write(&self, job: Job) -> Result<(), StoreError> {
-        let (done, mut result) = oneshot::channel();
-        {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if waiting.len() >= MOST_WAITING {
-                return Err(StoreError::Overloaded);
-            }
-            waiting.push_back(Waiting { job, done });
+    /// Queues a write at once, so that writes keep the order in which they were asked for, and
+    /// gives back the wait for it: until another writer has done it, or this one.
+    fn write(&self, job: Job) -> Stored<'_, ()> {
+        let (done, result) = oneshot::channel();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= MOST_WAITING {
+            return Box::pin(std::future::ready(Err(StoreError::Overloaded)));
         }
+        waiting.push_back(Waiting { job, done });
+        Box::pin(self.written(result))
+    }
+
+    async fn written(
+        &self,
+        mut result: oneshot::Receiver<Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
         loop {
             tokio::select! {
                 biased;
@@ -225,7 +231,7 @@ async fn write_settlements(
 
 impl Store for Sqlite {
     fn persist(&self, persist: Persist) -> Stored<'_, ()> {
-        Box::pin(self.write(Job::Persist(persist)))
+        self.write(Job::Persist(persist))
     }
 
     fn unfinished(&self, now: WallTime) -> Stored<'_, Unfinished> {
@@ -281,7 +287,7 @@ impl Store for Sqlite {
     }
 
     fn settle(&self, settlements: Vec<Settlement>) -> Stored<'_, ()> {
-        Box::pin(self.write(Job::Settle(settlements)))
+        self.write(Job::Settle(settlements))
     }
 
     fn calls(&self, limit: usize) -> Stored<'_, Vec<CallRecord>> {

@@ -181,6 +181,22 @@ async fn many_writers_at_once_all_get_their_rows_written() {
 }
 
 #[tokio::test]
+async fn changes_of_one_row_keep_their_order_however_they_are_awaited() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut record = call(&mut Rng::from_number(7), Status::Initiated);
+    let mut changes = Vec::new();
+    for status in [Status::Initiated, Status::Ringing, Status::InProgress, Status::Completed] {
+        record.status = status;
+        changes.push(store.persist(Persist { calls: vec![record.clone()], ..Persist::default() }));
+    }
+    while let Some(last) = changes.pop() {
+        last.await.unwrap();
+    }
+    assert_eq!(store.call(record.sid).await.unwrap(), Some(record));
+}
+
+#[tokio::test]
 async fn a_writer_that_is_dropped_harms_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
@@ -218,4 +234,50 @@ async fn newer_and_broken_databases_are_refused_with_advice() {
     std::fs::write(&garbage, "this is not a database, ".repeat(400)).unwrap();
     let error = Sqlite::open(&garbage, &mut rng).await.err().unwrap();
     assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
+}
+
+/// Names the folder in which the process that will be killed writes.
+const VICTIM: &str = "OFFHOOK_STORE_VICTIM";
+
+#[tokio::test]
+#[ignore = "runs in a process of its own, which is killed"]
+async fn writes_until_killed() {
+    let Ok(folder) = std::env::var(VICTIM) else { return };
+    let store = open(Path::new(&folder)).await;
+    let mut rng = Rng::from_number(8);
+    loop {
+        let record = call(&mut rng, Status::InProgress);
+        let callbacks = vec![callback(record.sid, 0)];
+        let sid = record.sid;
+        let calls = vec![record];
+        store.persist(Persist { calls, callbacks, ..Persist::default() }).await.unwrap();
+        println!("\n{sid}");
+    }
+}
+
+#[tokio::test]
+async fn every_acknowledged_row_and_its_callback_survive_kill_9() {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "store::suite::writes_until_killed", "--ignored", "--nocapture"])
+        .env(VICTIM, folder.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut acknowledged: Vec<CallSid> = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        acknowledged.extend(line.unwrap().parse::<CallSid>());
+        if acknowledged.len() == 50 {
+            child.kill().unwrap();
+        }
+    }
+    child.wait().unwrap();
+    assert!(acknowledged.len() >= 50);
+    let store = open(folder.path()).await;
+    for sid in &acknowledged {
+        assert!(store.call(*sid).await.unwrap().is_some(), "{sid}");
+    }
+    let rows = store.unfinished(at(100)).await.unwrap().calls.len();
+    assert_eq!(store.due(at(100), 1_000_000).await.unwrap().len(), rows, "one callback a call");
 }
