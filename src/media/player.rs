@@ -3,9 +3,8 @@
 //! Asked for 20 ms at a time; tells which plays came to their end.
 
 use std::collections::VecDeque;
-use std::f32::consts::TAU;
 
-use crate::audio::{Clip, RATE};
+use crate::audio::{Clip, tone};
 use crate::rtp::FRAME;
 use crate::rtp::telephone_event::{self, Sender};
 
@@ -56,8 +55,6 @@ enum Loops {
 impl Player {
     /// Plays that may wait: a document of speech and files seldom has ten in a row.
     pub const MAX_PLAYS: usize = 64;
-    /// Digits of one series; what `SendDigits` of any document fits in.
-    const MAX_DIGITS: usize = Sender::MAX_DIGITS;
 
     /// Queues a clip; 0 loops are endless. Past the bound it counts as played at once.
     pub fn play(&mut self, number: u64, clip: Clip, loops: u32) {
@@ -69,14 +66,14 @@ impl Player {
     pub fn digits(&mut self, number: u64, digits: &str, events: bool) {
         let source = match events {
             true => Source::Events(Sender::new(digits)),
-            false => Source::Clip { clip: tones(digits), at: 0, left: Loops::Left(1) },
+            false => Source::Clip { clip: tone::dtmf(digits), at: 0, left: Loops::Left(1) },
         };
         self.push(Some(number), source);
     }
 
     /// Passes one key on as a tone, for a party that does not take events.
     pub fn tone(&mut self, digit: char) {
-        let clip = tones(digit.encode_utf8(&mut [0; 4]));
+        let clip = tone::dtmf(digit.encode_utf8(&mut [0; 4]));
         self.push(None, Source::Clip { clip, at: 0, left: Loops::Left(1) });
     }
 
@@ -175,34 +172,4 @@ fn copy(clip: &Clip, at: &mut usize, left: &mut Loops, frame: &mut [i16]) -> usi
 
 fn is_over(clip: &Clip, at: usize, left: Loops) -> bool {
     matches!(left, Loops::Left(0)) && at >= clip.samples().len()
-}
-
-/// Digits as dual tones (ITU-T Q.23): 100 ms each, 60 ms apart, at -10 dBm0 for each tone.
-fn tones(digits: &str) -> Clip {
-    const LOW: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
-    const HIGH: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
-    const KEYS: &str = "123A456B789C*0#D";
-    const AMPLITUDE: f32 = 7_000.0;
-    let milliseconds = |length: u32| (length * RATE / 1000) as usize;
-    let mut samples = Vec::new();
-    for digit in digits.chars().take(Player::MAX_DIGITS) {
-        match digit {
-            'w' => samples.resize(samples.len() + milliseconds(500), 0),
-            'W' => samples.resize(samples.len() + milliseconds(1_000), 0),
-            _ => {
-                let Some(key) = KEYS.find(digit.to_ascii_uppercase()) else { continue };
-                let (low, high) = (LOW[key / 4], HIGH[key % 4]);
-                samples.extend(
-                    (0..milliseconds(100))
-                        .map(|n| {
-                            let time = n as f32 / RATE as f32;
-                            ((TAU * low * time).sin() + (TAU * high * time).sin()) * AMPLITUDE
-                        })
-                        .map(|sample| sample as i16),
-                );
-                samples.resize(samples.len() + milliseconds(60), 0);
-            }
-        }
-    }
-    Clip::new(samples)
 }

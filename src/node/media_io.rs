@@ -163,3 +163,6 @@ impl Drop for MediaWorker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
