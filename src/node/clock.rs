@@ -27,6 +27,11 @@ impl Clock {
         Instant::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 
+    /// The system's instant of [`Instant::ZERO`], for threads that keep their own time by it.
+    pub fn origin(&self) -> std::time::Instant {
+        self.start
+    }
+
     /// What ties this clock to wall time.
     pub fn epoch(&self) -> Epoch {
         self.epoch

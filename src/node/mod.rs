@@ -32,7 +32,6 @@ use crate::exchange::{self, Exchange};
 use crate::sip::{self, Transport};
 use clock::Clock;
 use effects::Effects;
-use media_io::MediaHandle;
 use sip_io::{Arrival, SipIo};
 pub use start::{Options, StartError};
 use trace::{Direction, Trace};
@@ -45,8 +44,7 @@ pub struct Node {
     clock: Clock,
     exchange: Exchange,
     sip: SipIo,
-    media: MediaHandle,
-    media_events: mpsc::Receiver<crate::media::Event>,
+    media: Media,
     effects: Rc<Effects>,
     results: mpsc::Receiver<exchange::Input>,
     trace: Option<Trace>,
@@ -54,6 +52,34 @@ pub struct Node {
     http: http_io::HttpThread,
     /// Tells the background tasks to end.
     stop: watch::Sender<bool>,
+}
+
+/// A media worker, with its two ends.
+struct Media {
+    handle: media_io::MediaHandle,
+    events: mpsc::Receiver<crate::media::Event>,
+    /// Ends its thread when dropped.
+    _worker: media_io::MediaWorker,
+}
+
+impl Media {
+    fn start(config: media_io::Config, clock: &Clock, rng: crate::base::Rng) -> io::Result<Media> {
+        let (worker, handle, events) = media_io::MediaWorker::start(config, clock.origin(), rng)?;
+        Ok(Media { handle, events, _worker: worker })
+    }
+
+    /// Gives an order; what comes back is the event of a session that cannot be opened.
+    fn send(&self, command: crate::media::Command) -> Option<crate::media::Event> {
+        let error = self.handle.send(command).err()?;
+        tracing::error!("{error}");
+        match error {
+            media_io::SendError::Full(crate::media::Command::Open { session, .. })
+            | media_io::SendError::Stopped(crate::media::Command::Open { session, .. }) => {
+                Some(crate::media::Event::Failed { session, reason: "no media worker".to_owned() })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Where a running server listens.
@@ -81,9 +107,9 @@ impl Node {
             tokio::select! {
                 biased;
                 arrival = self.sip.receive() => self.take_arrivals(arrival),
-                Some(event) = self.media_events.recv() => {
+                Some(event) = self.media.events.recv() => {
                     self.give(exchange::Input::Media(event));
-                    while let Ok(event) = self.media_events.try_recv() {
+                    while let Ok(event) = self.media.events.try_recv() {
                         self.give(exchange::Input::Media(event));
                     }
                 }
@@ -188,7 +214,7 @@ impl Node {
             let deadline = self.exchange.timeout().map(|at| self.clock.deadline(at));
             tokio::select! {
                 arrival = self.sip.receive() => self.take_arrivals(arrival),
-                Some(event) = self.media_events.recv() => self.give(exchange::Input::Media(event)),
+                Some(event) = self.media.events.recv() => self.give(exchange::Input::Media(event)),
                 Some(result) = self.results.recv() => self.give(result),
                 () = self.effects.one_done() => {}
                 () = wait_until(deadline) => {
@@ -200,7 +226,7 @@ impl Node {
             }
         }
         let _ = self.stop.send(true);
-        self.media.stop();
+        drop(self.media);
         self.http.stop();
         self.effects.close().await;
         Ok(())

@@ -4,13 +4,11 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use tokio::sync::mpsc;
-
 use super::clock::{Clock, seeded_rng};
-use super::media_io::{self, MediaHandle, MediaWorker};
+use super::media_io;
 use super::sip_io::{Arrival, SipIo};
 use super::start::StartError;
-use super::wait_until;
+use super::{Media, wait_until};
 use crate::base::id::RecordingSid;
 use crate::base::{Instant, Machine, Secret};
 use crate::phone::{self, Command, Event, Input, Output, Phone};
@@ -41,8 +39,7 @@ pub struct PhoneLine {
     clock: Clock,
     phone: Phone,
     sip: SipIo,
-    media: MediaHandle,
-    media_events: mpsc::Receiver<crate::media::Event>,
+    media: Media,
     events: VecDeque<Event>,
 }
 
@@ -53,10 +50,13 @@ impl PhoneLine {
         let mut rng = seeded_rng().map_err(StartError::Randomness)?;
         let sip = SipIo::bind(&[(line.transport, line.local)]).map_err(StartError::System)?;
         let local = sip.listeners().first().map_or(line.local, |(_, local)| *local);
-        let tick = std::time::Duration::from_millis(1);
-        let config = media_io::Config { ports, tick, recordings: line.recordings };
-        let (media, media_events) =
-            MediaWorker::start(config, clock, rng.fork()).map_err(StartError::System)?;
+        let config = media_io::Config {
+            ports: ports.0..=ports.1,
+            tick: media_io::Config::TICK,
+            recordings: line.recordings,
+            core: None,
+        };
+        let media = Media::start(config, &clock, rng.fork()).map_err(StartError::System)?;
         let agent = user_agent::Config::new(
             vec![Listener::new(line.transport, local)],
             concat!("offhook-phone/", env!("CARGO_PKG_VERSION")),
@@ -71,7 +71,7 @@ impl PhoneLine {
             agent,
         };
         let phone = Phone::new(config, 0, rng.fork());
-        Ok(PhoneLine { clock, phone, sip, media, media_events, events: VecDeque::new() })
+        Ok(PhoneLine { clock, phone, sip, media, events: VecDeque::new() })
     }
 
     /// Where the phone listens.
@@ -113,7 +113,7 @@ impl PhoneLine {
                     };
                     self.give(Input::Sip(input));
                 }
-                Some(event) = self.media_events.recv() => self.give(Input::Media(event)),
+                Some(event) = self.media.events.recv() => self.give(Input::Media(event)),
                 () = wait_until(deadline) => {
                     let now = self.clock.now();
                     self.phone.handle_timeout(now);
@@ -121,11 +121,6 @@ impl PhoneLine {
                 }
             }
         }
-    }
-
-    /// Ends the media worker; recordings are whole afterwards.
-    pub fn close(mut self) {
-        self.media.stop();
     }
 
     fn give(&mut self, input: Input) {

@@ -12,12 +12,11 @@ use tokio::sync::{mpsc, watch};
 use super::clock::Clock;
 use super::effects::{Effects, resolve};
 use super::http_io::{self, HttpThread};
-use super::media_io::{self, MediaWorker};
+use super::media_io;
 use super::project::{Opened, recordings_folder};
 use super::sip_io::SipIo;
 use super::trace::Trace;
-use super::{Node, reload};
-use crate::base::id::RecordingSid;
+use super::{Media, Node, reload};
 use crate::call::{Note, Persist, RecordingStatus};
 use crate::callback::Outbox;
 use crate::config::Config;
@@ -101,16 +100,15 @@ impl Node {
         for line in voices.report() {
             tracing::info!("{line}");
         }
-        let (media, media_events) = MediaWorker::start(
-            media_io::Config {
-                ports: config.media.ports,
-                tick: std::time::Duration::from_millis(u64::from(config.media.tick_ms)),
-                recordings: folder.clone(),
-            },
-            clock,
-            opened.rng.fork(),
-        )
-        .map_err(StartError::System)?;
+        let (first_port, last_port) = config.media.ports;
+        let media = media_io::Config {
+            ports: first_port..=last_port,
+            tick: std::time::Duration::from_millis(u64::from(config.media.tick_ms)),
+            recordings: folder.clone(),
+            core: None,
+        };
+        let media =
+            Media::start(media, &clock, opened.rng.fork()).map_err(StartError::System)?;
 
         let directory = resolved(opened.directory()).await;
         let exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);
@@ -136,7 +134,7 @@ impl Node {
         tokio::task::spawn_local(reload::watch(opened, effects.sender(), stopping));
 
         let Options { trace, notes } = options;
-        Ok(Node { clock, exchange, sip, media, media_events, effects, results, trace, notes, http, stop })
+        Ok(Node { clock, exchange, sip, media, effects, results, trace, notes, http, stop })
     }
 }
 
@@ -212,15 +210,17 @@ async fn recover(
     clock: &Clock,
     folder: &std::path::Path,
 ) -> Result<(), StartError> {
+    let files = super::recording::repair(folder)
+        .map_err(|error| StartError::Data(folder.to_owned(), error))?;
     let found = store.unfinished(clock.wall()).await.map_err(StartError::Store)?;
     let mut persist = Persist::default();
     for mut recording in found.recordings {
-        let length = super::recording::repair(&recording_path(folder, recording.sid));
+        let length = files.iter().find(|file| file.recording == recording.sid).map(|file| file.length);
         recording.status = match length {
-            Ok(_) => RecordingStatus::Completed,
-            Err(_) => RecordingStatus::Failed,
+            Some(_) => RecordingStatus::Completed,
+            None => RecordingStatus::Failed,
         };
-        recording.duration = length.ok();
+        recording.duration = length;
         persist.recordings.push(recording);
     }
     if !found.calls.is_empty() || !persist.recordings.is_empty() {
@@ -229,9 +229,4 @@ async fn recover(
         store.persist(persist).await.map_err(StartError::Store)?;
     }
     Ok(())
-}
-
-/// The file of a recording.
-pub fn recording_path(folder: &std::path::Path, sid: RecordingSid) -> PathBuf {
-    folder.join(format!("{sid}.wav"))
 }
