@@ -7,6 +7,7 @@ pub mod frame;
 pub mod header;
 pub mod message;
 pub mod method;
+pub mod registrar;
 pub mod transaction;
 pub mod uri;
 pub mod user_agent;
@@ -19,4 +20,5 @@ pub use event::{
 pub use header::HeaderName;
 pub use message::{Message, Parsed};
 pub use method::Method;
+pub use registrar::Registrar;
 pub use user_agent::UserAgent;

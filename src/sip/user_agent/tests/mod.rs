@@ -1,1 +1,7 @@
+//! Two user agents over a simulated network: loss, repeats, reordering, virtual time.
 
+mod calls;
+mod chaos;
+mod net;
+mod races;
+mod refusals;

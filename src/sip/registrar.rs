@@ -1,0 +1,278 @@
+//! Who is reachable where (RFC 3261 section 10, RFC 3327, RFC 5626).
+//!
+//! A value that the driver asks and that answers: it decides about bindings and gives status and
+//! headers for the reply, never about who may register. A binding keeps the flow it came on,
+//! which is how a phone behind a translator is reached.
+
+mod binding;
+#[cfg(test)]
+mod tests;
+
+pub use binding::Binding;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use binding::{Change, Source};
+
+use super::{Flow, HeaderField, HeaderName, Message};
+use crate::base::{Duration, Instant, TimerTable};
+
+/// Bindings of one address-of-record; a person has fewer telephones.
+pub const MAX_CONTACTS: usize = 10;
+
+/// The longest Contact URI, instance and the like that is kept: a binding stays below 1 KB.
+pub const MAX_TEXT: usize = 255;
+
+/// The Path values of one binding and their length together.
+pub const MAX_PATH: usize = 512;
+
+/// How long bindings may last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Shorter wishes get 423 with Min-Expires.
+    pub min: Duration,
+    /// For those who wish nothing.
+    pub default: Duration,
+    /// Longer wishes are granted only this much.
+    pub max: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Lifetimes {
+            min: Duration::from_secs(60),
+            default: Duration::from_secs(3600),
+            max: Duration::from_secs(86_400),
+        }
+    }
+}
+
+/// What came of a REGISTER.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The status to answer with.
+    pub status: u16,
+    /// The headers of the answer.
+    pub headers: Vec<HeaderField>,
+    /// Whether any binding was added, removed, refreshed or moved.
+    pub changed: bool,
+}
+
+/// All bindings.
+#[derive(Debug, Default)]
+pub struct Registrar {
+    lifetimes: Lifetimes,
+    users: BTreeMap<Arc<str>, Vec<Binding>>,
+    /// The next expiry of each user.
+    timers: TimerTable<Arc<str>>,
+    count: usize,
+    capacity: Option<usize>,
+}
+
+impl Registrar {
+    /// An empty one.
+    pub fn new(lifetimes: Lifetimes) -> Registrar {
+        Registrar { lifetimes, ..Registrar::default() }
+    }
+
+    /// Keeps at most so many bindings in all; then new ones get 503.
+    pub fn with_capacity_for(self, bindings: usize) -> Registrar {
+        Registrar { capacity: Some(bindings), ..self }
+    }
+
+    /// Carries out a REGISTER for `aor`, whose sender is allowed to. Either everything that it
+    /// asks for happens, or nothing (RFC 3261 section 10.3 step 7).
+    pub fn register(&mut self, now: Instant, aor: &str, message: &Message, flow: Flow) -> Outcome {
+        self.expire(now, aor);
+        let changes = match self.changes(now, aor, message, flow) {
+            Ok(changes) => changes,
+            Err(outcome) => return outcome,
+        };
+        let changed = !changes.is_empty();
+        let mut bindings = self.users.get(aor).cloned().unwrap_or_default();
+        let before = bindings.len();
+        for change in changes {
+            change.apply(&mut bindings);
+        }
+        if bindings.len() > MAX_CONTACTS {
+            return refusal(403, ("Warning", "399 offhook \"too many contacts\""));
+        }
+        let total = self.count - before + bindings.len();
+        if bindings.len() > before && self.capacity.is_some_and(|most| total > most) {
+            return refusal(503, ("Retry-After", "60"));
+        }
+        let headers = self.listing(now, &bindings, message);
+        if changed {
+            self.store(aor, bindings);
+        }
+        Outcome { status: 200, headers, changed }
+    }
+
+    /// Where a user is reachable now, the one that it prefers first (by q, then the latest).
+    pub fn bindings(&self, now: Instant, aor: &str) -> Vec<Binding> {
+        let all = self.users.get(aor).into_iter().flatten();
+        let mut alive: Vec<Binding> = all.filter(|b| b.expires_at > now).cloned().collect();
+        alive.sort_by_key(|b| (std::cmp::Reverse(b.q), std::cmp::Reverse(b.updated_at)));
+        alive
+    }
+
+    /// Everyone and their bindings, in order of the address-of-record.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Binding])> {
+        self.users.iter().map(|(aor, bindings)| (&**aor, &bindings[..]))
+    }
+
+    /// How many bindings there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Removes the bindings of a user that came over a flow which is gone; true if there were
+    /// any (RFC 5626 section 5.3: a broken stream takes its bindings with it).
+    pub fn drop_flow(&mut self, aor: &str, flow: Flow) -> bool {
+        let Some(bindings) = self.users.get(aor) else { return false };
+        let kept: Vec<Binding> = bindings.iter().filter(|b| b.flow != flow).cloned().collect();
+        let dropped = kept.len() < bindings.len();
+        if dropped {
+            self.store(aor, kept);
+        }
+        dropped
+    }
+
+    /// The next expiry.
+    pub fn timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Removes what has expired; the users concerned.
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<String> {
+        let mut expired = Vec::new();
+        while let Some(aor) = self.timers.pop(now) {
+            self.expire(now, &aor);
+            expired.push(aor.to_string());
+        }
+        expired
+    }
+
+    /// What a REGISTER asks for, or why it gets nothing.
+    fn changes(
+        &self,
+        now: Instant,
+        aor: &str,
+        message: &Message,
+        flow: Flow,
+    ) -> Result<Vec<Change>, Outcome> {
+        let bindings = self.users.get(aor).map_or(&[][..], |bindings| bindings);
+        let source = Source::of(message, flow).ok_or_else(|| plain(400))?;
+        let in_order = |b: &Binding| {
+            if source.supersedes(b) { Ok(()) } else { Err(plain(500)) }
+        };
+        if message.has_star_contact() {
+            // RFC 3261 section 10.3 step 6.
+            let alone = message.values(HeaderName::Contact).count() == 1;
+            if !alone || message.expires() != Some(0) {
+                return Err(plain(400));
+            }
+            bindings.iter().try_for_each(in_order)?;
+            let removals = bindings.iter().map(|b| Change::Remove(b.identity()));
+            return Ok(removals.collect());
+        }
+        let mut changes = Vec::new();
+        for contact in message.contacts() {
+            if changes.len() > MAX_CONTACTS {
+                return Err(plain(403));
+            }
+            let granted = self.granted(message, contact.params().get("expires"))?;
+            let binding = source
+                .binding(&contact, now, granted.unwrap_or_default())
+                .ok_or_else(|| plain(400))?;
+            for known in bindings.iter().filter(|known| known.same(&binding)) {
+                in_order(known)?;
+            }
+            match granted {
+                Some(_) => changes.push(Change::Put(Box::new(binding))),
+                None => changes.push(Change::Remove(binding.identity())),
+            }
+        }
+        // Removing what is not there changes nothing.
+        changes.retain(|change| change.concerns(bindings));
+        Ok(changes)
+    }
+
+    /// How long a contact is kept; `None` removes it. A malformed wish counts as none (RFC 3261
+    /// section 10.2.1.1). Zero is never too brief.
+    fn granted(
+        &self,
+        message: &Message,
+        parameter: Option<&str>,
+    ) -> Result<Option<Duration>, Outcome> {
+        let own = parameter.map(|text| text.parse::<u32>().unwrap_or(3600));
+        let wish = own.or_else(|| message.expires());
+        let wish = wish.map_or(self.lifetimes.default, |s| Duration::from_secs(s.into()));
+        if wish.is_zero() {
+            return Ok(None);
+        }
+        if wish < self.lifetimes.min {
+            let seconds = self.lifetimes.min.as_secs().to_string();
+            return Err(refusal(423, ("Min-Expires", &seconds)));
+        }
+        Ok(Some(wish.min(self.lifetimes.max)))
+    }
+
+    /// The headers of a 200: every binding with what is left of it (RFC 3261 section 10.3
+    /// step 8), and what was made of extensions (RFC 3327 section 5.3, RFC 5626 section 6).
+    fn listing(&self, now: Instant, bindings: &[Binding], message: &Message) -> Vec<HeaderField> {
+        let mut headers: Vec<HeaderField> =
+            bindings.iter().map(|b| ("Contact".to_owned(), b.contact(now))).collect();
+        for path in message.values(HeaderName::Path) {
+            headers.push(("Path".to_owned(), path.to_owned()));
+        }
+        let has_flow = message.contacts().any(|contact| contact.params().has("reg-id"));
+        let outbound = message
+            .values(HeaderName::Supported)
+            .any(|tag| tag.eq_ignore_ascii_case("outbound"));
+        if has_flow && outbound {
+            headers.push(("Require".to_owned(), "outbound".to_owned()));
+        }
+        headers
+    }
+
+    fn expire(&mut self, now: Instant, aor: &str) {
+        let Some(bindings) = self.users.get(aor) else { return };
+        if bindings.iter().any(|binding| binding.expires_at <= now) {
+            let alive = bindings.iter().filter(|b| b.expires_at > now).cloned().collect();
+            self.store(aor, alive);
+        }
+    }
+
+    fn store(&mut self, aor: &str, bindings: Vec<Binding>) {
+        let known = self.users.get_key_value(aor).map(|(key, _)| key.clone());
+        let key = known.unwrap_or_else(|| aor.into());
+        let next = bindings.iter().map(|binding| binding.expires_at).min();
+        self.count += bindings.len();
+        let before = match next {
+            Some(at) => {
+                self.timers.set(key.clone(), at);
+                self.users.insert(key, bindings)
+            }
+            None => {
+                self.timers.clear(&key);
+                self.users.remove(&key)
+            }
+        };
+        self.count -= before.map_or(0, |before| before.len());
+    }
+}
+
+fn plain(status: u16) -> Outcome {
+    Outcome { status, headers: Vec::new(), changed: false }
+}
+
+fn refusal(status: u16, (name, value): (&str, &str)) -> Outcome {
+    Outcome { headers: vec![(name.to_owned(), value.to_owned())], ..plain(status) }
+}

@@ -1,0 +1,180 @@
+//! One place where a user is reachable, and what a REGISTER does to it.
+
+use super::{MAX_PATH, MAX_TEXT};
+use crate::base::{Duration, Instant};
+use crate::sip::header::NameAddr;
+use crate::sip::uri::SipUri;
+use crate::sip::{Flow, HeaderName, Message};
+
+/// One binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The Contact URI: the Request-URI of calls to it.
+    pub uri: String,
+    /// The flow that the REGISTER came on; calls go there.
+    pub flow: Flow,
+    /// The proxies on the way, nearest first: Route of calls to it (RFC 3327).
+    pub path: Vec<String>,
+    /// When it ends.
+    pub expires_at: Instant,
+    /// When it was last registered.
+    pub updated_at: Instant,
+    /// Its preference in thousandths, 1000 when none was given.
+    pub q: u16,
+    /// The device, `+sip.instance` with its angle brackets (RFC 5626).
+    pub instance: Option<String>,
+    /// Which of the device's flows it is.
+    pub reg_id: Option<u32>,
+    /// The phone's name for itself.
+    pub user_agent: String,
+    /// The Call-ID of its latest REGISTER.
+    pub call_id: String,
+    /// The CSeq of its latest REGISTER.
+    pub cseq: u32,
+}
+
+impl Binding {
+    /// Whether both are the same place: the same flow of the same device, or the same URI (RFC
+    /// 3261 section 10.3 step 7, RFC 5626 section 6).
+    pub(super) fn same(&self, other: &Binding) -> bool {
+        same_place(self, &other.identity())
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        match (&self.instance, self.reg_id) {
+            (Some(instance), Some(reg_id)) => Identity::Flow(instance.clone(), reg_id),
+            _ => Identity::Uri(self.uri.clone()),
+        }
+    }
+
+    /// The Contact value for a reply.
+    pub(super) fn contact(&self, now: Instant) -> String {
+        // Rounded up: a phone that waits that long finds the binding gone, not still there.
+        let left = (self.expires_at - now).as_millis().div_ceil(1000);
+        let mut text = format!("<{}>", self.uri);
+        if self.q < 1000 {
+            text.push_str(&format!(";q=0.{:03}", self.q));
+        }
+        if let Some(instance) = &self.instance {
+            text.push_str(&format!(";+sip.instance=\"{instance}\""));
+        }
+        if let Some(reg_id) = self.reg_id {
+            text.push_str(&format!(";reg-id={reg_id}"));
+        }
+        text.push_str(&format!(";expires={left}"));
+        text
+    }
+}
+
+/// What makes a binding the one that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    Flow(String, u32),
+    Uri(String),
+}
+
+fn same_place(binding: &Binding, identity: &Identity) -> bool {
+    match (binding.identity(), identity) {
+        (Identity::Flow(one, first), Identity::Flow(two, second)) => one == *two && first == *second,
+        (Identity::Uri(one), Identity::Uri(two)) => {
+            match (SipUri::parse(&one), SipUri::parse(two)) {
+                (Some(one), Some(two)) => one.equivalent(&two),
+                _ => one == *two,
+            }
+        }
+        _ => false,
+    }
+}
+
+/// One change of a user's bindings.
+#[derive(Debug)]
+pub(super) enum Change {
+    Put(Box<Binding>),
+    Remove(Identity),
+}
+
+impl Change {
+    pub(super) fn concerns(&self, bindings: &[Binding]) -> bool {
+        match self {
+            Change::Put(_) => true,
+            Change::Remove(identity) => bindings.iter().any(|b| same_place(b, identity)),
+        }
+    }
+
+    pub(super) fn apply(self, bindings: &mut Vec<Binding>) {
+        match self {
+            Change::Remove(identity) => bindings.retain(|b| !same_place(b, &identity)),
+            Change::Put(binding) => match bindings.iter_mut().find(|b| b.same(&binding)) {
+                Some(known) => *known = *binding,
+                None => bindings.push(*binding),
+            },
+        }
+    }
+}
+
+/// What all bindings of one REGISTER share.
+pub(super) struct Source {
+    flow: Flow,
+    path: Vec<String>,
+    user_agent: String,
+    call_id: String,
+    cseq: u32,
+}
+
+impl Source {
+    /// `None` for a REGISTER with more than is kept.
+    pub(super) fn of(message: &Message, flow: Flow) -> Option<Source> {
+        let path: Vec<String> = message.values(HeaderName::Path).map(str::to_owned).collect();
+        let length: usize = path.iter().map(String::len).sum();
+        let call_id = message.call_id().to_owned();
+        let user_agent = message.header(HeaderName::UserAgent).unwrap_or_default();
+        // Cut at a character: only a name.
+        let user_agent = user_agent.chars().take(MAX_TEXT / 4).collect();
+        let cseq = message.cseq()?.number;
+        (length <= MAX_PATH && call_id.len() <= MAX_TEXT)
+            .then_some(Source { flow, path, user_agent, call_id, cseq })
+    }
+
+    /// Whether this REGISTER is later than the one that made the binding. Another Call-ID means
+    /// that the phone has started anew (RFC 3261 section 10.3 step 7).
+    pub(super) fn supersedes(&self, binding: &Binding) -> bool {
+        self.call_id != binding.call_id || self.cseq > binding.cseq
+    }
+
+    /// The binding of one contact; `None` when it is longer than is kept.
+    pub(super) fn binding(
+        &self,
+        contact: &NameAddr<'_>,
+        now: Instant,
+        lifetime: Duration,
+    ) -> Option<Binding> {
+        let instance = contact.params().get("+sip.instance").map(str::to_owned);
+        let length = contact.uri().len().max(instance.as_ref().map_or(0, String::len));
+        let reg_id = contact.params().get("reg-id").and_then(|id| id.parse().ok());
+        (length <= MAX_TEXT).then(|| Binding {
+            uri: contact.uri().to_owned(),
+            flow: self.flow,
+            path: self.path.clone(),
+            expires_at: now + lifetime,
+            updated_at: now,
+            q: contact.params().get("q").and_then(thousandths).unwrap_or(1000),
+            instance,
+            reg_id,
+            user_agent: self.user_agent.clone(),
+            call_id: self.call_id.clone(),
+            cseq: self.cseq,
+        })
+    }
+}
+
+/// `0.5` as 500 (RFC 3261 section 25.1, qvalue).
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let fraction: u16 = format!("{fraction:0<3}").parse().ok().filter(|_| digits)?;
+    match whole {
+        "0" => Some(fraction),
+        "1" if fraction == 0 => Some(1000),
+        _ => None,
+    }
+}

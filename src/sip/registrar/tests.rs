@@ -1,0 +1,155 @@
+use super::*;
+use crate::sip::{Parsed, Transport};
+
+const ALICE: &str = "sip:alice@example.com";
+
+fn flow(port: u16) -> Flow {
+    let local = "192.0.2.1:5060".parse().expect("an address");
+    let remote = ([192, 0, 2, 7], port).into();
+    Flow { transport: Transport::Udp, local, remote, connection: 0 }
+}
+
+fn register(call_id: &str, cseq: u32, more: &str) -> Message {
+    let text = format!(
+        "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{cseq}\r\n\
+         From: <{ALICE}>;tag=f\r\nTo: <{ALICE}>\r\nCall-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\n\
+         {more}Content-Length: 0\r\n\r\n"
+    );
+    match Message::parse(text.into()) {
+        Parsed::Valid(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+struct Book {
+    registrar: Registrar,
+    now: Instant,
+    cseq: u32,
+}
+
+impl Book {
+    fn new() -> Book {
+        Book { registrar: Registrar::new(Lifetimes::default()), now: Instant::ZERO, cseq: 0 }
+    }
+
+    fn register(&mut self, more: &str) -> Outcome {
+        self.cseq += 1;
+        let message = register("c", self.cseq, more);
+        self.registrar.register(self.now, ALICE, &message, flow(5060))
+    }
+
+    fn uris(&self) -> Vec<String> {
+        self.registrar.bindings(self.now, ALICE).into_iter().map(|b| b.uri).collect()
+    }
+
+    fn later(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+    }
+}
+
+fn contacts(outcome: &Outcome) -> Vec<&str> {
+    let fields = outcome.headers.iter().filter(|(name, _)| name == "Contact");
+    fields.map(|(_, value)| value.as_str()).collect()
+}
+
+#[test]
+fn a_contact_is_kept_refreshed_listed_and_forgotten() {
+    let mut book = Book::new();
+    let outcome = book.register("Contact: <sip:a@h1>;expires=120\r\n");
+    assert_eq!((outcome.status, outcome.changed), (200, true));
+    assert_eq!(contacts(&outcome), ["<sip:a@h1>;expires=120"]);
+    book.later(100);
+    assert_eq!(contacts(&book.register("")), ["<sip:a@h1>;expires=20"]);
+    assert_eq!(book.registrar.timeout(), Some(Instant::from_millis(120_000)));
+    let outcome = book.register("Contact: <sip:a@h1>\r\n");
+    assert_eq!(contacts(&outcome), ["<sip:a@h1>;expires=3600"]);
+    assert_eq!(book.registrar.len(), 1);
+    book.later(3600);
+    assert!(book.uris().is_empty(), "it counts no more, timer or not");
+    assert_eq!(book.registrar.handle_timeout(book.now), [ALICE]);
+    assert!(book.registrar.is_empty() && book.registrar.timeout().is_none());
+}
+
+#[test]
+fn lifetimes_are_bounded_on_both_sides() {
+    let mut book = Book::new();
+    let outcome = book.register("Contact: <sip:a@h1>\r\nExpires: 59\r\n");
+    assert_eq!(outcome.status, 423);
+    assert_eq!(outcome.headers, [("Min-Expires".to_owned(), "60".to_owned())]);
+    let outcome = book.register("Contact: <sip:a@h1>\r\nExpires: 999999\r\n");
+    assert_eq!(contacts(&outcome), ["<sip:a@h1>;expires=86400"]);
+}
+
+#[test]
+fn all_contacts_of_a_request_change_or_none() {
+    let mut book = Book::new();
+    let outcome = book.register("Contact: <sip:a@h1>, <sip:a@h2>;expires=5\r\n");
+    assert_eq!(outcome.status, 423);
+    assert!(book.uris().is_empty());
+    book.register("Contact: <sip:a@h1>, <sip:a@h2>;q=0.5\r\n");
+    book.register("Contact: <sip:a@h3>;q=0.7, <sip:a@h2>;expires=0\r\n");
+    assert_eq!(book.uris(), ["sip:a@h1", "sip:a@h3"]);
+    let many: Vec<String> = (0..11).map(|n| format!("<sip:a@m{n}>")).collect();
+    let outcome = book.register(&format!("Contact: {}\r\n", many.join(", ")));
+    assert_eq!((outcome.status, book.uris().len()), (403, 2));
+}
+
+#[test]
+fn the_star_removes_everything_but_only_with_expires_zero() {
+    let mut book = Book::new();
+    book.register("Contact: <sip:a@h1>, <sip:a@h2>\r\n");
+    assert_eq!(book.register("Contact: *\r\n").status, 400);
+    assert_eq!(book.register("Contact: *\r\nExpires: 60\r\n").status, 400);
+    assert_eq!(book.register("Contact: *, <sip:a@h3>\r\nExpires: 0\r\n").status, 400);
+    assert_eq!(book.uris().len(), 2);
+    let outcome = book.register("Contact: *\r\nExpires: 0\r\n");
+    assert_eq!((outcome.status, outcome.changed, contacts(&outcome).len()), (200, true, 0));
+    assert!(book.registrar.is_empty() && book.registrar.timeout().is_none());
+}
+
+#[test]
+fn late_requests_change_nothing() {
+    let mut book = Book::new();
+    book.cseq = 9;
+    book.register("Contact: <sip:a@h1>\r\n");
+    book.cseq = 3;
+    let outcome = book.register("Contact: <sip:a@h1>;expires=0\r\n");
+    assert_eq!((outcome.status, outcome.changed), (500, false));
+    let anew = register("another", 1, "Contact: <sip:a@h1>;expires=0\r\n");
+    let outcome = book.registrar.register(book.now, ALICE, &anew, flow(5060));
+    assert_eq!((outcome.status, outcome.changed), (200, true));
+}
+
+#[test]
+fn a_device_that_comes_back_replaces_its_old_flow() {
+    let mut book = Book::new();
+    let contact = |port: u16| {
+        format!(
+            "Supported: outbound, path\r\nPath: <sip:edge;lr>\r\n\
+             Contact: <sip:a@h:{port}>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\n"
+        )
+    };
+    let outcome = book.register(&contact(1111));
+    assert!(outcome.headers.contains(&("Require".to_owned(), "outbound".to_owned())));
+    assert!(outcome.headers.contains(&("Path".to_owned(), "<sip:edge;lr>".to_owned())));
+    let again = register("new", 1, &contact(2222));
+    let outcome = book.registrar.register(book.now, ALICE, &again, flow(2222));
+    let listed = "<sip:a@h:2222>;+sip.instance=\"<urn:uuid:1>\";reg-id=1;expires=3600";
+    assert_eq!(contacts(&outcome), [listed]);
+    let bindings = book.registrar.bindings(book.now, ALICE);
+    assert_eq!((bindings.len(), bindings[0].flow), (1, flow(2222)));
+    assert_eq!(bindings[0].path, ["<sip:edge;lr>"]);
+    assert!(!book.registrar.drop_flow(ALICE, flow(1111)));
+    assert!(book.registrar.drop_flow(ALICE, flow(2222)) && book.registrar.is_empty());
+}
+
+#[test]
+fn uris_are_compared_as_uris_and_the_book_has_an_end() {
+    let mut book = Book::new();
+    book.registrar = Registrar::new(Lifetimes::default()).with_capacity_for(1);
+    book.register("Contact: <sip:a@H1;transport=udp>\r\n");
+    let outcome = book.register("Contact: <sip:%61@h1;transport=UDP>\r\n");
+    assert_eq!((outcome.status, book.registrar.len()), (200, 1));
+    let outcome = book.register("Contact: <sip:b@h1>\r\n");
+    assert_eq!((outcome.status, outcome.changed), (503, false));
+}
