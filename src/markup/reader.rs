@@ -194,11 +194,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn attributes(
-        &self,
-        at: usize,
-        start: &BytesStart<'_>,
-    ) -> Result<Vec<Attribute>, Diagnostic> {
+    fn attributes(&self, at: usize, start: &BytesStart<'_>) -> Result<Vec<Attribute>, Diagnostic> {
         let raw: &str = start;
         let mut attributes = Vec::new();
         for found in start.attributes() {
