@@ -7,26 +7,7 @@ use crate::base::id::{CallSid, LegId, RecordingSid, RequestId};
 use crate::base::{Duration, WallTime};
 use crate::leg;
 use crate::verb::Document;
-
-/// The request method of a webhook or callback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Method {
-    /// Parameters in the query.
-    Get,
-    /// Parameters as a form.
-    #[default]
-    Post,
-}
-
-impl Method {
-    /// `GET` or `POST`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Method::Get => "GET",
-            Method::Post => "POST",
-        }
-    }
-}
+pub use crate::verb::{Method, Speech};
 
 /// A document wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,17 +38,6 @@ pub struct FetchError {
     pub code: u32,
     /// What happened and what to do, with the position for a parse error.
     pub message: String,
-}
-
-/// Something to be said.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Speech {
-    /// The text, entities resolved, white space folded.
-    pub text: String,
-    /// The voice's name as the markup wrote it; empty for the default.
-    pub voice: String,
-    /// The language tag, such as `en-US`; empty for the voice's own.
-    pub language: String,
 }
 
 /// Which way a leg was made.

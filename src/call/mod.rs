@@ -1,8 +1,24 @@
 //! A call as a machine that reads a document. It knows legs by number and never sees SIP or RTP.
 
+mod address;
+mod asks;
+mod children;
+#[path = "call.rs"]
+mod core;
 pub mod effect;
+mod events;
+mod interpreter;
+mod parameters;
+mod party;
+mod recordings;
+mod sounds;
+mod status;
 
+pub use self::core::{Call, LEGS_PER_CALL, Policy, Setup};
 pub use effect::{
     CallRecord, Callback, Direction, Fetch, FetchError, Fetched, Input, Method, Note, Output,
     Persist, RecordingRecord, RecordingStatus, Speech, Status,
 };
+
+#[cfg(test)]
+mod tests;

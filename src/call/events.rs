@@ -1,0 +1,95 @@
+//! What legs report, brought to the verb that cares.
+
+use crate::base::id::LegId;
+use crate::leg::{Cause, Event};
+use crate::verb::{self, Progress, Reply};
+
+use super::children::outcome_of;
+use super::core::{Call, Timer};
+use super::effect::Status;
+use super::party::Presence;
+
+impl Call {
+    /// Takes an event of one leg; legs that are over are ignored.
+    pub(super) fn leg_event(&mut self, leg: LegId, event: Event) {
+        if !self.parties.contains_key(&leg) {
+            return;
+        }
+        match event {
+            Event::Ringing => self.target_rings(leg),
+            Event::EarlyMedia => self.tell_dial(leg, Progress::EarlyMedia),
+            Event::Answered { sip_call_id, headers } if leg != self.caller() => {
+                let reply =
+                    Reply { sip_call_id: Some(sip_call_id), sip_status: Some(200), headers };
+                self.target_answered(leg, reply, self.now);
+            }
+            Event::Answered { sip_call_id, .. } => {
+                if let Some(party) = self.parties.get_mut(&leg) {
+                    party.record.sip_call_id = Some(sip_call_id);
+                }
+            }
+            Event::Digit(digit) => self.agenda.push_back((leg, verb::Event::Digit(digit))),
+            Event::Played(play) => self.played(leg, play),
+            Event::Recorded { recording, end, length, heard } => {
+                self.recorded(recording, end, length, heard);
+            }
+            Event::Ended { cause, sip_status, sip_call_id, headers } => {
+                self.ended(leg, cause, Reply { sip_call_id, sip_status, headers });
+            }
+        }
+    }
+
+    fn target_rings(&mut self, leg: LegId) {
+        let Some(party) = self.parties.get_mut(&leg) else { return };
+        if party.record.status == Status::Initiated {
+            party.record.status = Status::Ringing;
+            self.status_event(leg, "ringing");
+        }
+        self.tell_dial(leg, Progress::Ringing);
+    }
+
+    fn played(&mut self, leg: LegId, play: u64) {
+        if let Some(script) = self.scripts.get_mut(&leg)
+            && script.playing == Some(play)
+        {
+            script.playing = None;
+            return self.agenda.push_back((leg, verb::Event::Played));
+        }
+        if let Some(party) = self.parties.get_mut(&leg)
+            && party.sending == Some(play)
+        {
+            party.sending = None;
+            self.tell_dial(leg, Progress::DigitsSent);
+        }
+    }
+
+    fn ended(&mut self, leg: LegId, cause: Cause, reply: Reply) {
+        self.timers.clear(&Timer::Leg(leg));
+        self.lose_recordings(leg);
+        let Some(party) = self.parties.get_mut(&leg) else { return };
+        // Talking ended when we hung up, not when the far end's network agreed.
+        let at = match party.presence {
+            Presence::Leaving { since, .. } => since,
+            _ => self.now,
+        };
+        if party.record.sip_call_id.is_none() {
+            party.record.sip_call_id.clone_from(&reply.sip_call_id);
+        }
+        party.record.sip_status = reply.sip_status.or(party.record.sip_status);
+        party.end(cause, self.setup.epoch.wall(at));
+        let outcome = outcome_of(party.record.status);
+        self.status_event(leg, "completed");
+        if leg == self.caller() {
+            self.agenda.push_back((leg, verb::Event::Left));
+            // The verb's last wish is heard while the row is still here.
+            while let Some((leg, event)) = self.agenda.pop_front() {
+                self.step(leg, event);
+            }
+        } else {
+            self.scripts.remove(&leg);
+            self.timers.clear(&Timer::Verb(leg));
+            self.tell_dial(leg, Progress::Ended { outcome, reply });
+        }
+        self.parties.remove(&leg);
+    }
+}
