@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::base::id::CallSid;
-use crate::call::Setup;
+use crate::call::{LEGS_PER_CALL, Policy, Setup};
 use crate::directory::Voice;
 use crate::leg;
 use crate::leg::sip::Input as LegInput;
 use crate::sip::Message;
 
-/// Legs of one call: the number of a leg is the call's number and the leg's own.
-const LEG_BITS: u32 = 20;
+/// Numbers of legs that each call has for itself: those it dials, and the caller's.
+const LEGS: u64 = (LEGS_PER_CALL + 1).next_power_of_two();
 
 /// Who calls, as admission found it.
 pub(super) struct Admitted {
@@ -35,7 +35,7 @@ impl Exchange {
     ) {
         self.calls.last += 1;
         let number = CallNumber(self.calls.last);
-        let first = number.0 << LEG_BITS;
+        let first = number.0 * LEGS;
         let id = LegId(first);
         let leg =
             SipLeg::incoming(id, invite, dialog, self.media_address(flow), &mut self.rng.fork());
@@ -49,8 +49,10 @@ impl Exchange {
             account: self.directory.account_sid,
             voice: admitted.voice,
             public_url: self.directory.public_url.clone(),
-            owned_numbers: Arc::clone(&self.directory),
-            any_caller_id: admitted.any_caller_id,
+            policy: Policy {
+                owned: Arc::clone(&self.owned),
+                any_caller_id: admitted.any_caller_id,
+            },
             epoch: self.config.epoch,
         };
         let call = Call::incoming(setup, self.rng.fork(), now);

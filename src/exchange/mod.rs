@@ -3,7 +3,7 @@
 //! It speaks in values: bytes and results in; bytes, media orders and requests out. Nothing here
 //! waits, and nothing here knows a socket. The simulator drives exactly this machine.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -109,6 +109,8 @@ pub enum Output {
 pub struct Exchange {
     config: Config,
     directory: Arc<Directory>,
+    /// The numbers of the directory: what callers may show.
+    owned: Arc<BTreeSet<String>>,
     rng: Rng,
     agent: UserAgent,
     challenger: Challenger,
@@ -161,6 +163,7 @@ impl Exchange {
         let challenger = Challenger::new(rng.bytes());
         Exchange {
             config,
+            owned: owned(&directory),
             directory,
             agent,
             challenger,
@@ -236,6 +239,10 @@ impl Exchange {
     }
 }
 
+fn owned(directory: &Directory) -> Arc<BTreeSet<String>> {
+    Arc::new(directory.numbers.keys().cloned().collect())
+}
+
 impl Machine for Exchange {
     type Input = Input;
     type Output = Output;
@@ -251,7 +258,10 @@ impl Machine for Exchange {
                 self.tell_call(now, ticket.call, call::Input::Sound(ticket.request, result));
             }
             Input::Resolved(leg, addresses) => self.handle_resolved(now, leg, &addresses),
-            Input::Directory(directory) => self.directory = directory,
+            Input::Directory(directory) => {
+                self.owned = owned(&directory);
+                self.directory = directory;
+            }
             Input::Drain => self.draining = true,
             Input::Shutdown => self.shut_down(now),
         }

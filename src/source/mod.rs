@@ -8,6 +8,7 @@ pub mod asset;
 pub mod bin;
 pub mod document;
 pub mod e164;
+pub mod function;
 pub mod project;
 pub mod sound;
 pub mod template;
