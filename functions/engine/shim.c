@@ -1,0 +1,193 @@
+/* The JavaScript engine as a WebAssembly reactor: QuickJS-ng behind five exports and four imports.
+ *
+ * Life of an image: oh_init, oh_eval (prelude), oh_eval (script), oh_seal; then the memory is copied.
+ * Life of a request: a copy of that memory, oh_alloc for the event, oh_handle, and the end.
+ * A reply is (pointer << 32 | length); its first byte is 0 for a result and 1 for an exception. */
+#include "quickjs.h"
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT(name) __attribute__((export_name(name)))
+#define IMPORT(name) __attribute__((import_module("offhook"), import_name(name)))
+
+IMPORT("log") extern void host_log(int level, const char *text, int length);
+IMPORT("random") extern void host_random(void *bytes, int length);
+IMPORT("wait") extern void host_wait(double milliseconds);
+extern void __wasm_call_ctors(void);
+
+enum {
+    /* Below the 512 KiB the linker reserves, so that JavaScript sees a RangeError, not a trap. */
+    STACK_BYTES = 256 * 1024,
+    /* Room that is mapped before the memory is copied, so that few requests have to grow it. */
+    HEADROOM_BYTES = 512 * 1024,
+    MAX_RANDOM_BYTES = 1024,
+};
+
+static JSRuntime *runtime;
+static JSContext *context;
+static JSValue handle_function, pump_function, result;
+static int has_result;
+static char *reply;
+static size_t reply_capacity;
+
+static uint64_t give(char kind, const char *text, size_t length) {
+    if (length + 1 > reply_capacity) {
+        free(reply);
+        reply_capacity = length + 64;
+        reply = malloc(reply_capacity);
+        if (!reply) __builtin_trap();
+    }
+    reply[0] = kind;
+    memcpy(reply + 1, text, length);
+    return ((uint64_t)(uintptr_t)reply << 32) | (uint32_t)(length + 1);
+}
+
+static uint64_t give_value(char kind, JSValueConst value) {
+    size_t length;
+    const char *text = JS_ToCStringLen(context, &length, value);
+    if (!text) {
+        static const char unprintable[] = "exception that cannot be printed";
+        JS_FreeValue(context, JS_GetException(context));
+        return give(1, unprintable, sizeof unprintable - 1);
+    }
+    uint64_t given = give(kind, text, length);
+    JS_FreeCString(context, text);
+    return given;
+}
+
+/* "Name: message" and, after a line end, the stack. */
+static uint64_t give_exception(void) {
+    JSValue error = JS_GetException(context);
+    JSValue stack = JS_IsError(error) ? JS_GetPropertyStr(context, error, "stack") : JS_UNDEFINED;
+    JSValue text = JS_ToString(context, error);
+    if (JS_IsString(stack) && JS_IsString(text)) {
+        JSValue line_end = JS_NewString(context, "\n");
+        JSValue parts[2] = {line_end, stack};
+        JSAtom concat = JS_NewAtom(context, "concat");
+        JSValue both = JS_Invoke(context, text, concat, 2, parts);
+        JS_FreeAtom(context, concat);
+        JS_FreeValue(context, line_end);
+        JS_FreeValue(context, text);
+        text = both;
+    }
+    uint64_t given = give_value(1, text);
+    JS_FreeValue(context, text);
+    JS_FreeValue(context, stack);
+    JS_FreeValue(context, error);
+    return given;
+}
+
+static JSValue js_log(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    int level = 0;
+    size_t length;
+    JS_ToInt32(c, &level, arguments[0]);
+    const char *text = JS_ToCStringLen(c, &length, arguments[1]);
+    if (!text) return JS_EXCEPTION;
+    host_log(level, text, (int)length);
+    JS_FreeCString(c, text);
+    return JS_UNDEFINED;
+}
+
+static JSValue js_random(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    uint8_t bytes[MAX_RANDOM_BYTES];
+    int length = 0;
+    JS_ToInt32(c, &length, arguments[0]);
+    if (length < 0 || length > MAX_RANDOM_BYTES) return JS_ThrowRangeError(c, "too many bytes");
+    host_random(bytes, length);
+    return JS_NewArrayBufferCopy(c, bytes, length);
+}
+
+static JSValue js_wait(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    double milliseconds = 0;
+    JS_ToFloat64(c, &milliseconds, arguments[0]);
+    host_wait(milliseconds);
+    return JS_UNDEFINED;
+}
+
+/* The first result counts; jobs that are still waiting then are left alone. */
+static JSValue js_done(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    if (!has_result) {
+        result = JS_DupValue(c, arguments[0]);
+        has_result = 1;
+    }
+    return JS_UNDEFINED;
+}
+
+static void define(JSValueConst object, const char *name, JSCFunction *function, int arity) {
+    JS_SetPropertyStr(context, object, name, JS_NewCFunction(context, function, name, arity));
+}
+
+static void run_jobs(void) {
+    JSContext *job_context;
+    while (!has_result) {
+        int ran = JS_ExecutePendingJob(runtime, &job_context);
+        if (ran == 0) return;
+        if (ran < 0) JS_FreeValue(job_context, JS_GetException(job_context));
+    }
+}
+
+EXPORT("oh_alloc") void *oh_alloc(int length) { return malloc(length); }
+
+EXPORT("oh_init") int oh_init(void) {
+    __wasm_call_ctors();
+    runtime = JS_NewRuntime();
+    if (!runtime) return 1;
+    JS_SetMaxStackSize(runtime, STACK_BYTES);
+    context = JS_NewContext(runtime);
+    if (!context) return 2;
+    handle_function = pump_function = result = JS_UNDEFINED;
+    JSValue global = JS_GetGlobalObject(context), host = JS_NewObject(context);
+    define(host, "log", js_log, 2);
+    define(host, "random", js_random, 1);
+    define(host, "wait", js_wait, 1);
+    define(host, "done", js_done, 1);
+    JS_SetPropertyStr(context, global, "__host", host);
+    JS_FreeValue(context, global);
+    return 0;
+}
+
+/* `name` and `source` end with a NUL; `line` is the number of the source's first line. */
+EXPORT("oh_eval") uint64_t oh_eval(const char *name, const char *source, int length, int line) {
+    JSEvalOptions options = {
+        .version = JS_EVAL_OPTIONS_VERSION,
+        .eval_flags = JS_EVAL_TYPE_GLOBAL,
+        .filename = name,
+        .line_num = line,
+    };
+    JSValue value = JS_Eval2(context, source, length, &options);
+    if (JS_IsException(value)) return give_exception();
+    JS_FreeValue(context, value);
+    run_jobs();
+    return give(0, "", 0);
+}
+
+/* The prelude leaves its two entry points in `__host`; nobody else keeps that object. */
+EXPORT("oh_seal") int oh_seal(void) {
+    JSValue global = JS_GetGlobalObject(context);
+    JSValue host = JS_GetPropertyStr(context, global, "__host");
+    handle_function = JS_GetPropertyStr(context, host, "handle");
+    pump_function = JS_GetPropertyStr(context, host, "pump");
+    JSAtom name = JS_NewAtom(context, "__host");
+    JS_DeleteProperty(context, global, name, 0);
+    JS_FreeAtom(context, name);
+    JS_FreeValue(context, host);
+    JS_FreeValue(context, global);
+    JS_RunGC(runtime);
+    free(malloc(HEADROOM_BYTES));
+    return JS_IsFunction(context, handle_function) && JS_IsFunction(context, pump_function) ? 0 : 1;
+}
+
+/* Calls the handler, then runs promise jobs and timers until it has given a result. */
+EXPORT("oh_handle") uint64_t oh_handle(const char *event, int length) {
+    JSValue argument = JS_NewStringLen(context, event, length);
+    JSValue value = JS_Call(context, handle_function, JS_UNDEFINED, 1, &argument);
+    JS_FreeValue(context, argument);
+    for (;;) {
+        if (JS_IsException(value)) return give_exception();
+        JS_FreeValue(context, value);
+        run_jobs();
+        if (has_result) return give_value(0, result);
+        value = JS_Call(context, pump_function, JS_UNDEFINED, 0, NULL);
+    }
+}
