@@ -29,14 +29,10 @@ struct Project {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Make real calls between built-in phones on loopback and check them by ear
     /// Write a sample project folder
     New(new::New),
     /// Serve a project
     Serve(serve::Serve),
-    /// Print the XML that a handler gives for a call, with lint on standard error
-    /// Run the call flows in flows/ in virtual time, without phones
-    /// A headless softphone: register, dial, answer, send digits, play, record
 }
 
 /// Reads the command line and does what it says.

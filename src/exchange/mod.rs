@@ -17,7 +17,7 @@ use crate::directory::Directory;
 use crate::leg::sip::{MediaAddress, SipLeg};
 use crate::media;
 use crate::sip::auth::Challenger;
-use crate::sip::registrar::Registrar;
+use crate::sip::registrar::{Lifetimes, Registrar};
 use crate::sip::user_agent::{self, UserAgent};
 use crate::sip::{self, DialogId, Flow, Transport};
 
@@ -167,7 +167,7 @@ impl Exchange {
             directory,
             agent,
             challenger,
-            registrar: Registrar::new(),
+            registrar: Registrar::new(Lifetimes::default()),
             legs: Legs::default(),
             calls: Calls::default(),
             draining: false,

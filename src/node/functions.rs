@@ -21,7 +21,7 @@ pub(super) fn open(
     account: &Account,
     public_url: &str,
     rng: Rng,
-) -> Result<Functions, StartError> {
+) -> Result<(Functions, Sandbox), StartError> {
     let cache = config.server.data.join("cache").join("functions");
     std::fs::create_dir_all(&cache).map_err(|error| StartError::Data(cache.clone(), error))?;
     let host = Arc::new(World { clock: Clock::start(), rng: Mutex::new(rng) });
@@ -37,7 +37,8 @@ pub(super) fn open(
         own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let configured = config.function_env.iter();
     environment.extend(configured.map(|(name, value)| (name.clone(), value.expose().to_owned())));
-    Ok(Functions::new(config.project.join("functions"), environment, sandbox))
+    let folder = config.project.join("functions");
+    Ok((Functions::new(folder, environment, sandbox.clone()), sandbox))
 }
 
 /// What guests may know of the world.
@@ -75,8 +76,8 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub(super) fn new(functions: Arc<Functions>) -> Runner {
-        let ticker = Ticker::start(functions.sandbox().clone());
+    pub(super) fn new(functions: Arc<Functions>, sandbox: Sandbox) -> Runner {
+        let ticker = Ticker::start(sandbox);
         Runner { functions, ticker }
     }
 }
@@ -155,7 +156,7 @@ fn respond(name: &str, outcome: Result<function::Response, function::Error>) -> 
     for line in &answer.log {
         match line.level {
             Level::Error => tracing::error!("function {name}: {}", line.text),
-            Level::Warn => tracing::warn!("function {name}: {}", line.text),
+            Level::Warning => tracing::warn!("function {name}: {}", line.text),
             _ => tracing::info!("function {name}: {}", line.text),
         }
     }

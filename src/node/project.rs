@@ -50,10 +50,11 @@ impl Opened {
         let public_url = config.http.public_url.clone().unwrap_or(public_url);
         let guard = client::Config::new(config.webhook_allow.clone(), account.token.clone());
         let client = Arc::new(Client::new(guard));
-        let functions = Arc::new(functions::open(&config, &account, &public_url, rng.fork())?);
+        let (functions, sandbox) = functions::open(&config, &account, &public_url, rng.fork())?;
+        let functions = Arc::new(functions);
         let project = Arc::new(Project {
             bins: Bins::new(config.project.join("bins")),
-            functions: Arc::new(functions::Runner::new(Arc::clone(&functions))),
+            functions: Arc::new(functions::Runner::new(Arc::clone(&functions), sandbox)),
             assets: config.project.join("assets"),
             public_url: public_url.clone(),
             auth_token: account.token.clone(),

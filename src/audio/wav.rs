@@ -1,3 +1,0 @@
-//! tmp
-/// tmp
-pub fn read(_: &[u8]) -> Result<super::Clip, String> { Err("tmp".into()) }
