@@ -427,11 +427,6 @@ impl Stage {
         parameter(&self.fetches.last()?.parameters, name)
     }
 
-    /// The one row that has that status, and how many there are.
-    pub fn statuses(&self) -> Vec<&'static str> {
-        self.calls.values().map(|row| row.status.as_str()).collect()
-    }
-
     pub fn caller_row(&self) -> &CallRecord {
         self.calls.values().find(|row| row.parent.is_none()).expect("the caller's row")
     }
