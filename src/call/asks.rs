@@ -7,7 +7,7 @@ use crate::verb::tone::Tone;
 use crate::verb::{self, Ask, Sound};
 
 use super::address;
-use super::core::Call;
+use super::core::{Call, GRACE, Timer};
 use super::effect::{FetchError, Output, Status};
 use super::interpreter::Role;
 use super::party::Presence;
@@ -140,7 +140,10 @@ impl Call {
                 Sound::File(url) => Output::Load(request, self.setup.sid, url.clone()),
                 Sound::Tone(_) => return Some(sound),
             };
-            self.sounds.want(sound.clone(), request);
+            self.timers.set(Timer::Sound(request), self.now + GRACE);
+            if let Some(forgotten) = self.sounds.want(sound.clone(), request) {
+                self.timers.clear(&Timer::Sound(forgotten));
+            }
             self.output(output);
         }
         Some(sound)
@@ -148,6 +151,7 @@ impl Call {
 
     /// A sound came, or cannot be had: a sentence is replaced by three tones, never dropped.
     pub(super) fn sound(&mut self, request: RequestId, result: Result<Clip, FetchError>) {
+        self.timers.clear(&Timer::Sound(request));
         let Some(wanted) = self.sounds.wanted(request) else { return };
         let spoken = matches!(wanted, Sound::Speech(_));
         let clip = match result {

@@ -24,8 +24,8 @@ pub const LEGS_PER_CALL: u64 = 1 << 20;
 const MAX_CALL: Duration = Duration::from_secs(4 * 3600);
 /// A leg that was hung up is given up after timer F (32 s) and a little (RFC 3261 section 17).
 const LEG_GRACE: Duration = Duration::from_secs(36);
-/// A source answers within 15 s; a call must not hang if it never does.
-pub(super) const FETCH_GRACE: Duration = Duration::from_secs(30);
+/// Documents and sounds come within 15 s; a call must not hang if one never does.
+pub(super) const GRACE: Duration = Duration::from_secs(30);
 
 /// What a new call is made of.
 #[derive(Clone, Debug)]
@@ -117,6 +117,8 @@ pub(super) enum Timer {
     Leg(LegId),
     /// A document that never came.
     Fetch(RequestId),
+    /// A sound that never came.
+    Sound(RequestId),
 }
 
 impl Call {
@@ -307,6 +309,10 @@ impl Call {
             Timer::Fetch(request) => {
                 let message = "no answer came in 30 s".to_owned();
                 self.fetched(request, Err(FetchError { code: 11203, message }));
+            }
+            Timer::Sound(request) => {
+                let message = "no sound came in 30 s".to_owned();
+                self.sound(request, Err(FetchError { code: 11203, message }));
             }
         }
     }

@@ -239,3 +239,28 @@ fn real_documents_are_clean() {
         assert_eq!(codes(body), [], "{body}");
     }
 }
+
+#[test]
+fn broken_documents_are_findings_and_never_panics() {
+    let whole = "<Response><Gather numDigits='1' finishOnKey='#'><Say loop='2'>a<break/>b</Say></Gather>\
+                 <Dial callerId='+1' record='true'><Sip username='u' password='p'>sip:a@b;x?X-a=%20\
+                 </Sip><Number sendDigits='1w'>+14155551212</Number></Dial><Record/></Response>";
+    let mut rng = crate::base::Rng::from_number(5);
+    let mut read = 0;
+    for _ in 0..5_000 {
+        let mut body = whole.as_bytes().to_vec();
+        for _ in 0..=rng.below(3) {
+            let at = rng.below(body.len() as u64) as usize;
+            match rng.below(3) {
+                0 => body[at] = b"<>&;'=/ \xC3\x00?@:%"[rng.below(14) as usize],
+                1 => drop(body.remove(at)),
+                _ => body.truncate(at.max(1)),
+            }
+        }
+        match Document::parse(&body, None) {
+            Ok((document, _)) => read += document.outline().len(),
+            Err(error) => assert!(error.code >= 11_000 && error.position.line > 0),
+        }
+    }
+    assert!(read > 1_000, "some are still read: {read}");
+}

@@ -144,9 +144,7 @@ fn sounds_of_a_bin_come_from_our_own_assets() {
 #[test]
 fn the_next_sentence_is_asked_for_while_the_first_plays() {
     let body = "<Response><Say>one</Say><Say>two</Say></Response>";
-    let mut opening = Opening::phone(body);
-    opening.stuck = false;
-    let mut stage = opening.start();
+    let mut stage = Opening::phone(body).start();
     // Voices die now: the second sentence is already here.
     stage.mute = true;
     stage.seconds(2);
@@ -230,4 +228,16 @@ fn completed_is_reported_by_default() {
     let stage = opening.start();
     assert_eq!(stage.callbacks.len(), 1);
     assert_eq!(parameter(&stage.callbacks[0].parameters, "CallStatus"), Some("no-answer"));
+}
+
+#[test]
+fn a_voice_that_never_answers_does_not_hang_the_call() {
+    let mut opening = Opening::phone("<Response><Redirect/></Response>");
+    opening.web = vec![(HANDLER, Ok("<Response><Say>one</Say></Response>"))];
+    let mut stage = opening.deaf().start();
+    assert!(stage.heard().is_empty());
+    stage.seconds(30);
+    assert_eq!(stage.heard(), ["trouble"]);
+    stage.seconds(3);
+    assert!(stage.done);
 }

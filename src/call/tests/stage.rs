@@ -50,9 +50,10 @@ pub struct Stage {
     pub sounding: bool,
     /// Whether voices and files work.
     pub mute: bool,
-    /// Whether the web and voices answer at all.
+    /// Whether the web answers at all.
     pub stuck: bool,
-    waiting: Vec<RequestId>,
+    /// Whether voices and files never come.
+    deaf: bool,
 }
 
 /// What a test may set before the call comes in.
@@ -63,6 +64,7 @@ pub struct Opening {
     pub web: Vec<(&'static str, Result<&'static str, u32>)>,
     pub mute: bool,
     pub stuck: bool,
+    pub deaf: bool,
     pub seed: u64,
 }
 
@@ -86,6 +88,7 @@ impl Opening {
             web: vec![(HANDLER, Ok(body))],
             mute: false,
             stuck: false,
+            deaf: false,
             seed: 1,
         }
     }
@@ -112,6 +115,12 @@ impl Opening {
     /// What another URL answers.
     pub fn web(mut self, url: &'static str, answer: Result<&'static str, u32>) -> Opening {
         self.web.push((url, answer));
+        self
+    }
+
+    /// No sound ever comes.
+    pub fn deaf(mut self) -> Opening {
+        self.deaf = true;
         self
     }
 
@@ -153,7 +162,7 @@ impl Opening {
             sounding: true,
             mute: self.mute,
             stuck: self.stuck,
-            waiting: Vec::new(),
+            deaf: self.deaf,
         };
         stage.drain();
         stage
@@ -340,7 +349,7 @@ impl Stage {
         let url = fetch.url.clone();
         self.fetches.push(fetch);
         if self.stuck {
-            return self.waiting.push(request);
+            return;
         }
         let answers = self.web.entry(url.clone()).or_default();
         let answer = match answers.len() {
@@ -359,8 +368,8 @@ impl Stage {
     }
 
     fn sound(&mut self, request: RequestId, what: String, tenths: usize) {
-        if self.stuck {
-            return self.waiting.push(request);
+        if self.deaf {
+            return;
         }
         let result = if self.mute {
             Err(FetchError { code: 12400, message: "no voice".to_owned() })
