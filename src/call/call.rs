@@ -9,6 +9,7 @@ use crate::directory::{Handler, Voice};
 use crate::leg::{self, Incoming, Refusal};
 use crate::verb::{self, Document};
 
+use super::address::resolve_callback;
 use super::effect::{
     CallRecord, Direction, FetchError, Fetched, Input, Method, Note, Output, Persist, Status,
 };
@@ -333,8 +334,10 @@ fn caller(setup: &Setup, now: Instant) -> Party {
         true => vec!["completed".to_owned()],
         false => voice.status_callback_events.clone(),
     };
+    let root = &setup.public_url;
+    let absolute = |url: &String| resolve_callback(root, root, url).unwrap_or_else(|| url.clone());
     let watcher = voice.status_callback.as_ref().map(|url| Watcher {
-        url: url.clone(),
+        url: absolute(url),
         method: Method::Post,
         events,
         sent: 0,
