@@ -16,6 +16,7 @@ mod record;
 mod redirect;
 mod reject;
 mod say;
+mod schema;
 mod sip;
 mod target;
 pub mod tone;
@@ -30,6 +31,7 @@ use crate::markup::{Diagnostic, Element};
 pub use attribute::{Kind, Spec, nearest};
 pub use document::{Document, Placed};
 pub use number::normalise;
+pub use schema::schema;
 pub use target::{Destination, Target};
 pub use turn::{
     Ask, Event, Handover, Method, Outcome, Outgoing, Progress, Recorded, Recording, Reply, Report,
