@@ -95,13 +95,19 @@ impl Runtime {
         let environment = Value::from(Value::from(environment).to_string());
         let prepare = format!("__host.prepare({environment})");
         running.evaluate(store, file, &prepare, 1)?;
-        // The wrapper's line is number 0, so that the script's own lines keep their numbers.
         let name = Value::from(file);
-        let wrapped = format!(
-            "__host.define({name}, function (exports, require, module, __filename, __dirname) \
-             {{\n{source}\n}})"
+        // All on the script's first line, so that its lines keep their numbers.
+        let wrapper = format!(
+            "__host.define({name}, function (exports, require, module, __filename, __dirname) {{"
         );
-        running.evaluate(store, file, &wrapped, 0)?;
+        let evaluated = running.evaluate(store, file, &format!("{wrapper}{source}\n}})"), 1);
+        evaluated.map_err(|mut error| {
+            if error.line == 1 {
+                let shift = wrapper.chars().count() as u32;
+                error.column = error.column.saturating_sub(shift).max(1);
+            }
+            error
+        })?;
         running.seal(store).map_err(broken)?;
         let image = self.imprint(sandbox, running.memory.data(&store)).map_err(broken)?;
         Ok(Script { image })

@@ -54,6 +54,7 @@ fn an_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
     let response = bench.invoke("f", &[]);
     assert_eq!(text(&response), "two");
     let stale = response.stale.expect("the reason");
+    // The parenthesis that line 2 lacks is missed at the brace that ends the handler.
     assert_eq!((&*stale.file, stale.line), ("f.js", 3), "{stale}");
     assert!(stale.column > 0 && stale.reason.contains("SyntaxError"), "{stale}");
     assert_eq!(bench.functions.check("f"), Err(Error::Load(stale)));
