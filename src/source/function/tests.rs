@@ -53,9 +53,10 @@ struct Bench {
     ticker: Option<JoinHandle<()>>,
 }
 
-/// Compiled once for all tests; a folder of its own below the system's temporary one.
+/// Compiled once for all tests, beside their own binary.
 fn cache() -> PathBuf {
-    std::env::temp_dir().join(format!("offhook-test-cache-{}", std::process::id()))
+    let binary = std::env::current_exe().expect("a test binary");
+    binary.ancestors().nth(2).expect("the profile's folder").join("function-cache")
 }
 
 impl Bench {

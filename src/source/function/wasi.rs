@@ -55,10 +55,6 @@ fn with(mut guest: Guest<'_>, act: impl FnOnce(&mut [u8], &mut State) -> Option<
     act(memory, state).unwrap_or_else(|| Err(state.stop(Failure::Pointer)))
 }
 
-fn get_u32(memory: &[u8], at: u32) -> Option<u32> {
-    Some(u32::from_le_bytes(slice(memory, at, 4)?.try_into().ok()?))
-}
-
 fn put(memory: &mut [u8], at: u32, bytes: &[u8]) -> Option<()> {
     slice_mut(memory, at, bytes.len() as u32)?.copy_from_slice(bytes);
     Some(())
@@ -224,6 +220,5 @@ mod tests {
         assert_eq!(vectors(&memory, 0, u32::MAX), None);
         assert_eq!(vectors(&memory, u32::MAX, 1), None);
         assert_eq!(put(&mut memory, 62, &[0; 4]), None);
-        assert_eq!(get_u32(&memory, 8), Some(5));
     }
 }
