@@ -346,7 +346,7 @@ impl UserAgent {
         &mut self,
         now: Instant,
         dialog: DialogId,
-        order: Box<Order>,
+        order: Order,
         response: Message,
     ) {
         let status = response.status().unwrap_or_default();
@@ -355,7 +355,7 @@ impl UserAgent {
             return;
         }
         if challenged
-            && self.meet(dialog, &response, *order, |agent, order| {
+            && self.meet(dialog, &response, order, |agent, order| {
                 agent.send_bye(now, dialog, order);
             })
         {

@@ -165,7 +165,7 @@ impl UserAgent {
             }
             Some(Purpose::Bye(dialog, order)) => {
                 let (dialog, order) = (*dialog, order.clone());
-                self.bye_response(now, dialog, order, message);
+                self.bye_response(now, dialog, *order, message);
             }
             Some(Purpose::Outside(send, credentials)) => {
                 let (send, credentials) = (send.clone(), credentials.clone());

@@ -132,6 +132,33 @@ fn answers_go_to_where_the_request_came_from() {
 }
 
 #[test]
+fn a_phone_that_moves_behind_a_translator_is_followed() {
+    let private = ("<sip:a@198.51.100.1:5061>", "<sip:a@192.168.1.5>");
+    let mut ear = Ear::new();
+    ear.hear(&request("INVITE", &[private]));
+    let Some(Event::Invite { dialog, .. }) = ear.events.first() else { panic!("no INVITE") };
+    let dialog = *dialog;
+    ear.input(Input::Command(accept(dialog)));
+    let to = header(&ear.sent[0].1, HeaderName::To);
+    let again = |method, changes: &[(&str, &str)]| {
+        let text = request(method, &[private, ("To: <sip:b@c>", &format!("To: {to}"))]);
+        changes.iter().fold(text, |text, (old, new)| text.replace(old, new))
+    };
+    ear.hear(&again("ACK", &[]));
+    ear.flow.remote = "198.51.100.77:1234".parse().expect("an address");
+    ear.hear(&again("INVITE", &[("CSeq: 7", "CSeq: 8"), ("bK1", "bK8"), ("1.5>", "1.6>")]));
+    let Some(Event::InDialog { transaction, .. }) = ear.events.last() else { panic!("no offer") };
+    let transaction = *transaction;
+    let answer = Command::Respond { transaction, status: 200, headers: vec![], body: None };
+    ear.input(Input::Command(answer));
+    ear.hear(&again("ACK", &[("CSeq: 7", "CSeq: 8"), ("bK1", "bK9")]));
+    ear.input(Input::Command(hangup(dialog)));
+    let (flow, bye) = ear.sent.last().expect("a BYE");
+    assert_eq!((bye.method(), bye.request_uri()), (Method::Bye, "sip:a@192.168.1.6"));
+    assert_eq!(flow.remote.to_string(), "198.51.100.77:1234");
+}
+
+#[test]
 fn the_same_request_over_another_way_is_merged() {
     let mut ear = Ear::new();
     ear.hear(&request("INVITE", &[]));
