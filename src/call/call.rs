@@ -153,6 +153,11 @@ impl Call {
         call
     }
 
+    /// Its SID.
+    pub fn sid(&self) -> CallSid {
+        self.setup.sid
+    }
+
     fn first_document(&mut self) {
         let leg = self.setup.leg;
         match self.setup.voice.handler.clone() {
