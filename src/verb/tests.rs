@@ -264,3 +264,18 @@ fn broken_documents_are_findings_and_never_panics() {
     }
     assert!(read > 1_000, "some are still read: {read}");
 }
+
+#[test]
+fn the_linter_knows_loops_and_dead_ends() {
+    let lint = |inner: &str| -> Vec<String> {
+        let (document, _) = read(&format!("<Response>{inner}</Response>"));
+        document.lint().iter().map(|finding| finding.message.clone()).collect()
+    };
+    assert!(lint("<Gather numDigits='1'/>")[0].contains("loops"));
+    assert!(lint("<Record/>")[0].contains("loops"));
+    assert!(lint("<Redirect>/x</Redirect><Say>x</Say>")[0].contains("<Say> is never reached"));
+    assert!(lint("<Dial action='/x'>4155551212</Dial><Hangup/>")[0].contains("never reached"));
+    assert!(lint("<Pause/><Reject/>")[0].contains("hangs up"));
+    let clean = "<Gather action='/a'/><Record action='/b'/><Dial>4155551212</Dial><Hangup/>";
+    assert_eq!(lint(clean), [""; 0]);
+}
