@@ -219,7 +219,10 @@ impl Stage {
         let seconds = heard.seconds_of(hertz);
         let loudest = heard.loudest().unwrap_or(0.0);
         let right = seconds >= TALK.as_secs_f64() / 2.0;
-        self.find(right, format!("{who} heard {hertz:.0} Hz for {seconds:.1} s (loudest {loudest:.0} Hz)"));
+        self.find(
+            right,
+            format!("{who} heard {hertz:.0} Hz for {seconds:.1} s (loudest {loudest:.0} Hz)"),
+        );
     }
 
     fn find(&mut self, right: bool, what: String) {

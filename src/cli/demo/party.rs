@@ -120,12 +120,14 @@ impl Party {
         Heard::read(&path)
     }
 
-    /// Hums its own tone.
+    /// Hums its own tone, then sends silence, as a phone whose user falls silent does.
     pub(super) fn hum(&self, length: Duration) {
         /// Well above noise, well below clipping.
         const AMPLITUDE: f64 = 8_000.0;
         let clip = Clip::new(Tone::new(&[(self.hums, AMPLITUDE)]).samples(length));
         self.order(Command::Leg(leg::Command::Play { play: 1, clip, loops: 1 }));
+        let silence = Clip::silence(Duration::from_secs(1));
+        self.order(Command::Leg(leg::Command::Play { play: 2, clip: silence, loops: 0 }));
     }
 
     pub(super) async fn wait(&self, time: Duration) {
@@ -134,11 +136,7 @@ impl Party {
     }
 }
 
-async fn run(
-    mut phone: PhoneLine,
-    mut orders: mpsc::Receiver<Order>,
-    events: mpsc::Sender<Event>,
-) {
+async fn run(mut phone: PhoneLine, mut orders: mpsc::Receiver<Order>, events: mpsc::Sender<Event>) {
     loop {
         tokio::select! {
             order = orders.recv() => match order {
@@ -158,7 +156,8 @@ async fn run(
 pub(super) async fn http_get(server: SocketAddr, target: &str) -> Result<String, String> {
     let ask = async {
         let mut stream = tokio::net::TcpStream::connect(server).await?;
-        let request = format!("GET {target} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET {target} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
