@@ -5,6 +5,7 @@ pub mod codec;
 pub mod goertzel;
 pub mod resample;
 pub mod tone;
+pub mod wav;
 
 pub use clip::{Clip, RATE};
 pub use codec::Codec;
