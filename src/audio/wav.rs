@@ -88,7 +88,7 @@ impl Header {
     pub fn to_bytes(self, data: u32) -> [u8; Self::LENGTH] {
         let data = data.min(Self::MAX_DATA);
         // Chunks are padded to whole words, and the file's length counts the padding.
-        let file = data + data % 2 + Self::LENGTH as u32 - 8;
+        let file = data + data % 2 + (Self::LENGTH as u32 - 8);
         let block = self.block();
         let mut bytes = [0; Self::LENGTH];
         bytes[0..4].copy_from_slice(b"RIFF");
