@@ -178,7 +178,7 @@ mod tests {
         let mut sound = noise(&mut rng, -60.0, 500);
         for _ in 0..60 {
             let at = rng.below(sound.len() as u64 - 16) as usize;
-            sound[at..at + 16].fill(if at % 2 == 0 { 20_000 } else { -20_000 });
+            sound[at..at + 16].fill(if at.is_multiple_of(2) { 20_000 } else { -20_000 });
         }
         // One thump of 25 ms, as of a handset put down.
         sound[4_000..4_200].iter_mut().for_each(|sample| *sample = sample.saturating_mul(100));
