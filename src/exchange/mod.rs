@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::audio::Clip;
 use crate::base::id::{CallSid, LegId, RequestId};
-use crate::base::{Epoch, Instant, Machine, Rng, TimerTable};
+use crate::base::{Duration, Epoch, Instant, Machine, Rng, TimerTable};
 use crate::call::{self, Call, Fetch, FetchError, Fetched, Note, Persist, Speech};
 use crate::directory::Directory;
 use crate::leg::sip::{MediaAddress, SipLeg};
@@ -24,8 +24,11 @@ use crate::sip::{self, DialogId, Flow, Transport};
 mod admission;
 mod calls;
 mod legs;
+mod refusal;
 mod registration;
 mod routing;
+#[cfg(test)]
+mod tests;
 mod who;
 
 pub use registration::Registered;
@@ -118,6 +121,7 @@ pub struct Exchange {
     legs: Legs,
     calls: Calls,
     draining: bool,
+    refusals: refusal::Refusals,
     outputs: VecDeque<Output>,
 }
 
@@ -148,6 +152,7 @@ struct Calls {
 
 struct CallEntry {
     call: Call,
+    sid: CallSid,
     /// Of the caller's INVITE, less one: what the legs that it makes may carry on.
     max_forwards: u8,
     /// The listener that the caller came in on: its legs go out the same way where they can.
@@ -171,6 +176,7 @@ impl Exchange {
             legs: Legs::default(),
             calls: Calls::default(),
             draining: false,
+            refusals: Default::default(),
             outputs: VecDeque::new(),
             rng,
         }

@@ -175,6 +175,14 @@ impl SipLeg {
         }
     }
 
+    /// Where the media socket is to be bound, once it is known from where the far end is reached.
+    /// One that is being bound already stays.
+    pub fn set_media_address(&mut self, address: MediaAddress) {
+        if matches!(self.media, Media::None) {
+            self.address = address;
+        }
+    }
+
     /// The session of a leg carries the leg's own number, so that bridging needs no look-up.
     pub const fn session_of(leg: LegId) -> SessionId {
         SessionId(leg.0)
