@@ -7,8 +7,8 @@ use crate::base::id::DomainSid;
 use crate::directory::{Domain, Number, Trunk, Voice};
 use crate::leg::sip::{objection, x_headers};
 use crate::leg::{Incoming, SipCaller};
-use crate::sip::auth::{RefusedReason, Verdict};
 use crate::sip::Message;
+use crate::sip::auth::{RefusedReason, Verdict};
 use crate::sip::uri::{SipUri, escape_user};
 
 impl Exchange {

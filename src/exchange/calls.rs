@@ -60,7 +60,8 @@ impl Exchange {
             epoch: self.config.epoch,
         };
         let call = Call::incoming(setup, self.rng.fork(), now);
-        let max_forwards = invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
+        let max_forwards =
+            invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
         let entry = CallEntry { call, sid, max_forwards, flow, domain: admitted.domain };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
