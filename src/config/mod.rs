@@ -15,6 +15,7 @@ mod parts;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod trunk;
 
 pub use reader::{Problem, Severity};
 

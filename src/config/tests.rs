@@ -102,3 +102,28 @@ fn handlers_are_told_apart() {
         assert_eq!(Handler::parse(wrong), None, "{wrong}");
     }
 }
+
+#[test]
+fn nothing_that_is_written_is_passed_over() {
+    let trunk = |more: &str| format!("[[trunk]]\nname = \"t\"\n{more}\n");
+    let list = |users: &str| format!("[[credential_list]]\nname = \"l\"\ncredentials = {users}\n");
+    let user = "{ username = \"a\", password = \"b\" }";
+    let table = [
+        (trunk("uri = \"sips:h\""), "only sip: over udp and tcp"),
+        (trunk("uri = \"sip:h;transport=tls\""), "only sip: over udp and tcp"),
+        (trunk("uri = \"tel:+1\""), "expected sip:HOST"),
+        (trunk("uri = \"sip:h\"\nusername = \"u\""), "both username and password"),
+        (list("[\"alice\"]"), "expected a table"),
+        (list("[{ username = \"a\", password = \"\" }]"), "wants a password"),
+        (list(&format!("[{user}, {user}]")), "written twice"),
+        ("[[domain]]\nname = \"office.example:5060\"\n".to_owned(), "without a port"),
+        ("[server.auth_token]\nvalue = \"x\"\n".to_owned(), "auth_token: expected"),
+        ("[functions.env.deep]\nvalue = \"x\"\n".to_owned(), "deep: expected"),
+        ("[sip]\nlisten = []\n".to_owned(), "at least one"),
+    ];
+    for (text, wanted) in table {
+        let said = problems(&text);
+        assert!(said.iter().any(|line| line.contains(wanted)), "{text}: {said:?}");
+    }
+    assert!(parse("[[domain]]\nname = \"192.0.2.1\"\n").is_ok());
+}
