@@ -115,7 +115,7 @@ fn the_log_tells_refusals_without_being_filled_or_fooled() {
     }
     assert_eq!(stage.notes.len(), 10);
     assert!(stage.notes.iter().all(|note| !note.contains(char::is_control)), "{:?}", stage.notes);
-    stage.now = stage.now + Duration::from_secs(1);
+    stage.now += Duration::from_secs(1);
     let invite = stage.invite("sip:1@192.0.2.1", "sip:a@elsewhere.example");
     stage.status(STRANGER, &invite);
     assert!(stage.notes[10].contains("90 more refusals"), "{}", stage.notes[10]);

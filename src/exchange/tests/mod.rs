@@ -153,7 +153,7 @@ impl Stage {
         let bytes = Bytes::from(text.to_owned());
         self.sent.clear();
         // No two datagrams at once: nonces are told apart by their time.
-        self.now = self.now + Duration::from_millis(1);
+        self.now += Duration::from_millis(1);
         self.give(Input::Sip(sip::Input::Received { flow, bytes }));
         std::mem::take(&mut self.sent)
     }

@@ -132,11 +132,13 @@ impl Stage {
     }
 
     fn events(&self) -> Vec<&Event> {
-        let event = |output| match output {
-            &Output::Event(ref event) => Some(event),
-            _ => None,
-        };
-        self.said.iter().filter_map(event).collect()
+        let mut events = vec![];
+        for output in &self.said {
+            if let Output::Event(event) = output {
+                events.push(event);
+            }
+        }
+        events
     }
 
     fn connected(&self) -> Option<&Remote> {
