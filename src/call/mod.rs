@@ -16,7 +16,7 @@ mod status;
 
 pub use self::core::{Call, LEGS_PER_CALL, Policy, Setup};
 pub use effect::{
-    CallRecord, Callback, Direction, Fetch, FetchError, Fetched, Input, Method, Note, Output,
+    Begun, CallRecord, Callback, Direction, Fetch, FetchError, Fetched, Input, Method, Note, Output,
     Persist, RecordingRecord, RecordingStatus, Speech, Status,
 };
 
