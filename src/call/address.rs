@@ -17,6 +17,8 @@ pub(super) fn resolve(public_url: &str, base: &str, written: &str) -> Option<Str
         None => base.to_owned(),
     };
     let resolved = match Url::parse(&from) {
+        // A name such as `app:x` has no folders to be relative to: ours are taken.
+        Ok(from) if from.cannot_be_a_base() => Url::parse(public_url).ok()?.join(written),
         Ok(from) => from.join(written),
         Err(_) => Url::parse(written),
     };
@@ -90,6 +92,7 @@ mod tests {
         assert_eq!(at("bin:menu", "other").as_deref(), Some("bin:other"));
         assert_eq!(at("bin:menu", "/functions/route").as_deref(), Some("function:route"));
         assert_eq!(at("function:a", "/bins/b?x=1"), Some(format!("{US}/bins/b?x=1")));
+        assert_eq!(at("app:a", "/bins/b"), Some(format!("{US}/bins/b")));
         assert_eq!(at("https://a.example/", &format!("{US}/bins/b")), Some(format!("{US}/bins/b")));
     }
 

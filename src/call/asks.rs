@@ -7,7 +7,7 @@ use crate::verb::tone::Tone;
 use crate::verb::{self, Ask, Sound};
 
 use super::address;
-use super::core::Call;
+use super::core::{Call, GRACE, Timer};
 use super::effect::{FetchError, Output, Status};
 use super::interpreter::Role;
 use super::party::Presence;
@@ -26,7 +26,7 @@ impl Call {
                 if let Some(script) = self.scripts.get_mut(&leg) {
                     script.playing = Some(play);
                 }
-                self.leg(leg, Command::SendDigits { play, digits });
+                self.media(leg, Command::SendDigits { play, digits });
             }
             Ask::Record(plan) => self.record(leg, *plan),
             Ask::StopRecording => self.stop_recordings(leg),
@@ -35,14 +35,10 @@ impl Call {
             Ask::Screen(target, request) => self.screen(leg, target, &request),
             Ask::Join(target) => {
                 if let Some(other) = self.targets.get(&target).copied() {
-                    self.leg(leg, Command::Bridge(other));
+                    self.media(leg, Command::Bridge(other));
                 }
             }
-            Ask::Part => {
-                if self.parties.get(&leg).is_some_and(|party| party.is_present()) {
-                    self.leg(leg, Command::Unbridge);
-                }
-            }
+            Ask::Part => self.media(leg, Command::Unbridge),
             Ask::Drop(target, outcome) => {
                 if let Some(other) = self.targets.get(&target).copied() {
                     let status = super::children::status_of(outcome);
@@ -50,6 +46,13 @@ impl Call {
                 }
             }
             Ask::Note(code, text) => self.note(code, text),
+        }
+    }
+
+    /// An order about sound, for whoever is still there to hear.
+    fn media(&mut self, leg: LegId, command: Command) {
+        if self.parties.get(&leg).is_some_and(|party| party.is_talking()) {
+            self.leg(leg, command);
         }
     }
 
@@ -104,14 +107,14 @@ impl Call {
         let play = self.next_play();
         let Some(script) = self.scripts.get_mut(&leg) else { return };
         script.playing = Some(play);
-        self.leg(leg, Command::Play { play, clip, loops });
+        self.media(leg, Command::Play { play, clip, loops });
     }
 
     fn stop(&mut self, leg: LegId) {
         let Some(script) = self.scripts.get_mut(&leg) else { return };
         script.pending = None;
         if script.playing.take().is_some() {
-            self.leg(leg, Command::StopPlaying);
+            self.media(leg, Command::StopPlaying);
         }
     }
 
@@ -137,7 +140,10 @@ impl Call {
                 Sound::File(url) => Output::Load(request, self.setup.sid, url.clone()),
                 Sound::Tone(_) => return Some(sound),
             };
-            self.sounds.want(sound.clone(), request);
+            self.timers.set(Timer::Sound(request), self.now + GRACE);
+            if let Some(forgotten) = self.sounds.want(sound.clone(), request) {
+                self.timers.clear(&Timer::Sound(forgotten));
+            }
             self.output(output);
         }
         Some(sound)
@@ -145,6 +151,7 @@ impl Call {
 
     /// A sound came, or cannot be had: a sentence is replaced by three tones, never dropped.
     pub(super) fn sound(&mut self, request: RequestId, result: Result<Clip, FetchError>) {
+        self.timers.clear(&Timer::Sound(request));
         let Some(wanted) = self.sounds.wanted(request) else { return };
         let spoken = matches!(wanted, Sound::Speech(_));
         let clip = match result {

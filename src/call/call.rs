@@ -9,6 +9,7 @@ use crate::directory::{Handler, Voice};
 use crate::leg::{self, Incoming, Refusal};
 use crate::verb::{self, Document};
 
+use super::address::resolve_callback;
 use super::effect::{
     CallRecord, Direction, FetchError, Fetched, Input, Method, Note, Output, Persist, Status,
 };
@@ -24,8 +25,8 @@ pub const LEGS_PER_CALL: u64 = 1 << 20;
 const MAX_CALL: Duration = Duration::from_secs(4 * 3600);
 /// A leg that was hung up is given up after timer F (32 s) and a little (RFC 3261 section 17).
 const LEG_GRACE: Duration = Duration::from_secs(36);
-/// A source answers within 15 s; a call must not hang if it never does.
-pub(super) const FETCH_GRACE: Duration = Duration::from_secs(30);
+/// Documents and sounds come within 15 s; a call must not hang if one never does.
+pub(super) const GRACE: Duration = Duration::from_secs(30);
 
 /// What a new call is made of.
 #[derive(Clone, Debug)]
@@ -117,6 +118,8 @@ pub(super) enum Timer {
     Leg(LegId),
     /// A document that never came.
     Fetch(RequestId),
+    /// A sound that never came.
+    Sound(RequestId),
 }
 
 impl Call {
@@ -148,6 +151,11 @@ impl Call {
         call.first_document();
         call.settle();
         call
+    }
+
+    /// Its SID.
+    pub fn sid(&self) -> CallSid {
+        self.setup.sid
     }
 
     fn first_document(&mut self) {
@@ -230,7 +238,8 @@ impl Call {
         let Some(party) = self.parties.get(&leg) else { return };
         let incoming = party.record.direction == Direction::Inbound;
         if incoming && party.presence == Presence::Ringing {
-            self.refuse(leg, Refusal::Declined, reason);
+            let ours = unanswered == Status::Failed;
+            self.refuse(leg, if ours { Refusal::Failed } else { Refusal::Declined }, reason);
         } else {
             self.leave(leg, unanswered, reason, leg::Command::Hangup);
         }
@@ -308,6 +317,10 @@ impl Call {
                 let message = "no answer came in 30 s".to_owned();
                 self.fetched(request, Err(FetchError { code: 11203, message }));
             }
+            Timer::Sound(request) => {
+                let message = "no sound came in 30 s".to_owned();
+                self.sound(request, Err(FetchError { code: 11203, message }));
+            }
         }
     }
 }
@@ -327,8 +340,10 @@ fn caller(setup: &Setup, now: Instant) -> Party {
         true => vec!["completed".to_owned()],
         false => voice.status_callback_events.clone(),
     };
+    let root = &setup.public_url;
+    let absolute = |url: &String| resolve_callback(root, root, url).unwrap_or_else(|| url.clone());
     let watcher = voice.status_callback.as_ref().map(|url| Watcher {
-        url: url.clone(),
+        url: absolute(url),
         method: Method::Post,
         events,
         sent: 0,

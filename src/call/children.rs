@@ -106,13 +106,7 @@ impl Call {
         }
     }
 
-    fn called_party(
-        &mut self,
-        sid: CallSid,
-        number: usize,
-        from: String,
-        target: Target,
-    ) -> Party {
+    fn called_party(&mut self, sid: CallSid, number: usize, from: String, target: Target) -> Party {
         let to = target.text().to_owned();
         let report = target.report.and_then(|report| self.absolute(self.caller(), report));
         let watcher = report.map(|report| Watcher {

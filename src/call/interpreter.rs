@@ -6,7 +6,7 @@ use crate::base::id::{LegId, RequestId};
 use crate::verb::{self, Ask, Document, Handover, Progress, Run, Sound, Step, Turn};
 
 use super::address;
-use super::core::{Call, FETCH_GRACE, Timer};
+use super::core::{Call, GRACE, Timer};
 use super::effect::{Begun, Fetch, FetchError, Fetched, Method, Output, Status};
 use super::parameters;
 
@@ -79,7 +79,7 @@ impl Call {
         let mut parameters = parameters::of_party(self.setup.account, party);
         parameters.extend(extra);
         let request = self.next_request();
-        self.timers.set(Timer::Fetch(request), self.now + FETCH_GRACE);
+        self.timers.set(Timer::Fetch(request), self.now + GRACE);
         self.fetches.insert(request, Fetching { leg, url: url.clone(), role });
         let fetch = Fetch { call: self.setup.sid, url, method, parameters };
         self.output(Output::Fetch(request, fetch));

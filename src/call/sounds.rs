@@ -31,14 +31,19 @@ impl Sounds {
         self.kept.iter().find(|(kept, _)| kept == sound).map(|(_, state)| state)
     }
 
-    /// Remembers a request; the oldest sound that is not awaited makes room.
-    pub fn want(&mut self, sound: Sound, request: RequestId) {
+    /// Remembers a request; the oldest sound that is not awaited makes room. Gives the request
+    /// that had to be forgotten, if one had.
+    pub fn want(&mut self, sound: Sound, request: RequestId) -> Option<RequestId> {
+        let mut forgotten = None;
         if self.kept.len() >= MAX_SOUNDS {
             let awaited = |state: &State| matches!(state, State::Wanted(_));
             let old = self.kept.iter().position(|(_, state)| !awaited(state)).unwrap_or(0);
-            self.kept.remove(old);
+            if let (_, State::Wanted(request)) = self.kept.remove(old) {
+                forgotten = Some(request);
+            }
         }
         self.kept.push((sound, State::Wanted(request)));
+        forgotten
     }
 
     /// Takes an answer; gives the sound that it is for, if anybody still wants it.

@@ -6,7 +6,7 @@ use crate::base::id::{CallSid, DomainSid};
 use crate::directory::{Domain, Trunk, Voice};
 use crate::leg::sip::x_headers;
 use crate::leg::{Incoming, SipCaller};
-use crate::sip::auth::Verdict;
+use crate::sip::auth::{RefusedReason, Verdict};
 use crate::sip::uri::SipUri;
 use crate::sip::{HeaderField, Message};
 
@@ -95,7 +95,7 @@ impl Exchange {
         let username = self.check_caller(now, flow, invite, directory, domain)?;
         let from = invite.from().ok_or_else(|| Refused::new(400, 32100, "no From"))?;
         let incoming = Incoming {
-            from: from.uri.to_owned(),
+            from: from.uri().to_owned(),
             to: who::plain_uri(invite.request_uri()),
             caller_name: from.display_name().map(|name| name.into_owned()),
             sip: Some(SipCaller {
@@ -167,7 +167,12 @@ impl Exchange {
             Verdict::Missing => (String::new(), false),
             Verdict::Stale => (String::new(), true),
             Verdict::Refused { username, reason } => {
-                (format!("{reason} for {username} in domain {}", domain.name), false)
+                let reason = match reason {
+                    RefusedReason::Malformed => "unreadable credentials",
+                    RefusedReason::OtherUri => "credentials for another request",
+                    RefusedReason::WrongPassword => "unknown user or wrong password",
+                };
+                (format!("{reason} for \"{username}\" in domain {}", domain.name), false)
             }
         };
         let headers = self.challenger.challenge(now, &domain.name, source, stale);
@@ -212,7 +217,7 @@ fn admit_trunk(
 }
 
 /// A domain's SID follows from its name, so that it stays the same without being stored.
-pub(super) fn domain_sid(name: &str) -> DomainSid {
+pub fn domain_sid(name: &str) -> DomainSid {
     use sha2::Digest as _;
     let digest = sha2::Sha256::digest(name.as_bytes());
     let mut bytes = [0; 16];

@@ -17,7 +17,7 @@ use crate::directory::Directory;
 use crate::leg::sip::{MediaAddress, SipLeg};
 use crate::media;
 use crate::sip::auth::Challenger;
-use crate::sip::registrar::Registrar;
+use crate::sip::registrar::{Lifetimes, Registrar};
 use crate::sip::user_agent::{self, UserAgent};
 use crate::sip::{self, DialogId, Flow, Transport};
 
@@ -28,6 +28,7 @@ mod registration;
 mod routing;
 mod who;
 
+pub use admission::domain_sid;
 pub use registration::Registered;
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
@@ -167,7 +168,7 @@ impl Exchange {
             directory,
             agent,
             challenger,
-            registrar: Registrar::new(),
+            registrar: Registrar::new(Lifetimes::default()),
             legs: Legs::default(),
             calls: Calls::default(),
             draining: false,

@@ -42,20 +42,20 @@ pub(super) fn plain_uri(uri: &str) -> String {
 pub(super) fn trunk_caller(invite: &Message) -> (String, Option<String>) {
     let asserted = invite.header_by_name("P-Asserted-Identity").and_then(|value| {
         let address = crate::sip::header::NameAddr::parse(value.split(',').next()?)?;
-        Some((number_of(address.uri)?, address.display_name().map(|name| name.into_owned())))
+        Some((number_of(address.uri())?, address.display_name().map(|name| name.into_owned())))
     });
     if let Some(found) = asserted {
         return found;
     }
     let Some(from) = invite.from() else { return ("anonymous".to_owned(), None) };
     let name = from.display_name().map(|name| name.into_owned());
-    (number_of(from.uri).unwrap_or_else(|| "anonymous".to_owned()), name)
+    (number_of(from.uri()).unwrap_or_else(|| "anonymous".to_owned()), name)
 }
 
 /// Who diverted the call here: the first Diversion (RFC 5806 section 4).
 pub(super) fn diverted_from(invite: &Message) -> Option<String> {
     let value = invite.header_by_name("Diversion")?;
-    number_of(crate::sip::header::NameAddr::parse(value.split(',').next()?)?.uri)
+    number_of(crate::sip::header::NameAddr::parse(value.split(',').next()?)?.uri())
 }
 
 /// The number of a URI in E.164, else its user part.

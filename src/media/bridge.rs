@@ -29,7 +29,7 @@ impl Plane {
         let session = self.session(slot)?;
         let arrival = session.receive(now, from, &packet);
         let (bridge, codec, id) = (session.bridge, session.codec(), session.id);
-        let decodes = session.decoder.is_some() && arrival == Arrival::Sound;
+        let decodes = session.decoder.is_some() && matches!(arrival, Arrival::Sound(_));
         let arrived = Relayed {
             ssrc: packet.ssrc,
             sequence: packet.sequence,
@@ -44,7 +44,7 @@ impl Plane {
                 self.settle(now, peer);
             }
         }
-        if let Arrival::Key(Some(digit)) = arrival {
+        if let Arrival::Key(Some(digit)) | Arrival::Sound(Some(digit)) = arrival {
             self.tell(Event::Digit { session: id, digit });
         }
         let peer = bridge.filter(|_| arrival != Arrival::Refused)?;

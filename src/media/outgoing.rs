@@ -137,3 +137,48 @@ impl Outgoing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Duration;
+
+    const FRAME: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn loss_and_order_of_a_relayed_source_stay_visible() {
+        let mut out = Outgoing::new(&mut Rng::from_number(4));
+        let now = Instant::from_millis(100);
+        let (first, clock, began) = out.relay(now, 1, 65_534, 1_000).unwrap();
+        assert!(began, "a spurt begins");
+        for (ahead, sequence) in [(1, 65_535), (4, 2), (3, 1), (5, 3)] {
+            let timestamp = 1_000 + 160 * u32::from(ahead);
+            let relayed = out.relay(now, 1, sequence, timestamp).unwrap();
+            let expected = clock.wrapping_add(160 * u32::from(ahead));
+            assert_eq!(relayed, (first.wrapping_add(ahead), expected, false));
+        }
+        assert_eq!(out.relay(now, 1, 65_530, 360), None, "from before we began");
+        assert_eq!(out.sent, 5);
+    }
+
+    #[test]
+    fn sources_and_own_frames_follow_each_other_without_a_jump() {
+        let mut out = Outgoing::new(&mut Rng::from_number(5));
+        let mut now = Instant::from_millis(100);
+        let (clock, spurt) = out.next_timestamp(now);
+        assert!(spurt);
+        let own = out.number(now, clock);
+        now += FRAME;
+        let relayed = out.relay(now, 1, 500, 77_000).unwrap();
+        assert_eq!(relayed, (own.wrapping_add(1), clock.wrapping_add(160), true));
+        now += FRAME;
+        let other = out.relay(now, 2, 9_000, 5).unwrap();
+        assert_eq!(other, (own.wrapping_add(2), clock.wrapping_add(320), true));
+        now += FRAME;
+        let restarted = out.relay(now, 2, 30_000, 1 << 31).unwrap();
+        assert_eq!(restarted, (own.wrapping_add(3), clock.wrapping_add(480), true));
+        now += FRAME * 50;
+        let (after, spurt) = out.next_timestamp(now);
+        assert_eq!((after, spurt), (clock.wrapping_add(480 + 8_000), true));
+    }
+}

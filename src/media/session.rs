@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use crate::audio::Codec;
+use crate::audio::goertzel::DtmfDetector;
 use crate::base::{Instant, Rng};
 use crate::media::command::{Remote, SessionId};
 use crate::media::decoder::{Decoder, Frame, Heard};
@@ -24,8 +25,8 @@ pub const OWN_PACKET: usize = FIXED + FRAME;
 /// What a packet turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// Sound in the agreed codec.
-    Sound,
+    /// Sound in the agreed codec, and the key whose tones begin in it.
+    Sound(Option<char>),
     /// A packet of a key, told when it is the first of its press.
     Key(Option<char>),
     /// Not the peer's, not agreed or not RTP.
@@ -57,6 +58,8 @@ pub struct Session {
     pub incoming: Incoming,
     link: Option<Link>,
     keys: Receiver,
+    /// Present where telephone-event was not agreed: keys are then in the sound.
+    tones: Option<Box<DtmfDetector>>,
 }
 
 #[derive(Debug)]
@@ -81,6 +84,7 @@ impl Session {
             incoming: Incoming::default(),
             link: None,
             keys: Receiver::new(),
+            tones: None,
         }
     }
 
@@ -96,6 +100,10 @@ impl Session {
         if let Some(decoder) = &mut self.decoder {
             decoder.reset();
         }
+        self.tones = match remote.telephone_event {
+            Some(_) => None,
+            None => Some(self.tones.take().unwrap_or_else(|| Box::new(DtmfDetector::new()))),
+        };
         self.link = Some(Link { remote, latch });
         self.last_packet = now;
     }
@@ -141,7 +149,24 @@ impl Session {
         if let Some(decoder) = &mut self.decoder {
             decoder.insert(now, packet);
         }
-        Arrival::Sound
+        Arrival::Sound(self.listen_for_keys(packet.payload()))
+    }
+
+    /// Keys among the sound, as it comes: without a jitter buffer, so a lost packet may hide one.
+    fn listen_for_keys(&mut self, payload: &[u8]) -> Option<char> {
+        /// Samples looked at in one piece; longer packets take several.
+        const PIECE: usize = 160;
+        let (codec, tones) = (self.codec()?, self.tones.as_mut()?);
+        let mut pressed = None;
+        for piece in payload.chunks(PIECE) {
+            let mut samples = [0; PIECE];
+            for (sample, &code) in samples.iter_mut().zip(piece) {
+                *sample = codec.decode_sample(code);
+            }
+            // Two presses do not fit into one packet.
+            tones.handle(&samples[..piece.len()], |key| pressed = Some(key));
+        }
+        pressed
     }
 
     /// Gives a bridged party's packet this session's numbers; where to send it.

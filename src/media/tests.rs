@@ -350,6 +350,24 @@ fn keys_reach_a_party_without_events_as_tones() {
 }
 
 #[test]
+fn keys_pressed_as_tones_are_told_where_events_were_not_agreed() {
+    let mut world = World::new(&[Codec::Pcma]);
+    world.talking = false;
+    world.connect(0, Direction::SendRecv, None);
+    let sound = crate::audio::tone::dtmf("7*7");
+    for (n, frame) in sound.samples().chunks(160).enumerate() {
+        let mut payload = Vec::new();
+        Codec::Pcma.encode(frame, &mut payload);
+        let packet = world.parties[0].numbered(8, n as u32 * 160, &payload);
+        let from = world.parties[0].address;
+        world.run(20);
+        world.inject(0, from, packet);
+    }
+    let told = |digit| Event::Digit { session: SessionId(10), digit };
+    assert_eq!(world.events[1..], [told('7'), told('*'), told('7')]);
+}
+
+#[test]
 fn digits_are_sent_as_events_and_their_end_is_told() {
     let mut world = World::new(&[Codec::Pcmu]);
     world.talking = false;

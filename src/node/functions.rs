@@ -21,7 +21,7 @@ pub(super) fn open(
     account: &Account,
     public_url: &str,
     rng: Rng,
-) -> Result<Functions, StartError> {
+) -> Result<(Functions, Sandbox), StartError> {
     let cache = config.server.data.join("cache").join("functions");
     std::fs::create_dir_all(&cache).map_err(|error| StartError::Data(cache.clone(), error))?;
     let host = Arc::new(World { clock: Clock::start(), rng: Mutex::new(rng) });
@@ -37,8 +37,31 @@ pub(super) fn open(
         own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let configured = config.function_env.iter();
     environment.extend(configured.map(|(name, value)| (name.clone(), value.expose().to_owned())));
-    Ok(Functions::new(config.project.join("functions"), environment, sandbox))
+    let folder = config.project.join("functions");
+    Ok((Functions::new(folder, environment, sandbox.clone()), sandbox))
 }
+
+/// Compiles or loads the JavaScript engine beside the start, so that no request waits for it.
+pub(super) fn warm_up(sandbox: Sandbox) {
+    let warm = move || {
+        if let Err(error) = sandbox.warm_up() {
+            tracing::warn!("JavaScript functions cannot run: {error}");
+        }
+    };
+    // Without a thread the first request does it.
+    let _ = std::thread::Builder::new().name("warm-up".to_owned()).spawn(warm);
+}
+
+/// Loads every function, with the clock of the sandbox running, and says what is wrong with it.
+pub(super) fn check_all(functions: &Functions, sandbox: Sandbox) -> Checked {
+    let ticker = Ticker::start(sandbox);
+    let _running = ticker.running();
+    let names = functions.names().into_iter();
+    names.map(|name| (name.clone(), functions.check(&name))).collect()
+}
+
+/// The functions by name, each with what is wrong with it.
+pub(super) type Checked = Vec<(String, Result<(), function::Error>)>;
 
 /// What guests may know of the world.
 struct World {
@@ -75,8 +98,8 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub(super) fn new(functions: Arc<Functions>) -> Runner {
-        let ticker = Ticker::start(functions.sandbox().clone());
+    pub(super) fn new(functions: Arc<Functions>, sandbox: Sandbox) -> Runner {
+        let ticker = Ticker::start(sandbox);
         Runner { functions, ticker }
     }
 }
@@ -155,12 +178,14 @@ fn respond(name: &str, outcome: Result<function::Response, function::Error>) -> 
     for line in &answer.log {
         match line.level {
             Level::Error => tracing::error!("function {name}: {}", line.text),
-            Level::Warn => tracing::warn!("function {name}: {}", line.text),
+            Level::Warning => tracing::warn!("function {name}: {}", line.text),
             _ => tracing::info!("function {name}: {}", line.text),
         }
     }
     if let Some(stale) = &answer.stale {
-        tracing::warn!("function {name}: the last good version answered; the edit is broken: {stale}");
+        tracing::warn!(
+            "function {name}: the last good version answered; the edit is broken: {stale}"
+        );
     }
     let mut response = Response::new(answer.status, &answer.content_type, answer.body);
     for (header, value) in answer.headers {

@@ -83,9 +83,10 @@ async fn serve(listeners: Vec<TcpListener>, routes: Routes, stopping: watch::Rec
 async fn accept(
     listener: tokio::net::TcpListener,
     routes: Routes,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
+    let mut told = stopping.clone();
     loop {
         while connections.try_join_next().is_some() {}
         if connections.len() >= MAX_CONNECTIONS {
@@ -108,7 +109,7 @@ async fn accept(
                 // Out of descriptors: give those in use time to close.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
             },
-            _ = stopping.wait_for(|stop| *stop) => break,
+            _ = told.changed() => break,
         }
     }
     while connections.join_next().await.is_some() {}

@@ -140,6 +140,7 @@ impl MediaWorker {
             tick: config.tick,
             sockets: Vec::new(),
             backlog: VecDeque::new(),
+            behind: false,
             stopped: false,
         };
         let core = config.core;

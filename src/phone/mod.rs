@@ -328,7 +328,7 @@ impl Phone {
         self.current = Some(id);
         let from = invite.from();
         self.outputs.push_back(Output::Event(Event::Incoming {
-            from: from.map(|from| from.uri.to_owned()).unwrap_or_default(),
+            from: from.map(|from| from.uri().to_owned()).unwrap_or_default(),
             name: from.and_then(|from| Some(from.display_name()?.into_owned())),
             uri: invite.request_uri().to_owned(),
         }));

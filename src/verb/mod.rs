@@ -16,6 +16,7 @@ mod record;
 mod redirect;
 mod reject;
 mod say;
+mod schema;
 mod sip;
 mod target;
 pub mod tone;
@@ -30,6 +31,7 @@ use crate::markup::{Diagnostic, Element};
 pub use attribute::{Kind, Spec, nearest};
 pub use document::{Document, Placed};
 pub use number::normalise;
+pub use schema::schema;
 pub use target::{Destination, Target};
 pub use turn::{
     Ask, Event, Handover, Method, Outcome, Outgoing, Progress, Recorded, Recording, Reply, Report,
@@ -43,6 +45,16 @@ pub trait Verb: fmt::Debug + Send + Sync {
 
     /// What it does, a line for each thing that a caller would notice.
     fn outline(&self) -> Vec<String>;
+
+    /// What its author may not have meant, for the linter.
+    fn advice(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether nothing after it can ever run.
+    fn is_last(&self) -> bool {
+        false
+    }
 
     /// What it will play, so that it can be fetched ahead of its turn.
     fn sounds(&self) -> Vec<Sound> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::Duration;
+use crate::base::{Duration, Instant};
 use crate::markup::{Diagnostic, Element};
 use crate::media::RecordingEnd;
 
@@ -83,6 +83,12 @@ pub(super) fn report(attributes: &mut Attributes<'_>) -> Option<Report> {
 }
 
 impl Verb for Record {
+    fn advice(&self) -> Option<&'static str> {
+        let advice = "has no action: the result goes to this document's own URL, which loops \
+                      unless that tells requests apart";
+        self.action.url.is_empty().then_some(advice)
+    }
+
     fn run(&self) -> Box<dyn Run> {
         Box::new(Recorder { record: self.clone(), state: State::Beeping })
     }
@@ -114,10 +120,14 @@ enum State {
     Recording,
     /// The end was asked for by a key, or the caller left.
     Ending { digits: String },
+    /// It ended unasked, as it does when a caller hangs up: that news is on its way.
+    Leaving { recorded: Recorded, until: Instant },
 }
 
-/// RecordingEnd `Stopped` without our asking: the caller left in mid-sentence.
+/// `Digits` when the caller left in mid-sentence.
 const HANGUP: &str = "hangup";
+/// How long the news of a hang-up may take.
+const LEAVING: Duration = Duration::from_secs(2);
 
 impl Recorder {
     fn begin(&mut self, turn: &mut Turn<'_>) -> Step {
@@ -129,7 +139,7 @@ impl Recorder {
     fn recorded(&mut self, turn: &mut Turn<'_>, recorded: &Recorded) -> Step {
         let digits = match &self.state {
             State::Ending { digits } => digits.clone(),
-            _ if recorded.end == RecordingEnd::Stopped => HANGUP.to_owned(),
+            State::Leaving { .. } => HANGUP.to_owned(),
             _ => String::new(),
         };
         if recorded.end == RecordingEnd::Failed {
@@ -168,13 +178,30 @@ impl Run for Recorder {
                 turn.ask(Ask::StopRecording);
                 Step::Wait
             }
+            (Event::Recorded(recorded), State::Recording)
+                if recorded.end == RecordingEnd::Stopped =>
+            {
+                self.state = State::Leaving { recorded, until: turn.now + LEAVING };
+                Step::Wait
+            }
             (Event::Recorded(recorded), _) => self.recorded(turn, &recorded),
+            (Event::Left | Event::Due, State::Leaving { recorded, .. }) => {
+                let recorded = recorded.clone();
+                self.recorded(turn, &recorded)
+            }
             (Event::Left, State::Beeping) => Step::Hangup,
             (Event::Left, State::Recording) => {
                 self.state = State::Ending { digits: HANGUP.to_owned() };
                 Step::Wait
             }
             _ => Step::Wait,
+        }
+    }
+
+    fn timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Leaving { until, .. } => Some(until),
+            _ => None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Signals of our own: the beep, the sign of trouble, and how each country's telephones ring.
 
+use std::sync::OnceLock;
+
 use crate::audio::{Clip, RATE};
 
 /// A signal.
@@ -99,8 +101,19 @@ impl Tone {
         RING_TONES.iter().position(|tone| tone.name == name).map(Tone::Ringback)
     }
 
-    /// Its sound.
+    /// Its sound, computed once.
     pub fn clip(self) -> Clip {
+        static CLIPS: [OnceLock<Clip>; RING_TONES.len() + 2] =
+            [const { OnceLock::new() }; RING_TONES.len() + 2];
+        let place = match self {
+            Tone::Ringback(index) => index.min(RING_TONES.len() - 1),
+            Tone::Beep => RING_TONES.len(),
+            Tone::Trouble => RING_TONES.len() + 1,
+        };
+        CLIPS[place].get_or_init(|| self.render()).clone()
+    }
+
+    fn render(self) -> Clip {
         match self {
             Tone::Beep => render(&[(&[1000.0], 400)]),
             Tone::Trouble => {

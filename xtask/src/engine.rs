@@ -103,7 +103,9 @@ fn fetch_source(engine_dir: &Path) -> Result<PathBuf, String> {
         .filter_map(|rest| rest.split('"').next())
         .map(|path| PathBuf::from(path.replace("\\\\", "/")))
         .filter_map(|path| path.parent().map(Path::to_path_buf))
-        .find(|dir| dir.file_name().is_some_and(|n| n.to_string_lossy().starts_with("rquickjs-sys-")))
+        .find(|dir| {
+            dir.file_name().is_some_and(|n| n.to_string_lossy().starts_with("rquickjs-sys-"))
+        })
         .ok_or_else(|| "cargo metadata does not name rquickjs-sys".to_owned())
 }
 

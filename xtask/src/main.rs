@@ -5,7 +5,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+mod engine;
 mod packages;
+mod voice;
 
 const USAGE: &str = "usage: cargo xtask TASK
 
@@ -42,8 +44,11 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
+/// What the program embeds or finds beside itself; done once, then a matter of milliseconds.
 fn setup() -> Result<(), String> {
-    Ok(())
+    let target = target_folder();
+    engine::setup(&target)?;
+    voice::setup(&target)
 }
 
 fn demo(arguments: &[String]) -> Result<(), String> {

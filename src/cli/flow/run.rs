@@ -57,12 +57,6 @@ pub(in crate::cli) async fn run(opened: &Opened, flow: &Flow) -> Outcome {
     Outcome { length: stage.elapsed(), failure: None }
 }
 
-/// Something that comes later.
-#[derive(Debug)]
-enum Later {
-    Input(Input),
-}
-
 /// Everything around the call.
 struct Stage<'p> {
     opened: &'p Opened,
@@ -74,7 +68,7 @@ struct Stage<'p> {
     over: bool,
     parties: BTreeMap<LegId, Party>,
     webhooks: BTreeMap<String, VecDeque<Webhook>>,
-    later: BTreeMap<(Instant, u64), Later>,
+    later: BTreeMap<(Instant, u64), Input>,
     events: u32,
     counter: u64,
     clips: VecDeque<(Clip, Seen)>,
@@ -320,7 +314,7 @@ impl<'p> Stage<'p> {
             }
         }
         if let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= at) {
-            let Later::Input(input) = entry.remove();
+            let input = entry.remove();
             return self.give(input).await;
         }
         if let Some(call) = &mut self.call {
@@ -401,7 +395,7 @@ impl<'p> Stage<'p> {
 
     fn later(&mut self, after: Duration, input: Input) {
         self.counter += 1;
-        self.later.insert((self.now + after, self.counter), Later::Input(input));
+        self.later.insert((self.now + after, self.counter), input);
     }
 
     fn saw(&mut self, leg: Option<LegId>, seen: Seen) {

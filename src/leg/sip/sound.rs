@@ -120,10 +120,8 @@ impl SipLeg {
                 self.hang_up_dialogs();
                 self.end(Cause::Lost, None, None);
             }
-            media::Event::Closed { .. } => {
-                self.media = Media::Closed;
-                self.tell_postponed_end();
-            }
+            // The writer may tell of a recording's end later than the plane tells of the close.
+            media::Event::Closed { .. } => self.media = Media::Closed,
         }
         self.gone_if_done();
     }

@@ -44,6 +44,8 @@ pub struct Worker {
     pub(crate) tick: Duration,
     pub(crate) sockets: Vec<Option<UdpSocket>>,
     pub(crate) backlog: VecDeque<Event>,
+    /// Orders are left that the bell has already rung for.
+    pub(crate) behind: bool,
     pub(crate) stopped: bool,
 }
 
@@ -88,6 +90,9 @@ impl Worker {
                 self.plane.handle_timeout(now);
             }
             self.carry_out(now);
+            if self.behind && self.backlog.len() < Self::MAX_BACKLOG {
+                self.take_notes(now);
+            }
             density = density.next(now, packets, self.tick);
         }
     }
@@ -165,10 +170,10 @@ impl Worker {
 
     fn take_notes(&mut self, now: Instant) {
         self.bell.silence();
+        self.behind = false;
         loop {
             if self.backlog.len() >= Self::MAX_BACKLOG {
-                // Rings again, so that what is left is looked at after the backlog.
-                self.bell.ring();
+                self.behind = true;
                 return;
             }
             match self.notes.try_recv() {

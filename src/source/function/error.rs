@@ -1,0 +1,127 @@
+//! What can go wrong with a function, and whose fault it is.
+
+use std::fmt;
+
+use crate::base::Fault;
+
+/// Why a file could not be made into a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadError {
+    /// The file, relative to the functions folder.
+    pub file: String,
+    /// The line, from 1; 0 when no place in the file is to blame.
+    pub line: u32,
+    /// The column, from 1; 0 when no place in the file is to blame.
+    pub column: u32,
+    /// What is wrong and, where that is known, what to do.
+    pub reason: String,
+}
+
+impl LoadError {
+    /// An error of the file as a whole.
+    pub fn whole(file: &str, reason: impl Into<String>) -> Self {
+        LoadError { file: file.to_owned(), line: 0, column: 0, reason: reason.into() }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.reason),
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.reason),
+        }
+    }
+}
+
+/// Why a function gave no response at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No file has this name.
+    NotFound(String),
+    /// The file is broken and there is no earlier version to fall back on.
+    Load(LoadError),
+    /// Every slot is taken: more invocations run than the operator allows.
+    Busy,
+}
+
+impl Error {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Error::NotFound(_) | Error::Load(_) => Fault::Application,
+            Error::Busy => Fault::Operator,
+        }
+    }
+
+    /// The HTTP status that says it.
+    pub fn status(&self) -> u16 {
+        match self {
+            Error::NotFound(_) => 404,
+            Error::Load(_) => 500,
+            Error::Busy => 503,
+        }
+    }
+
+    /// Whether the same request may succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Error::Busy)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotFound(name) => write!(f, "no function is named {name}"),
+            Error::Load(error) => write!(f, "function cannot be loaded: {error}"),
+            Error::Busy => f.write_str("too many functions are running; try again"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Why an invocation that had started was stopped, or what it answered cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It ran (not: waited) longer than its limit.
+    RunningTime,
+    /// It took, with its waiting, longer than its limit.
+    WallTime,
+    /// It asked for more memory than its limit and could not go on.
+    Memory,
+    /// It wrote more log than its limit.
+    LogFlood,
+    /// Its answer is larger than its limit.
+    ResponseSize,
+    /// It gave an address or length outside its own memory.
+    Pointer,
+    /// It ended with an exit code other than 0.
+    Exit(i32),
+    /// It trapped: an unreachable instruction, a stack overflow, a division by zero.
+    Trap(String),
+    /// It answered something that is not an answer.
+    Malformed(String),
+}
+
+impl Failure {
+    /// Whose fault it is: always the author's, since the sandbox's own faults panic.
+    pub fn fault(&self) -> Fault {
+        Fault::Application
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::RunningTime => f.write_str("stopped: ran longer than its limit allows"),
+            Failure::WallTime => f.write_str("stopped: took longer than its limit allows"),
+            Failure::Memory => f.write_str("stopped: needs more memory than its limit allows"),
+            Failure::LogFlood => f.write_str("stopped: wrote more log than its limit allows"),
+            Failure::ResponseSize => f.write_str("the response is larger than the limit allows"),
+            Failure::Pointer => f.write_str("gave an address outside its own memory"),
+            Failure::Exit(code) => write!(f, "ended with exit code {code}"),
+            Failure::Trap(reason) => write!(f, "trapped: {reason}"),
+            Failure::Malformed(reason) => write!(f, "malformed answer: {reason}"),
+        }
+    }
+}

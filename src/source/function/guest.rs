@@ -1,0 +1,158 @@
+//! The two doors of WebAssembly: a WASI command with `_start`, which reads the event from standard
+//! input and writes the answer to standard output, and a library with `oh_alloc` and
+//! `oh_handle(pointer, length) -> pointer << 32 | length`.
+
+use std::sync::Arc;
+
+use wasmtime::{ExternType, InstancePre, Memory, Module, Store, ValType};
+
+use super::error::{Failure, LoadError};
+use super::event::Response;
+use super::instance::{Limits, State, complete, failure_of, slice, slice_mut};
+use super::sandbox::Sandbox;
+
+/// A module that has one of the doors.
+pub(super) struct Guest {
+    module: InstancePre<State>,
+    door: Door,
+}
+
+enum Door {
+    Command,
+    Library,
+}
+
+impl Guest {
+    /// Compiles `bytes`: a binary module or, in a `.wat` file, its text.
+    pub(super) fn load(sandbox: &Sandbox, file: &str, bytes: &[u8]) -> Result<Guest, LoadError> {
+        let engine = sandbox.engine();
+        let module = sandbox.cache().compile(engine, bytes);
+        let module = module.map_err(|e| load_error(file, &format!("{e:#}")))?;
+        let door = door_of(&module).map_err(|reason| LoadError::whole(file, reason))?;
+        refuse_other_imports(sandbox, file, &module)?;
+        let module = sandbox.guests().instantiate_pre(&module);
+        let module = module.map_err(|e| LoadError::whole(file, format!("{e:#}")))?;
+        Ok(Guest { module, door })
+    }
+
+    /// Runs it once, on a fresh instance.
+    pub(super) fn invoke(
+        &self,
+        store: &mut Store<State>,
+        event: Vec<u8>,
+    ) -> Result<Response, Failure> {
+        let outcome = match self.door {
+            Door::Command => self.run_command(store, event),
+            Door::Library => self.call_library(store, &event),
+        };
+        match outcome {
+            Ok(output) => Response::from_output(output),
+            Err(error) => match failure_of(store, &error) {
+                Some(failure) => Err(failure),
+                // It called proc_exit(0): the way many languages end a good run.
+                None => Response::from_output(std::mem::take(&mut store.data_mut().output)),
+            },
+        }
+    }
+
+    fn run_command(&self, store: &mut Store<State>, event: Vec<u8>) -> wasmtime::Result<Vec<u8>> {
+        store.data_mut().input = (event, 0);
+        let instance = complete(self.module.instantiate_async(&mut *store))?;
+        let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
+        complete(start.call_async(&mut *store, ()))?;
+        Ok(std::mem::take(&mut store.data_mut().output))
+    }
+
+    fn call_library(&self, store: &mut Store<State>, event: &[u8]) -> wasmtime::Result<Vec<u8>> {
+        let instance = complete(self.module.instantiate_async(&mut *store))?;
+        let memory = instance.get_memory(&mut *store, "memory");
+        let memory = memory.ok_or_else(|| wasmtime::Error::msg("no memory"))?;
+        let alloc = instance.get_typed_func::<u32, u32>(&mut *store, "oh_alloc")?;
+        let handle = instance.get_typed_func::<(u32, u32), u64>(&mut *store, "oh_handle")?;
+        let length = event.len() as u32;
+        let at = complete(alloc.call_async(&mut *store, length))?;
+        match slice_mut(memory.data_mut(&mut *store), at, length) {
+            Some(place) => place.copy_from_slice(event),
+            None => return Err(store.data_mut().stop(Failure::Pointer)),
+        }
+        let reply = complete(handle.call_async(&mut *store, (at, length)))?;
+        read(store, memory, reply)
+    }
+}
+
+fn read(store: &mut Store<State>, memory: Memory, reply: u64) -> wasmtime::Result<Vec<u8>> {
+    let (memory, state) = memory.data_and_store_mut(store);
+    let (at, length) = ((reply >> 32) as u32, reply as u32);
+    match slice(memory, at, length) {
+        None => Err(state.stop(Failure::Pointer)),
+        Some(bytes) if bytes.len() > state.limits.response => {
+            Err(state.stop(Failure::ResponseSize))
+        }
+        Some(bytes) => Ok(bytes.to_vec()),
+    }
+}
+
+/// Which door the module has.
+fn door_of(module: &Module) -> Result<Door, String> {
+    let function = |name: &str, parameters: &[ValType], results: &[ValType]| {
+        let Some(ExternType::Func(kind)) = module.get_export(name) else { return false };
+        let same = |a: &mut dyn Iterator<Item = ValType>, b: &[ValType]| {
+            let a: Vec<_> = a.collect();
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| ValType::eq(a, b))
+        };
+        same(&mut kind.params(), parameters) && same(&mut kind.results(), results)
+    };
+    let (i32, i64) = (ValType::I32, ValType::I64);
+    if !matches!(module.get_export("memory"), Some(ExternType::Memory(_))) {
+        return Err("exports no memory".to_owned());
+    }
+    if function("_start", &[], &[]) {
+        Ok(Door::Command)
+    } else if function("oh_alloc", std::slice::from_ref(&i32), std::slice::from_ref(&i32))
+        && function("oh_handle", &[i32.clone(), i32], &[i64])
+    {
+        Ok(Door::Library)
+    } else {
+        Err("exports neither _start() nor oh_alloc(i32) -> i32 with oh_handle(i32, i32) -> i64"
+            .to_owned())
+    }
+}
+
+/// Says by name what a module wants that it does not get.
+fn refuse_other_imports(sandbox: &Sandbox, file: &str, module: &Module) -> Result<(), LoadError> {
+    let mut store = super::instance::open(sandbox, Limits::default(), Arc::from([]));
+    let refused: Vec<String> = module
+        .imports()
+        .filter(|i| sandbox.guests().get(&mut store, i.module(), i.name()).is_err())
+        .map(|i| format!("{}.{}", i.module(), i.name()))
+        .collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(LoadError::whole(file, format!("imports what is not granted: {}", refused.join(", "))))
+}
+
+/// From the compiler's words; for text modules they hold the place.
+fn load_error(file: &str, text: &str) -> LoadError {
+    let place = text.lines().find_map(|line| {
+        let (_, place) = line.split_once("--> ")?;
+        let mut numbers = place.rsplit(':');
+        let (column, line) = (numbers.next()?, numbers.next()?);
+        Some((line.trim().parse().ok()?, column.trim().parse().ok()?))
+    });
+    let (line, column) = place.unwrap_or((0, 0));
+    let reason = text.lines().next().unwrap_or("not a WebAssembly module");
+    LoadError { file: file.to_owned(), line, column, reason: reason.trim_end().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_module_s_error_keeps_its_place() {
+        let error = load_error("a.wat", "expected `)`\n     --> <anon>:3:10\n      |\n    3 | (x");
+        assert_eq!(error.to_string(), "a.wat:3:10: expected `)`");
+        assert_eq!(load_error("a.wasm", "bad magic").to_string(), "a.wasm: bad magic");
+    }
+}

@@ -1,0 +1,65 @@
+//! What every guest may call: the `offhook` module, and AssemblyScript's `env.abort`.
+
+use wasmtime::{AsContextMut, Caller, Extern, Linker, Memory};
+
+use super::error::Failure;
+use super::event::Level;
+use super::instance::{State, slice, slice_mut};
+use crate::base::Duration;
+
+/// Links what guests of both WebAssembly doors may import.
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap("offhook", "log", log)?;
+    linker.func_wrap("offhook", "random", random)?;
+    linker.func_wrap("env", "abort", |_: i32, _: i32, _: i32, _: i32| -> wasmtime::Result<()> {
+        Err(wasmtime::Error::msg("aborted"))
+    })?;
+    Ok(())
+}
+
+/// Links what the JavaScript engine imports.
+pub(super) fn link_javascript(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap("offhook", "log", log)?;
+    linker.func_wrap("offhook", "random", random)?;
+    linker.func_wrap("offhook", "wait", wait)?;
+    linker.func_wrap("env", "__rquickjs_host_now_us", |caller: Caller<'_, State>| -> f64 {
+        caller.data().host.wall().unix_millis() as f64 * 1000.0
+    })?;
+    Ok(())
+}
+
+/// The memory of the guest that calls; the error ends a guest without one.
+pub(super) fn memory(caller: &mut Caller<'_, State>) -> wasmtime::Result<Memory> {
+    match caller.get_export("memory").and_then(Extern::into_memory) {
+        Some(memory) => Ok(memory),
+        None => Err(caller.data_mut().stop(Failure::Pointer)),
+    }
+}
+
+fn log(mut caller: Caller<'_, State>, level: i32, at: u32, length: u32) -> wasmtime::Result<()> {
+    let (memory, state) = memory(&mut caller)?.data_and_store_mut(&mut caller);
+    match slice(memory, at, length) {
+        Some(text) => state.write_log(Level::from_number(level), text),
+        None => Err(state.stop(Failure::Pointer)),
+    }
+}
+
+fn random(mut caller: Caller<'_, State>, at: u32, length: u32) -> wasmtime::Result<()> {
+    let (memory, state) = memory(&mut caller)?.data_and_store_mut(&mut caller);
+    match slice_mut(memory, at, length) {
+        Some(bytes) => {
+            state.host.random(bytes);
+            Ok(())
+        }
+        None => Err(state.stop(Failure::Pointer)),
+    }
+}
+
+fn wait(mut caller: Caller<'_, State>, milliseconds: f64) -> wasmtime::Result<()> {
+    // Beyond any wall time; also keeps the conversion from failing on infinity.
+    const LONG: f64 = 86_400_000.0;
+    let time = if milliseconds > 0.0 { milliseconds.min(LONG) } else { 0.0 };
+    let left = caller.data_mut().wait(Duration::from_secs_f64(time / 1000.0))?;
+    caller.as_context_mut().set_epoch_deadline(left);
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Takes the JavaScript engine apart: code without memory, and images of memory without code.
+//!
+//! The code is compiled once. An image is one memory and its pages that are not zero; making one
+//! runs no compiler, and instances of it share those pages until they write on them. It holds
+//! because the engine keeps all its state in memory: its one mutable global, the stack pointer,
+//! is back at its start value between calls, and it never writes its table.
+
+use std::ops::Range;
+
+use wasm_encoder::{
+    ConstExpr, DataSection, Encode, ExportKind, ExportSection, ImportSection, MemorySection,
+    MemoryType, Module, RawSection, SectionId,
+};
+use wasmparser::{BinaryReader, Parser, Payload};
+
+const WASM_PAGE: usize = 65_536;
+/// What the host's own pages and the images' granularity are.
+const PAGE: usize = 4096;
+
+/// The engine in two parts.
+pub(super) struct Parts {
+    /// Its code: imports `env.memory`, has no data.
+    pub(super) code: Vec<u8>,
+    /// Its memory as the linker laid it out.
+    pub(super) image: Vec<u8>,
+}
+
+/// Takes `engine` apart.
+pub(super) fn split(engine: &[u8]) -> Result<Parts, String> {
+    let (mut code, mut image) = (Module::new(), Module::new());
+    for payload in Parser::new(0).parse_all(engine) {
+        let payload = payload.map_err(|e| format!("cannot read the JavaScript engine: {e}"))?;
+        match &payload {
+            Payload::ImportSection(section) => {
+                let imports = with_memory(&engine[section.range()])?;
+                code.section(&RawSection { id: SectionId::Import as u8, data: &imports });
+            }
+            Payload::MemorySection(section) => {
+                copy(&mut image, SectionId::Memory as u8, engine, section.range());
+                let mut exports = ExportSection::new();
+                exports.export("memory", ExportKind::Memory, 0);
+                image.section(&exports);
+            }
+            Payload::DataSection(section) => {
+                copy(&mut image, SectionId::Data as u8, engine, section.range());
+            }
+            Payload::DataCountSection { .. } | Payload::CustomSection(_) => {}
+            other => {
+                if let Some((id, range)) = other.as_section() {
+                    copy(&mut code, id, engine, range);
+                }
+            }
+        }
+    }
+    Ok(Parts { code: code.finish(), image: image.finish() })
+}
+
+fn copy(to: &mut Module, id: u8, from: &[u8], range: Range<usize>) {
+    to.section(&RawSection { id, data: &from[range] });
+}
+
+/// An import section with `env.memory` after what it had: a count and then the entries.
+fn with_memory(section: &[u8]) -> Result<Vec<u8>, String> {
+    let mut reader = BinaryReader::new(section, 0);
+    let count = reader.read_var_u32().map_err(|e| e.to_string())?;
+    let mut entry = Vec::new();
+    ImportSection::new().import("env", "memory", memory_type(1)).encode(&mut entry);
+    let mut reader_of_entry = BinaryReader::new(&entry, 0);
+    // Size and count of a section with one entry come before the entry.
+    for _ in 0..2 {
+        reader_of_entry.read_var_u32().map_err(|e| e.to_string())?;
+    }
+    let mut bytes = Vec::new();
+    (count + 1).encode(&mut bytes);
+    bytes.extend_from_slice(&section[reader.current_position()..]);
+    bytes.extend_from_slice(&entry[reader_of_entry.current_position()..]);
+    Ok(bytes)
+}
+
+/// An image of `memory`, whose length is a multiple of the WebAssembly page.
+pub(super) fn image(memory: &[u8]) -> Vec<u8> {
+    let mut memories = MemorySection::new();
+    memories.memory(memory_type((memory.len() / WASM_PAGE) as u64));
+    let mut exports = ExportSection::new();
+    exports.export("memory", ExportKind::Memory, 0);
+    let mut data = DataSection::new();
+    for run in runs(memory) {
+        let start = ConstExpr::i32_const(run.start as i32);
+        data.active(0, &start, memory[run].iter().copied());
+    }
+    let mut module = Module::new();
+    module.section(&memories).section(&exports).section(&data);
+    module.finish()
+}
+
+/// Stretches of pages that are not all zero.
+fn runs(memory: &[u8]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (number, page) in memory.chunks(PAGE).enumerate() {
+        let start = number * PAGE;
+        if page.iter().all(|&byte| byte == 0) {
+            continue;
+        }
+        match runs.last_mut() {
+            Some(last) if last.end == start => last.end += page.len(),
+            _ => runs.push(start..start + page.len()),
+        }
+    }
+    runs
+}
+
+fn memory_type(minimum: u64) -> MemoryType {
+    MemoryType { minimum, maximum: None, memory64: false, shared: false, page_size_log2: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_keeps_only_pages_with_something_on_them() {
+        let mut memory = vec![0; 2 * WASM_PAGE];
+        memory[5 * PAGE + 1] = 7;
+        memory[6 * PAGE] = 8;
+        memory[2 * WASM_PAGE - 1] = 9;
+        assert_eq!(runs(&memory), [5 * PAGE..7 * PAGE, 2 * WASM_PAGE - PAGE..2 * WASM_PAGE]);
+        let module = image(&memory);
+        assert!(module.len() < 4 * PAGE);
+        wasmparser::validate(&module).expect("a valid module");
+    }
+}

@@ -1,0 +1,207 @@
+//! One invocation: a store with its limits, and the two ways a call in it can end.
+//!
+//! Guest code runs on a fiber's stack, never on the caller's: the 2 MiB that a guest may use would
+//! not fit on an ordinary thread, and running over the end of that one would end the process.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use wasmtime::{ResourceLimiter, Store, Trap};
+
+use super::error::Failure;
+use super::event::{Cost, Level, LogLine};
+use super::sandbox::{Host, Sandbox};
+use crate::base::{Duration, Instant};
+
+/// What one invocation may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From start to end, waiting included.
+    pub wall: Duration,
+    /// Running, in steps of the sandbox's tick; waiting does not count.
+    pub running: Duration,
+    /// Bytes of memory.
+    pub memory: usize,
+    /// Bytes of log.
+    pub log: usize,
+    /// Bytes of response.
+    pub response: usize,
+}
+
+impl Default for Limits {
+    /// What a decision about a call needs, many times over, and what a server with a hundred of
+    /// them at once still bears.
+    fn default() -> Self {
+        Limits {
+            wall: Duration::from_secs(10),
+            running: Duration::from_millis(250),
+            memory: MAX_MEMORY,
+            log: 64 << 10,
+            response: 1 << 20,
+        }
+    }
+}
+
+/// The most memory any limit can give: the pool reserves its slots for this size.
+pub const MAX_MEMORY: usize = 64 << 20;
+
+/// Tables of guests: function pointers of large programs, with room.
+pub(super) const MAX_TABLE: usize = 20_000;
+
+/// What host functions know about the invocation that calls them.
+pub(super) struct State {
+    pub(super) host: Arc<dyn Host>,
+    pub(super) limits: Limits,
+    pub(super) environment: Arc<[(String, String)]>,
+    /// Bytes for standard input, and how many of them have been read.
+    pub(super) input: (Vec<u8>, usize),
+    pub(super) output: Vec<u8>,
+    pub(super) exit: Option<i32>,
+    /// Set by the host function that stops the guest.
+    pub(super) failure: Option<Failure>,
+    log: Vec<LogLine>,
+    log_bytes: usize,
+    memory: usize,
+    wants_memory: bool,
+    started: Instant,
+    sandbox: Sandbox,
+    /// Ticks of running left when the clock was last read, and that reading.
+    running: (u64, u64),
+}
+
+impl ResourceLimiter for State {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let fits = desired <= self.limits.memory;
+        if fits {
+            self.memory = self.memory.max(desired);
+        }
+        self.wants_memory |= !fits;
+        Ok(fits)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= MAX_TABLE)
+    }
+}
+
+impl State {
+    /// Adds to the log; the error ends the guest that floods it.
+    pub(super) fn write_log(&mut self, level: Level, text: &[u8]) -> wasmtime::Result<()> {
+        // A line costs the host more than its text.
+        const LINE_OVERHEAD: usize = 16;
+        self.log_bytes += text.len() + LINE_OVERHEAD;
+        if self.log_bytes > self.limits.log {
+            return Err(self.stop(Failure::LogFlood));
+        }
+        self.log.push(LogLine { level, text: String::from_utf8_lossy(text).into_owned() });
+        Ok(())
+    }
+
+    /// Remembers why and gives the error that a host function returns to end its guest.
+    pub(super) fn stop(&mut self, failure: Failure) -> wasmtime::Error {
+        let error = wasmtime::Error::msg(failure.to_string());
+        self.failure.get_or_insert(failure);
+        error
+    }
+
+    /// Waits as long as the guest asks and its wall time allows; gives the ticks of running left,
+    /// since waiting is not running.
+    pub(super) fn wait(&mut self, asked: Duration) -> wasmtime::Result<u64> {
+        let (left, since) = self.running;
+        let left = left.saturating_sub(self.sandbox.ticks().saturating_sub(since));
+        let spent = self.host.now().since(self.started);
+        let allowed = self.limits.wall.saturating_sub(spent);
+        self.host.wait(asked.min(allowed));
+        if asked >= allowed {
+            return Err(self.stop(Failure::WallTime));
+        }
+        self.running = (left, self.sandbox.ticks());
+        Ok(left)
+    }
+}
+
+/// A fresh store with its clock running.
+pub(super) fn open(
+    sandbox: &Sandbox,
+    limits: Limits,
+    environment: Arc<[(String, String)]>,
+) -> Store<State> {
+    let ticks = sandbox.ticks_in(limits.running);
+    let host = sandbox.host().clone();
+    let mut store = Store::new(
+        sandbox.engine(),
+        State {
+            started: host.now(),
+            host,
+            limits,
+            environment,
+            input: (Vec::new(), 0),
+            output: Vec::new(),
+            exit: None,
+            failure: None,
+            log: Vec::new(),
+            log_bytes: 0,
+            memory: 0,
+            wants_memory: false,
+            running: (ticks, sandbox.ticks()),
+            sandbox: sandbox.clone(),
+        },
+    );
+    store.limiter(|state| state);
+    store.set_epoch_deadline(ticks);
+    store.epoch_deadline_trap();
+    store
+}
+
+/// What is left of an invocation when its instance is gone.
+pub(super) fn close(store: Store<State>) -> (Vec<LogLine>, Cost) {
+    let state = store.into_data();
+    let wall = state.host.now().since(state.started);
+    (state.log, Cost { wall, memory: state.memory })
+}
+
+/// Why a call into the guest ended with `error`; none if it ended itself well.
+pub(super) fn failure_of(store: &mut Store<State>, error: &wasmtime::Error) -> Option<Failure> {
+    let state = store.data_mut();
+    if let Some(failure) = state.failure.take() {
+        return Some(failure);
+    }
+    match (state.exit, error.downcast_ref::<Trap>()) {
+        (Some(0), _) => None,
+        (Some(code), _) => Some(Failure::Exit(code)),
+        (None, Some(Trap::Interrupt)) => Some(Failure::RunningTime),
+        (None, _) if state.wants_memory => Some(Failure::Memory),
+        (None, Some(trap)) => Some(Failure::Trap(trap.to_string())),
+        (None, None) => Some(Failure::Trap(error.root_cause().to_string())),
+    }
+}
+
+/// Drives a call on its fiber to the end. None of our host functions suspends, so that one poll
+/// is the whole call.
+pub(super) fn complete<T>(call: impl Future<Output = T>) -> T {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("no host function suspends"),
+    }
+}
+
+/// Bytes of guest memory, or nothing when the guest's numbers point outside it.
+pub(super) fn slice(memory: &[u8], pointer: u32, length: u32) -> Option<&[u8]> {
+    memory.get(pointer as usize..)?.get(..length as usize)
+}
+
+/// As [`slice`], to write on.
+pub(super) fn slice_mut(memory: &mut [u8], pointer: u32, length: u32) -> Option<&mut [u8]> {
+    memory.get_mut(pointer as usize..)?.get_mut(..length as usize)
+}

@@ -1,0 +1,281 @@
+//! JavaScript: the engine's code, compiled once, over an image of memory for each script.
+//!
+//! Deploying a script runs its top level, under the limits of a request, and keeps the memory
+//! that this leaves; a request gets a copy of it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use wasmtime::{Extern, Instance, InstancePre, Linker, Memory, Module, Store};
+
+use super::error::{Failure, LoadError};
+use super::event::{LogLine, Response};
+use super::image;
+use super::instance::{Limits, State, complete, failure_of, open, slice};
+use super::{host, sandbox::Sandbox};
+
+#[cfg(javascript_engine)]
+const ENGINE: Option<&[u8]> = Some(include_bytes!(env!("OFFHOOK_ENGINE_WASM")));
+#[cfg(not(javascript_engine))]
+const ENGINE: Option<&[u8]> = None;
+
+const PRELUDE: &str = include_str!("../../../functions/engine/prelude.js");
+
+/// The engine, ready to deploy scripts.
+pub(super) struct Runtime {
+    code: Module,
+    imports: Linker<State>,
+    /// The heap after the prelude.
+    prelude: InstancePre<State>,
+}
+
+/// A deployed script.
+pub(super) struct Script {
+    image: InstancePre<State>,
+}
+
+/// An instance of the engine over some image.
+struct Running {
+    instance: Instance,
+    memory: Memory,
+}
+
+impl Runtime {
+    /// Compiles the engine, or takes it from the cache, and evaluates the prelude.
+    pub(super) fn start(sandbox: &Sandbox) -> Result<Runtime, LoadError> {
+        let broken = |reason: String| LoadError::whole("the JavaScript engine", reason);
+        let engine = ENGINE.ok_or_else(|| {
+            broken("is not built in: run `cargo xtask setup`, then build again".to_owned())
+        })?;
+        let parts = image::split(engine).map_err(broken)?;
+        let start = || -> wasmtime::Result<Runtime> {
+            let mut imports = Linker::new(sandbox.engine());
+            host::link_javascript(&mut imports)?;
+            let code = sandbox.cache().compile(sandbox.engine(), &parts.code)?;
+            let blank = Module::new(sandbox.engine(), &parts.image)?;
+            let prelude = imports.instantiate_pre(&blank)?;
+            Ok(Runtime { code, imports, prelude })
+        };
+        let mut runtime = start().map_err(|e| broken(format!("{e:#}")))?;
+        let mut store = open(sandbox, Limits::default(), Arc::from([]));
+        let running = runtime.instantiate(&mut store, &runtime.prelude);
+        let running = running.map_err(|e| broken(format!("{e:#}")))?;
+        running.init(&mut store).map_err(|e| broken(format!("{e:#}")))?;
+        running.evaluate(&mut store, "prelude.js", PRELUDE, 1)?;
+        runtime.prelude = runtime
+            .imprint(sandbox, running.memory.data(&store))
+            .map_err(|e| broken(format!("{e:#}")))?;
+        Ok(runtime)
+    }
+
+    /// Evaluates a script; gives what it logged meanwhile, too.
+    pub(super) fn deploy(
+        &self,
+        sandbox: &Sandbox,
+        file: &str,
+        source: &str,
+        environment: &Arc<[(String, String)]>,
+    ) -> (Result<Script, LoadError>, Vec<LogLine>) {
+        let mut store = open(sandbox, Limits::default(), environment.clone());
+        let script = self.evaluate_script(sandbox, &mut store, file, source);
+        (script, super::instance::close(store).0)
+    }
+
+    fn evaluate_script(
+        &self,
+        sandbox: &Sandbox,
+        store: &mut Store<State>,
+        file: &str,
+        source: &str,
+    ) -> Result<Script, LoadError> {
+        let broken = |e: wasmtime::Error| LoadError::whole(file, format!("{e:#}"));
+        let running = self.instantiate(store, &self.prelude).map_err(broken)?;
+        let environment: serde_json::Map<String, Value> =
+            store.data().environment.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
+        let environment = Value::from(Value::from(environment).to_string());
+        let prepare = format!("__host.prepare({environment})");
+        running.evaluate(store, file, &prepare, 1)?;
+        let name = Value::from(file);
+        // All on the script's first line, so that its lines keep their numbers.
+        let wrapper = format!(
+            "__host.define({name}, function (exports, require, module, __filename, __dirname) {{"
+        );
+        let evaluated = running.evaluate(store, file, &format!("{wrapper}{source}\n}})"), 1);
+        evaluated.map_err(|mut error| {
+            if error.line == 1 {
+                let shift = wrapper.chars().count() as u32;
+                error.column = error.column.saturating_sub(shift).max(1);
+            }
+            error
+        })?;
+        running.seal(store).map_err(broken)?;
+        let image = self.imprint(sandbox, running.memory.data(&store)).map_err(broken)?;
+        Ok(Script { image })
+    }
+
+    /// Hands the event to the script's handler.
+    pub(super) fn invoke(
+        &self,
+        store: &mut Store<State>,
+        script: &Script,
+        event: &[u8],
+    ) -> Result<Response, Failure> {
+        let outcome = self.handle(store, script, event);
+        let reply = outcome.map_err(|error| {
+            failure_of(store, &error).unwrap_or_else(|| Failure::Trap("exit".to_owned()))
+        })?;
+        match reply.split_first() {
+            Some((0, json)) => Response::from_json(json),
+            Some((_, text)) => Err(Failure::Trap(String::from_utf8_lossy(text).into_owned())),
+            None => Err(Failure::Malformed("empty".to_owned())),
+        }
+    }
+
+    fn handle(
+        &self,
+        store: &mut Store<State>,
+        script: &Script,
+        event: &[u8],
+    ) -> wasmtime::Result<Vec<u8>> {
+        let running = self.instantiate(store, &script.image)?;
+        let at = running.write(store, event)?;
+        let handle =
+            running.instance.get_typed_func::<(u32, u32), u64>(&mut *store, "oh_handle")?;
+        let reply = complete(handle.call_async(&mut *store, (at, event.len() as u32)))?;
+        running.read(store, reply)
+    }
+
+    /// The engine's code over a fresh copy of `image`. Neither part has code that runs here.
+    fn instantiate(
+        &self,
+        store: &mut Store<State>,
+        image: &InstancePre<State>,
+    ) -> wasmtime::Result<Running> {
+        let memory = image.instantiate(&mut *store)?.get_memory(&mut *store, "memory");
+        let memory = memory.ok_or_else(|| wasmtime::Error::msg("an image without memory"))?;
+        let mut imports = Vec::with_capacity(self.code.imports().len());
+        for import in self.code.imports() {
+            imports.push(match import.name() {
+                "memory" => Extern::Memory(memory),
+                name => self.imports.get(&mut *store, import.module(), name)?,
+            });
+        }
+        let instance = Instance::new(&mut *store, &self.code, &imports)?;
+        Ok(Running { instance, memory })
+    }
+
+    fn imprint(&self, sandbox: &Sandbox, memory: &[u8]) -> wasmtime::Result<InstancePre<State>> {
+        let module = Module::new(sandbox.engine(), image::image(memory))?;
+        self.imports.instantiate_pre(&module)
+    }
+}
+
+impl Running {
+    fn init(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
+        let init = self.instance.get_typed_func::<(), i32>(&mut *store, "oh_init")?;
+        match complete(init.call_async(store, ()))? {
+            0 => Ok(()),
+            code => wasmtime::bail!("does not start: {code}"),
+        }
+    }
+
+    fn seal(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
+        let seal = self.instance.get_typed_func::<(), i32>(&mut *store, "oh_seal")?;
+        match complete(seal.call_async(store, ()))? {
+            0 => Ok(()),
+            _ => wasmtime::bail!("the script removed the prelude"),
+        }
+    }
+
+    fn evaluate(
+        &self,
+        store: &mut Store<State>,
+        file: &str,
+        source: &str,
+        line: i32,
+    ) -> Result<(), LoadError> {
+        let outcome = self.try_evaluate(store, file, source, line).map_err(|error| {
+            let reason = failure_of(store, &error)
+                .map_or_else(|| error.to_string(), |failure| format!("top-level code {failure}"));
+            LoadError::whole(file, reason)
+        })?;
+        match outcome.split_first() {
+            Some((0, _)) => Ok(()),
+            Some((_, text)) => Err(load_error(file, &String::from_utf8_lossy(text))),
+            None => Err(LoadError::whole(file, "the JavaScript engine gave no answer")),
+        }
+    }
+
+    fn try_evaluate(
+        &self,
+        store: &mut Store<State>,
+        file: &str,
+        source: &str,
+        line: i32,
+    ) -> wasmtime::Result<Vec<u8>> {
+        let name = self.write(store, format!("{}\0", file.replace('\0', "")).as_bytes())?;
+        let text = self.write(store, format!("{source}\0").as_bytes())?;
+        let evaluate =
+            self.instance.get_typed_func::<(u32, u32, u32, i32), u64>(&mut *store, "oh_eval")?;
+        let arguments = (name, text, source.len() as u32, line);
+        let reply = complete(evaluate.call_async(&mut *store, arguments))?;
+        self.read(store, reply)
+    }
+
+    /// Puts `bytes` into memory that the engine gives for it. The engine's allocator is our own
+    /// code and needs little stack: it runs on the caller's.
+    fn write(&self, store: &mut Store<State>, bytes: &[u8]) -> wasmtime::Result<u32> {
+        let alloc = self.instance.get_typed_func::<u32, u32>(&mut *store, "oh_alloc")?;
+        match alloc.call(&mut *store, bytes.len() as u32)? {
+            0 => Err(store.data_mut().stop(Failure::Memory)),
+            at => {
+                self.memory.write(store, at as usize, bytes)?;
+                Ok(at)
+            }
+        }
+    }
+
+    fn read(&self, store: &mut Store<State>, reply: u64) -> wasmtime::Result<Vec<u8>> {
+        let (memory, state) = self.memory.data_and_store_mut(&mut *store);
+        let (at, length) = ((reply >> 32) as u32, reply as u32);
+        if length as usize > state.limits.response {
+            return Err(state.stop(Failure::ResponseSize));
+        }
+        match slice(memory, at, length) {
+            Some(bytes) => Ok(bytes.to_vec()),
+            None => Err(state.stop(Failure::Pointer)),
+        }
+    }
+}
+
+/// From "Name: message" and a stack whose lines are `    at f (file:line:column)`.
+fn load_error(file: &str, text: &str) -> LoadError {
+    let (reason, stack) = text.split_once("\n    at ").unwrap_or((text, ""));
+    let place = format!("{file}:");
+    let (line, column) = stack
+        .lines()
+        .filter_map(|frame| frame.rsplit_once(&place))
+        .find_map(|(_, rest)| {
+            let (line, column) = rest.trim_end_matches(')').split_once(':')?;
+            Some((line.parse().ok()?, column.parse().ok()?))
+        })
+        .unwrap_or((0, 0));
+    LoadError { file: file.to_owned(), line, column, reason: reason.trim().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_error_finds_its_place_in_the_stack() {
+        let error = load_error(
+            "a/b.js",
+            "TypeError: no\n    at define (prelude.js:300:7)\n    at <anonymous> (a/b.js:12:5)\n",
+        );
+        assert_eq!(error.to_string(), "a/b.js:12:5: TypeError: no");
+        let error = load_error("b.js", "SyntaxError: bad\n    at b.js:3:9\n");
+        assert_eq!((error.line, error.column), (3, 9));
+        assert_eq!(load_error("b.js", "Error: x").to_string(), "b.js: Error: x");
+    }
+}

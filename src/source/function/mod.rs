@@ -1,0 +1,272 @@
+//! Functions: handlers in JavaScript or WebAssembly that run inside this process, in a sandbox.
+//!
+//! A function is a file; its path under the functions folder is its name. Every invocation gets
+//! a fresh instance with limits on time, memory, log and response, and nothing survives it.
+//! Invoking blocks the thread that does it. Nothing here speaks HTTP or checks signatures: the
+//! caller asks [`Functions::access`] first.
+
+mod cache;
+mod error;
+mod event;
+mod guest;
+mod host;
+mod image;
+mod instance;
+mod javascript;
+mod sandbox;
+#[cfg(test)]
+mod tests;
+mod wasi;
+
+use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use error::{Error, Failure, LoadError};
+pub use event::{Cost, Event, Level, LogLine, Response};
+pub use instance::{Limits, MAX_MEMORY};
+pub use sandbox::{Host, Sandbox, Setup, TICK};
+
+/// Who may call a function from outside, as its file name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// `name.js`: anyone.
+    Public,
+    /// `name.protected.js`: requests with a valid signature.
+    Protected,
+    /// `name.private.js`: nobody; there is no route to it.
+    Private,
+}
+
+/// The functions of one project folder.
+pub struct Functions {
+    dir: PathBuf,
+    environment: Arc<[(String, String)]>,
+    sandbox: Sandbox,
+    limits: Limits,
+    /// Never more entries than files have existed under `dir` since the start.
+    known: Mutex<HashMap<String, Arc<Known>>>,
+    /// Held while loading, so that a burst of requests loads an edit once.
+    loading: Mutex<()>,
+}
+
+/// A function as it was when its file was last read.
+struct Known {
+    file: Found,
+    program: Option<Arc<Program>>,
+    broken: Option<LoadError>,
+}
+
+enum Program {
+    Script(javascript::Script),
+    Guest(guest::Guest),
+}
+
+/// A file that has the name asked for.
+#[derive(Clone, PartialEq)]
+struct Found {
+    path: PathBuf,
+    access: Access,
+    /// Changes with every edit: length, modification time, inode.
+    stamp: (u64, i64, i64, u64),
+}
+
+/// Larger files are mistakes: scripts are written by hand, modules hold one decision.
+const MAX_SCRIPT: u64 = 1 << 20;
+const MAX_MODULE: u64 = 16 << 20;
+
+impl Functions {
+    /// The functions under `dir`, which need not exist yet. `environment` is what `context` and
+    /// `process.env` hold; when it changes, make this anew.
+    pub fn new(dir: PathBuf, environment: Vec<(String, String)>, sandbox: Sandbox) -> Functions {
+        Functions {
+            dir,
+            environment: environment.into(),
+            sandbox,
+            limits: Limits::default(),
+            known: Mutex::default(),
+            loading: Mutex::default(),
+        }
+    }
+
+    /// With other limits than the default ones; memory at most [`MAX_MEMORY`].
+    pub fn with_limits(mut self, limits: Limits) -> Functions {
+        self.limits = Limits { memory: limits.memory.min(MAX_MEMORY), ..limits };
+        self
+    }
+
+    /// Who may call the function; none if there is no such function.
+    pub fn access(&self, name: &str) -> Option<Access> {
+        self.find(name).map(|found| found.access)
+    }
+
+    /// Runs the function. Blocks: call it where threads may wait.
+    pub fn invoke(&self, name: &str, event: &Event) -> Result<Response, Error> {
+        let _slot = self.sandbox.take_slot()?;
+        let (known, mut log) = self.current(name)?;
+        let Some(program) = &known.program else {
+            let broken = known.broken.clone();
+            return Err(broken.map_or_else(|| Error::NotFound(name.to_owned()), Error::Load));
+        };
+        let mut store = instance::open(&self.sandbox, self.limits, self.environment.clone());
+        let outcome = match program.as_ref() {
+            Program::Script(script) => match self.sandbox.javascript() {
+                // The script's image already holds the environment.
+                Ok(runtime) => runtime.invoke(&mut store, script, &event.to_json(&[])),
+                Err(error) => return Err(Error::Load(error.clone())),
+            },
+            Program::Guest(guest) => guest.invoke(&mut store, event.to_json(&self.environment)),
+        };
+        let (lines, cost) = instance::close(store);
+        log.extend(lines);
+        let mut response = outcome.unwrap_or_else(Response::failed);
+        if let Some(failure) = &response.failure {
+            log.push(LogLine { level: Level::Error, text: failure.to_string() });
+        }
+        (response.log, response.cost, response.stale) = (log, cost, known.broken.clone());
+        Ok(response)
+    }
+
+    /// Loads the function if it changed, and says what is wrong with it.
+    pub fn check(&self, name: &str) -> Result<(), Error> {
+        let _slot = self.sandbox.take_slot()?;
+        match &self.current(name)?.0.broken {
+            None => Ok(()),
+            Some(error) => Err(Error::Load(error.clone())),
+        }
+    }
+
+    /// The names of all functions, in order.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        collect_names(&self.dir, "", 0, &mut names);
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The function as its file says now, and what loading it logged.
+    fn current(&self, name: &str) -> Result<(Arc<Known>, Vec<LogLine>), Error> {
+        let Some(found) = self.find(name) else {
+            self.known().remove(name);
+            return Err(Error::NotFound(name.to_owned()));
+        };
+        let fresh = |known: &HashMap<String, Arc<Known>>| {
+            known.get(name).filter(|known| known.file == found).cloned()
+        };
+        if let Some(known) = fresh(&self.known()) {
+            return Ok((known, Vec::new()));
+        }
+        let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = fresh(&self.known()) {
+            return Ok((known, Vec::new()));
+        }
+        let (outcome, log) = self.load(&found);
+        let (program, broken) = match outcome {
+            Ok(program) => (Some(Arc::new(program)), None),
+            Err(error) => (self.known().get(name).and_then(|k| k.program.clone()), Some(error)),
+        };
+        let known = Arc::new(Known { file: found, program, broken });
+        self.known().insert(name.to_owned(), known.clone());
+        Ok((known, log))
+    }
+
+    fn load(&self, found: &Found) -> (Result<Program, LoadError>, Vec<LogLine>) {
+        let file = found.path.strip_prefix(&self.dir).unwrap_or(&found.path);
+        let file = &*file.to_string_lossy();
+        let script = file.ends_with(".js");
+        let bound = if script { MAX_SCRIPT } else { MAX_MODULE };
+        if found.stamp.0 > bound {
+            return (Err(LoadError::whole(file, format!("is larger than {bound} bytes"))), vec![]);
+        }
+        let bytes = match fs::read(&found.path) {
+            Ok(bytes) => bytes,
+            Err(error) => return (Err(LoadError::whole(file, error.to_string())), vec![]),
+        };
+        if !script {
+            let guest = guest::Guest::load(&self.sandbox, file, &bytes);
+            return (guest.map(Program::Guest), vec![]);
+        }
+        let runtime = match self.sandbox.javascript() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                return (Err(LoadError::whole(file, error.to_string())), vec![]);
+            }
+        };
+        let Ok(source) = String::from_utf8(bytes) else {
+            return (Err(LoadError::whole(file, "is not UTF-8")), vec![]);
+        };
+        let (script, log) = runtime.deploy(&self.sandbox, file, &source, &self.environment);
+        (script.map(Program::Script), log)
+    }
+
+    /// The file of a name; several with one name count in the order of [`SUFFIXES`].
+    fn find(&self, name: &str) -> Option<Found> {
+        if !is_name(name) {
+            return None;
+        }
+        let base = self.dir.join(name).into_os_string();
+        SUFFIXES.iter().find_map(|(suffix, access)| {
+            let mut path = base.clone();
+            path.push(suffix);
+            let stamp = fs::metadata(&path).ok().filter(Metadata::is_file).map(|m| stamp(&m))?;
+            Some(Found { path: path.into(), access: *access, stamp })
+        })
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Known>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The strictest first: a file left over from before a function was protected must not open it.
+const SUFFIXES: [(&str, Access); 9] = [
+    (".private.js", Access::Private),
+    (".private.wasm", Access::Private),
+    (".private.wat", Access::Private),
+    (".protected.js", Access::Protected),
+    (".protected.wasm", Access::Protected),
+    (".protected.wat", Access::Protected),
+    (".js", Access::Public),
+    (".wasm", Access::Public),
+    (".wat", Access::Public),
+];
+
+fn stamp(metadata: &Metadata) -> (u64, i64, i64, u64) {
+    (metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino())
+}
+
+/// Whether the name stays in the folder, names no hidden file and does not reach a protected file
+/// by its full name.
+fn is_name(name: &str) -> bool {
+    const MAX_NAME: usize = 256;
+    let segment = |part: &str| {
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+        !part.is_empty() && !part.starts_with('.') && part.chars().all(plain)
+    };
+    name.len() <= MAX_NAME
+        && name.split('/').all(segment)
+        && !name.ends_with(".protected")
+        && !name.ends_with(".private")
+}
+
+fn collect_names(dir: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) {
+    // Deeper folders are packages' insides, or a link in a circle.
+    const MAX_DEPTH: usize = 8;
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let file = entry.file_name();
+        let Some(file) = file.to_str().filter(|f| !f.starts_with('.') && *f != "node_modules")
+        else {
+            continue;
+        };
+        let path = entry.path();
+        if path.is_dir() && depth < MAX_DEPTH {
+            collect_names(&path, &format!("{prefix}{file}/"), depth + 1, names);
+        } else if let Some(name) = SUFFIXES.iter().find_map(|(end, _)| file.strip_suffix(end)) {
+            names.push(format!("{prefix}{name}"));
+        }
+    }
+}

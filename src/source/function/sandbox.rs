@@ -1,0 +1,173 @@
+//! The WebAssembly engine that all functions share: its settings, its slots and its clock.
+//!
+//! It has no thread of its own: whoever owns it calls [`Sandbox::tick`] every [`TICK`], without
+//! which nothing stops a guest that never ends.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, Linker, OptLevel, PoolingAllocationConfig,
+};
+
+use super::cache::Cache;
+use super::error::{Error, LoadError};
+use super::instance::{MAX_MEMORY, MAX_TABLE, State};
+use super::javascript::Runtime;
+use super::{host, wasi};
+use crate::base::{Duration, Instant, WallTime};
+
+/// How often the owner calls [`Sandbox::tick`]: a runaway guest lives at most one longer than
+/// its limit.
+pub const TICK: Duration = Duration::from_millis(5);
+
+/// What guests need of the world outside: the node's clock and chance.
+pub trait Host: Send + Sync {
+    /// Monotonic time.
+    fn now(&self) -> Instant;
+    /// Wall time.
+    fn wall(&self) -> WallTime;
+    /// Fills `bytes` with unpredictable ones.
+    fn random(&self, bytes: &mut [u8]);
+    /// Holds this thread for so long.
+    fn wait(&self, time: Duration);
+}
+
+/// How a sandbox is set up.
+pub struct Setup {
+    /// A folder that only this program writes: compiled code is loaded from it and run.
+    pub cache: PathBuf,
+    /// How many invocations may run at once. Each slot reserves 4 GiB of address space (not of
+    /// memory), for which memory accesses need no bounds checks.
+    pub slots: u32,
+    /// Clock and chance.
+    pub host: Arc<dyn Host>,
+}
+
+/// The shared engine; clones are handles to the same one.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Shared>);
+
+struct Shared {
+    engine: Engine,
+    guests: Linker<State>,
+    host: Arc<dyn Host>,
+    cache: Cache,
+    ticks: AtomicU64,
+    slots: u32,
+    taken: AtomicUsize,
+    javascript: OnceLock<Result<Runtime, LoadError>>,
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("slots", &self.0.slots).finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Sets up the engine and reserves its address space.
+    pub fn new(setup: Setup) -> Result<Sandbox, String> {
+        let engine = engine(setup.slots).map_err(|e| format!("cannot start functions: {e:#}"))?;
+        let mut guests = Linker::new(&engine);
+        host::link(&mut guests).and_then(|()| wasi::link(&mut guests)).expect("names differ");
+        Ok(Sandbox(Arc::new(Shared {
+            cache: Cache::new(setup.cache, &engine),
+            engine,
+            guests,
+            host: setup.host,
+            ticks: AtomicU64::new(0),
+            slots: setup.slots,
+            taken: AtomicUsize::new(0),
+            javascript: OnceLock::new(),
+        })))
+    }
+
+    /// Moves the clock of all running guests by one [`TICK`].
+    pub fn tick(&self) {
+        self.0.ticks.fetch_add(1, Ordering::Relaxed);
+        self.0.engine.increment_epoch();
+    }
+
+    /// Compiles the JavaScript engine, or loads it from the cache, so that the first request does
+    /// not wait for it.
+    pub fn warm_up(&self) -> Result<(), LoadError> {
+        self.javascript().map(drop).map_err(Clone::clone)
+    }
+
+    pub(super) fn javascript(&self) -> Result<&Runtime, &LoadError> {
+        self.0.javascript.get_or_init(|| Runtime::start(self)).as_ref()
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(super) fn guests(&self) -> &Linker<State> {
+        &self.0.guests
+    }
+
+    pub(super) fn host(&self) -> &Arc<dyn Host> {
+        &self.0.host
+    }
+
+    pub(super) fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    pub(super) fn ticks(&self) -> u64 {
+        self.0.ticks.load(Ordering::Relaxed)
+    }
+
+    /// Ticks that last at least so long, whenever the first of them comes.
+    pub(super) fn ticks_in(&self, time: Duration) -> u64 {
+        (time.as_nanos().div_ceil(TICK.as_nanos()) + 1) as u64
+    }
+
+    /// A place in the pool, until it is dropped.
+    pub(super) fn take_slot(&self) -> Result<Slot<'_>, Error> {
+        let taken = &self.0.taken;
+        let free = |count: usize| (count < self.0.slots as usize).then_some(count + 1);
+        taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, free).map_err(|_| Error::Busy)?;
+        Ok(Slot(taken))
+    }
+}
+
+/// The right to one instance of the pool.
+pub(super) struct Slot<'a>(&'a AtomicUsize);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// The stack of guests. With less, deep recursion in JavaScript would trap before the engine's
+/// own check makes a RangeError of it.
+const WASM_STACK: usize = 2 << 20;
+/// What host functions called from the bottom of that stack may use.
+const HOST_STACK: usize = 1 << 20;
+
+fn engine(slots: u32) -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config.cranelift_opt_level(OptLevel::Speed);
+    config.memory_init_cow(true);
+    config.epoch_interruption(true);
+    config.max_wasm_stack(WASM_STACK).async_stack_size(WASM_STACK + HOST_STACK);
+    config.wasm_backtrace_max_frames(None);
+
+    let scan = PoolingAllocationConfig::is_pagemap_scan_available();
+    let mut pool = PoolingAllocationConfig::new();
+    // JavaScript takes two instances: the image with the memory, and the code.
+    pool.total_core_instances(slots * 2).total_memories(slots).total_tables(slots * 2);
+    pool.total_stacks(slots).max_unused_warm_slots(slots);
+    pool.max_memory_size(MAX_MEMORY).table_elements(MAX_TABLE).max_core_instance_size(1 << 20);
+    // Without the scan a slot is reset by writing zeros over what stays, which costs time.
+    pool.linear_memory_keep_resident(if scan { 4 << 20 } else { 1 << 20 });
+    pool.table_keep_resident(16 << 10);
+    pool.pagemap_scan(if scan { Enabled::Yes } else { Enabled::No });
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}

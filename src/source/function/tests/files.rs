@@ -1,0 +1,93 @@
+//! Names, files and edits.
+
+use super::*;
+
+#[test]
+fn file_names_say_who_may_call() {
+    let good = handler("callback(null, 'x');");
+    let bench = Bench::new(&[
+        ("open.js", &good),
+        ("closed.protected.js", &good),
+        ("menu/inner.private.wat", LIBRARY),
+    ]);
+    let access = |name: &str| bench.functions.access(name);
+    assert_eq!(access("open"), Some(Access::Public));
+    assert_eq!(access("closed"), Some(Access::Protected));
+    assert_eq!(access("menu/inner"), Some(Access::Private));
+    assert_eq!(bench.functions.names(), ["closed", "menu/inner", "open"]);
+    // The strictest file of a name counts.
+    bench.write("open.protected.js", &good);
+    assert_eq!(access("open"), Some(Access::Protected));
+}
+
+#[test]
+fn names_reach_only_functions() {
+    let bench = Bench::new(&[("a.protected.js", &handler("")), (".hidden.js", &handler(""))]);
+    fs::write(bench.dir.path().join("../outside.js"), handler("")).expect("written");
+    for name in [
+        "../outside",
+        "a.protected",
+        "a.private",
+        ".hidden",
+        "",
+        "/a",
+        "a/",
+        "./a",
+        "a\0",
+        "a//b",
+        "x",
+    ] {
+        assert_eq!(bench.functions.access(name), None, "{name:?}");
+        let error = bench.functions.invoke(name, &Event::default()).expect_err("not found");
+        assert_eq!(error.status(), 404, "{name:?}");
+    }
+}
+
+#[test]
+fn an_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
+    let bench = Bench::new(&[("f.js", &handler("callback(null, 'one');"))]);
+    assert_eq!(text(&bench.invoke("f", &[])), "one");
+    bench.write("f.js", &handler("callback(null, 'two');"));
+    assert_eq!(text(&bench.invoke("f", &[])), "two");
+
+    bench.write("f.js", &handler("callback(null, 'three'"));
+    let response = bench.invoke("f", &[]);
+    assert_eq!(text(&response), "two");
+    let stale = response.stale.expect("the reason");
+    // The parenthesis that line 2 lacks is missed at the brace that ends the handler.
+    assert_eq!((&*stale.file, stale.line), ("f.js", 3), "{stale}");
+    assert!(stale.column > 0 && stale.reason.contains("SyntaxError"), "{stale}");
+    assert_eq!(bench.functions.check("f"), Err(Error::Load(stale)));
+
+    bench.write("f.js", &handler("callback(null, 'four');"));
+    let response = bench.invoke("f", &[]);
+    assert_eq!((text(&response), &response.stale), ("four", &None));
+    fs::remove_file(bench.dir.path().join("f.js")).expect("removed");
+    assert_eq!(bench.functions.check("f"), Err(Error::NotFound("f".to_owned())));
+}
+
+#[test]
+fn a_file_broken_from_the_start_says_where() {
+    let bench = Bench::new(&[
+        ("throws.js", "const a = 1;\n\nthrow new Error('no configuration');\n"),
+        ("empty.js", "const a = 1;\n"),
+        ("deep/throws.js", "  undefinedFunction();"),
+    ]);
+    let error = bench.load_error("throws");
+    assert_eq!((&*error.file, error.line), ("throws.js", 3), "{error}");
+    assert_eq!(error.reason, "Error: no configuration");
+    let error = bench.load_error("empty");
+    assert!(error.reason.contains("exports.handler is not a function"), "{error}");
+    let error = bench.load_error("deep/throws");
+    assert!(error.to_string().starts_with("deep/throws.js:1:3: ReferenceError"), "{error}");
+}
+
+#[test]
+fn what_top_level_code_logs_is_not_lost() {
+    let bench = Bench::new(&[(
+        "f.js",
+        "console.log('loaded');\nexports.handler = (c, e, callback) => { callback(null, 'x'); };",
+    )]);
+    assert_eq!(bench.invoke("f", &[]).log[0].text, "loaded");
+    assert_eq!(bench.invoke("f", &[]).log, []);
+}
