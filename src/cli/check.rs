@@ -112,7 +112,8 @@ async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
         match result {
             Ok(()) => {}
             Err(function::Error::Load(error)) => {
-                let place = (error.line > 0).then(|| place(error.line as usize, error.column as usize));
+                let place =
+                    (error.line > 0).then(|| place(error.line as usize, error.column as usize));
                 let file = folder.join(&error.file);
                 findings.tell(&file, place, Severity::Error, "function", &error.reason);
             }
@@ -131,7 +132,13 @@ fn check_flows(project: &Path, findings: &mut Findings) -> usize {
         let text = match std::fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) => {
-                findings.tell(&file, None, Severity::Error, "flow", format!("cannot be read: {error}"));
+                findings.tell(
+                    &file,
+                    None,
+                    Severity::Error,
+                    "flow",
+                    format!("cannot be read: {error}"),
+                );
                 continue;
             }
         };

@@ -100,7 +100,8 @@ impl Phone {
             Some(file) => folder_of(file),
             None => std::env::temp_dir(),
         };
-        let password = self.password.clone().or_else(|| std::env::var("OFFHOOK_PHONE_PASSWORD").ok());
+        let password =
+            self.password.clone().or_else(|| std::env::var("OFFHOOK_PHONE_PASSWORD").ok());
         let line = Line {
             user: self.user.clone(),
             domain: self.domain.clone(),
@@ -118,7 +119,8 @@ impl Phone {
             let mut errand = Errand { options: &self, phone, sound, recording: None, up: false };
             let done = errand.carry_out().await;
             let Errand { phone, recording, .. } = errand;
-            phone.close();
+            // Its media worker ends here; the recording is whole afterwards.
+            drop(phone);
             if let (Some(file), Some(sid)) = (&self.record, recording) {
                 keep(&folder, sid, file)?;
             }

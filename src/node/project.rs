@@ -62,7 +62,17 @@ impl Opened {
             auth_token: account.token.clone(),
         });
         let sources = Arc::new(Sources::new(Arc::clone(&client), Arc::clone(&project), rng.fork()));
-        Ok(Opened { config, account, public_url, client, project, functions, sandbox, sources, rng })
+        Ok(Opened {
+            config,
+            account,
+            public_url,
+            client,
+            project,
+            functions,
+            sandbox,
+            sources,
+            rng,
+        })
     }
 
     /// Loads every function and says what is wrong with it, by name.

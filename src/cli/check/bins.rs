@@ -23,12 +23,7 @@ pub(super) fn check(opened: &Opened, findings: &mut Findings) -> usize {
     names.len()
 }
 
-fn check_one(
-    file: &Path,
-    sample: &[(String, String)],
-    known: &Known,
-    findings: &mut Findings,
-) {
+fn check_one(file: &Path, sample: &[(String, String)], known: &Known, findings: &mut Findings) {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => {
@@ -79,9 +74,8 @@ fn check_one(
 
 /// Whether parameters can change elements: sections, and values that are not escaped.
 fn shapes_markup(text: &str) -> bool {
-    text.match_indices("{{").any(|(at, _)| {
-        text[at + 2..].trim_start().starts_with(['{', '&', '#', '^'])
-    })
+    text.match_indices("{{")
+        .any(|(at, _)| text[at + 2..].trim_start().starts_with(['{', '&', '#', '^']))
 }
 
 /// What the project serves.
@@ -114,7 +108,10 @@ impl Known {
 
     fn check_url(&self, url: &str, position: Position, file: &Path, findings: &mut Findings) {
         let path = url.split(['?', '#']).next().unwrap_or(url);
-        let wanted = [("bin", "/bins/", "bin:", &self.bins), ("function", "/functions/", "function:", &self.functions)];
+        let wanted = [
+            ("bin", "/bins/", "bin:", &self.bins),
+            ("function", "/functions/", "function:", &self.functions),
+        ];
         for (kind, folder, scheme, names) in wanted {
             let name = path.strip_prefix(folder).or_else(|| path.strip_prefix(scheme));
             let Some(name) = name.filter(|name| !name.contains('%')) else { continue };

@@ -70,7 +70,8 @@ fn wrong(
         },
         Handler::Sip(uri) => {
             let view = SipUri::parse(uri)?;
-            let domain = config.domains.iter().find(|d| d.name.eq_ignore_ascii_case(view.host()))?;
+            let domain =
+                config.domains.iter().find(|d| d.name.eq_ignore_ascii_case(view.host()))?;
             let user = view.user()?;
             let lists = config.lists.iter().filter(|(name, _)| domain.registration.contains(name));
             let users: Vec<&str> =

@@ -56,9 +56,7 @@ pub(in crate::cli) fn arrival(config: &Config, from: &str, to: &str) -> Result<A
     }
     let number = config.numbers.iter().find(|number| number.number == incoming.to);
     match number {
-        Some(number) => {
-            Ok(Arrival { incoming, voice: number.voice.clone(), any_caller_id: false })
-        }
+        Some(number) => Ok(Arrival { incoming, voice: number.voice.clone(), any_caller_id: false }),
         None if incoming.to.starts_with("sip:") => {
             let names: Vec<&str> = config.domains.iter().map(|d| d.name.as_str()).collect();
             let host = host_of(&incoming.to);

@@ -26,7 +26,8 @@ impl Expectation {
                 Expectation::Callback { url, parameters },
                 Seen::Callback { url: called, parameters: told },
             ) => {
-                holds(called, url.as_deref()) && parameters.iter().all(|wanted| told.contains(wanted))
+                holds(called, url.as_deref())
+                    && parameters.iter().all(|wanted| told.contains(wanted))
             }
             _ => false,
         }

@@ -48,16 +48,8 @@ const EXPECTATIONS: [(&str, &str); 13] = [
 ];
 
 /// The words of CallStatus.
-const STATUSES: [&str; 8] = [
-    "initiated",
-    "ringing",
-    "in-progress",
-    "completed",
-    "busy",
-    "failed",
-    "no-answer",
-    "canceled",
-];
+const STATUSES: [&str; 8] =
+    ["initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"];
 
 /// Reads a flow file; all mistakes at once.
 pub(in crate::cli) fn parse(text: &str) -> Result<Vec<Flow>, Vec<Mistake>> {
@@ -171,8 +163,7 @@ fn webhook(arguments: &mut Arguments<'_>) -> Result<Action, Mistake> {
     }
     arguments.literal("returns")?;
     let file = arguments.take()?.text.clone();
-    let mut webhook =
-        Webhook { url: url.text.clone(), file, status: 200, after: Duration::ZERO };
+    let mut webhook = Webhook { url: url.text.clone(), file, status: 200, after: Duration::ZERO };
     while let Some(word) = arguments.next() {
         match word.text.as_str() {
             "status" => {
@@ -245,8 +236,7 @@ fn callback(arguments: &mut Arguments<'_>) -> Result<Expectation, Mistake> {
 fn digits(word: &Word) -> Result<String, Mistake> {
     let fits = |c: char| c.is_ascii_digit() || "*#ABCDwW".contains(c);
     if word.text.is_empty() || !word.text.chars().all(fits) {
-        let message =
-            format!("expected keys: 0-9 * # A-D, and w to wait; not \"{}\"", word.text);
+        let message = format!("expected keys: 0-9 * # A-D, and w to wait; not \"{}\"", word.text);
         return Err(Mistake::new(word.position, message));
     }
     Ok(word.text.clone())

@@ -229,9 +229,8 @@ impl<'p> Stage<'p> {
     }
 
     async fn speak(&mut self, who: Who, length: Duration) -> Result<(), String> {
-        let recorded = |party: &Party| {
-            party.recording().is_some_and(|r| r.order.tracks == leg::Tracks::Own)
-        };
+        let recorded =
+            |party: &Party| party.recording().is_some_and(|r| r.order.tracks == leg::Tracks::Own);
         let leg = self
             .newest(who, recorded)
             .or_else(|_| self.newest(who.or_caller(), |party| party.state == State::Talking))
@@ -559,10 +558,12 @@ impl<'p> Stage<'p> {
                 .render(name, &fetch.parameters)
                 .map(|rendered| rendered.text.into_bytes())
                 .map_err(|error| FetchError { code: error.code(), message: error.to_string() })?,
-            None => std::fs::read(self.opened.config.project.join(&webhook.file)).map_err(|error| {
-                let message = format!("{} cannot be read: {error}", webhook.file);
-                FetchError { code: 11200, message }
-            })?,
+            None => {
+                std::fs::read(self.opened.config.project.join(&webhook.file)).map_err(|error| {
+                    let message = format!("{} cannot be read: {error}", webhook.file);
+                    FetchError { code: 11200, message }
+                })?
+            }
         };
         let kind = asset::content_type(webhook.file.as_ref()).to_owned();
         Ok(Answer {
