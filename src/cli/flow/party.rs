@@ -12,8 +12,6 @@ const MOST_SPEECHES: usize = 1_000;
 /// One leg.
 #[derive(Debug)]
 pub(super) struct Party {
-    /// Its number or URI.
-    pub name: String,
     /// How far it is.
     pub state: State,
     /// The verb that runs on it.
@@ -49,9 +47,8 @@ pub(super) struct Recording {
 }
 
 impl Party {
-    pub(super) fn new(name: &str) -> Self {
+    pub(super) fn new() -> Self {
         Party {
-            name: name.to_owned(),
             state: State::Ringing,
             verb: None,
             plays: VecDeque::new(),
