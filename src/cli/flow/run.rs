@@ -167,7 +167,7 @@ impl<'p> Stage<'p> {
             return Err("the call before this one is not over; `hangup` first".to_owned());
         }
         let arrival = incoming::arrival(&self.opened.config, from, to)?;
-                let setup = incoming::setup(self.opened, arrival, &mut self.rng);
+        let setup = incoming::setup(self.opened, arrival, &mut self.rng);
         self.parties = BTreeMap::from([(CALLER, Party::new())]);
         self.later.clear();
         self.began = self.now;
@@ -296,8 +296,6 @@ impl Who {
         if self == Who::Newest { Who::Caller } else { self }
     }
 }
-
-
 
 fn call_id(leg: LegId) -> String {
     format!("leg-{}@flow.offhook", leg.0)

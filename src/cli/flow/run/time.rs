@@ -83,7 +83,12 @@ impl Stage<'_> {
     }
 
     /// Ends a leg; its recording ends with it.
-    pub(super) async fn end(&mut self, leg: LegId, cause: Cause, status: Option<u16>) -> Result<(), String> {
+    pub(super) async fn end(
+        &mut self,
+        leg: LegId,
+        cause: Cause,
+        status: Option<u16>,
+    ) -> Result<(), String> {
         let now = self.now;
         let recording = self.party(leg).take_recording(None);
         let recorded = recording.map(|recording| {
