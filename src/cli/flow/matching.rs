@@ -5,6 +5,16 @@ use super::seen::Seen;
 use crate::verb::normalise;
 
 impl Expectation {
+    /// What the document does, the caller's status and reports are streams of their own: that one
+    /// was met says nothing about the order of the others.
+    pub(super) fn stream(&self) -> usize {
+        match self {
+            Expectation::Status(_) => 1,
+            Expectation::Callback { .. } => 2,
+            _ => 0,
+        }
+    }
+
     /// Whether it is this.
     pub(super) fn is_met_by(&self, seen: &Seen) -> bool {
         match (self, seen) {

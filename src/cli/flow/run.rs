@@ -76,8 +76,8 @@ struct Stage<'p> {
     clips: VecDeque<(Clip, Seen)>,
     statuses: BTreeMap<CallSid, &'static str>,
     seen: Vec<Sighting>,
-    /// What steps have gone past.
-    passed: usize,
+    /// How far steps have gone past what was seen, in each stream of it.
+    passed: [usize; 3],
     place: BTreeMap<LegId, Place>,
     last_place: Option<Place>,
     texts: VecDeque<(String, String)>,
@@ -102,7 +102,7 @@ impl<'p> Stage<'p> {
             clips: VecDeque::new(),
             statuses: BTreeMap::new(),
             seen: Vec::new(),
-            passed: 0,
+            passed: [0; 3],
             place: BTreeMap::new(),
             last_place: None,
             texts: VecDeque::new(),
@@ -184,8 +184,9 @@ impl<'p> Stage<'p> {
         let until = self.now + PATIENCE;
         loop {
             let fits = |sighting: &Sighting| expectation.is_met_by(&sighting.seen);
-            if let Some(at) = self.seen[self.passed..].iter().position(fits) {
-                self.passed += at + 1;
+            let passed = &mut self.passed[expectation.stream()];
+            if let Some(at) = self.seen.iter().skip(*passed).position(fits) {
+                *passed += at + 1;
                 return Ok(());
             }
             let next = self.next().filter(|at| *at <= until);
@@ -263,7 +264,8 @@ impl<'p> Stage<'p> {
 
     /// What a failed step tells.
     fn failure(&self, step: &Step, reason: String) -> Failure {
-        let instead: Vec<Sighting> = self.seen[self.passed..].to_vec();
+        let met = self.passed.into_iter().max().unwrap_or(0);
+        let instead: Vec<Sighting> = self.seen.iter().skip(met).cloned().collect();
         let placed = instead.iter().find_map(|sighting| sighting.place.clone());
         let place = placed.or_else(|| self.last_place.clone());
         let quote = place.and_then(|place| {

@@ -20,7 +20,8 @@ pub(in crate::cli) struct Word {
     pub quoted: bool,
 }
 
-/// The words of a line: apart by white space, or in quotes; `#` at a word's begin starts a comment.
+/// The words of a line: apart by white space, or in quotes. `#` where a word would begin starts a
+/// comment, except as the key in `press #`.
 pub(super) fn words(line: &str, number: u32) -> Result<Vec<Word>, Mistake> {
     let at = |column: usize| Position { line: number, column: column as u32 + 1 };
     if line.len() > LONGEST_LINE {
@@ -31,7 +32,8 @@ pub(super) fn words(line: &str, number: u32) -> Result<Vec<Word>, Mistake> {
     let mut letters = line.chars().enumerate().peekable();
     while let Some((column, letter)) = letters.next() {
         match letter {
-            '#' => break,
+            // The hash key is what `press` takes.
+            '#' if !matches!(&found[..], [Word { text, .. }] if text == "press") => break,
             letter if letter.is_whitespace() => {}
             '"' => {
                 let text = quoted(&mut letters)

@@ -30,6 +30,8 @@ fn steps_do_what_they_say() {
         ("decline", Action::Decline),
         ("no-answer", Action::NoAnswer),
         ("press 1w#", Action::Press(Who::Newest, "1w#".to_owned())),
+        ("press #", Action::Press(Who::Newest, "#".to_owned())),
+        ("press # caller # a comment", Action::Press(Who::Caller, "#".to_owned())),
         ("press * called", Action::Press(Who::Called, "*".to_owned())),
         ("speak 4s", Action::Speak(Who::Newest, seconds(4))),
         ("speak 1.5s caller", Action::Speak(Who::Caller, Duration::from_millis(1_500))),
