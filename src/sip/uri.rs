@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::header::Params;
-use super::header::scan::{find, is_host_byte, is_uri_text, number, split, split_near};
+use super::header::scan::{
+    find, is_host_byte, is_uri_mark, is_uri_text, number, run, split, split_near,
+};
 
 /// What kind of URI it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +40,9 @@ impl<'a> HostPort<'a> {
             host.parse::<Ipv6Addr>().ok()?;
             return Some(HostPort { host, port: port(rest)? });
         }
-        let end = find(text, b':').unwrap_or(text.len());
-        let (host, rest) = text.split_at_checked(end)?;
-        let host = host.trim_ascii_end();
-        (!host.is_empty() && host.bytes().all(is_host_byte))
-            .then_some(HostPort { host, port: port(rest)? })
+        let (host, rest) = text.split_at_checked(run(text, is_host_byte))?;
+        let port = port(rest.trim_ascii_start())?;
+        (!host.is_empty()).then_some(HostPort { host, port })
     }
 
     /// The address, where the host is one.
@@ -105,28 +105,25 @@ impl<'a> SipUri<'a> {
     /// The user part may hold `;`, `?`, `/` and `:`, so it is cut off first; nothing behind it
     /// may hold `@`, so a second one means that someone hopes to be misread.
     fn read_sip(mut self, rest: &'a str) -> Option<SipUri<'a>> {
-        let mut place = rest;
-        if let Some((userinfo, after)) = split(rest, b'@') {
-            if find(after, b'@').is_some() {
-                return None;
-            }
-            let (user, password) = match split(userinfo, b':') {
-                Some((user, password)) => (user, Some(password)),
+        let marks = Marks::find(rest)?;
+        let mut place = 0;
+        if let Some(at) = marks.at {
+            let userinfo = rest.get(..at)?;
+            let (user, password) = match marks.colon {
+                Some(colon) => (rest.get(..colon)?, Some(rest.get(colon + 1..at)?)),
                 None => (userinfo, None),
             };
-            if user.is_empty() || !well_escaped(userinfo) {
+            if user.is_empty() || marks.escaped && !well_escaped(userinfo) {
                 return None;
             }
-            (self.user, self.password, place) = (Some(user), password, after);
+            (self.user, self.password, place) = (Some(user), password, at + 1);
         }
-        if let Some((before, headers)) = split(place, b'?') {
-            (place, self.headers) = (before, headers);
-        }
-        let host;
-        (host, self.params) = split_before(place, b';');
-        self.host = HostPort::parse(host)?;
-        let mut pairs = self.params.as_str().as_bytes().windows(2);
-        (!pairs.any(|pair| pair == b";;")).then_some(self)
+        let params_end = marks.question.unwrap_or(rest.len());
+        let host_end = marks.semicolon.unwrap_or(params_end);
+        self.host = HostPort::parse(rest.get(place..host_end)?)?;
+        self.params = Params::new(rest.get(host_end..params_end)?);
+        self.headers = marks.question.and_then(|at| rest.get(at + 1..)).unwrap_or_default();
+        Some(self)
     }
 
     /// The scheme.
@@ -220,6 +217,51 @@ impl<'a> SipUri<'a> {
             && params_agree(other.params, self.params)
             && headers_agree(self, other)
             && headers_agree(other, self)
+    }
+}
+
+/// Where the characters stand that divide a `sip:` URI, found in one walk.
+#[derive(Default)]
+struct Marks {
+    at: Option<usize>,
+    /// The first one, before any `@`.
+    colon: Option<usize>,
+    /// The first one behind the user, and before any `?`.
+    semicolon: Option<usize>,
+    /// The first one behind the user.
+    question: Option<usize>,
+    /// The user part holds escapes.
+    escaped: bool,
+}
+
+impl Marks {
+    /// `None` for a second `@`, and for an empty parameter.
+    fn find(text: &str) -> Option<Marks> {
+        let mut marks = Marks::default();
+        let mut empty_param = false;
+        let mut escaped = false;
+        let mut last_semicolon = None;
+        for (index, byte) in text.bytes().enumerate().filter(|(_, byte)| is_uri_mark(*byte)) {
+            match byte {
+                b'@' if marks.at.is_some() => return None,
+                // What stood so far was the user's.
+                b'@' => {
+                    marks =
+                        Marks { at: Some(index), colon: marks.colon, escaped, ..Marks::default() };
+                    empty_param = false;
+                }
+                b':' if marks.at.is_none() => marks.colon = marks.colon.or(Some(index)),
+                b'%' => escaped = true,
+                b'?' => marks.question = marks.question.or(Some(index)),
+                b';' if marks.question.is_none() => {
+                    empty_param |= last_semicolon.is_some_and(|last| last + 1 == index);
+                    last_semicolon = Some(index);
+                    marks.semicolon = marks.semicolon.or(last_semicolon);
+                }
+                _ => {}
+            }
+        }
+        (!empty_param).then_some(marks)
     }
 }
 

@@ -33,6 +33,21 @@ pub(crate) fn is_uri_text(text: &str) -> bool {
     text.bytes().fold(URI, |all, byte| all & CLASS[byte as usize]) != 0
 }
 
+/// Whether the byte divides the parts of a `sip:` URI.
+pub(crate) const fn is_uri_mark(byte: u8) -> bool {
+    CLASS[byte as usize] & URI_MARK != 0
+}
+
+/// How long the text is up to the first byte of which [`is_uri_text`] says no.
+pub(crate) fn uri_length(text: &str) -> usize {
+    run(text, |byte| CLASS[byte as usize] & URI != 0)
+}
+
+/// How many bytes that the text begins with are of that kind.
+pub(crate) fn run(text: &str, kind: impl Fn(u8) -> bool) -> usize {
+    text.bytes().position(|byte| !kind(byte)).unwrap_or(text.len())
+}
+
 /// Where the byte first stands.
 pub(crate) fn find(text: &str, byte: u8) -> Option<usize> {
     memchr::memchr(byte, text.as_bytes())
@@ -176,13 +191,14 @@ const CLASS: [u8; 256] = {
         }
         at += 1;
     }
-    set(set(table, b"-.!%*_+`'~", TOKEN), b".-_", HOST)
+    set(set(set(table, b"-.!%*_+`'~", TOKEN), b".-_", HOST), b"@:;?%", URI_MARK)
 };
 
 const TOKEN: u8 = 1;
 const HOST: u8 = 2;
 const URI: u8 = 4;
 const PARAM_VALUE: u8 = 8;
+const URI_MARK: u8 = 16;
 
 const fn set(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
     let mut at = 0;
