@@ -6,9 +6,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::header::Params;
-use super::header::scan::{
-    find, is_host_byte, is_uri_mark, is_uri_text, number, run, split, split_near,
-};
+use super::header::scan::{HOST, find, is_uri_text, number, run, split, split_near};
 
 /// What kind of URI it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,29 +33,40 @@ pub struct HostPort<'a> {
 impl<'a> HostPort<'a> {
     /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
     pub fn parse(text: &'a str) -> Option<HostPort<'a>> {
-        if let Some(inner) = text.strip_prefix('[') {
-            let (host, rest) = split(inner, b']')?;
-            host.parse::<Ipv6Addr>().ok()?;
-            return Some(HostPort { host, port: port(rest)? });
+        HostPort::prefix(text).and_then(|(place, rest)| rest.is_empty().then_some(place))
+    }
+
+    /// As [`parse`](HostPort::parse), and the text that follows. Blanks may surround the colon
+    /// (COLON).
+    fn prefix(text: &'a str) -> Option<(HostPort<'a>, &'a str)> {
+        let (host, rest) = match text.strip_prefix('[') {
+            Some(inner) => {
+                let (host, rest) = split(inner, b']')?;
+                host.parse::<Ipv6Addr>().ok()?;
+                (host, rest)
+            }
+            None => {
+                let (host, rest) = text.split_at_checked(run(text, HOST))?;
+                (host, rest.trim_ascii_start())
+            }
+        };
+        if host.is_empty() {
+            return None;
         }
-        let (host, rest) = text.split_at_checked(run(text, is_host_byte))?;
-        let port = port(rest.trim_ascii_start())?;
-        (!host.is_empty()).then_some(HostPort { host, port })
+        let Some(after) = rest.trim_ascii_start().strip_prefix(':') else {
+            return Some((HostPort { host, port: None }, rest));
+        };
+        let after = after.trim_ascii_start();
+        let length = after.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = after.split_at_checked(length)?;
+        let port = u16::try_from(number(digits, u64::from(u16::MAX))?).ok();
+        Some((HostPort { host, port }, rest))
     }
 
     /// The address, where the host is one.
     pub fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
-}
-
-/// `None` when malformed, `Some(None)` when absent. Blanks may surround the colon (COLON).
-fn port(text: &str) -> Option<Option<u16>> {
-    let Some(rest) = text.trim_ascii_start().strip_prefix(':') else {
-        return text.is_empty().then_some(None);
-    };
-    let digits = rest.trim_ascii_start();
-    number(digits, u64::from(u16::MAX)).map(|port| Some(port as u16))
 }
 
 /// The parts of a URI, as they stand.
@@ -105,25 +114,29 @@ impl<'a> SipUri<'a> {
     /// The user part may hold `;`, `?`, `/` and `:`, so it is cut off first; nothing behind it
     /// may hold `@`, so a second one means that someone hopes to be misread.
     fn read_sip(mut self, rest: &'a str) -> Option<SipUri<'a>> {
-        let marks = Marks::find(rest)?;
-        let mut place = 0;
-        if let Some(at) = marks.at {
-            let userinfo = rest.get(..at)?;
-            let (user, password) = match marks.colon {
-                Some(colon) => (rest.get(..colon)?, Some(rest.get(colon + 1..at)?)),
+        let mut place = rest;
+        if let Some((userinfo, after)) = split(rest, b'@') {
+            let (user, password) = match split_near(userinfo, b':') {
+                Some((user, password)) => (user, Some(password)),
                 None => (userinfo, None),
             };
-            if user.is_empty() || marks.escaped && !well_escaped(userinfo) {
+            if user.is_empty() || !well_escaped(userinfo) {
                 return None;
             }
-            (self.user, self.password, place) = (Some(user), password, at + 1);
+            (self.user, self.password, place) = (Some(user), password, after);
         }
-        let params_end = marks.question.unwrap_or(rest.len());
-        let host_end = marks.semicolon.unwrap_or(params_end);
-        self.host = HostPort::parse(rest.get(place..host_end)?)?;
-        self.params = Params::new(rest.get(host_end..params_end)?);
-        self.headers = marks.question.and_then(|at| rest.get(at + 1..)).unwrap_or_default();
-        Some(self)
+        let tail;
+        (self.host, tail) = HostPort::prefix(place)?;
+        let params =
+            tail.bytes().position(|byte| matches!(byte, b'?' | b'@')).unwrap_or(tail.len());
+        let (params, headers) = tail.split_at_checked(params)?;
+        if !matches!(params.as_bytes(), [] | [b';', ..]) || has_pair(params, b';') {
+            return None;
+        }
+        self.params = Params::new(params);
+        self.headers = headers.strip_prefix('?').unwrap_or_default();
+        (headers.is_empty() || headers.starts_with('?') && find(headers, b'@').is_none())
+            .then_some(self)
     }
 
     /// The scheme.
@@ -220,49 +233,11 @@ impl<'a> SipUri<'a> {
     }
 }
 
-/// Where the characters stand that divide a `sip:` URI, found in one walk.
-#[derive(Default)]
-struct Marks {
-    at: Option<usize>,
-    /// The first one, before any `@`.
-    colon: Option<usize>,
-    /// The first one behind the user, and before any `?`.
-    semicolon: Option<usize>,
-    /// The first one behind the user.
-    question: Option<usize>,
-    /// The user part holds escapes.
-    escaped: bool,
-}
-
-impl Marks {
-    /// `None` for a second `@`, and for an empty parameter.
-    fn find(text: &str) -> Option<Marks> {
-        let mut marks = Marks::default();
-        let mut empty_param = false;
-        let mut escaped = false;
-        let mut last_semicolon = None;
-        for (index, byte) in text.bytes().enumerate().filter(|(_, byte)| is_uri_mark(*byte)) {
-            match byte {
-                b'@' if marks.at.is_some() => return None,
-                // What stood so far was the user's.
-                b'@' => {
-                    marks =
-                        Marks { at: Some(index), colon: marks.colon, escaped, ..Marks::default() };
-                    empty_param = false;
-                }
-                b':' if marks.at.is_none() => marks.colon = marks.colon.or(Some(index)),
-                b'%' => escaped = true,
-                b'?' => marks.question = marks.question.or(Some(index)),
-                b';' if marks.question.is_none() => {
-                    empty_param |= last_semicolon.is_some_and(|last| last + 1 == index);
-                    last_semicolon = Some(index);
-                    marks.semicolon = marks.semicolon.or(last_semicolon);
-                }
-                _ => {}
-            }
-        }
-        (!empty_param).then_some(marks)
-    }
+/// Whether the byte stands twice in a row.
+fn has_pair(text: &str, byte: u8) -> bool {
+    let bytes = text.as_bytes();
+    let next = bytes.get(1..).unwrap_or_default();
+    bytes.iter().zip(next).any(|(one, two)| *one == byte && *two == byte)
 }
 
 /// The text before the first `mark`, and the parameters from it on.
@@ -359,15 +334,15 @@ fn nibble(digit: u8) -> u8 {
 }
 
 fn well_escaped(text: &str) -> bool {
-    if find(text, b'%').is_none() {
-        return true;
+    let mut rest = text;
+    while let Some((_, after)) = split_near(rest, b'%') {
+        if !matches!(after.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+        {
+            return false;
+        }
+        rest = after;
     }
-    let mut parts = text.split('%');
-    parts.next();
-    parts.all(|part| {
-        let digits = part.as_bytes();
-        digits.len() >= 2 && digits.iter().take(2).all(u8::is_ascii_hexdigit)
-    })
+    true
 }
 
 /// The text with `%xx` decoded; bytes that are not UTF-8 become U+FFFD.

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::params::{Params, unescape, unquote};
-use super::scan::{closing_quote, find, is_uri_text, split_near, trim, uri_length};
+use super::scan::{URI, closing_quote, find, is_uri_text, run, split_near, trim};
 use crate::sip::uri::SipUri;
 
 /// The value of From, To, Contact, Route and their like.
@@ -34,7 +34,7 @@ impl<'a> NameAddr<'a> {
             }
         };
         let inner = rest.trim_ascii_start().strip_prefix('<')?.trim_ascii_start();
-        let (uri, rest) = inner.split_at_checked(uri_length(inner))?;
+        let (uri, rest) = inner.split_at_checked(run(inner, URI))?;
         let params = Params::new(trim(rest.trim_ascii_start().strip_prefix('>')?));
         let address = NameAddr { display: trim(display), uri, params };
         address.sound().then_some(address)

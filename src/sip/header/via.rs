@@ -1,7 +1,7 @@
 //! Via: where a response goes (RFC 3261 section 20.42; rport: RFC 3581).
 
 use super::params::Params;
-use super::scan::{BLANK, is_token_byte, run, split_near, trim};
+use super::scan::{BLANK, TOKEN, run, split_near, trim};
 use crate::sip::uri::HostPort;
 
 /// One value of Via.
@@ -16,11 +16,12 @@ impl<'a> Via<'a> {
     /// Reads one value, not a list of them. Blanks may stand around every part.
     pub fn parse(text: &'a str) -> Option<Via<'a>> {
         let rest = text.strip_prefix("SIP/2.0/").or_else(|| after_protocol(text))?;
-        let (transport, rest) = rest.split_at_checked(run(rest, is_token_byte))?;
+        let (transport, rest) = rest.split_at_checked(run(rest, TOKEN))?;
         if transport.is_empty() || !rest.starts_with(BLANK) {
             return None;
         }
-        let (sent_by, params) = rest.split_at_checked(run(rest, |byte| byte != b';'))?;
+        let (sent_by, params) =
+            rest.split_at_checked(rest.bytes().take_while(|byte| *byte != b';').count())?;
         let via = Via {
             transport,
             sent_by: HostPort::parse(trim(sent_by))?,

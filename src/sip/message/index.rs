@@ -6,7 +6,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::{MAX_HEADERS, Method};
 use crate::sip::header::HeaderName;
-use crate::sip::header::scan::is_token_byte;
+use crate::sip::header::scan::{TOKEN, is_token_byte, run_from};
 
 /// A range of the message's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -212,7 +212,7 @@ impl Line {
 fn header_line(bytes: &[u8], line: &Line) -> Option<Entry> {
     let text = bytes.get(line.start..line.end)?;
     // A token, as all names are; they are too short for a search to beat a loop.
-    let (name, rest) = text.split_at_checked(text.iter().position(|b| !is_token_byte(*b))?)?;
+    let (name, rest) = text.split_at_checked(run_from(text, 0, TOKEN))?;
     // HCOLON: blanks may stand before the colon (RFC 3261 section 25.1), none before the name.
     let value = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     if name.is_empty() {
