@@ -31,8 +31,8 @@ fn brackets_tell_address_from_port() {
         // Section 4.3: whoever wrote it may have meant the port 5070, but it is an address.
         ("port-ambiguous", Some(("2001:db8::10:5070", None))),
         ("port-unambiguous", Some(("2001:db8::10", Some(5070)))),
-        // Section 4.10: three colons, which the grammar of RFC 3261 allowed by mistake. To accept
-        // or to refuse them is left open; no address has them, so there is nowhere to go.
+        // Section 4.10: three colons, which the grammar of RFC 3261 allowed by mistake. No
+        // address has them, so there is nowhere to go.
         ("ipv6-bug-abnf-3-colons", None),
         ("ipv6-correct-abnf-2-colons", Some(("2001:db8::192.0.2.1", None))),
     ];
