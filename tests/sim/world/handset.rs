@@ -363,3 +363,15 @@ impl World {
         self.handset(name).ended()
     }
 }
+
+impl World {
+    /// A phone's owner falls silent; its packets go on (media for real).
+    pub fn quiet(&mut self, name: &str) {
+        let (index, now) = (self.index(name), self.now);
+        let phone = &mut self.phones[index];
+        phone.order(now, leg::Command::StopPlaying);
+        let clip = Clip::silence(Duration::from_secs(1));
+        phone.order(now, leg::Command::Play { play: 0, clip, loops: 0 });
+        self.drain();
+    }
+}
