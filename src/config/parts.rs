@@ -257,8 +257,7 @@ fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Trunk> {
     if let Some(None) = parsed {
         source.error(table.span(), "uri: expected sip:HOST or sip:HOST:PORT");
     }
-    let tcp =
-        parsed.flatten().and_then(|uri| Some(uri.transport()?.eq_ignore_ascii_case("tcp")));
+    let tcp = parsed.flatten().and_then(|uri| Some(uri.transport()?.eq_ignore_ascii_case("tcp")));
     table.finish(source);
     Some(Trunk {
         name: name?,

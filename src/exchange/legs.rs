@@ -21,7 +21,9 @@ impl Exchange {
             | sip::Event::InDialog { dialog, .. }
             | sip::Event::Response { dialog, .. }
             | sip::Event::Ended { dialog, .. } => *dialog,
-            sip::Event::Request { .. } | sip::Event::Invite { .. } | sip::Event::Reply { .. } => return,
+            sip::Event::Request { .. } | sip::Event::Invite { .. } | sip::Event::Reply { .. } => {
+                return;
+            }
         };
         let leg = if dialog.incoming() {
             self.legs.incoming.get(&dialog).copied()

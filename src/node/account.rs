@@ -70,7 +70,8 @@ mod tests {
         let made = Account::open(data.path(), None, None, &mut rng).expect("made");
         let again = Account::open(data.path(), None, None, &mut rng).expect("read");
         assert_eq!((made.sid, &made.token), (again.sid, &again.token));
-        let own = Account::open(data.path(), None, Some(Secret::new("t")), &mut rng).expect("mixed");
+        let own =
+            Account::open(data.path(), None, Some(Secret::new("t")), &mut rng).expect("mixed");
         assert_eq!((own.sid, own.token), (made.sid, Secret::new("t")));
         fs::write(data.path().join(FILE), "nonsense").expect("written");
         let error = Account::open(data.path(), None, None, &mut rng).expect_err("damaged");

@@ -78,9 +78,9 @@ impl Effects {
                 let result = own.load(call, &url).await;
                 Some(Input::Sound(ticket, result))
             }),
-            Output::Resolve(leg, host) => self.spawn(async move {
-                Some(Input::Resolved(leg, resolve(&host).await))
-            }),
+            Output::Resolve(leg, host) => {
+                self.spawn(async move { Some(Input::Resolved(leg, resolve(&host).await)) })
+            }
             Output::Persist(persist) => {
                 // Calls go on when the disk does not keep up (reliability before bookkeeping).
                 match self.persists.try_send(persist) {
@@ -144,7 +144,9 @@ impl Effects {
                 let advice = "use WAV with PCM or G.711";
                 Err(FetchError { code: 13420, message: format!("{url}: {error}; {advice}") })
             }
-            Err(_) => Err(FetchError { code: 12400, message: format!("{url}: the reader crashed") }),
+            Err(_) => {
+                Err(FetchError { code: 12400, message: format!("{url}: the reader crashed") })
+            }
         }
     }
 }

@@ -161,7 +161,9 @@ fn respond(name: &str, outcome: Result<function::Response, function::Error>) -> 
         }
     }
     if let Some(stale) = &answer.stale {
-        tracing::warn!("function {name}: the last good version answered; the edit is broken: {stale}");
+        tracing::warn!(
+            "function {name}: the last good version answered; the edit is broken: {stale}"
+        );
     }
     let mut response = Response::new(answer.status, &answer.content_type, answer.body);
     for (header, value) in answer.headers {

@@ -99,7 +99,10 @@ impl Node {
 
     /// Runs until `stop` resolves, then drains: no new calls, then, when the last call is over or
     /// `stop` resolves again, an end.
-    pub async fn run<F: Future<Output = ()>>(mut self, mut stop: impl FnMut() -> F) -> io::Result<()> {
+    pub async fn run<F: Future<Output = ()>>(
+        mut self,
+        mut stop: impl FnMut() -> F,
+    ) -> io::Result<()> {
         let mut stopping = Box::pin(stop());
         let mut draining = false;
         loop {

@@ -59,8 +59,7 @@ impl Opened {
             public_url: public_url.clone(),
             auth_token: account.token.clone(),
         });
-        let sources =
-            Arc::new(Sources::new(Arc::clone(&client), Arc::clone(&project), rng.fork()));
+        let sources = Arc::new(Sources::new(Arc::clone(&client), Arc::clone(&project), rng.fork()));
         Ok(Opened { config, account, public_url, client, project, functions, sources, rng })
     }
 

@@ -88,7 +88,10 @@ impl SipIo {
         let mut listeners = vec![];
         for &(transport, address) in listen {
             let named = |error: io::Error| {
-                io::Error::new(error.kind(), format!("cannot listen for SIP on {transport:?} {address}: {error}"))
+                io::Error::new(
+                    error.kind(),
+                    format!("cannot listen for SIP on {transport:?} {address}: {error}"),
+                )
             };
             let local = match transport {
                 Transport::Udp => {

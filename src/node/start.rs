@@ -107,8 +107,7 @@ impl Node {
             recordings: folder.clone(),
             core: None,
         };
-        let media =
-            Media::start(media, &clock, opened.rng.fork()).map_err(StartError::System)?;
+        let media = Media::start(media, &clock, opened.rng.fork()).map_err(StartError::System)?;
 
         let directory = resolved(opened.directory()).await;
         let exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);
@@ -197,7 +196,10 @@ pub(super) async fn resolved(mut directory: Directory) -> Directory {
             Err(_) => resolve(&host).await,
         };
         if addresses.is_empty() {
-            tracing::warn!("trunk {}: {host} has no address; calls through it will fail", trunk.name);
+            tracing::warn!(
+                "trunk {}: {host} has no address; calls through it will fail",
+                trunk.name
+            );
         }
         trunk.addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     }
@@ -215,7 +217,8 @@ async fn recover(
     let found = store.unfinished(clock.wall()).await.map_err(StartError::Store)?;
     let mut persist = Persist::default();
     for mut recording in found.recordings {
-        let length = files.iter().find(|file| file.recording == recording.sid).map(|file| file.length);
+        let length =
+            files.iter().find(|file| file.recording == recording.sid).map(|file| file.length);
         recording.status = match length {
             Some(_) => RecordingStatus::Completed,
             None => RecordingStatus::Failed,
@@ -225,7 +228,9 @@ async fn recover(
     }
     if !found.calls.is_empty() || !persist.recordings.is_empty() {
         let (calls, recordings) = (found.calls.len(), persist.recordings.len());
-        tracing::warn!("the last run was killed: {calls} calls failed, {recordings} recordings recovered");
+        tracing::warn!(
+            "the last run was killed: {calls} calls failed, {recordings} recordings recovered"
+        );
         store.persist(persist).await.map_err(StartError::Store)?;
     }
     Ok(())

@@ -233,9 +233,8 @@ impl Registrar {
             headers.push(("Path".to_owned(), path.to_owned()));
         }
         let has_flow = message.contacts().any(|contact| contact.params().has("reg-id"));
-        let outbound = message
-            .values(HeaderName::Supported)
-            .any(|tag| tag.eq_ignore_ascii_case("outbound"));
+        let outbound =
+            message.values(HeaderName::Supported).any(|tag| tag.eq_ignore_ascii_case("outbound"));
         if has_flow && outbound {
             headers.push(("Require".to_owned(), "outbound".to_owned()));
         }

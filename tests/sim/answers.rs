@@ -24,7 +24,8 @@ fn a_caller_hears_a_sentence_and_is_hung_up() {
 
 #[test]
 fn sounds_come_in_order_and_as_often_as_asked() {
-    let body = "<Say loop='2'>One</Say><Play>https://app.example/tune.wav</Play><Pause/><Say>Two</Say>";
+    let body =
+        "<Say loop='2'>One</Say><Play>https://app.example/tune.wav</Play><Pause/><Say>Two</Say>";
     let mut world = called(body);
     world.end();
     assert_eq!(world.heard("carrier"), ["One", "https://app.example/tune.wav", "Two"]);
@@ -52,6 +53,17 @@ fn reject_says_busy_or_not_found_and_never_answers() {
         assert!(!world.answered("carrier"));
         assert_eq!(world.rows.statuses(), [row]);
     }
+}
+
+#[test]
+fn a_pause_before_all_else_delays_the_answer() {
+    let mut world = called("<Pause length='4'/><Say>Hello</Say>");
+    world.seconds(3);
+    assert!(!world.answered("carrier"));
+    world.seconds(2);
+    assert!(world.answered("carrier"));
+    world.end();
+    assert_eq!(world.heard("carrier"), ["Hello"]);
 }
 
 #[test]
@@ -119,7 +131,7 @@ fn a_store_that_fails_does_not_disturb_the_call() {
 
 #[test]
 fn a_draining_exchange_keeps_its_calls_and_takes_no_more() {
-    let mut world = called("<Pause length='20'/>");
+    let mut world = called("<Say>Hi</Say><Pause length='20'/>");
     world.seconds(2);
     world.tell(Input::Drain);
     world.stranger("second", "+14155550101", "198.51.100.2:5060");
@@ -133,7 +145,7 @@ fn a_draining_exchange_keeps_its_calls_and_takes_no_more() {
 
 #[test]
 fn a_shutdown_ends_every_call_and_writes_it() {
-    let mut world = called("<Pause length='100'/>");
+    let mut world = called("<Say>Hi</Say><Pause length='100'/>");
     world.seconds(3);
     world.tell(Input::Shutdown);
     world.seconds(1);
@@ -218,7 +230,7 @@ fn digits_by_info_are_gathered() {
 #[test]
 fn a_caller_who_never_acknowledges_is_hung_up() {
     let mut world = World::new(9);
-    raw_call(&mut world, "<Pause length='100'/>");
+    raw_call(&mut world, "<Say>Hi</Say><Pause length='100'/>");
     world.seconds(40);
     let oks = world.raw("raw").all("SIP/2.0 200").len();
     assert!(oks >= 8, "200 is repeated until its ACK comes, not {oks} times");
@@ -230,7 +242,7 @@ fn a_caller_who_never_acknowledges_is_hung_up() {
 #[test]
 fn a_cancel_that_crosses_the_answer_changes_nothing() {
     let mut world = World::new(10);
-    let ok = raw_call(&mut world, "<Pause length='100'/>");
+    let ok = raw_call(&mut world, "<Say>Hi</Say><Pause length='100'/>");
     // On its way when the 200 arrived: by RFC 3261 section 9.2 it has no effect then.
     let rest = Rest { branch: "r1-INVITE-1", ..Rest::default() };
     let cancel = world.request("raw", "CANCEL", "sip:+12223331234@192.0.2.1", "r1", &rest);

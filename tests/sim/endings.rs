@@ -36,7 +36,7 @@ fn in_play() {
 
 #[test]
 fn in_pause() {
-    let world = leaves_in("<Pause length='60'/><Redirect>/never</Redirect>");
+    let world = leaves_in("<Say>Hi</Say><Pause length='60'/><Redirect>/never</Redirect>");
     assert_eq!(world.web.asked.len(), 1);
 }
 
@@ -114,11 +114,14 @@ fn before_a_dial_with_answer_on_bridge_is_answered() {
 
 #[test]
 fn without_a_word() {
-    for mut world in [called("<Pause length='600'/>"), sounding("<Pause length='600'/>")] {
+    let body = "<Say>Hi</Say><Pause length='600'/>";
+    for mut world in [called(body), sounding(body)] {
         world.seconds(3);
         assert!(world.answered("carrier"));
         world.unplug("carrier");
-        assert!(world.until(70, |world| world.calls() == 0 || !world.rows.leg(0).reason.is_empty()));
+        assert!(
+            world.until(70, |world| world.calls() == 0 || !world.rows.leg(0).reason.is_empty())
+        );
         world.end();
         assert_eq!(world.rows.statuses(), ["completed"]);
         assert_eq!(world.rows.leg(0).reason, "the party was lost");

@@ -9,9 +9,8 @@ use crate::{called, sounding};
 const DONE: &str = "https://app.example/done";
 
 fn record(attributes: &str) -> World {
-    let mut world = called(&format!(
-        "<Record action='/done' {attributes}/><Say>Nothing was heard</Say>"
-    ));
+    let mut world =
+        called(&format!("<Record action='/done' {attributes}/><Say>Nothing was heard</Say>"));
     world.web.page(DONE, Page::xml("<Say>Thanks</Say>"));
     world
 }

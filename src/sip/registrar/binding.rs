@@ -75,7 +75,9 @@ pub(super) enum Identity {
 
 fn same_place(binding: &Binding, identity: &Identity) -> bool {
     match (binding.identity(), identity) {
-        (Identity::Flow(one, first), Identity::Flow(two, second)) => one == *two && first == *second,
+        (Identity::Flow(one, first), Identity::Flow(two, second)) => {
+            one == *two && first == *second
+        }
         (Identity::Uri(one), Identity::Uri(two)) => {
             match (SipUri::parse(&one), SipUri::parse(two)) {
                 (Some(one), Some(two)) => one.equivalent(&two),
@@ -131,8 +133,13 @@ impl Source {
         // Cut at a character: only a name.
         let user_agent = user_agent.chars().take(MAX_TEXT / 4).collect();
         let cseq = message.cseq()?.number;
-        (length <= MAX_PATH && call_id.len() <= MAX_TEXT)
-            .then_some(Source { flow, path, user_agent, call_id, cseq })
+        (length <= MAX_PATH && call_id.len() <= MAX_TEXT).then_some(Source {
+            flow,
+            path,
+            user_agent,
+            call_id,
+            cseq,
+        })
     }
 
     /// Whether this REGISTER is later than the one that made the binding. Another Call-ID means

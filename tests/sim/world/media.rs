@@ -30,7 +30,11 @@ pub enum Media {
 
 impl Media {
     pub fn new(sounding: bool) -> Media {
-        if sounding { Media::Planes(Planes::default()) } else { Media::Scripted(Scripted::default()) }
+        if sounding {
+            Media::Planes(Planes::default())
+        } else {
+            Media::Scripted(Scripted::default())
+        }
     }
 
     /// Adds an owner at an address; the exchange first, then phones by number.

@@ -35,7 +35,9 @@ impl Office {
             voice: voice.clone(),
             any_caller_id: false,
         };
-        let number = |number: &str| (number.to_owned(), Number { number: number.to_owned(), voice: voice.clone() });
+        let number = |number: &str| {
+            (number.to_owned(), Number { number: number.to_owned(), voice: voice.clone() })
+        };
         Office(Directory {
             account_sid: AccountSid::from_bytes([7; 16]),
             auth_token: Secret::new("token"),

@@ -74,7 +74,14 @@ impl World {
     }
 
     /// A request of a peer. `dialog` is Call-ID and From tag; `to` the whole To header.
-    pub fn request(&self, name: &str, method: &str, uri: &str, dialog: &str, rest: &Rest<'_>) -> String {
+    pub fn request(
+        &self,
+        name: &str,
+        method: &str,
+        uri: &str,
+        dialog: &str,
+        rest: &Rest<'_>,
+    ) -> String {
         let me = self.raw(name).local;
         let cseq_method = if method == "ACK" { "ACK" } else { method };
         let branch = match (method, rest.branch) {
@@ -86,7 +93,12 @@ impl World {
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{branch}\r\n\
              Max-Forwards: 70\r\nFrom: <{}>;tag={dialog}\r\nTo: {}\r\nCall-ID: {dialog}\r\n\
              CSeq: {} {cseq_method}\r\nContact: <sip:raw@{me}>\r\n{}{kind}Content-Length: {}\r\n\r\n{}",
-            rest.from, rest.to, rest.cseq, rest.headers, rest.body.len(), rest.body
+            rest.from,
+            rest.to,
+            rest.cseq,
+            rest.headers,
+            rest.body.len(),
+            rest.body
         )
     }
 }
@@ -133,7 +145,13 @@ pub fn status_of(message: &str) -> u16 {
 }
 
 /// A response to a request that came; `line` is such as `180 Ringing`.
-pub fn respond(request: &str, line: &str, contact: SocketAddr, headers: &str, body: &str) -> String {
+pub fn respond(
+    request: &str,
+    line: &str,
+    contact: SocketAddr,
+    headers: &str,
+    body: &str,
+) -> String {
     let head = request.split("\r\n\r\n").next().unwrap_or_default();
     let mut text = format!("SIP/2.0 {line}\r\n");
     for name in ["via", "from", "to", "call-id", "cseq", "record-route"] {
@@ -167,7 +185,14 @@ fn md5(text: &str) -> String {
 }
 
 /// The MD5 response of RFC 2617 section 3.2.2.1 with qop=auth.
-pub fn digest(realm: &str, nonce: &str, user: &str, password: &str, method: &str, uri: &str) -> String {
+pub fn digest(
+    realm: &str,
+    nonce: &str,
+    user: &str,
+    password: &str,
+    method: &str,
+    uri: &str,
+) -> String {
     let secret = md5(&format!("{user}:{realm}:{password}"));
     let what = md5(&format!("{method}:{uri}"));
     let response = md5(&format!("{secret}:{nonce}:00000001:raw:auth:{what}"));

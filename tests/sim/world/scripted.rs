@@ -5,9 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use offhook::audio::Clip;
 use offhook::base::{Duration, Instant};
-use offhook::media::{
-    Command, Event, RecordingEnd, RecordingPlan, Remote, SessionId, Tracks,
-};
+use offhook::media::{Command, Event, RecordingEnd, RecordingPlan, Remote, SessionId, Tracks};
 
 use super::media::Owner;
 
@@ -98,7 +96,9 @@ impl Scripted {
         let names: Vec<Name> = self.sessions.keys().copied().collect();
         for name in names {
             if self.far_end(name).is_some_and(|(far, _)| far == owner) {
-                for recording in self.sessions.get_mut(&name).into_iter().flat_map(|s| &mut s.recordings) {
+                for recording in
+                    self.sessions.get_mut(&name).into_iter().flat_map(|s| &mut s.recordings)
+                {
                     recording.heard |= talking;
                     recording.silent = (!talking).then_some(now);
                 }
@@ -151,12 +151,20 @@ impl Scripted {
             Command::Play { session, play, clip, loops } => {
                 let length = (loops > 0).then(|| clip.duration() * loops);
                 let digits = String::new();
-                let play = Play { number: play, clip: Some(clip), length, digits, until: None, begun: false };
+                let play = Play {
+                    number: play,
+                    clip: Some(clip),
+                    length,
+                    digits,
+                    until: None,
+                    begun: false,
+                };
                 self.queue(now, (owner, session), play);
             }
             Command::SendDigits { session, play, digits } => {
                 let length = Some(pause_of(&digits));
-                let play = Play { number: play, clip: None, length, digits, until: None, begun: false };
+                let play =
+                    Play { number: play, clip: None, length, digits, until: None, begun: false };
                 self.queue(now, (owner, session), play);
             }
             Command::StopPlaying { session } => {
@@ -237,7 +245,9 @@ impl Scripted {
     /// Begins the first play of a session that is connected.
     fn start(&mut self, now: Instant, name: Name) {
         let target = self.target(name);
-        let Some(found) = self.sessions.get_mut(&name).filter(|s| s.remote.is_some()) else { return };
+        let Some(found) = self.sessions.get_mut(&name).filter(|s| s.remote.is_some()) else {
+            return;
+        };
         let Some(play) = found.plays.front_mut().filter(|play| !play.begun) else { return };
         play.begun = true;
         play.until = play.length.map(|length| now + length);
@@ -289,8 +299,7 @@ impl Scripted {
 
     pub fn timeout(&self) -> Option<Instant> {
         let plays = self.sessions.values().filter_map(|s| s.plays.front()?.until);
-        let recordings =
-            self.sessions.values().flat_map(|s| &s.recordings).map(|r| r.deadline().0);
+        let recordings = self.sessions.values().flat_map(|s| &s.recordings).map(|r| r.deadline().0);
         let keys = self.keys.iter().map(|(at, ..)| *at);
         let gone = self.gone.values().map(|at| *at + PATIENCE);
         plays.chain(recordings).chain(keys).chain(gone).min()
@@ -303,7 +312,9 @@ impl Scripted {
             let (_, target, digit) = self.keys.remove(at);
             self.press(now, target, digit);
         }
-        while let Some(owner) = self.gone.iter().find(|(_, at)| **at + PATIENCE <= now).map(|(o, _)| *o) {
+        while let Some(owner) =
+            self.gone.iter().find(|(_, at)| **at + PATIENCE <= now).map(|(o, _)| *o)
+        {
             self.gone.remove(&owner);
             let names: Vec<Name> = self.sessions.keys().copied().collect();
             for name in names {
@@ -329,7 +340,11 @@ impl Scripted {
 
     fn end_recordings(&mut self, now: Instant) {
         let due = |s: &Session| {
-            s.recordings.iter().map(Recording::deadline).find(|(at, _)| *at <= now).map(|(_, end)| end)
+            s.recordings
+                .iter()
+                .map(Recording::deadline)
+                .find(|(at, _)| *at <= now)
+                .map(|(_, end)| end)
         };
         let ended: Vec<(Name, RecordingEnd)> =
             self.sessions.iter().filter_map(|(name, s)| Some((*name, due(s)?))).collect();

@@ -56,9 +56,8 @@ impl Voice {
 
     /// The name of a sound: its text or URL, or the name of a signal in brackets.
     pub fn name(&mut self, clip: &Clip) -> String {
-        let same = |known: &Clip| {
-            known.samples().as_ptr() == clip.samples().as_ptr() || known == clip
-        };
+        let same =
+            |known: &Clip| known.samples().as_ptr() == clip.samples().as_ptr() || known == clip;
         if let Some((name, _, _)) = self.known.iter().find(|(_, _, known)| same(known)) {
             return name.clone();
         }
