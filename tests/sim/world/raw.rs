@@ -184,7 +184,7 @@ fn md5(text: &str) -> String {
     Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The MD5 response of RFC 2617 section 3.2.2.1 with qop=auth.
+/// A login by MD5 with qop=auth (RFC 2617 section 3.2.2.1).
 pub fn digest(
     realm: &str,
     nonce: &str,
@@ -192,12 +192,13 @@ pub fn digest(
     password: &str,
     method: &str,
     uri: &str,
+    cnonce: &str,
 ) -> String {
     let secret = md5(&format!("{user}:{realm}:{password}"));
     let what = md5(&format!("{method}:{uri}"));
-    let response = md5(&format!("{secret}:{nonce}:00000001:raw:auth:{what}"));
+    let response = md5(&format!("{secret}:{nonce}:00000001:{cnonce}:auth:{what}"));
     format!(
         "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
-         response=\"{response}\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"raw\""
+         response=\"{response}\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"{cnonce}\""
     )
 }
