@@ -5,6 +5,7 @@
 //! seed and the ladder of its messages.
 
 mod answers;
+mod chaos;
 mod dial;
 mod endings;
 mod gather;

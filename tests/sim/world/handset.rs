@@ -97,6 +97,11 @@ impl Handset {
         })
     }
 
+    /// Whether it rings or holds a call.
+    pub fn is_busy(&self) -> bool {
+        self.phone.is_busy()
+    }
+
     fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
         self.events.iter().filter(|(_, event)| wanted(event)).count()
     }
