@@ -153,6 +153,11 @@ impl Call {
         call
     }
 
+    /// Its SID.
+    pub fn sid(&self) -> CallSid {
+        self.setup.sid
+    }
+
     fn first_document(&mut self) {
         let leg = self.setup.leg;
         match self.setup.voice.handler.clone() {
@@ -233,7 +238,8 @@ impl Call {
         let Some(party) = self.parties.get(&leg) else { return };
         let incoming = party.record.direction == Direction::Inbound;
         if incoming && party.presence == Presence::Ringing {
-            self.refuse(leg, Refusal::Declined, reason);
+            let ours = unanswered == Status::Failed;
+            self.refuse(leg, if ours { Refusal::Failed } else { Refusal::Declined }, reason);
         } else {
             self.leave(leg, unanswered, reason, leg::Command::Hangup);
         }

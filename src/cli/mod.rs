@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod demo;
 mod new;
 mod serve;
 
@@ -29,6 +30,8 @@ struct Project {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Make real calls between built-in phones on loopback and check them by ear
+    Demo(demo::Demo),
     /// Write a sample project folder
     New(new::New),
     /// Serve a project
@@ -45,6 +48,7 @@ pub fn run() -> ExitCode {
         }
     };
     let done = match arguments.command {
+        Command::Demo(command) => command.run(),
         Command::New(command) => command.run(),
         Command::Serve(command) => command.run(),
     };

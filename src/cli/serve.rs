@@ -81,7 +81,7 @@ pub(super) fn start_logging() {
 }
 
 /// Resolves at SIGTERM or SIGINT.
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {

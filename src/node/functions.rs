@@ -41,6 +41,17 @@ pub(super) fn open(
     Ok((Functions::new(folder, environment, sandbox.clone()), sandbox))
 }
 
+/// Compiles or loads the JavaScript engine beside the start, so that no request waits for it.
+pub(super) fn warm_up(sandbox: Sandbox) {
+    let warm = move || {
+        if let Err(error) = sandbox.warm_up() {
+            tracing::warn!("JavaScript functions cannot run: {error}");
+        }
+    };
+    // Without a thread the first request does it.
+    let _ = std::thread::Builder::new().name("warm-up".to_owned()).spawn(warm);
+}
+
 /// What guests may know of the world.
 struct World {
     clock: Clock,

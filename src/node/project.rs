@@ -51,6 +51,7 @@ impl Opened {
         let guard = client::Config::new(config.webhook_allow.clone(), account.token.clone());
         let client = Arc::new(Client::new(guard));
         let (functions, sandbox) = functions::open(&config, &account, &public_url, rng.fork())?;
+        functions::warm_up(sandbox.clone());
         let functions = Arc::new(functions);
         let project = Arc::new(Project {
             bins: Bins::new(config.project.join("bins")),

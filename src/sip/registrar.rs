@@ -21,11 +21,12 @@ use crate::base::{Duration, Instant, TimerTable};
 /// Bindings of one address-of-record; a person has fewer telephones.
 pub const MAX_CONTACTS: usize = 10;
 
-/// The longest Contact URI, instance and the like that is kept: a binding stays below 1 KB.
-pub const MAX_TEXT: usize = 255;
+/// The text of one binding in bytes (URI, instance, Path, Call-ID), so that with all else it
+/// stays below 1 KB. What phones send has a quarter of that.
+pub const MAX_TEXT: usize = 600;
 
-/// The Path values of one binding and their length together.
-pub const MAX_PATH: usize = 512;
+/// The bytes of User-Agent that are kept: enough to know a phone by.
+pub const MAX_USER_AGENT: usize = 64;
 
 /// How long bindings may last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

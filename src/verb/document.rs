@@ -80,6 +80,31 @@ impl Document {
         &self.diagnostics
     }
 
+    /// What the author may not have meant, beside what is plainly wrong.
+    pub fn lint(&self) -> Vec<Diagnostic> {
+        let mut findings = Vec::new();
+        let mut last: Option<&str> = None;
+        for (place, placed) in self.verbs.iter().enumerate() {
+            let mut advise = |message: String| {
+                findings.push(Diagnostic::warning(12200, placed.position, message));
+            };
+            let name = placed.name;
+            if let Some(last) = last {
+                advise(format!("<{name}> is never reached: <{last}> hands the call over"));
+            }
+            if let Some(advice) = placed.verb.advice() {
+                advise(format!("<{name}> {advice}"));
+            }
+            if name == "Reject" && place > 0 {
+                advise("<Reject> only refuses as the first verb; here it hangs up".to_owned());
+            }
+            if placed.verb.is_last() {
+                last = Some(name);
+            }
+        }
+        findings
+    }
+
     /// What the document does, a line for each thing that a caller would notice.
     pub fn outline(&self) -> Vec<String> {
         self.verbs.iter().flat_map(|placed| placed.verb.outline()).collect()

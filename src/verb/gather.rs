@@ -121,6 +121,12 @@ fn prompts(element: &Element, findings: &mut Vec<Diagnostic>) -> Vec<Prompt> {
 }
 
 impl Verb for Gather {
+    fn advice(&self) -> Option<&'static str> {
+        let advice = "has no action: the result goes to this document's own URL, which loops \
+                      unless that tells requests apart";
+        self.action.url.is_empty().then_some(advice)
+    }
+
     fn run(&self) -> Box<dyn Run> {
         let state = State::Prompting { next: 0, pause: None };
         Box::new(Gathering { gather: self.clone(), digits: String::new(), state })

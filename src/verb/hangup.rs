@@ -28,6 +28,10 @@ impl Hangup {
 }
 
 impl Verb for Hangup {
+    fn is_last(&self) -> bool {
+        true
+    }
+
     fn run(&self) -> Box<dyn Run> {
         Box::new(Hangup)
     }

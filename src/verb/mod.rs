@@ -46,6 +46,16 @@ pub trait Verb: fmt::Debug + Send + Sync {
     /// What it does, a line for each thing that a caller would notice.
     fn outline(&self) -> Vec<String>;
 
+    /// What its author may not have meant, for the linter.
+    fn advice(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether nothing after it can ever run.
+    fn is_last(&self) -> bool {
+        false
+    }
+
     /// What it will play, so that it can be fetched ahead of its turn.
     fn sounds(&self) -> Vec<Sound> {
         Vec::new()

@@ -83,6 +83,12 @@ pub(super) fn report(attributes: &mut Attributes<'_>) -> Option<Report> {
 }
 
 impl Verb for Record {
+    fn advice(&self) -> Option<&'static str> {
+        let advice = "has no action: the result goes to this document's own URL, which loops \
+                      unless that tells requests apart";
+        self.action.url.is_empty().then_some(advice)
+    }
+
     fn run(&self) -> Box<dyn Run> {
         Box::new(Recorder { record: self.clone(), state: State::Beeping })
     }

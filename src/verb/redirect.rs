@@ -39,6 +39,10 @@ impl Redirect {
 }
 
 impl Verb for Redirect {
+    fn is_last(&self) -> bool {
+        true
+    }
+
     fn run(&self) -> Box<dyn Run> {
         Box::new(self.clone())
     }

@@ -34,6 +34,10 @@ impl Reject {
 }
 
 impl Verb for Reject {
+    fn is_last(&self) -> bool {
+        true
+    }
+
     fn run(&self) -> Box<dyn Run> {
         Box::new(self.clone())
     }

@@ -42,7 +42,7 @@ fn bad_value(kind: Kind) -> Option<&'static str> {
 #[test]
 fn defaults_need_no_attributes() {
     for verb in VERBS {
-        assert_eq!(codes(&complete(verb.name, "")), [], "{}", verb.name);
+        assert_eq!(codes(&complete(verb.name, "")), [0u32; 0], "{}", verb.name);
     }
 }
 
@@ -236,7 +236,7 @@ fn real_documents_are_clean() {
         "<Response><Gather input=\"dtmf\" method='get'><Play loop='2'> https://a/b.mp3 </Play></Gather></Response>",
         "<Response><Say><![CDATA[x < y]]></Say></Response>",
     ] {
-        assert_eq!(codes(body), [], "{body}");
+        assert_eq!(codes(body), [0u32; 0], "{body}");
     }
 }
 
@@ -263,4 +263,19 @@ fn broken_documents_are_findings_and_never_panics() {
         }
     }
     assert!(read > 1_000, "some are still read: {read}");
+}
+
+#[test]
+fn the_linter_knows_loops_and_dead_ends() {
+    let lint = |inner: &str| -> Vec<String> {
+        let (document, _) = read(&format!("<Response>{inner}</Response>"));
+        document.lint().iter().map(|finding| finding.message.clone()).collect()
+    };
+    assert!(lint("<Gather numDigits='1'/>")[0].contains("loops"));
+    assert!(lint("<Record/>")[0].contains("loops"));
+    assert!(lint("<Redirect>/x</Redirect><Say>x</Say>")[0].contains("<Say> is never reached"));
+    assert!(lint("<Dial action='/x'>4155551212</Dial><Hangup/>")[0].contains("never reached"));
+    assert!(lint("<Pause/><Reject/>")[0].contains("hangs up"));
+    let clean = "<Gather action='/a'/><Record action='/b'/><Dial>4155551212</Dial><Hangup/>";
+    assert_eq!(lint(clean), [""; 0]);
 }

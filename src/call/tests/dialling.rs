@@ -385,3 +385,54 @@ fn an_answer_that_crosses_the_cancel_joins_nobody() {
     assert!(!stage.has("caller: joined with t0"));
     assert_eq!(stage.child_rows()[0].status, Status::NoAnswer);
 }
+
+#[test]
+fn a_recorded_talk_that_the_caller_ends_is_told_to_the_action() {
+    let body =
+        "<Response><Dial action='/after' record='record-from-answer'>4155551212</Dial></Response>";
+    let mut stage = dial(body);
+    stage.answer(target(0));
+    stage.seconds(5);
+    stage.caller_hangs_up();
+    assert!(stage.done);
+    assert_eq!(stage.asked("DialCallDuration"), Some("5"));
+    assert_eq!(stage.asked("RecordingDuration"), Some("4"));
+    assert_eq!(stage.recordings[0].status, crate::call::RecordingStatus::Completed);
+}
+
+#[test]
+fn when_all_fail_in_turn_the_last_one_is_told() {
+    let body = "<Response><Dial sequential='true' action='/after'><Sip>a@b</Sip><Sip>c@d</Sip></Dial></Response>";
+    let mut stage = dial(body);
+    stage.end(target(0), Cause::Busy, 486);
+    stage.end(target(1), Cause::Failed, 404);
+    assert_eq!(stage.asked("DialCallStatus"), Some("failed"));
+    assert_eq!(stage.asked("DialSipResponseCode"), Some("404"));
+    assert_eq!(stage.asked("DialSipCallId"), Some("t1@us"));
+}
+
+#[test]
+fn others_ring_on_while_one_is_asked() {
+    let body =
+        "<Response><Dial><Number url='/screen'>4155551212</Number><Sip>c@d</Sip></Dial></Response>";
+    let mut stage = Opening::phone(body)
+        .web("https://app.example/screen", Ok("<Response><Pause length='5'/></Response>"))
+        .start();
+    stage.answer(target(0));
+    stage.seconds(1);
+    assert!(!stage.has("t1: hangup"));
+    stage.answer(target(1));
+    assert!(stage.has("caller: joined with t1") && stage.has("t0: hangup"));
+}
+
+#[test]
+fn a_caller_who_leaves_while_a_party_is_asked_frees_it() {
+    let body = "<Response><Dial><Number url='/screen'>4155551212</Number></Dial></Response>";
+    let mut stage = Opening::phone(body)
+        .web("https://app.example/screen", Ok("<Response><Pause length='5'/></Response>"))
+        .start();
+    stage.answer(target(0));
+    stage.caller_hangs_up();
+    assert!(stage.done && stage.has("t0: hangup"));
+    assert_eq!(stage.child_rows()[0].status, Status::Completed);
+}

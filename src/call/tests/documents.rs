@@ -69,7 +69,7 @@ fn a_failing_action_goes_to_the_fallback_too() {
 #[test]
 fn a_redirect_loop_ends_after_a_hundred() {
     let stage = Opening::phone("<Response><Redirect/></Response>").start();
-    assert!(stage.done && stage.noted(14106));
+    assert!(stage.done && stage.noted(14106) && stage.has("caller: refuse Failed"));
     assert_eq!(stage.fetches.len(), 100);
 }
 

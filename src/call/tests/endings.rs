@@ -90,3 +90,24 @@ fn any_order_of_inputs_ends() {
         assert!(stage.calls.values().all(|row| row.status.is_final()), "seed {seed}");
     }
 }
+
+#[test]
+fn a_leg_that_never_says_that_it_ended_is_given_up() {
+    let mut stage = Opening::phone(body("<Hangup/>")).silent().start();
+    assert!(stage.has("caller: refuse Declined") && !stage.done);
+    stage.seconds(35);
+    assert!(!stage.done);
+    stage.seconds(1);
+    assert!(stage.done && stage.caller_row().status.is_final());
+}
+
+#[test]
+fn the_last_row_and_its_report_are_written_together() {
+    let mut opening = Opening::phone(body("<Reject reason='busy'/>"));
+    opening.voice.status_callback = Some("https://app.example/status".to_owned());
+    let stage = opening.start();
+    let last = stage.written.last().expect("something was written");
+    assert_eq!((last.calls.len(), last.callbacks.len()), (1, 1));
+    assert_eq!(last.calls[0].status.as_str(), "busy");
+    assert_eq!(parameter(&last.callbacks[0].parameters, "CallStatus"), Some("busy"));
+}

@@ -54,6 +54,10 @@ pub struct Stage {
     pub stuck: bool,
     /// Whether voices and files never come.
     deaf: bool,
+    /// Whether legs that are hung up never confirm it.
+    silent: bool,
+    /// What was written, change by change.
+    pub written: Vec<Persist>,
 }
 
 /// What a test may set before the call comes in.
@@ -65,6 +69,7 @@ pub struct Opening {
     pub mute: bool,
     pub stuck: bool,
     pub deaf: bool,
+    pub silent: bool,
     pub seed: u64,
 }
 
@@ -89,6 +94,7 @@ impl Opening {
             mute: false,
             stuck: false,
             deaf: false,
+            silent: false,
             seed: 1,
         }
     }
@@ -121,6 +127,12 @@ impl Opening {
     /// No sound ever comes.
     pub fn deaf(mut self) -> Opening {
         self.deaf = true;
+        self
+    }
+
+    /// Legs never confirm their end.
+    pub fn silent(mut self) -> Opening {
+        self.silent = true;
         self
     }
 
@@ -163,6 +175,8 @@ impl Opening {
             mute: self.mute,
             stuck: self.stuck,
             deaf: self.deaf,
+            silent: self.silent,
+            written: Vec::new(),
         };
         stage.drain();
         stage
@@ -336,6 +350,7 @@ impl Stage {
     }
 
     fn persist(&mut self, persist: Persist) {
+        self.written.push(persist.clone());
         self.calls.extend(persist.calls.into_iter().map(|row| (row.sid, row)));
         for row in persist.recordings {
             self.recordings.retain(|known| known.sid != row.sid);
@@ -409,6 +424,7 @@ impl Stage {
 
     fn react(&mut self, leg: LegId, command: Command) {
         match command {
+            Command::Refuse(_) | Command::Hangup if self.silent => {}
             Command::Refuse(_) | Command::Hangup => self.end(leg, Cause::Local, 0),
             Command::Play { play, clip, loops } => {
                 let length = clip.duration() * loops;

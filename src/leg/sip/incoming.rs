@@ -135,9 +135,9 @@ impl SipLeg {
     }
 
     pub(super) fn handle_confirmed(&mut self, ack: &Message) {
-        let Role::Incoming(incoming) = &mut self.role else { return };
+        let Role::Incoming(incoming) = &mut self.role else { return self.settle_offer(ack) };
         if incoming.state != State::Accepted {
-            return;
+            return self.settle_offer(ack);
         }
         incoming.state = State::Confirmed;
         let sip_call_id = incoming.call_id.clone();
@@ -146,5 +146,12 @@ impl SipLeg {
             return self.hang_up();
         }
         self.emit(Event::Answered { sip_call_id, headers: vec![] });
+    }
+
+    /// The ACK of a re-INVITE without a description carries the answer to our offer.
+    fn settle_offer(&mut self, ack: &Message) {
+        if let Some(answer) = sdp_of(ack) {
+            self.settle_answer(Some(answer));
+        }
     }
 }

@@ -12,7 +12,7 @@ mod usage;
 
 pub use credentials::Credentials;
 pub use remote::Remote;
-pub use route::RouteSet;
+pub use route::{RouteSet, request_uri};
 pub use unacked::{Unacked, UnackedQueue};
 pub use usage::{Attempt, Calling, Confirmed, Offering, Order, Phase, Ringing, Usage};
 

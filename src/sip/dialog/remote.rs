@@ -51,8 +51,17 @@ impl Remote {
         Some(Remote { tag, header, target, routes, behind_nat })
     }
 
-    /// Takes a new target from a request or response that may refresh it (RFC 3261
-    /// section 12.2); the route set stays.
+    /// Takes a new target from a request that came over `flow` and may refresh it (RFC 3261
+    /// section 12.2); the route set stays. Whether `flow` is now the way to reach the peer.
+    pub fn refresh_by_request(&mut self, request: &Message, flow: Flow) -> bool {
+        let Some(moved) = Remote::of_request(request, flow) else { return false };
+        if moved.target != self.target {
+            (self.target, self.behind_nat) = (moved.target, moved.behind_nat);
+        }
+        self.behind_nat
+    }
+
+    /// Takes a new target from a response that may refresh it; the route set stays.
     pub fn refresh(&mut self, message: &Message) {
         if let Some(contact) = message.contacts().next() {
             self.target = contact.uri().to_owned();

@@ -1,6 +1,7 @@
 //! The route set and what it does to a request (RFC 3261 sections 12.1 and 12.2.1.1).
 
 use crate::sip::header::NameAddr;
+use crate::sip::uri::SipUri;
 use crate::sip::{HeaderName, Message};
 
 /// The proxies that asked to stay on the path, nearest first; whole header values.
@@ -33,16 +34,26 @@ impl RouteSet {
     /// The Request-URI and the Route values. A strict router (no `lr`, RFC 2543) wants itself as
     /// the Request-URI and the target as the last route.
     pub fn apply(&self, target: &str) -> (String, Vec<String>) {
+        let target = request_uri(target);
         let Some(top) = self.0.first().and_then(|top| NameAddr::parse(top)) else {
             return (target.to_owned(), self.0.clone());
         };
         if top.sip_uri().is_none_or(|uri| uri.is_loose_router()) {
             return (target.to_owned(), self.0.clone());
         }
-        // Headers may not stand in a Request-URI (RFC 3261 section 19.1.1).
-        let uri = top.uri().split('?').next().unwrap_or_default().to_owned();
+        let uri = request_uri(top.uri()).to_owned();
         let rest = self.0.iter().skip(1).cloned();
         (uri, rest.chain([format!("<{target}>")]).collect())
+    }
+}
+
+/// A URI as it may stand in a request line: without headers (RFC 3261 section 19.1.1). A peer's
+/// Contact may bring some, and our own request would be malformed.
+pub fn request_uri(uri: &str) -> &str {
+    let headers = SipUri::parse(uri).map_or("", |uri| uri.headers_raw());
+    match uri.strip_suffix(headers).and_then(|rest| rest.strip_suffix('?')) {
+        Some(plain) => plain,
+        None => uri,
     }
 }
 
@@ -62,6 +73,14 @@ mod tests {
         assert_eq!(routes.next_hop("sip:b@h"), "sip:p1;lr");
         assert_eq!(set(&[]).apply("sip:b@h"), ("sip:b@h".to_owned(), vec![]));
         assert_eq!(set(&[]).next_hop("sip:b@h"), "sip:b@h");
+    }
+
+    #[test]
+    fn headers_of_a_contact_do_not_reach_the_request_line() {
+        let (uri, _) = set(&[]).apply("sip:a?b@h;x=y?Subject=z");
+        assert_eq!(uri, "sip:a?b@h;x=y");
+        assert_eq!(request_uri("sip:b@h?"), "sip:b@h");
+        assert_eq!(request_uri("tel:+1"), "tel:+1");
     }
 
     #[test]

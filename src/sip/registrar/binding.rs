@@ -1,6 +1,6 @@
 //! One place where a user is reachable, and what a REGISTER does to it.
 
-use super::{MAX_PATH, MAX_TEXT};
+use super::{MAX_TEXT, MAX_USER_AGENT};
 use crate::base::{Duration, Instant};
 use crate::sip::header::NameAddr;
 use crate::sip::uri::SipUri;
@@ -121,25 +121,22 @@ pub(super) struct Source {
     user_agent: String,
     call_id: String,
     cseq: u32,
+    /// The bytes that are left for a contact.
+    room: usize,
 }
 
 impl Source {
     /// `None` for a REGISTER with more than is kept.
     pub(super) fn of(message: &Message, flow: Flow) -> Option<Source> {
         let path: Vec<String> = message.values(HeaderName::Path).map(str::to_owned).collect();
-        let length: usize = path.iter().map(String::len).sum();
-        let call_id = message.call_id().to_owned();
+        let entry = |path: &String| path.len() + size_of::<String>();
+        let length = path.iter().map(entry).sum::<usize>() + message.call_id().len();
         let user_agent = message.header(HeaderName::UserAgent).unwrap_or_default();
-        // Cut at a character: only a name.
-        let user_agent = user_agent.chars().take(MAX_TEXT / 4).collect();
-        let cseq = message.cseq()?.number;
-        (length <= MAX_PATH && call_id.len() <= MAX_TEXT).then_some(Source {
-            flow,
-            path,
-            user_agent,
-            call_id,
-            cseq,
-        })
+        let end = user_agent.floor_char_boundary(MAX_USER_AGENT);
+        let user_agent = user_agent.get(..end).unwrap_or_default().to_owned();
+        let (call_id, cseq) = (message.call_id().to_owned(), message.cseq()?.number);
+        let room = MAX_TEXT.checked_sub(length)?;
+        Some(Source { flow, path, user_agent, call_id, cseq, room })
     }
 
     /// Whether this REGISTER is later than the one that made the binding. Another Call-ID means
@@ -156,9 +153,9 @@ impl Source {
         lifetime: Duration,
     ) -> Option<Binding> {
         let instance = contact.params().get("+sip.instance").map(str::to_owned);
-        let length = contact.uri().len().max(instance.as_ref().map_or(0, String::len));
+        let length = contact.uri().len() + instance.as_ref().map_or(0, String::len);
         let reg_id = contact.params().get("reg-id").and_then(|id| id.parse().ok());
-        (length <= MAX_TEXT).then(|| Binding {
+        (length <= self.room).then(|| Binding {
             uri: contact.uri().to_owned(),
             flow: self.flow,
             path: self.path.clone(),

@@ -153,3 +153,19 @@ fn uris_are_compared_as_uris_and_the_book_has_an_end() {
     let outcome = book.register("Contact: <sip:b@h1>\r\n");
     assert_eq!((outcome.status, outcome.changed), (503, false));
 }
+
+#[test]
+fn a_binding_stays_below_a_kilobyte() {
+    assert!(size_of::<Binding>() + MAX_TEXT + MAX_USER_AGENT <= 1024);
+    let mut book = Book::new();
+    let long = "x".repeat(MAX_TEXT);
+    assert_eq!(book.register(&format!("Contact: <sip:{long}@h1>\r\n")).status, 400);
+    assert_eq!(
+        book.register(&format!("Path: <sip:{long};lr>\r\nContact: <sip:a@h>\r\n")).status,
+        400
+    );
+    let named = format!("User-Agent: {}\r\nContact: <sip:a@h>\r\n", "\u{e9}".repeat(200));
+    assert_eq!(book.register(&named).status, 200);
+    let bindings = book.registrar.bindings(book.now, ALICE);
+    assert_eq!(bindings[0].user_agent, "\u{e9}".repeat(MAX_USER_AGENT / 2));
+}

@@ -2,7 +2,7 @@
 
 use super::Action::{Ack, Double, Send, Start, Stop, Tell, TellTimeout, TellTransportError};
 use super::Input::{Failure, Fired, Provisional, Success, TransportError};
-use super::Timer::{A, B, D, M};
+use super::Timer::{A, Abandoned, B, D, M};
 use super::{GIVE_UP, Input, Step, T1, Timer};
 
 /// Where the transaction is.
@@ -22,7 +22,7 @@ pub(super) enum State {
 use State::{Accepted, Calling, Completed, Proceeding, Terminated};
 
 /// The timers that may run.
-pub(super) const TIMERS: &[Timer] = &[A, B, D, M];
+pub(super) const TIMERS: &[Timer] = &[A, B, D, M, Abandoned];
 
 /// How it begins.
 pub(super) fn start(reliable: bool) -> Step<State> {
@@ -46,6 +46,8 @@ pub(super) fn step(state: State, input: Input, reliable: bool) -> Step<State> {
         }
         (Completed, Failure) => (Completed, &[Ack]),
         (Completed, Fired(D)) => (Terminated, &[]),
+        // Not in the figure: the wait for the final response ends 64·T1 after the dialog did.
+        (Calling | Proceeding, Fired(Abandoned)) => (Terminated, &[]),
         (Accepted, Success) => (Accepted, &[Tell]),
         (Accepted, Fired(M)) => (Terminated, &[]),
         (Calling | Proceeding | Completed, TransportError) => (Terminated, &[TellTransportError]),
@@ -69,6 +71,8 @@ mod tests {
             (Calling, Provisional, (Proceeding, &[Stop(A), Stop(B), Tell])),
             (Calling, Success, (Accepted, stop_and_accept)),
             (Calling, Failure, (Completed, stop_and_complete)),
+            (Calling, Fired(Abandoned), (Terminated, &[])),
+            (Proceeding, Fired(Abandoned), (Terminated, &[])),
             (Proceeding, Provisional, (Proceeding, &[Tell])),
             (Proceeding, Success, (Accepted, stop_and_accept)),
             (Proceeding, Failure, (Completed, stop_and_complete)),

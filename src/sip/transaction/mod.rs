@@ -57,6 +57,8 @@ enum Timer {
     L,
     /// Lets 2xx of further forks come through.
     M,
+    /// Ends an INVITE whose dialog is over, when the peer said 1xx and never more.
+    Abandoned,
     /// Says 100 when nobody else says anything.
     Trying,
     /// Forgets another request that nobody answered: 64·T1 after it came its sender has given

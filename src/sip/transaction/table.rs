@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::key::{ServerKey, request_key};
-use super::{Action, Input, T2, Timer};
+use super::{Action, GIVE_UP, Input, T2, Timer};
 use super::{invite_client, invite_server, non_invite_client, non_invite_server};
 use crate::base::{Duration, Instant, TimerTable};
 use crate::sip::{Flow, Message, Method, TransactionId, Transport};
@@ -262,6 +262,14 @@ impl Transactions {
         self.remove_client(id.0);
     }
 
+    /// Ends an INVITE client transaction that has no final response by 64·T1 from now. Until
+    /// then a failure is still acknowledged.
+    pub fn abandon_later(&mut self, now: Instant, id: ClientId) {
+        if self.clients.get(&id.0).is_some_and(|client| client.method == Method::Invite) {
+            self.timers.set((id.0, Timer::Abandoned), now + GIVE_UP);
+        }
+    }
+
     fn remove_client(&mut self, id: u64) {
         let Some(client) = self.clients.remove(&id) else { return };
         self.by_flow.remove(&(client.flow, id));
@@ -443,8 +451,8 @@ pub(super) fn check_arrows<S: Copy + PartialEq + std::fmt::Debug>(
     arrows: &[(S, Input, super::Step<S>)],
     step: impl Fn(S, Input) -> super::Step<S>,
 ) {
-    use Timer::{A, B, D, E, F, G, H, I, J, K, L, M, Trying, Unanswered};
-    let timers = [A, B, D, E, F, G, H, I, J, K, L, M, Trying, Unanswered];
+    use Timer::{A, Abandoned, B, D, E, F, G, H, I, J, K, L, M, Trying, Unanswered};
+    let timers = [A, Abandoned, B, D, E, F, G, H, I, J, K, L, M, Trying, Unanswered];
     let mut inputs = vec![
         Input::Request,
         Input::Ack,

@@ -5,7 +5,7 @@ use super::write::{Draft, Side, extend};
 use super::{Due, Purpose, SentAck, UserAgent};
 use crate::base::Instant;
 use crate::sip::dialog::{
-    Attempt, Calling, Confirmed, Credentials, MAX_FORKS, Order, Phase, Remote, Usage,
+    Attempt, Calling, Confirmed, Credentials, MAX_FORKS, Order, Phase, Remote, Usage, request_uri,
 };
 use crate::sip::transaction::{ClientId, GIVE_UP, cancel};
 use crate::sip::write::name_addr;
@@ -14,7 +14,8 @@ use crate::sip::{
 };
 
 impl UserAgent {
-    pub(super) fn start_invite(&mut self, now: Instant, invite: Box<Invite>) {
+    pub(super) fn start_invite(&mut self, now: Instant, mut invite: Box<Invite>) {
+        invite.uri = request_uri(&invite.uri).to_owned();
         let dialog = invite.dialog;
         if self.usages.contains_key(&dialog) {
             return;

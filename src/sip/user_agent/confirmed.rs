@@ -189,7 +189,7 @@ impl UserAgent {
                 }
             }
             401 | 407
-                if self.meet(dialog, &response, order.clone(), |agent, order| {
+                if self.meet(dialog, &response, (*order).clone(), |agent, order| {
                     agent.send_order(now, dialog, order);
                 }) =>
             {
@@ -256,7 +256,7 @@ impl UserAgent {
         &mut self,
         dialog: DialogId,
         challenge: &Message,
-        mut order: Box<Order>,
+        mut order: Order,
         send: impl FnOnce(&mut UserAgent, Order),
     ) -> bool {
         let cnonce = self.rng.hex(16);
@@ -265,7 +265,7 @@ impl UserAgent {
         let (uri, _) = remote.routes.apply(&remote.target);
         let met = order.credentials.meet(challenge, order.method, &uri, login, &cnonce);
         if met {
-            send(self, *order);
+            send(self, order);
         }
         met
     }
@@ -283,11 +283,10 @@ impl UserAgent {
     pub(super) fn glare_over(&mut self, now: Instant, dialog: DialogId) {
         let Some(Phase::Confirmed(confirmed)) = self.phase(dialog) else { return };
         match std::mem::replace(&mut confirmed.offering, Offering::None) {
-            Offering::Backoff(waiting) if confirmed.may_offer() => {
-                self.send_order(now, dialog, waiting.0);
-            }
+            Offering::Backoff(waiting) => confirmed.waiting.push_front(waiting.0),
             other => confirmed.offering = other,
         }
+        self.offer_next(now, dialog);
     }
 
     /// The peer's offer came while ours waited to be sent again. Ours was made for the session
@@ -321,6 +320,9 @@ impl UserAgent {
         self.send_bye(now, dialog, Order::new("BYE", headers, None));
         let Some(usage) = self.usages.get_mut(&dialog) else { return };
         if let Phase::Confirmed(confirmed) = &usage.phase {
+            if let Offering::Sent(client) = confirmed.offering {
+                self.transactions.abandon_later(now, client);
+            }
             usage.phase = Phase::Ending(Box::new(confirmed.remote.clone()));
         }
         for due in [Due::Unacked, Due::Glare] {
@@ -344,7 +346,7 @@ impl UserAgent {
         &mut self,
         now: Instant,
         dialog: DialogId,
-        order: Box<Order>,
+        order: Order,
         response: Message,
     ) {
         let status = response.status().unwrap_or_default();

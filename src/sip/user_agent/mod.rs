@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::dialog::{Credentials, Order, Phase, Remote, Usage};
+use super::dialog::{Credentials, Offering, Order, Phase, Remote, Usage};
 use super::transaction::{ClientId, Notice, Transactions};
 use super::{Command, DialogId, Ending, Event, Flow, Input, Message, Output, Send, TransactionId};
 use crate::base::{Instant, Machine, Rng, TimerTable};
@@ -241,6 +241,11 @@ impl UserAgent {
         }
         if let Some(usage) = self.usages.remove(&dialog) {
             self.by_tag.remove(&usage.local_tag);
+            if let Phase::Confirmed(confirmed) = &usage.phase
+                && let Offering::Sent(client) = confirmed.offering
+            {
+                self.transactions.abandon_later(now, client);
+            }
         }
         for due in [Due::Unacked, Due::Cancelled, Due::Progress, Due::Glare] {
             self.timers.clear(&(dialog, due));

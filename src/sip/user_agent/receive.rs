@@ -65,9 +65,10 @@ impl UserAgent {
         }
         let back = self.way_back(flow, &message);
         let tagged = message.to().is_some_and(|to| to.tag().is_some());
+        let ends_something = tagged || message.method() == Method::Cancel;
         match message.method() {
             Method::Ack => self.receive_ack(now, message),
-            _ if self.is_full(tagged) => self.refuse_busy(back, &message),
+            _ if self.is_full(ends_something) => self.refuse_busy(back, &message),
             Method::Cancel => self.receive_cancel(now, back, message),
             _ => match self.objection(&message) {
                 Some((status, headers)) => {
@@ -164,7 +165,7 @@ impl UserAgent {
             }
             Some(Purpose::Bye(dialog, order)) => {
                 let (dialog, order) = (*dialog, order.clone());
-                self.bye_response(now, dialog, order, message);
+                self.bye_response(now, dialog, *order, message);
             }
             Some(Purpose::Outside(send, credentials)) => {
                 let (send, credentials) = (send.clone(), credentials.clone());

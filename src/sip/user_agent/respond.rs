@@ -49,11 +49,16 @@ impl UserAgent {
         response: Bytes,
     ) {
         let (request, back) = (&pending.message, pending.flow);
-        let Some(Phase::Confirmed(confirmed)) = self.phase(dialog) else { return };
+        let Some(usage) = self.usages.get_mut(&dialog) else { return };
+        let Phase::Confirmed(confirmed) = &mut usage.phase else { return };
         let success = (200..300).contains(&status);
-        // RFC 6141 section 4: the target moves when the request has taken effect.
-        if success && matches!(request.method(), Method::Invite | Method::Update) {
-            confirmed.remote.refresh(request);
+        // RFC 6141 section 4: the target moves when the request has taken effect. A phone that
+        // changed its network behind a translator is reached where it spoke from.
+        if success
+            && matches!(request.method(), Method::Invite | Method::Update)
+            && confirmed.remote.refresh_by_request(request, back)
+        {
+            usage.flow = back;
         }
         if request.method() != Method::Invite {
             return;

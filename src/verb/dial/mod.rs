@@ -193,6 +193,10 @@ impl Record {
 }
 
 impl Verb for Dial {
+    fn is_last(&self) -> bool {
+        self.action.is_some()
+    }
+
     fn run(&self) -> Box<dyn Run> {
         Box::new(run::Dialling::new(self.clone()))
     }

@@ -100,6 +100,12 @@ impl Net {
     }
 
     fn send(&mut self, from: usize, flow: Flow, bytes: Bytes) {
+        // Who is refused for what is missing gets an answer in which that is missing too.
+        if bytes.starts_with(b"SIP/2.0 400 ")
+            && matches!(Message::parse(bytes.clone()), Parsed::Discard(_))
+        {
+            return;
+        }
         let sent = Sent { at: self.now, from, message: read(bytes.clone()) };
         let lost = (self.drop)(&sent) || self.rng.below(1000) < self.weather.lost;
         self.sent.push(sent);

@@ -42,9 +42,9 @@ fn an_async_handler_answers() {
 }
 
 #[test]
+#[ignore = "needs a guide with two handlers that is not ours: OFFHOOK_FIELD_GUIDE=path"]
 fn handlers_of_the_field_run_unmodified() {
-    // Outside the repository; absent in a plain checkout.
-    let Some(guide) = std::env::var_os("OFFHOOK_FIELD_GUIDE") else { return };
+    let guide = std::env::var_os("OFFHOOK_FIELD_GUIDE").expect("OFFHOOK_FIELD_GUIDE");
     let guide = fs::read_to_string(guide).expect("the guide");
     let starts: Vec<usize> = guide.match_indices("exports.handler").map(|(at, _)| at).collect();
     assert_eq!(starts.len(), 2);
