@@ -182,6 +182,11 @@ impl Exchange {
         self.calls.table.len()
     }
 
+    /// How many legs there are, those included whose dialogs are still closing.
+    pub fn legs(&self) -> usize {
+        self.legs.table.len()
+    }
+
     /// The media address for a party that is reached over `flow`.
     fn media_address(&self, flow: Flow) -> MediaAddress {
         let bind = flow.local.ip();
