@@ -71,6 +71,12 @@ prefixes = ["+1"]
         self
     }
 
+    /// sipp 3.6 reads only the first challenge, and of that only MD5.
+    pub fn md5_only(mut self) -> Project {
+        self.config = self.config.replacen("[sip]\n", "[sip]\ndigest = [\"MD5\"]\n", 1);
+        self
+    }
+
     /// More lines of configuration.
     pub fn more(mut self, text: &str) -> Project {
         self.config += text;
