@@ -16,7 +16,7 @@ use crate::call::{self, Call, Fetch, FetchError, Fetched, Note, Persist, Speech}
 use crate::directory::Directory;
 use crate::leg::sip::{MediaAddress, SipLeg};
 use crate::media;
-use crate::sip::auth::Challenger;
+use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::registrar::{Lifetimes, Registrar};
 use crate::sip::user_agent::{self, UserAgent};
 use crate::sip::{self, DialogId, Flow, Transport};
@@ -31,6 +31,7 @@ mod routing;
 mod tests;
 mod who;
 
+pub use admission::domain_sid;
 pub use registration::Registered;
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
@@ -182,9 +183,19 @@ impl Exchange {
         }
     }
 
+    /// Offers phones these digest algorithms, in this order, and takes no other.
+    pub fn offering(self, digest: Vec<Algorithm>) -> Self {
+        Exchange { challenger: self.challenger.offering(digest), ..self }
+    }
+
     /// How many calls are up or being set up.
     pub fn calls(&self) -> usize {
         self.calls.table.len()
+    }
+
+    /// How many legs there are, those included whose dialogs are still closing.
+    pub fn legs(&self) -> usize {
+        self.legs.table.len()
     }
 
     /// The media address for a party that is reached over `flow`.
