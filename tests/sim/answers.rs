@@ -284,6 +284,6 @@ fn an_offer_without_a_codec_of_ours_is_refused() {
     let invite = world.request("raw", "INVITE", "sip:+12223331234@192.0.2.1", "r1", &rest);
     world.say("raw", &invite);
     world.expect("raw", "SIP/2.0 488");
+    // Before any handler runs: there is no call to tell of.
     world.end();
-    assert_eq!(world.rows.leg(0).sip_status, Some(488));
 }
