@@ -3,7 +3,7 @@
 //! The world advances to the earliest deadline and drains until nothing is due. All chance comes
 //! from one seed, so that the same seed gives the same bytes twice.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, reason = "test and bench each use a part of it")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -32,8 +32,8 @@ mod web;
 pub use handset::{Handset, Pickup};
 pub use link::{Link, Network};
 pub use media::{Media, Owner};
-pub use office::{NUMBER, OWN_NUMBER, Office, PUBLIC_URL, VOICE};
-pub use raw::{Peer, header, respond, status_of};
+pub use office::{NUMBER, OWN_NUMBER, Office, VOICE};
+pub use raw::{Peer, header, respond};
 pub use rows::Rows;
 pub use voice::Voice;
 pub use web::{Page, Web};
