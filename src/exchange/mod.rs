@@ -28,6 +28,7 @@ mod registration;
 mod routing;
 mod who;
 
+pub use admission::domain_sid;
 pub use registration::Registered;
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
