@@ -75,10 +75,14 @@ impl Check {
         let flows = check_flows(&folder, &mut findings);
         let Findings { errors, warnings } = findings;
         let checked = match counts {
-            Some((bins, functions)) => format!("{bins} bins, {functions} functions, {flows} flows"),
-            None => format!("{flows} flows; bins and functions wait for the configuration"),
+            Some((bins, functions)) => {
+                let (bins, functions) = (many(bins, "bin"), many(functions, "function"));
+                format!("{bins}, {functions}, {}", many(flows, "flow"))
+            }
+            None => "bins and functions wait for the configuration".to_owned(),
         };
-        println!("{}: {errors} errors, {warnings} warnings ({checked})", shown(&folder));
+        let (found, more) = (many(errors, "error"), many(warnings, "warning"));
+        println!("{}: {found}, {more} ({checked})", shown(&folder));
         Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
@@ -164,6 +168,11 @@ fn check_flows(project: &Path, findings: &mut Findings) -> usize {
         }
     }
     count
+}
+
+/// So many of something.
+pub(super) fn many(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
 /// What the server is reached at when nothing is configured: its first HTTP listener.

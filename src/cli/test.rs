@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::check::{default_url, shown};
+use super::check::{default_url, many, shown};
 use super::flow::report::{Suite, junit};
 use super::flow::{self, Flow, run};
 use super::serve::{block_on, read_config};
@@ -57,7 +57,7 @@ impl Test {
         }
         let failed = suites.iter().flat_map(|suite| &suite.flows);
         let failed = failed.filter(|(_, outcome)| outcome.failure.is_some()).count();
-        println!("{chosen} flows: {} passed, {failed} failed", chosen - failed);
+        println!("{}: {} passed, {failed} failed", many(chosen, "flow"), chosen - failed);
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -81,8 +81,7 @@ impl Test {
         }
         match mistakes {
             0 => Ok(sources),
-            1 => Err("1 mistake in the flows; mend it and try again".to_owned()),
-            many => Err(format!("{many} mistakes in the flows; mend them and try again")),
+            found => Err(format!("{} in the flows; mend and try again", many(found, "mistake"))),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::base::Secret;
 use crate::base::id::AccountSid;
 use crate::directory::{Directory, Domain, Number, Trunk};
 use crate::sip::Transport;
+use crate::sip::auth::{Algorithm, Challenger};
 
 mod parts;
 mod reader;
@@ -77,6 +78,8 @@ pub struct Sip {
     pub listen: Vec<(Transport, SocketAddr)>,
     /// What Via, Contact and SDP advertise.
     pub public_address: Option<IpAddr>,
+    /// Digest algorithms that phones are offered, in this order.
+    pub digest: Vec<Algorithm>,
 }
 
 /// `[media]`.

@@ -123,8 +123,26 @@ fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
     let public_address = table.text(source, "public_address").and_then(|(text, span)| {
         parsed(source, &text, span, "public_address: expected an IP address")
     });
+    let digest = match table.texts(source, "digest") {
+        Some(texts) if texts.is_empty() => {
+            source.error(table.span(), "digest: offer at least one, or leave it out");
+            vec![]
+        }
+        Some(texts) => {
+            texts.iter().filter_map(|(text, span)| digest(source, text, span.clone())).collect()
+        }
+        None => Challenger::OFFERS.to_vec(),
+    };
     table.finish(source);
-    Sip { listen, public_address }
+    Sip { listen, public_address, digest }
+}
+
+fn digest(source: &mut Source<'_>, name: &str, span: Span) -> Option<Algorithm> {
+    let known = Challenger::OFFERS.into_iter().find(|known| known.name() == name);
+    if known.is_none() {
+        source.error(span, "digest: expected \"SHA-256\" or \"MD5\"");
+    }
+    known
 }
 
 fn listener(source: &mut Source<'_>, text: &str, span: Span) -> Option<(Transport, SocketAddr)> {

@@ -21,6 +21,16 @@ fn every_key_has_a_default() {
 }
 
 #[test]
+fn digest_algorithms_are_offered_as_listed() {
+    let digest = |text: &str| parse(text).map(|config| config.sip.digest).ok();
+    assert_eq!(digest(""), Some(vec![Algorithm::Sha256, Algorithm::Md5]));
+    assert_eq!(digest("[sip]\ndigest = [\"MD5\"]"), Some(vec![Algorithm::Md5]));
+    let unknown = problems("[sip]\ndigest = [\"SHA1\"]");
+    assert!(unknown.len() == 1 && unknown[0].contains("SHA-256"), "{unknown:?}");
+    assert_eq!(problems("[sip]\ndigest = []").len(), 1);
+}
+
+#[test]
 fn a_whole_file_is_read() {
     let config = parse(
         r#"

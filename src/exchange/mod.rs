@@ -16,7 +16,7 @@ use crate::call::{self, Call, Fetch, FetchError, Fetched, Note, Persist, Speech}
 use crate::directory::Directory;
 use crate::leg::sip::{MediaAddress, SipLeg};
 use crate::media;
-use crate::sip::auth::Challenger;
+use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::registrar::{Lifetimes, Registrar};
 use crate::sip::user_agent::{self, UserAgent};
 use crate::sip::{self, DialogId, Flow, Transport};
@@ -175,6 +175,11 @@ impl Exchange {
             outputs: VecDeque::new(),
             rng,
         }
+    }
+
+    /// Offers phones these digest algorithms, in this order, and takes no other.
+    pub fn offering(self, digest: Vec<Algorithm>) -> Self {
+        Exchange { challenger: self.challenger.offering(digest), ..self }
     }
 
     /// How many calls are up or being set up.

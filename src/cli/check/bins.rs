@@ -20,7 +20,21 @@ pub(super) fn check(opened: &Opened, findings: &mut Findings) -> usize {
     for name in &names {
         check_one(&folder.join(format!("{name}.xml")), &sample, &known, findings);
     }
+    check_names(&folder, &names, findings);
     names.len()
+}
+
+/// Files that look like bins and are none, because a URL could not name them.
+fn check_names(folder: &Path, names: &[String], findings: &mut Findings) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let Some(name) = file.strip_suffix(".xml") else { continue };
+        if !name.starts_with('.') && !names.iter().any(|known| known == name) {
+            let message = "is not served: a bin's name has letters, digits, _ - . only";
+            findings.tell(&entry.path(), None, Severity::Warning, 11200, message);
+        }
+    }
 }
 
 fn check_one(file: &Path, sample: &[(String, String)], known: &Known, findings: &mut Findings) {

@@ -20,10 +20,21 @@ pub(in crate::cli) struct Failure {
     pub step: String,
     /// Why it failed.
     pub reason: String,
-    /// What came since the last step that was met: when, what, and where it stood.
-    pub came: Vec<(Duration, String, Option<(String, u32)>)>,
+    /// What came since the last step that was met.
+    pub came: Vec<Came>,
     /// The document that was being carried out.
     pub quote: Option<Quote>,
+}
+
+/// Something that came instead.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Came {
+    /// When, from the call's begin.
+    pub at: Duration,
+    /// What.
+    pub what: String,
+    /// The document and line that caused it.
+    pub place: Option<(String, u32)>,
 }
 
 /// A document and a line of it.
@@ -47,7 +58,7 @@ impl Failure {
         } else {
             text.push_str("  what came instead:\n");
         }
-        for (at, what, place) in came.iter().take(MOST_CAME) {
+        for Came { at, what, place } in came.iter().take(MOST_CAME) {
             let place = place.as_ref().map(|(name, line)| format!("   ({name}:{line})"));
             let _ = writeln!(text, "    {:>8}  {what}{}", seconds(*at), place.unwrap_or_default());
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::incoming::{self, CALLER};
 use super::party::{Party, State};
-use super::report::{Failure, Quote};
+use super::report::{Came, Failure, Quote};
 use super::seen::{Place, Seen, Sighting};
 use super::{Action, Expectation, Flow, Step, Webhook, Who};
 use crate::audio::Clip;
@@ -259,7 +259,7 @@ impl<'p> Stage<'p> {
     }
 
     fn party(&mut self, leg: LegId) -> &mut Party {
-        self.parties.entry(leg).or_insert_with(|| Party::new())
+        self.parties.entry(leg).or_insert_with(Party::new)
     }
 
     /// What a failed step tells.
@@ -274,7 +274,7 @@ impl<'p> Stage<'p> {
         });
         let came = instead.into_iter().map(|sighting| {
             let place = sighting.place.map(|place| (self.short_name(&place.base), place.line));
-            (sighting.at - self.began, sighting.seen.to_string(), place)
+            Came { at: sighting.at - self.began, what: sighting.seen.to_string(), place }
         });
         Failure {
             position: step.position,

@@ -112,7 +112,7 @@ fn reports_are_seen_with_their_parameters() {
     );
     passes("<Say>Hello, caller</Say>", &[], &steps);
     let failure = fails("<Say>Hi</Say>", &[], &format!("{CALL} expect callback x=1\n"));
-    assert!(failure.came.iter().any(|(_, what, _)| what
+    assert!(failure.came.iter().any(|came| came.what
         == "callback https://app.example/status CallStatus=completed SequenceNumber=0"));
 }
 
