@@ -287,3 +287,18 @@ fn an_offer_without_a_codec_of_ours_is_refused() {
     // Before any handler runs: there is no call to tell of.
     world.end();
 }
+
+#[test]
+fn a_recording_that_never_began_holds_nobody_up() {
+    let mut world = World::new(13);
+    world.web.page(VOICE, Page::xml("<Record playBeep='false' action='/never'/>"));
+    world.peer("raw", "198.51.100.1:5060");
+    let uri = "sip:+12223331234@192.0.2.1";
+    let invite = world.request("raw", "INVITE", uri, "r1", &Rest::default());
+    world.say("raw", &invite);
+    world.expect("raw", "SIP/2.0 200");
+    // No ACK: no answer to our offer, so sound never flows.
+    assert!(world.until(33, |world| world.rows.leg(0).status == Status::Completed));
+    world.end();
+    assert_eq!(world.rows.recording(0).status.as_str(), "failed");
+}

@@ -10,6 +10,7 @@ mod dial;
 mod endings;
 mod gather;
 mod loss;
+mod protocol;
 mod record;
 mod register;
 mod trunk;

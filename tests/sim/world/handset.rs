@@ -51,7 +51,6 @@ pub struct Handset {
     phone: Phone,
     hum: Option<Clip>,
     plays: u64,
-    calls: u64,
 }
 
 impl Handset {
@@ -166,7 +165,6 @@ impl World {
             phone: Phone::new(config, 0, self.rng.fork()),
             hum,
             plays: 0,
-            calls: 0,
         });
     }
 
@@ -201,7 +199,6 @@ impl World {
                 let (dials, answers) =
                     (matches!(command, Command::Dial(_)), matches!(command, Command::Answer));
                 phone.phone.handle(now, phone::Input::Command(command));
-                phone.calls += u64::from(dials);
                 if dials || answers {
                     phone.listen(now);
                 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use offhook::base::{Instant, Machine as _, Rng};
+use offhook::base::{Instant, Rng};
 use offhook::media::{Command, Event};
 
 use super::planes::Planes;
@@ -106,14 +106,6 @@ impl Media {
         match self {
             Media::Planes(planes) => planes,
             Media::Scripted(_) => panic!("media are by script here"),
-        }
-    }
-
-    /// The machine's time, for planes that are asked outside of the loop.
-    pub fn is_idle(&self) -> bool {
-        match self {
-            Media::Scripted(scripted) => scripted.timeout().is_none(),
-            Media::Planes(planes) => planes.all().all(|one| one.plane.timeout().is_none()),
         }
     }
 }

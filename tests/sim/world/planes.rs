@@ -58,10 +58,6 @@ impl Planes {
         });
     }
 
-    pub fn all(&self) -> impl Iterator<Item = &OwnPlane> {
-        self.planes.iter()
-    }
-
     pub fn plane(&self, owner: Owner) -> &OwnPlane {
         self.planes.iter().find(|one| one.owner == owner).expect("an owner that was added")
     }

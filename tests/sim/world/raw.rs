@@ -138,12 +138,6 @@ pub fn header(message: &str, name: &str) -> String {
     found.unwrap_or_default()
 }
 
-/// The status of a response; 0 for a request.
-pub fn status_of(message: &str) -> u16 {
-    let code = message.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3));
-    code.and_then(|code| code.parse().ok()).unwrap_or(0)
-}
-
 /// A response to a request that came; `line` is such as `180 Ringing`.
 pub fn respond(
     request: &str,
