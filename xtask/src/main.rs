@@ -93,16 +93,27 @@ fn fuzz(arguments: &[String]) -> Result<(), String> {
     };
     for target in targets {
         println!("xtask: fuzzing {target} for {seconds} s");
+        let corpus = root.join("fuzz/corpus").join(&target);
+        std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;
         // The stable compiler takes the sanitizer's flags only when told that we know.
-        run(Command::new("cargo").current_dir(&root).env("RUSTC_BOOTSTRAP", "1").args([
-            "fuzz",
-            "run",
-            &target,
-            "--",
-            &format!("-max_total_time={seconds}"),
-        ]))?;
+        run(Command::new("cargo")
+            .current_dir(&root)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .args(["fuzz", "run", &target])
+            .arg(corpus)
+            .args(seeds(&target).iter().map(|folder| root.join(folder)))
+            .args(["--", &format!("-max_total_time={seconds}")]))?;
     }
     Ok(())
+}
+
+/// Test data that a target begins with.
+fn seeds(target: &str) -> &'static [&'static str] {
+    match target {
+        "sip_message" | "sip_stream" => &["tests/data/torture", "tests/data/ipv6"],
+        "template" | "xml" => &["samples/first/bins"],
+        _ => &[],
+    }
 }
 
 fn fuzz_targets(folder: &Path) -> Result<Vec<String>, String> {
