@@ -14,17 +14,7 @@ impl Exchange {
 
     /// An event of a dialog that has a leg.
     pub(super) fn handle_dialog_event(&mut self, now: Instant, event: sip::Event) {
-        let dialog = match &event {
-            sip::Event::Progress { dialog, .. }
-            | sip::Event::Accepted { dialog, .. }
-            | sip::Event::Confirmed { dialog, .. }
-            | sip::Event::InDialog { dialog, .. }
-            | sip::Event::Response { dialog, .. }
-            | sip::Event::Ended { dialog, .. } => *dialog,
-            sip::Event::Request { .. } | sip::Event::Invite { .. } | sip::Event::Reply { .. } => {
-                return;
-            }
-        };
+        let Some(dialog) = event.dialog() else { return };
         let leg = if dialog.incoming() {
             self.legs.incoming.get(&dialog).copied()
         } else {
@@ -44,15 +34,7 @@ impl Exchange {
     }
 
     pub(super) fn handle_media_event(&mut self, now: Instant, event: media::Event) {
-        let leg = match &event {
-            media::Event::Opened { session, .. }
-            | media::Event::Failed { session, .. }
-            | media::Event::Digit { session, .. }
-            | media::Event::Played { session, .. }
-            | media::Event::Recorded { session, .. }
-            | media::Event::Silent { session }
-            | media::Event::Closed { session, .. } => LegId(session.0),
-        };
+        let leg = LegId(event.session().0);
         self.tell_leg(now, leg, LegInput::Media(event));
     }
 

@@ -2,27 +2,15 @@
 
 use crate::sip::Message;
 use crate::sip::uri::SipUri;
+use crate::verb::normalise;
 
-/// `+` and digits, from the ways a number is written in a URI or typed by a person: visual
-/// separators go, `00` in front is the international prefix, and ten or more bare digits are
-/// taken for a number without its `+`. `None` when it is no telephone number.
+/// E.164 from the ways a number is written in a URI: as in markup, and with the international
+/// prefix `00` of most countries.
 pub(super) fn e164(text: &str) -> Option<String> {
-    let text = text.trim().strip_prefix("tel:").unwrap_or(text.trim());
-    let plus = text.starts_with('+');
-    let mut digits = String::with_capacity(text.len());
-    for letter in text.chars().skip(usize::from(plus)) {
-        match letter {
-            '0'..='9' => digits.push(letter),
-            ' ' | '-' | '.' | '(' | ')' => {}
-            _ => return None,
-        }
+    match text.strip_prefix("00") {
+        Some(rest) => normalise(&format!("+{rest}")),
+        None => normalise(text),
     }
-    let digits = match digits.strip_prefix("00") {
-        Some(rest) if !plus => rest.to_owned(),
-        _ => digits,
-    };
-    // E.164 allows 15 digits; shorter than 7 are service codes, not numbers.
-    (7..=15).contains(&digits.len()).then(|| format!("+{digits}"))
 }
 
 /// `sip:user@host` without parameters and headers: the To and From of webhooks.

@@ -218,3 +218,18 @@ pub enum Event {
         lost: u64,
     },
 }
+
+impl Event {
+    /// The session that it is about.
+    pub fn session(&self) -> SessionId {
+        match self {
+            Event::Opened { session, .. }
+            | Event::Failed { session, .. }
+            | Event::Digit { session, .. }
+            | Event::Played { session, .. }
+            | Event::Recorded { session, .. }
+            | Event::Silent { session }
+            | Event::Closed { session, .. } => *session,
+        }
+    }
+}

@@ -220,12 +220,8 @@ impl Phone {
                 self.agent.handle(now, sip::Input::Command(respond));
             }
             sip::Event::Reply { message, .. } => self.registered(now, message.as_ref()),
-            sip::Event::Progress { dialog, .. }
-            | sip::Event::Accepted { dialog, .. }
-            | sip::Event::Confirmed { dialog, .. }
-            | sip::Event::InDialog { dialog, .. }
-            | sip::Event::Response { dialog, .. }
-            | sip::Event::Ended { dialog, .. } => {
+            event => {
+                let Some(dialog) = event.dialog() else { return };
                 let id = if dialog.incoming() {
                     self.incoming.get(&dialog).copied()
                 } else {
@@ -290,15 +286,7 @@ impl Machine for Phone {
             Input::Sip(input) => self.agent.handle(now, input),
             Input::Command(command) => self.handle_command(now, command),
             Input::Media(event) => {
-                let leg = match &event {
-                    media::Event::Opened { session, .. }
-                    | media::Event::Failed { session, .. }
-                    | media::Event::Digit { session, .. }
-                    | media::Event::Played { session, .. }
-                    | media::Event::Recorded { session, .. }
-                    | media::Event::Silent { session }
-                    | media::Event::Closed { session, .. } => LegId(session.0),
-                };
+                let leg = LegId(event.session().0);
                 if let Some(leg) = self.legs.get_mut(&leg) {
                     leg.handle(now, LegInput::Media(event));
                 }

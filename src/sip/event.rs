@@ -329,3 +329,18 @@ pub enum Event {
         message: Option<Message>,
     },
 }
+
+impl Event {
+    /// The dialog that it belongs to, if that exists already.
+    pub fn dialog(&self) -> Option<DialogId> {
+        match self {
+            Event::Progress { dialog, .. }
+            | Event::Accepted { dialog, .. }
+            | Event::Confirmed { dialog, .. }
+            | Event::InDialog { dialog, .. }
+            | Event::Response { dialog, .. }
+            | Event::Ended { dialog, .. } => Some(*dialog),
+            Event::Request { .. } | Event::Invite { .. } | Event::Reply { .. } => None,
+        }
+    }
+}
