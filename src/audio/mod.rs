@@ -3,6 +3,7 @@
 pub mod clip;
 pub mod codec;
 pub mod goertzel;
+pub mod level;
 pub mod resample;
 pub mod tone;
 pub mod wav;

@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn edges_constants_and_odd_rates() {
         let down = Resampler::new(16_000, 8_000).unwrap();
-        assert_eq!(down.resample(&[]), []);
+        assert_eq!(down.resample(&[]), [0i16; 0]);
         assert_eq!(down.resample(&[5]).len(), 1);
         let flat = down.resample(&[1_000; 2_000]);
         assert!(flat[100..900].iter().all(|&sample| (sample - 1_000).abs() <= 1));

@@ -217,7 +217,7 @@ fn admit_trunk(
 }
 
 /// A domain's SID follows from its name, so that it stays the same without being stored.
-pub(super) fn domain_sid(name: &str) -> DomainSid {
+pub fn domain_sid(name: &str) -> DomainSid {
     use sha2::Digest as _;
     let digest = sha2::Sha256::digest(name.as_bytes());
     let mut bytes = [0; 16];

@@ -28,6 +28,7 @@ mod registration;
 mod routing;
 mod who;
 
+pub use admission::domain_sid;
 pub use registration::Registered;
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
@@ -184,6 +185,11 @@ impl Exchange {
     /// How many calls are up or being set up.
     pub fn calls(&self) -> usize {
         self.calls.table.len()
+    }
+
+    /// How many legs there are, those included whose dialogs are still closing.
+    pub fn legs(&self) -> usize {
+        self.legs.table.len()
     }
 
     /// The media address for a party that is reached over `flow`.

@@ -1,5 +1,7 @@
 //! Where a leg goes: a user's phones, a trunk, or a foreign SIP address.
 
+use std::net::Ipv4Addr;
+
 use super::*;
 use crate::directory::Trunk;
 use crate::leg::sip::{Input as LegInput, Target};
@@ -63,7 +65,9 @@ impl Exchange {
             Destination::Sip { uri, .. } => uri.clone(),
         };
         let Some(view) = SipUri::parse(&uri) else { return Some(Err(400)) };
-        if let Some(domain) = directory.domain(view.host()) {
+        if let Some(domain) = directory.domain(view.host())
+            && self.may_be_here(&view)
+        {
             let user = view.user().unwrap_or_default();
             return Some(self.phone_targets(now, call, &dial, &format!("{user}@{}", domain.name)));
         }
@@ -82,6 +86,15 @@ impl Exchange {
                 None
             }
         }
+    }
+
+    /// Whether a URI that names a domain of ours may mean this server. A domain may be named by
+    /// its address, and there another port is another server (RFC 3261 section 19.1.4); names
+    /// may be reached through a translator, whose ports we do not know.
+    fn may_be_here(&self, uri: &SipUri<'_>) -> bool {
+        let named = uri.host().parse::<Ipv4Addr>().is_err() && !uri.host().starts_with('[');
+        let listens = |port| self.config.listeners.iter().any(|(_, local)| local.port() == port);
+        named || uri.port().is_none_or(listens)
     }
 
     /// All registered phones of a user of ours.

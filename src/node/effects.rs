@@ -137,13 +137,14 @@ impl Effects {
 
     async fn load(&self, call: crate::base::id::CallSid, url: &str) -> Result<Clip, FetchError> {
         let sound = self.sources.load_sound(call, url).await?;
-        let decoded = tokio::task::spawn_blocking(move || wav::read(&sound.bytes)).await;
-        match decoded {
+        let raw = matches!(sound.media_type.as_str(), "audio/basic" | "audio/ulaw");
+        let decode = move || match sound.bytes.starts_with(b"RIFF") || !raw {
+            true => wav::read(&sound.bytes),
+            false => wav::read_ulaw(&sound.bytes),
+        };
+        match tokio::task::spawn_blocking(decode).await {
             Ok(Ok(clip)) => Ok(clip),
-            Ok(Err(error)) => {
-                let advice = "use WAV with PCM or G.711";
-                Err(FetchError { code: 13420, message: format!("{url}: {error}; {advice}") })
-            }
+            Ok(Err(error)) => Err(FetchError { code: 13420, message: format!("{url}: {error}") }),
             Err(_) => {
                 Err(FetchError { code: 12400, message: format!("{url}: the reader crashed") })
             }

@@ -4,6 +4,7 @@
 
 pub mod jitter;
 pub mod packet;
+pub mod rtcp;
 pub mod sequence;
 pub mod telephone_event;
 

@@ -293,7 +293,7 @@ mod tests {
             assert_eq!(a.words("event"), ["completed", "ringing"]);
             assert_eq!(a.characters("keys"), "#");
         });
-        assert_eq!(none, []);
+        assert_eq!(none, [0u32; 0]);
     }
 
     #[test]

@@ -48,7 +48,9 @@ impl SipLeg {
         let session = self.session();
         self.media = Media::Connected { local, remote: remote.clone() };
         self.outputs.push_back(Output::Media(media::Command::Connect { session, remote }));
-        self.outputs.extend(waiting.into_iter().map(Output::Media));
+        for command in waiting {
+            self.give(command);
+        }
     }
 
     /// Takes the answer to our offer; false when there is none that we can use.
@@ -89,17 +91,21 @@ impl SipLeg {
 
     /// Gives a media order now, or when sound can flow.
     fn order(&mut self, command: media::Command) {
-        let recording = matches!(command, media::Command::Record { .. });
         match &mut self.media {
-            Media::Connected { .. } => self.outputs.push_back(Output::Media(command)),
+            Media::Connected { .. } => self.give(command),
             Media::Opening(waiting) | Media::Open { waiting, .. }
                 if waiting.len() < MAX_WAITING =>
             {
                 waiting.push(command);
             }
-            _ => return,
+            _ => {}
         }
-        self.recordings += usize::from(recording);
+    }
+
+    /// Hands an order to the plane; only recordings that it knows of are told to end.
+    fn give(&mut self, command: media::Command) {
+        self.recordings += usize::from(matches!(command, media::Command::Record { .. }));
+        self.outputs.push_back(Output::Media(command));
     }
 
     pub(super) fn handle_media(&mut self, event: media::Event) {
@@ -146,9 +152,10 @@ impl SipLeg {
     }
 
     fn tell_postponed_end(&mut self) {
-        if let Progress::Ending(event) = std::mem::replace(&mut self.progress, Progress::Alive) {
+        if matches!(self.progress, Progress::Ending(_))
+            && let Progress::Ending(event) = std::mem::replace(&mut self.progress, Progress::Ended)
+        {
             self.outputs.push_back(Output::Event(event));
-            self.progress = Progress::Ended;
         }
     }
 }
