@@ -85,8 +85,12 @@ impl Candidate {
     }
 }
 
-/// The same host, or its /24 (a pool of NAT addresses); for IPv6 the same /64.
+/// The same host, or its /24 (a pool of NAT addresses); for IPv6 the same /64. A phone on this
+/// machine may signal another of its addresses and send from loopback, as only this machine can.
 fn near(signalled: IpAddr, from: IpAddr) -> bool {
+    if from.is_loopback() {
+        return true;
+    }
     match (signalled, from) {
         (IpAddr::V4(a), IpAddr::V4(b)) => a.octets()[..3] == b.octets()[..3],
         (IpAddr::V6(a), IpAddr::V6(b)) => a.octets()[..8] == b.octets()[..8],

@@ -423,6 +423,22 @@ fn a_source_near_the_signalled_address_is_learnt_from_two_packets_within_three_s
 }
 
 #[test]
+fn a_phone_on_this_machine_may_signal_one_address_and_send_from_loopback() {
+    let mut world = World::new(&[Codec::Pcmu]);
+    world.talking = false;
+    let from = SocketAddr::from(([127, 0, 0, 1], 9_000));
+    for _ in 0..2 {
+        let packet = world.parties[0].packet();
+        world.inject(0, from, packet);
+    }
+    let clip = Clip::new(vec![500; 1_600]);
+    world.order(Command::Play { session: SessionId(10), play: 1, clip, loops: 1 });
+    world.run(300);
+    assert!(!world.sent.is_empty());
+    assert!(world.sent.iter().all(|(_, sent, _)| *sent == from));
+}
+
+#[test]
 fn on_hold_nothing_is_sent_and_plays_go_on() {
     let mut world = World::new(&[Codec::Pcmu, Codec::Pcmu]);
     world.bridge();

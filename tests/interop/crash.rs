@@ -13,17 +13,23 @@ const HUMS: u32 = 440;
 #[test]
 #[ignore = "interop"]
 fn a_killed_server_leaves_a_valid_recording_and_puts_its_calls_right() {
-    let web = Web::start(|_| String::new());
-    let (recorded, status) = (web.url("/recorded"), web.url("/status"));
+    // Nobody listens yet: what is reported before the kill waits in the outbox.
+    let port = tools::free_port("127.0.0.1");
+    let at = |path: &str| format!("http://127.0.0.1:{port}{path}");
+    let (recorded, status) = (at("/recorded"), at("/status"));
     let project = Project::new(9)
         .number(
             "+12223331234",
             &format!(
                 "<Record timeout=\"30\" trim=\"do-not-trim\" playBeep=\"false\" \
-                 recordingStatusCallback=\"{recorded}\"/>"
+                 recordingStatusCallback=\"{recorded}\" \
+                 recordingStatusCallbackEvent=\"in-progress completed\"/>"
             ),
         )
-        .more(&format!("status_callback = \"{status}\"\n"));
+        .more(&format!(
+            "status_callback = \"{status}\"\n\
+             status_callback_event = [\"initiated\", \"answered\", \"completed\"]\n"
+        ));
     let server = project.serve();
     let call = Call::dial(server.udp(), "12223331234");
     tools::eventually("a recording", Duration::from_secs(10), || project.wavs(".wav").pop());
@@ -39,7 +45,7 @@ fn a_killed_server_leaves_a_valid_recording_and_puts_its_calls_right() {
     println!("sent {sent:.2} s, the file as it lies holds {lies:.2} s");
     assert!(lies > sent - 1.0 && lies <= sent + 0.1, "{lies} of {sent}");
 
-    let before = web.seen().len();
+    let web = Web::listen(port, |_| String::new());
     let server = project.serve();
     assert!(project.wavs(".part.wav").is_empty(), "{:?}", project.wavs(""));
     let whole = project.wavs(".wav").pop().expect("the recording");
@@ -53,13 +59,16 @@ fn a_killed_server_leaves_a_valid_recording_and_puts_its_calls_right() {
     let rows = database(&project, "SELECT status FROM recordings");
     assert_eq!(rows, "completed");
 
-    // And the application is told, late but truly.
+    // What had been written before the kill is delivered now. (That the call failed is in the
+    // database only: a killed call's callbacks to come are not made up at the start.)
     let told = web.wait("recording callback", |r| r.path == "/recorded");
-    assert_eq!(told.parameter("RecordingStatus"), "completed");
-    let told = web
-        .wait("status callback", |r| r.path == "/status" && r.parameter("CallStatus") == "failed");
+    assert_eq!(told.parameter("RecordingStatus"), "in-progress");
+    let told = web.wait("status callback", |r| r.parameter("CallStatus") == "in-progress");
     assert!(told.parameter("CallSid").starts_with("CA"), "{told:?}");
-    println!("callbacks: {before} before the kill, {} in all", web.seen().len());
+    for request in web.seen() {
+        let state = [request.parameter("CallStatus"), request.parameter("RecordingStatus")];
+        println!("delivered after the restart: {} {state:?}", request.path);
+    }
     server.said();
 }
 

@@ -71,7 +71,8 @@ prefixes = ["+1"]
         self
     }
 
-    /// sipp 3.6 reads only the first challenge, and of that only MD5.
+    /// Debian's sipp 3.6 reads only the first challenge and baresip 1.0 wants all to be MD5, in
+    /// spite of RFC 8760 section 2.4.
     pub fn md5_only(mut self) -> Project {
         self.config = self.config.replacen("[sip]\n", "[sip]\ndigest = [\"MD5\"]\n", 1);
         self
@@ -137,6 +138,16 @@ prefixes = ["+1"]
         }
         server.ready_after = started.elapsed();
         server
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        // What every program wrote is the evidence of a failure.
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            eprintln!("kept: {}", self.folder().display());
+        }
     }
 }
 

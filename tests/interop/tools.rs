@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -72,8 +72,12 @@ impl Drop for Running {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, for UDP and TCP.
 pub fn free_port(ip: &str) -> u16 {
-    let address: SocketAddr = UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap();
-    address.port()
+    let free = (0..100).find_map(|_| {
+        let udp = UdpSocket::bind((ip, 0)).ok()?;
+        let port = udp.local_addr().ok()?.port();
+        TcpListener::bind((ip, port)).ok().map(|_| port)
+    });
+    free.expect("a free port")
 }

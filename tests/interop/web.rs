@@ -31,7 +31,12 @@ pub struct Web {
 impl Web {
     /// Answers each request with the XML that `answer` makes.
     pub fn start(answer: impl Fn(&Request) -> String + Send + 'static) -> Web {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Web::listen(0, answer)
+    }
+
+    /// The same at a certain port.
+    pub fn listen(port: u16, answer: impl Fn(&Request) -> String + Send + 'static) -> Web {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(vec![]));
         let seen = Arc::clone(&requests);

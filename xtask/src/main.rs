@@ -61,7 +61,7 @@ fn test(arguments: &[String]) -> Result<(), String> {
 
 /// Real softphones on loopback; they fail rather than skip when a tool is missing.
 fn interop(arguments: &[String]) -> Result<(), String> {
-    packages::ensure(&[("sipp", "sip-tester"), ("baresip", "baresip-core")])?;
+    packages::ensure(&[("sipp", "sip-tester"), ("baresip", "baresip-core"), ("sox", "sox")])?;
     let ignored = ["test", "--test", "interop", "--", "--ignored", "--test-threads=1"];
     cargo(&ignored, arguments)
 }
