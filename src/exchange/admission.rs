@@ -132,6 +132,7 @@ impl Exchange {
             .verify(now, request, &domain.name, source, |user| directory.password(lists, user));
         let (reason, stale) = match verdict {
             Verdict::Accepted { username } => {
+                self.old_digest.answered(source, &claimed_user(request));
                 let own = request.from().and_then(|from| {
                     Some(from.sip_uri()?.user().is_some_and(|user| user == username))
                 });
@@ -155,9 +156,25 @@ impl Exchange {
                 (format!("{reason} for {username:?} in domain {}", domain.name), false)
             }
         };
-        let headers = self.challenger.challenge(now, &domain.name, source, stale);
+        let user = claimed_user(request);
+        let user_agent = request.header_by_name("User-Agent").unwrap_or_default();
+        let unanswered = reason.is_empty() && !stale;
+        if !unanswered {
+            self.old_digest.answered(source, &user);
+        }
+        let md5 = unanswered && self.old_digest.challenge(now, source, &user, user_agent);
+        let headers = match md5 {
+            true => self.challenger.challenge_md5(now, &domain.name, source, stale),
+            false => self.challenger.challenge(now, &domain.name, source, stale),
+        };
         Err(Refused { status: 401, headers, code: 32202, reason })
     }
+}
+
+/// The user that a request says it is of, proven or not.
+fn claimed_user(request: &Message) -> String {
+    let user = request.from().and_then(|from| Some(from.sip_uri()?.user()?.into_owned()));
+    user.unwrap_or_default()
 }
 
 /// The domain whose rules an INVITE is under, if it is a phone's: that which it calls at, or, for

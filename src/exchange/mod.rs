@@ -24,6 +24,7 @@ use crate::sip::{self, DialogId, Flow, Transport};
 mod admission;
 mod calls;
 mod legs;
+mod old_digest;
 mod refusal;
 mod registration;
 mod routing;
@@ -118,6 +119,7 @@ pub struct Exchange {
     rng: Rng,
     agent: UserAgent,
     challenger: Challenger,
+    old_digest: old_digest::OldDigest,
     registrar: Registrar,
     legs: Legs,
     calls: Calls,
@@ -173,6 +175,7 @@ impl Exchange {
             directory,
             agent,
             challenger,
+            old_digest: old_digest::OldDigest::default(),
             registrar: Registrar::new(Lifetimes::default()),
             legs: Legs::default(),
             calls: Calls::default(),

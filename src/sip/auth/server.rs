@@ -100,6 +100,31 @@ impl Challenger {
         source: IpAddr,
         stale: bool,
     ) -> Vec<HeaderField> {
+        self.challenge_by(&self.offers, now, realm, source, stale)
+    }
+
+    /// The same with MD5 alone, where that is offered at all: for phones that give up at what
+    /// they do not know.
+    pub fn challenge_md5(
+        &self,
+        now: Instant,
+        realm: &str,
+        source: IpAddr,
+        stale: bool,
+    ) -> Vec<HeaderField> {
+        let md5 = self.offers.contains(&Algorithm::Md5);
+        let offers = if md5 { &[Algorithm::Md5] } else { self.offers.as_slice() };
+        self.challenge_by(offers, now, realm, source, stale)
+    }
+
+    fn challenge_by(
+        &self,
+        offers: &[Algorithm],
+        now: Instant,
+        realm: &str,
+        source: IpAddr,
+        stale: bool,
+    ) -> Vec<HeaderField> {
         let name = match self.proxy {
             true => HeaderName::ProxyAuthenticate,
             false => HeaderName::WwwAuthenticate,
@@ -114,7 +139,7 @@ impl Challenger {
             );
             (name.as_str().to_owned(), value)
         };
-        self.offers.iter().map(field).collect()
+        offers.iter().map(field).collect()
     }
 
     /// Judges the credentials of `request` for `realm`. `password` looks a user up; unknown
