@@ -1,6 +1,8 @@
 //! What fuzzing and the mutation tests do with bytes: everything that reads them, and the
 //! promises that hold for whatever was read.
 
+#![allow(dead_code, reason = "each target uses its part")]
+
 use bytes::Bytes;
 use offhook::base::{Instant, Secret};
 use offhook::sip::auth::{Challenger, answer, is_stale};
@@ -16,7 +18,8 @@ pub fn sip_message(bytes: &[u8]) {
     stream(bytes);
 }
 
-fn datagram(bytes: &[u8]) {
+/// Reads the bytes as a datagram.
+pub fn datagram(bytes: &[u8]) {
     match Message::parse(Bytes::copy_from_slice(bytes)) {
         Parsed::Valid(message) => {
             assert!(message.via().is_some() && message.from().is_some() && message.to().is_some());
@@ -61,19 +64,26 @@ fn read_all(message: &Message) {
     for value in lists.into_iter().flat_map(|name| message.values(name)) {
         let _ = Via::parse(value).map(|via| (via.rport(), via.received().is_some(), via.maddr()));
         if let Some(address) = NameAddr::parse(value) {
-            let _ = (address.display_name(), address.tag(), address.params().iter().count());
-            let _ = address.sip_uri().map(|uri| read_uri(&uri));
+            read_address(&address);
         }
     }
     credentials(message);
 }
 
-fn read_uri(uri: &SipUri<'_>) {
+/// Asks an address for all its parts.
+pub fn read_address(address: &NameAddr<'_>) {
+    let _ = (address.display_name(), address.tag(), address.params().iter().count());
+    let _ = address.sip_uri().map(|uri| read_uri(&uri));
+}
+
+/// Asks a URI for all its parts.
+pub fn read_uri(uri: &SipUri<'_>) {
     assert!(uri.equivalent(uri), "{uri:?}");
     let _ = (uri.user(), uri.headers().count(), uri.transport(), uri.host_port().ip());
 }
 
-fn credentials(message: &Message) {
+/// Checks its credentials and answers its challenges.
+pub fn credentials(message: &Message) {
     let source = [192, 0, 2, 1].into();
     let mut challenger = Challenger::new([1; 32]);
     let _ = challenger.verify(Instant::ZERO, message, "example.com", source, |_| None);
@@ -82,7 +92,7 @@ fn credentials(message: &Message) {
 }
 
 /// However the bytes are cut, the same frames come out.
-fn stream(bytes: &[u8]) {
+pub fn stream(bytes: &[u8]) {
     let whole = frames(bytes, usize::MAX);
     let cut = frames(bytes, 7);
     assert_eq!(whole, cut);

@@ -1,8 +1,8 @@
-//! One datagram, and the same bytes as a stream. Seeds: `tests/data/torture`.
+//! One datagram. Seeds: `tests/data/torture` and `tests/data/ipv6`.
 
 #![no_main]
 
 #[path = "../exercise.rs"]
 mod exercise;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| exercise::sip_message(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| exercise::datagram(bytes));

@@ -231,8 +231,21 @@ pub enum Output {
     Persist(Persist),
     /// A line for the call's log: what was decided, warned or refused.
     Note(Note),
+    /// A verb's turn came on that leg: for whoever follows the call through its documents.
+    Verb(LegId, Begun),
     /// The call is over; nothing more comes.
     Done,
+}
+
+/// A verb whose turn came, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// The document.
+    pub document: Arc<Document>,
+    /// Which of its verbs.
+    pub index: usize,
+    /// Where the document came from.
+    pub base: String,
 }
 
 /// A line of the call's own story.

@@ -7,7 +7,7 @@ use crate::verb::{self, Ask, Document, Handover, Progress, Run, Sound, Step, Tur
 
 use super::address;
 use super::core::{Call, GRACE, Timer};
-use super::effect::{Fetch, FetchError, Fetched, Method, Output, Status};
+use super::effect::{Begun, Fetch, FetchError, Fetched, Method, Output, Status};
 use super::parameters;
 
 /// Documents of one call; a call that asks for more is a loop.
@@ -156,14 +156,17 @@ impl Call {
             skipped.push((placed.name, placed.position));
             script.cursor += 1;
         }
-        let ended = script.run.is_none();
+        let begun = script.run.is_some().then(|| Begun {
+            document: Arc::clone(&script.document),
+            index: script.cursor,
+            base: script.base.clone(),
+        });
         for (name, position) in skipped {
             let code = if name == "Dial" { 13201 } else { 12200 };
             self.note(code, format!("{position}: a called party's document may not <{name}>"));
         }
-        if ended {
-            return self.end_document(leg);
-        }
+        let Some(begun) = begun else { return self.end_document(leg) };
+        self.output(Output::Verb(leg, begun));
         self.fetch_ahead(leg);
         self.agenda.push_back((leg, verb::Event::Start));
     }

@@ -16,8 +16,8 @@ mod status;
 
 pub use self::core::{Call, LEGS_PER_CALL, Policy, Setup};
 pub use effect::{
-    CallRecord, Callback, Direction, Fetch, FetchError, Fetched, Input, Method, Note, Output,
-    Persist, RecordingRecord, RecordingStatus, Speech, Status,
+    Begun, CallRecord, Callback, Direction, Fetch, FetchError, Fetched, Input, Method, Note,
+    Output, Persist, RecordingRecord, RecordingStatus, Speech, Status,
 };
 
 #[cfg(test)]

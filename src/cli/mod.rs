@@ -8,9 +8,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod check;
 mod demo;
+mod flow;
 mod new;
+mod phone;
+mod preview;
 mod serve;
+mod test;
 
 /// Programmable voice that you run yourself: point a phone number at markup.
 #[derive(Parser, Debug)]
@@ -36,6 +41,14 @@ enum Command {
     New(new::New),
     /// Serve a project
     Serve(serve::Serve),
+    /// Check configuration, bins, functions and flows without starting
+    Check(check::Check),
+    /// Print the XML that a handler gives for a call, with lint on standard error
+    Preview(preview::Preview),
+    /// Run the call flows in flows/ in virtual time, without phones
+    Test(test::Test),
+    /// A headless softphone: register, dial, answer, send digits, play, record
+    Phone(phone::Phone),
 }
 
 /// Reads the command line and does what it says.
@@ -51,6 +64,10 @@ pub fn run() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::New(command) => command.run(),
         Command::Serve(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Preview(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Phone(command) => command.run(),
     };
     match done {
         Ok(code) => code,

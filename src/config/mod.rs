@@ -10,11 +10,13 @@ use crate::base::Secret;
 use crate::base::id::AccountSid;
 use crate::directory::{Directory, Domain, Number, Trunk};
 use crate::sip::Transport;
+use crate::sip::auth::{Algorithm, Challenger};
 
 mod parts;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod trunk;
 
 pub use reader::{Problem, Severity};
 
@@ -77,6 +79,8 @@ pub struct Sip {
     pub listen: Vec<(Transport, SocketAddr)>,
     /// What Via, Contact and SDP advertise.
     pub public_address: Option<IpAddr>,
+    /// Digest algorithms that phones are offered, in this order.
+    pub digest: Vec<Algorithm>,
 }
 
 /// `[media]`.

@@ -1,11 +1,12 @@
 //! The tables of `offhook.toml`, one function each.
 
 use super::reader::{Reader, Source};
+use super::trunk::trunk;
 use super::*;
 use crate::directory::{Handler, Voice};
 
 /// Where a value stands in the text.
-type Span = Option<std::ops::Range<usize>>;
+pub(super) type Span = Option<std::ops::Range<usize>>;
 
 /// Events that a status callback can ask for.
 const EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
@@ -111,8 +112,12 @@ fn http(source: &mut Source<'_>, mut table: Reader<'_>) -> Http {
 }
 
 fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
-    let listen = match table.texts(source, "listen") {
+    let listen: Vec<(Transport, SocketAddr)> = match table.texts(source, "listen") {
         Some(texts) => {
+            if texts.is_empty() {
+                let wanted = "listen: expected at least one, such as udp:127.0.0.1:5060";
+                source.error(table.span(), wanted);
+            }
             texts.into_iter().filter_map(|(text, span)| listener(source, &text, span)).collect()
         }
         None => {
@@ -123,8 +128,26 @@ fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
     let public_address = table.text(source, "public_address").and_then(|(text, span)| {
         parsed(source, &text, span, "public_address: expected an IP address")
     });
+    let digest = match table.texts(source, "digest") {
+        Some(texts) if texts.is_empty() => {
+            source.error(table.span(), "digest: offer at least one, or leave it out");
+            vec![]
+        }
+        Some(texts) => {
+            texts.iter().filter_map(|(text, span)| digest(source, text, span.clone())).collect()
+        }
+        None => Challenger::OFFERS.to_vec(),
+    };
     table.finish(source);
-    Sip { listen, public_address }
+    Sip { listen, public_address, digest }
+}
+
+fn digest(source: &mut Source<'_>, name: &str, span: Span) -> Option<Algorithm> {
+    let known = Challenger::OFFERS.into_iter().find(|known| known.name() == name);
+    if known.is_none() {
+        source.error(span, "digest: expected \"SHA-256\" or \"MD5\"");
+    }
+    known
 }
 
 fn listener(source: &mut Source<'_>, text: &str, span: Span) -> Option<(Transport, SocketAddr)> {
@@ -185,12 +208,17 @@ fn functions(source: &mut Source<'_>, mut table: Reader<'_>) -> Vec<(String, Sec
 
 fn list(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<(String, Vec<(String, Secret)>)> {
     let name = required(source, &mut table, "name");
-    let mut users = vec![];
+    let mut users: Vec<(String, Secret)> = vec![];
     for mut credential in table.tables(source, "credentials") {
         let username = required(source, &mut credential, "username");
         let password = credential.secret(source, "password");
-        if password.is_none() {
+        if password.as_ref().is_none_or(Secret::is_empty) {
             source.error(credential.span(), "a credential wants a password");
+        }
+        if let Some(name) = &username
+            && users.iter().any(|(known, _)| known == name)
+        {
+            source.error(credential.span(), format!("username \"{name}\" is written twice"));
         }
         credential.finish(source);
         users.extend(username.zip(password));
@@ -212,6 +240,12 @@ fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
         voice: voice(source, &mut table),
         any_caller_id: table.flag(source, "any_caller_id").unwrap_or(false),
     };
+    // A port or blank would make a name that no request ever names.
+    let host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if !domain.name.bytes().all(host) && domain.name.parse::<IpAddr>().is_err() {
+        let wanted = "name: expected a host name such as office.example, without a port";
+        source.error(table.span(), format!("{wanted}, not \"{}\"", domain.name));
+    }
     table.finish(source);
     name.map(|_| domain)
 }
@@ -232,42 +266,6 @@ fn number(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Number> {
     });
     table.finish(source);
     Some(Number { number: number?, voice })
-}
-
-fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Trunk> {
-    let name = required(source, &mut table, "name");
-    let uri = required(source, &mut table, "uri");
-    let username = table.text(source, "username").map(|(text, _)| text);
-    let password = table.secret(source, "password");
-    if table.flag(source, "register") == Some(true) {
-        source.error(
-            table.span(),
-            "register: trunks that register are not supported yet; set it to false",
-        );
-    }
-    let prefixes = table.texts(source, "prefixes").unwrap_or_default();
-    for (prefix, span) in &prefixes {
-        if !prefix.strip_prefix('+').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit())) {
-            source
-                .error(span.clone(), format!("prefixes: expected + and digits, not \"{prefix}\""));
-        }
-    }
-    let inbound_ips = networks(source, &mut table, "inbound_ips");
-    let parsed = uri.as_deref().map(crate::sip::uri::SipUri::parse);
-    if let Some(None) = parsed {
-        source.error(table.span(), "uri: expected sip:HOST or sip:HOST:PORT");
-    }
-    let tcp = parsed.flatten().and_then(|uri| Some(uri.transport()?.eq_ignore_ascii_case("tcp")));
-    table.finish(source);
-    Some(Trunk {
-        name: name?,
-        uri: uri?,
-        addresses: vec![],
-        tcp: tcp.unwrap_or(false),
-        login: username.zip(password),
-        inbound_ips,
-        prefixes: prefixes.into_iter().map(|(prefix, _)| prefix).collect(),
-    })
 }
 
 /// `voice`, `fallback`, `status_callback` of a domain or number.
@@ -318,7 +316,11 @@ fn handler(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str) -
     }
 }
 
-fn networks(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str) -> Vec<IpNet> {
+pub(super) fn networks(
+    source: &mut Source<'_>,
+    table: &mut Reader<'_>,
+    key: &'static str,
+) -> Vec<IpNet> {
     let texts = table.texts(source, key).unwrap_or_default();
     let mut networks = vec![];
     for (text, span) in texts {
@@ -334,7 +336,11 @@ fn networks(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str) 
     networks
 }
 
-fn required(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str) -> Option<String> {
+pub(super) fn required(
+    source: &mut Source<'_>,
+    table: &mut Reader<'_>,
+    key: &'static str,
+) -> Option<String> {
     if table.item(key).is_none() {
         source.error(table.span(), format!("\"{key}\" is missing here"));
         return None;

@@ -160,7 +160,10 @@ impl<'t> Reader<'t> {
     /// `"text"`, `{ env = "NAME" }` or `{ file = "path" }`.
     pub(super) fn secret(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<Secret> {
         let item = self.item(key)?;
-        secret_of(source, key, item.as_value()?)
+        match item.as_value() {
+            Some(value) => secret_of(source, key, value),
+            None => self.wrong(source, key, item, SECRET),
+        }
     }
 
     /// A table inside this one.
@@ -183,8 +186,14 @@ impl<'t> Reader<'t> {
             source.error(item.span(), format!("{key}: expected a list of tables, [[{key}]]"));
             return vec![];
         };
-        let inline = array.iter().filter_map(|v| Some((v.as_inline_table()?, v.span())));
-        inline.map(|(table, span)| Reader::new(key, Some(table), span)).collect()
+        let mut tables = vec![];
+        for value in array {
+            match value.as_inline_table() {
+                Some(table) => tables.push(Reader::new(key, Some(table), value.span())),
+                None => source.error(value.span(), format!("{key}: expected a table, {{ … }}")),
+            }
+        }
+        tables
     }
 
     /// All keys of a table of free names, with their secrets.
@@ -192,7 +201,10 @@ impl<'t> Reader<'t> {
         let Some(table) = self.table else { return vec![] };
         let mut found = vec![];
         for (key, item) in table.iter() {
-            let Some(value) = item.as_value() else { continue };
+            let Some(value) = item.as_value() else {
+                source.error(item.span(), format!("{key}: expected {SECRET}"));
+                continue;
+            };
             if let Some(secret) = secret_of(source, key, value) {
                 found.push((key.to_owned(), secret));
             }
@@ -222,6 +234,9 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// How secrets are written.
+const SECRET: &str = "\"text\", { env = \"NAME\" } or { file = \"path\" }";
+
 fn secret_of(source: &mut Source<'_>, key: &str, value: &Value) -> Option<Secret> {
     if let Some(text) = value.as_str() {
         return Some(Secret::new(text));
@@ -244,7 +259,6 @@ fn secret_of(source: &mut Source<'_>, key: &str, value: &Value) -> Option<Secret
             }
         };
     }
-    let wanted = "\"text\", { env = \"NAME\" } or { file = \"path\" }";
-    source.error(value.span(), format!("{key}: expected {wanted}"));
+    source.error(value.span(), format!("{key}: expected {SECRET}"));
     None
 }

@@ -21,6 +21,16 @@ fn every_key_has_a_default() {
 }
 
 #[test]
+fn digest_algorithms_are_offered_as_listed() {
+    let digest = |text: &str| parse(text).map(|config| config.sip.digest).ok();
+    assert_eq!(digest(""), Some(vec![Algorithm::Sha256, Algorithm::Md5]));
+    assert_eq!(digest("[sip]\ndigest = [\"MD5\"]"), Some(vec![Algorithm::Md5]));
+    let unknown = problems("[sip]\ndigest = [\"SHA1\"]");
+    assert!(unknown.len() == 1 && unknown[0].contains("SHA-256"), "{unknown:?}");
+    assert_eq!(problems("[sip]\ndigest = []").len(), 1);
+}
+
+#[test]
 fn a_whole_file_is_read() {
     let config = parse(
         r#"
@@ -101,4 +111,29 @@ fn handlers_are_told_apart() {
     for wrong in ["hello", "bin:", "ftp://x", "http:x", "sip:alice", "https://"] {
         assert_eq!(Handler::parse(wrong), None, "{wrong}");
     }
+}
+
+#[test]
+fn nothing_that_is_written_is_passed_over() {
+    let trunk = |more: &str| format!("[[trunk]]\nname = \"t\"\n{more}\n");
+    let list = |users: &str| format!("[[credential_list]]\nname = \"l\"\ncredentials = {users}\n");
+    let user = "{ username = \"a\", password = \"b\" }";
+    let table = [
+        (trunk("uri = \"sips:h\""), "only sip: over udp and tcp"),
+        (trunk("uri = \"sip:h;transport=tls\""), "only sip: over udp and tcp"),
+        (trunk("uri = \"tel:+1\""), "expected sip:HOST"),
+        (trunk("uri = \"sip:h\"\nusername = \"u\""), "both username and password"),
+        (list("[\"alice\"]"), "expected a table"),
+        (list("[{ username = \"a\", password = \"\" }]"), "wants a password"),
+        (list(&format!("[{user}, {user}]")), "written twice"),
+        ("[[domain]]\nname = \"office.example:5060\"\n".to_owned(), "without a port"),
+        ("[server.auth_token]\nvalue = \"x\"\n".to_owned(), "auth_token: expected"),
+        ("[functions.env.deep]\nvalue = \"x\"\n".to_owned(), "deep: expected"),
+        ("[sip]\nlisten = []\n".to_owned(), "at least one"),
+    ];
+    for (text, wanted) in table {
+        let said = problems(&text);
+        assert!(said.iter().any(|line| line.contains(wanted)), "{text}: {said:?}");
+    }
+    assert!(parse("[[domain]]\nname = \"192.0.2.1\"\n").is_ok());
 }

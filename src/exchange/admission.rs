@@ -1,28 +1,15 @@
 //! Who may call: trunks by their address, phones by their domain's lists and addresses.
 
 use super::calls::Admitted;
+use super::refusal::Refused;
 use super::*;
-use crate::base::id::{CallSid, DomainSid};
-use crate::directory::{Domain, Trunk, Voice};
-use crate::leg::sip::x_headers;
+use crate::base::id::DomainSid;
+use crate::directory::{Domain, Number, Trunk, Voice};
+use crate::leg::sip::{objection, x_headers};
 use crate::leg::{Incoming, SipCaller};
+use crate::sip::Message;
 use crate::sip::auth::{RefusedReason, Verdict};
-use crate::sip::uri::SipUri;
-use crate::sip::{HeaderField, Message};
-
-/// Why an INVITE is not admitted: status, headers, and plain words for the log.
-pub(super) struct Refused {
-    pub status: u16,
-    pub headers: Vec<HeaderField>,
-    pub code: u32,
-    pub reason: String,
-}
-
-impl Refused {
-    pub(super) fn new(status: u16, code: u32, reason: impl Into<String>) -> Self {
-        Refused { status, headers: vec![], code, reason: reason.into() }
-    }
-}
+use crate::sip::uri::{SipUri, escape_user};
 
 impl Exchange {
     pub(super) fn handle_invite(
@@ -35,14 +22,7 @@ impl Exchange {
         match self.admit(now, flow, invite) {
             Ok(admitted) => self.start_call(now, dialog, flow, invite, admitted),
             Err(refused) => {
-                if !refused.reason.is_empty() {
-                    let from = flow.remote.ip();
-                    let text = format!(
-                        "INVITE from {from} refused with {}: {}",
-                        refused.status, refused.reason
-                    );
-                    self.note(CallSid::from_bytes([0; 16]), refused.code, text);
-                }
+                self.note_refusal(now, "INVITE", flow, &refused);
                 let Refused { status, headers, .. } = refused;
                 let reject = sip::Command::Reject { dialog, status, headers };
                 self.agent.handle(now, sip::Input::Command(reject));
@@ -59,29 +39,26 @@ impl Exchange {
         let directory = Arc::clone(&self.directory);
         let uri = SipUri::parse(invite.request_uri())
             .ok_or_else(|| Refused::new(400, 32100, "the Request-URI is not a SIP URI"))?;
-        let source = flow.remote.ip();
-        // A phone may sit at a trunk's address (a test machine): a domain that it names comes first.
-        let named =
-            directory.domain(uri.host()).or_else(|| self.domain_of_from(&directory, invite));
-        if let Some(domain) = named {
-            return self.admit_phone(now, flow, invite, &directory, domain);
+        let source = flow.remote.ip().to_canonical();
+        let trunk = directory.trunk_from(source);
+        let admitted = match (caller_domain(&directory, trunk, &uri, invite), trunk) {
+            (Some(domain), _) => self.admit_phone(now, flow, invite, &directory, domain),
+            (None, Some(trunk)) => admit_trunk(invite, &uri, &directory, trunk),
+            (None, None) => {
+                let host = uri.host();
+                let reason = format!(
+                    "no domain {host:?} is configured, and {source} is in no trunk's inbound_ips"
+                );
+                Err(Refused::new(404, 32002, reason))
+            }
+        }?;
+        // Nobody's handler runs for a call that could not be answered anyway.
+        match objection(invite) {
+            Some((status, headers, reason)) => {
+                Err(Refused { status, headers, code: 32100, reason })
+            }
+            None => Ok(admitted),
         }
-        match directory.trunk_from(source) {
-            Some(trunk) => admit_trunk(invite, &uri, &directory, trunk),
-            None => Err(Refused::new(
-                404,
-                32002,
-                format!(
-                    "no domain \"{}\" is configured, and {source} is no trunk's address",
-                    uri.host()
-                ),
-            )),
-        }
-    }
-
-    /// A phone that uses us as its outbound proxy names its domain in From only.
-    fn domain_of_from<'a>(&self, directory: &'a Directory, invite: &Message) -> Option<&'a Domain> {
-        directory.domain(invite.from()?.sip_uri()?.host())
     }
 
     fn admit_phone(
@@ -95,7 +72,7 @@ impl Exchange {
         let username = self.check_caller(now, flow, invite, directory, domain)?;
         let from = invite.from().ok_or_else(|| Refused::new(400, 32100, "no From"))?;
         let incoming = Incoming {
-            from: from.uri().to_owned(),
+            from: caller_uri(&username, domain, from.uri()),
             to: who::plain_uri(invite.request_uri()),
             caller_name: from.display_name().map(|name| name.into_owned()),
             sip: Some(SipCaller {
@@ -161,7 +138,10 @@ impl Exchange {
                 if own == Some(true) {
                     return Ok(username);
                 }
-                let reason = format!("user {username} calls under another name (From)");
+                let reason = format!(
+                    "user {username:?} of domain {} wrote another user into From",
+                    domain.name
+                );
                 return Err(Refused::new(403, 32202, reason));
             }
             Verdict::Missing => (String::new(), false),
@@ -172,11 +152,45 @@ impl Exchange {
                     RefusedReason::OtherUri => "credentials for another request",
                     RefusedReason::WrongPassword => "unknown user or wrong password",
                 };
-                (format!("{reason} for \"{username}\" in domain {}", domain.name), false)
+                (format!("{reason} for {username:?} in domain {}", domain.name), false)
             }
         };
         let headers = self.challenger.challenge(now, &domain.name, source, stale);
         Err(Refused { status: 401, headers, code: 32202, reason })
+    }
+}
+
+/// The domain whose rules an INVITE is under, if it is a phone's: that which it calls at, or, for
+/// a phone that uses us as its outbound proxy, that which it calls from. A trunk may write our
+/// domain too, as the place of the number or as a forwarded caller's; a phone may sit at a
+/// trunk's address (a test machine). Whoever names domains of ours on both sides is a phone.
+fn caller_domain<'a>(
+    directory: &'a Directory,
+    trunk: Option<&Trunk>,
+    uri: &SipUri<'_>,
+    invite: &Message,
+) -> Option<&'a Domain> {
+    let called = directory.domain(uri.host());
+    let calling =
+        invite.from().and_then(|from| directory.domain(from.sip_uri()?.host().to_owned().as_str()));
+    let both = called.is_some() && calling.is_some();
+    if trunk.is_some() && !both && number_called(directory, uri).is_some() {
+        return None;
+    }
+    called.or(calling)
+}
+
+/// The number of ours that a Request-URI asks for.
+fn number_called<'a>(directory: &'a Directory, uri: &SipUri<'_>) -> Option<&'a Number> {
+    directory.numbers.get(&who::e164(&uri.user()?)?)
+}
+
+/// Who calls, for the handler: who proved it, at the domain where it was proved. The host in From
+/// is only what a phone wrote, so another domain's user cannot be played.
+fn caller_uri(username: &str, domain: &Domain, written: &str) -> String {
+    match username {
+        "" => who::plain_uri(written),
+        user => format!("sip:{}@{}", escape_user(user), domain.name),
     }
 }
 
@@ -198,10 +212,11 @@ fn admit_trunk(
     trunk: &Trunk,
 ) -> Result<Admitted, Refused> {
     let user = uri.user().unwrap_or_default();
-    let dialled = who::e164(&user);
-    let number = dialled.as_deref().and_then(|number| directory.numbers.get(number));
-    let Some(number) = number else {
-        let reason = format!("trunk {} calls {user}, which is none of our numbers", trunk.name);
+    let Some(number) = number_called(directory, uri) else {
+        let reason = format!(
+            "trunk {} calls {user:?}, which is no [[number]] of the configuration",
+            trunk.name
+        );
         return Err(Refused::new(404, 32010, reason));
     };
     let (from, caller_name) = who::trunk_caller(invite);
@@ -217,7 +232,7 @@ fn admit_trunk(
 }
 
 /// A domain's SID follows from its name, so that it stays the same without being stored.
-pub(super) fn domain_sid(name: &str) -> DomainSid {
+pub fn domain_sid(name: &str) -> DomainSid {
     use sha2::Digest as _;
     let digest = sha2::Sha256::digest(name.as_bytes());
     let mut bytes = [0; 16];

@@ -8,6 +8,9 @@ use crate::leg;
 use crate::leg::sip::Input as LegInput;
 use crate::sip::Message;
 
+/// What a request starts with (RFC 3261 section 8.1.1.6). More would only make loops longer.
+const MAX_FORWARDS: u8 = 70;
+
 /// Numbers of legs that each call has for itself: those it dials, and the caller's.
 const LEGS: u64 = (LEGS_PER_CALL + 1).next_power_of_two();
 
@@ -41,8 +44,9 @@ impl Exchange {
             SipLeg::incoming(id, invite, dialog, self.media_address(flow), &mut self.rng.fork());
         self.legs.table.insert(id, LegEntry { leg, call: number });
         self.legs.incoming.insert(dialog, id);
+        let sid = CallSid::random(&mut self.rng);
         let setup = Setup {
-            sid: CallSid::random(&mut self.rng),
+            sid,
             leg: id,
             next_leg: first + 1,
             incoming: admitted.incoming,
@@ -56,8 +60,9 @@ impl Exchange {
             epoch: self.config.epoch,
         };
         let call = Call::incoming(setup, self.rng.fork(), now);
-        let max_forwards = invite.max_forwards().unwrap_or(70).saturating_sub(1);
-        let entry = CallEntry { call, max_forwards, flow, domain: admitted.domain };
+        let max_forwards =
+            invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
+        let entry = CallEntry { call, sid, max_forwards, flow, domain: admitted.domain };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
     }
@@ -100,6 +105,8 @@ impl Exchange {
             }
             call::Output::Persist(persist) => self.outputs.push_back(Output::Persist(persist)),
             call::Output::Note(note) => self.outputs.push_back(Output::Note(note)),
+            // For those who step through documents: flow tests.
+            call::Output::Verb(..) => {}
             call::Output::Done => {
                 self.calls.table.remove(&number);
                 self.calls.timers.clear(&number);

@@ -11,12 +11,12 @@ use bytes::Bytes;
 
 use crate::audio::Clip;
 use crate::base::id::{CallSid, LegId, RequestId};
-use crate::base::{Epoch, Instant, Machine, Rng, TimerTable};
+use crate::base::{Duration, Epoch, Instant, Machine, Rng, TimerTable};
 use crate::call::{self, Call, Fetch, FetchError, Fetched, Note, Persist, Speech};
 use crate::directory::Directory;
 use crate::leg::sip::{MediaAddress, SipLeg};
 use crate::media;
-use crate::sip::auth::Challenger;
+use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::registrar::{Lifetimes, Registrar};
 use crate::sip::user_agent::{self, UserAgent};
 use crate::sip::{self, DialogId, Flow, Transport};
@@ -24,10 +24,14 @@ use crate::sip::{self, DialogId, Flow, Transport};
 mod admission;
 mod calls;
 mod legs;
+mod refusal;
 mod registration;
 mod routing;
+#[cfg(test)]
+mod tests;
 mod who;
 
+pub use admission::domain_sid;
 pub use registration::Registered;
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
@@ -118,6 +122,7 @@ pub struct Exchange {
     legs: Legs,
     calls: Calls,
     draining: bool,
+    refusals: refusal::Refusals,
     outputs: VecDeque<Output>,
 }
 
@@ -148,6 +153,7 @@ struct Calls {
 
 struct CallEntry {
     call: Call,
+    sid: CallSid,
     /// Of the caller's INVITE, less one: what the legs that it makes may carry on.
     max_forwards: u8,
     /// The listener that the caller came in on: its legs go out the same way where they can.
@@ -171,14 +177,25 @@ impl Exchange {
             legs: Legs::default(),
             calls: Calls::default(),
             draining: false,
+            refusals: Default::default(),
             outputs: VecDeque::new(),
             rng,
         }
     }
 
+    /// Offers phones these digest algorithms, in this order, and takes no other.
+    pub fn offering(self, digest: Vec<Algorithm>) -> Self {
+        Exchange { challenger: self.challenger.offering(digest), ..self }
+    }
+
     /// How many calls are up or being set up.
     pub fn calls(&self) -> usize {
         self.calls.table.len()
+    }
+
+    /// How many legs there are, those included whose dialogs are still closing.
+    pub fn legs(&self) -> usize {
+        self.legs.table.len()
     }
 
     /// The media address for a party that is reached over `flow`.

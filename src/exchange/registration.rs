@@ -1,8 +1,8 @@
 //! Requests outside dialogs that are no INVITE: REGISTER, OPTIONS, and what we do not take.
 
-use super::admission::{Refused, check_address};
+use super::admission::check_address;
+use super::refusal::Refused;
 use super::*;
-use crate::base::id::CallSid;
 use crate::sip::Method;
 use crate::sip::uri::SipUri;
 use crate::sip::{HeaderField, Message, TransactionId};
@@ -41,15 +41,7 @@ impl Exchange {
         match self.try_register(now, flow, message) {
             Ok(answer) => answer,
             Err(refused) => {
-                if !refused.reason.is_empty() {
-                    let text = format!(
-                        "REGISTER from {} refused with {}: {}",
-                        flow.remote.ip(),
-                        refused.status,
-                        refused.reason
-                    );
-                    self.note(CallSid::from_bytes([0; 16]), refused.code, text);
-                }
+                self.note_refusal(now, "REGISTER", flow, &refused);
                 (refused.status, refused.headers)
             }
         }
@@ -69,7 +61,7 @@ impl Exchange {
             .domain(uri.host())
             .or_else(|| directory.domain(requested.as_ref()?.host()))
             .ok_or_else(|| {
-                let reason = format!("no domain \"{}\" is configured", uri.host());
+                let reason = format!("no domain {:?} is configured", uri.host());
                 Refused::new(404, 32002, reason)
             })?;
         check_address(flow, domain)?;
@@ -82,7 +74,7 @@ impl Exchange {
         // RFC 3261 section 10.3 step 4: a user may change only its own bindings.
         let user = uri.user().unwrap_or_default().into_owned();
         if user != username {
-            let reason = format!("user {username} may not register {user}");
+            let reason = format!("user {username:?} may not register {user:?}");
             return Err(Refused::new(403, 32212, reason));
         }
         let address_of_record = format!("{user}@{}", domain.name);

@@ -1,11 +1,13 @@
 //! Where a leg goes: a user's phones, a trunk, or a foreign SIP address.
 
+use std::net::Ipv4Addr;
+
 use super::*;
 use crate::directory::Trunk;
 use crate::leg::sip::{Input as LegInput, Target};
 use crate::leg::{Destination, Dial};
 use crate::sip::Login;
-use crate::sip::uri::SipUri;
+use crate::sip::uri::{Scheme, SipUri, escape_user};
 
 /// SIP's port when a URI names none (RFC 3261 section 19.1.2).
 const DEFAULT_PORT: u16 = 5060;
@@ -24,27 +26,43 @@ impl Exchange {
         let Some(entry) = self.calls.table.get(&call) else { return };
         let flow = entry.flow;
         let exhausted = entry.max_forwards == 0;
-        let address = self.media_address(self.flow_for(&dial, flow));
-        let leg = SipLeg::outgoing(id, address, &mut self.rng.fork());
+        let leg = SipLeg::outgoing(id, self.media_address(flow), &mut self.rng.fork());
         self.legs.table.insert(id, LegEntry { leg, call });
         // RFC 3261 section 16.3 step 3, for the B2BUA that carries Max-Forwards across.
         let targets = if exhausted { Some(Err(483)) } else { self.targets(now, call, id, dial) };
         if let Some(targets) = targets {
-            self.tell_leg(now, id, LegInput::Targets(targets));
+            self.send_out(now, id, targets);
         }
+    }
+
+    /// Lets a leg go where it was found to go. Its media takes the same way.
+    fn send_out(&mut self, now: Instant, id: LegId, targets: Result<Vec<Target>, u16>) {
+        let flow = targets.as_ref().ok().and_then(|targets| targets.first()).map(|t| t.flow);
+        let address = flow.map(|flow| self.media_address(flow));
+        if let (Some(entry), Some(address)) = (self.legs.table.get_mut(&id), address) {
+            entry.leg.set_media_address(address);
+        }
+        self.tell_leg(now, id, LegInput::Targets(targets));
+    }
+
+    /// Says why a leg has no way to go, and what would give it one.
+    fn no_way<T>(&mut self, call: CallNumber, status: u16, reason: String) -> Result<T, u16> {
+        if let Some(entry) = self.calls.table.get(&call) {
+            self.note(entry.sid, 13224, reason);
+        }
+        Err(status)
     }
 
     pub(super) fn handle_resolved(&mut self, now: Instant, id: LegId, addresses: &[IpAddr]) {
         let Some(unresolved) = self.legs.resolving.remove(&id) else { return };
         let Unresolved { call, dial, transport, port } = unresolved;
-        let targets = match addresses.first() {
-            Some(&address) => {
-                let remote = SocketAddr::new(address, port);
-                self.foreign_target(call, &dial, transport, remote).map(|target| vec![target])
-            }
-            None => Err(404),
+        let remotes: Vec<SocketAddr> =
+            addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
+        let targets = match remotes.is_empty() {
+            false => self.foreign_target(call, &dial, transport, &remotes),
+            true => self.no_way(call, 404, "the host of the SIP URI has no address".to_owned()),
         };
-        self.tell_leg(now, id, LegInput::Targets(targets));
+        self.send_out(now, id, targets);
     }
 
     /// The branches of a leg, or `None` while a host name is being looked up.
@@ -63,18 +81,29 @@ impl Exchange {
             Destination::Sip { uri, .. } => uri.clone(),
         };
         let Some(view) = SipUri::parse(&uri) else { return Some(Err(400)) };
-        if let Some(domain) = directory.domain(view.host()) {
+        let transport = match view.transport().map(str::to_ascii_lowercase).as_deref() {
+            // Who asks for secrecy is not sent in the clear (RFC 3261 section 26.2.2).
+            _ if view.scheme() == Scheme::Sips => None,
+            None | Some("udp") => Some(Transport::Udp),
+            Some("tcp") => Some(Transport::Tcp),
+            Some(_) => None,
+        };
+        let Some(transport) = transport else {
+            let reason = format!("{uri:?}: only sip: over udp and tcp can be called so far");
+            return Some(self.no_way(call, 416, reason));
+        };
+        if let Some(domain) = directory.domain(view.host())
+            && self.may_be_here(&view)
+        {
             let user = view.user().unwrap_or_default();
-            return Some(self.phone_targets(now, call, &dial, &format!("{user}@{}", domain.name)));
+            return Some(self.phone_targets(now, call, &dial, &user, &domain.name));
         }
-        let tcp = view.transport().is_some_and(|t| t.eq_ignore_ascii_case("tcp"));
-        let transport = if tcp { Transport::Tcp } else { Transport::Udp };
         let port = view.port().unwrap_or(DEFAULT_PORT);
         let host = view.host().trim_start_matches('[').trim_end_matches(']');
         match host.parse::<IpAddr>() {
             Ok(address) => {
-                let remote = SocketAddr::new(address, port);
-                Some(self.foreign_target(call, &dial, transport, remote).map(|target| vec![target]))
+                let remote = [SocketAddr::new(address, port)];
+                Some(self.foreign_target(call, &dial, transport, &remote))
             }
             Err(_) => {
                 self.outputs.push_back(Output::Resolve(id, host.to_owned()));
@@ -84,6 +113,15 @@ impl Exchange {
         }
     }
 
+    /// Whether a URI that names a domain of ours may mean this server. A domain may be named by
+    /// its address, and there another port is another server (RFC 3261 section 19.1.4); names
+    /// may be reached through a translator, whose ports we do not know.
+    fn may_be_here(&self, uri: &SipUri<'_>) -> bool {
+        let named = uri.host().parse::<Ipv4Addr>().is_err() && !uri.host().starts_with('[');
+        let listens = |port| self.config.listeners.iter().any(|(_, local)| local.port() == port);
+        named || uri.port().is_none_or(listens)
+    }
+
     /// All registered phones of a user of ours.
     fn phone_targets(
         &mut self,
@@ -91,10 +129,13 @@ impl Exchange {
         call: CallNumber,
         dial: &Dial,
         user: &str,
+        domain: &str,
     ) -> Result<Vec<Target>, u16> {
-        let bindings = self.registrar.bindings(now, user);
+        let address_of_record = format!("{user}@{domain}");
+        let bindings = self.registrar.bindings(now, &address_of_record);
         if bindings.is_empty() {
-            return Err(480);
+            let reason = format!("{address_of_record:?} has no phone registered");
+            return self.no_way(call, 480, reason);
         }
         let targets: Vec<(String, Vec<String>, Flow)> = bindings
             .iter()
@@ -102,7 +143,7 @@ impl Exchange {
             .collect();
         let built = targets.into_iter().map(|(uri, route, flow)| {
             let mut target = self.target(call, dial, uri, flow);
-            target.to = format!("sip:{user}");
+            target.to = format!("sip:{}@{domain}", escape_user(user));
             target.route = route;
             target
         });
@@ -110,20 +151,29 @@ impl Exchange {
     }
 
     fn trunk_target(
-        &self,
+        &mut self,
         directory: &Directory,
         call: CallNumber,
         dial: &Dial,
         number: &str,
     ) -> Result<Vec<Target>, u16> {
         // Outbound calls are off until a trunk names prefixes.
-        let trunk: &Trunk = directory.trunk_to(number).ok_or(403_u16)?;
-        let remote = *trunk.addresses.first().ok_or(503_u16)?;
+        let Some(trunk) = directory.trunk_to(number) else {
+            let reason = format!("no [[trunk]] has {number:?} among its `prefixes`");
+            return self.no_way(call, 403, reason);
+        };
         let transport = if trunk.tcp { Transport::Tcp } else { Transport::Udp };
-        let flow = self.flow_to(transport, remote).ok_or(503_u16)?;
-        let host = SipUri::parse(&trunk.uri).map(|uri| match uri.port() {
-            Some(port) => format!("{}:{port}", uri.host()),
-            None => uri.host().to_owned(),
+        let Some(flow) = self.first_flow(transport, &trunk.addresses) else {
+            return self.no_way(call, 503, trouble_of(trunk));
+        };
+        let remote = flow.remote;
+        let host = SipUri::parse(&trunk.uri).map(|uri| {
+            let host = uri.host();
+            let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+            match uri.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host,
+            }
         });
         let uri = format!("sip:{number}@{}", host.unwrap_or_else(|| remote.to_string()));
         let mut target = self.target(call, dial, uri, flow);
@@ -136,21 +186,24 @@ impl Exchange {
     }
 
     fn foreign_target(
-        &self,
+        &mut self,
         call: CallNumber,
         dial: &Dial,
         transport: Transport,
-        remote: SocketAddr,
-    ) -> Result<Target, u16> {
+        remotes: &[SocketAddr],
+    ) -> Result<Vec<Target>, u16> {
         let Destination::Sip { uri, login, .. } = &dial.destination else { return Err(500) };
-        let flow = self.flow_to(transport, remote).ok_or(503_u16)?;
+        let Some(flow) = self.first_flow(transport, remotes) else {
+            let reason = format!("{uri:?}: no {transport:?} listener of its address family");
+            return self.no_way(call, 503, reason);
+        };
         let mut target = self.target(call, dial, uri.clone(), flow);
         target.login = login.as_ref().map(|(username, password)| Login {
             username: username.clone(),
             password: password.clone(),
             realm: None,
         });
-        Ok(target)
+        Ok(vec![target])
     }
 
     fn target(&self, call: CallNumber, dial: &Dial, uri: String, flow: Flow) -> Target {
@@ -177,18 +230,9 @@ impl Exchange {
         }
     }
 
-    /// The flow that a leg will most likely use, for the address of its media.
-    fn flow_for(&self, dial: &Dial, caller: Flow) -> Flow {
-        let remote = match &dial.destination {
-            Destination::Number(number) => {
-                self.directory.trunk_to(number).and_then(|trunk| trunk.addresses.first().copied())
-            }
-            Destination::Sip { uri, .. } => SipUri::parse(uri).and_then(|uri| {
-                let host = uri.host().trim_start_matches('[').trim_end_matches(']');
-                Some(SocketAddr::new(host.parse().ok()?, uri.port().unwrap_or(DEFAULT_PORT)))
-            }),
-        };
-        remote.and_then(|remote| self.flow_to(Transport::Udp, remote)).unwrap_or(caller)
+    /// The way to the first of some addresses that a listener of ours can reach.
+    fn first_flow(&self, transport: Transport, remotes: &[SocketAddr]) -> Option<Flow> {
+        remotes.iter().find_map(|remote| self.flow_to(transport, *remote))
     }
 
     /// The listener from which `remote` is reached: same transport and family, loopback to loopback.
@@ -213,7 +257,16 @@ fn identity(caller_id: &str, host: &str) -> String {
         return super::who::plain_uri(caller_id);
     }
     let user = if caller_id.is_empty() { "anonymous" } else { caller_id };
-    format!("sip:{user}@{host}")
+    format!("sip:{}@{host}", escape_user(user))
+}
+
+/// Why nothing can be sent to a trunk.
+fn trouble_of(trunk: &Trunk) -> String {
+    let Trunk { name, uri, .. } = trunk;
+    match trunk.addresses.is_empty() {
+        true => format!("trunk {name}: the host of {uri} has no address"),
+        false => format!("trunk {name}: `[sip] listen` has no listener that reaches {uri}"),
+    }
 }
 
 #[cfg(test)]
@@ -225,5 +278,6 @@ mod tests {
         assert_eq!(identity("+15551234567", "pbx.example"), "sip:+15551234567@pbx.example");
         assert_eq!(identity("sip:home@office;x=1", "pbx.example"), "sip:home@office");
         assert_eq!(identity("", "pbx.example"), "sip:anonymous@pbx.example");
+        assert_eq!(identity("a@evil.example", "pbx.example"), "sip:a%40evil.example@pbx.example");
     }
 }

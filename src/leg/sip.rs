@@ -11,16 +11,22 @@ use bytes::Bytes;
 use super::{Cause, Command, Event, Refusal, Tracks};
 use crate::audio::codec::Codec;
 use crate::base::id::LegId;
-use crate::base::{Instant, Machine, Rng};
+use crate::base::{Duration, Instant, Machine, Rng};
 use crate::media::{self, Remote, SessionId};
 use crate::sdp::{self, Direction, LocalDescription};
 use crate::sip::Method;
 use crate::sip::{self, Body, DialogId, Ending, HeaderField, Login, Message};
 
 mod incoming;
+mod offer;
 mod outgoing;
 mod sound;
+#[cfg(test)]
+mod tests;
 mod within;
+
+pub use offer::objection;
+use offer::{sdp_body, sdp_of};
 
 /// Phones of one user that ring together: as many as may register (sip::registrar).
 pub const MAX_BRANCHES: usize = 10;
@@ -95,6 +101,8 @@ pub struct SipLeg {
     address: MediaAddress,
     description: LocalDescription,
     progress: Progress,
+    /// Whether the 200 to a re-INVITE holds an offer of ours, which its ACK has to answer.
+    offered: bool,
     /// Recordings whose end is not known yet: the call hears of them before it hears of the end.
     recordings: usize,
     outputs: VecDeque<Output>,
@@ -161,8 +169,17 @@ impl SipLeg {
             address,
             description,
             progress: Progress::Alive,
+            offered: false,
             recordings: 0,
             outputs: VecDeque::new(),
+        }
+    }
+
+    /// Where the media socket is to be bound, once it is known from where the far end is reached.
+    /// One that is being bound already stays.
+    pub fn set_media_address(&mut self, address: MediaAddress) {
+        if matches!(self.media, Media::None) {
+            self.address = address;
         }
     }
 
@@ -295,7 +312,7 @@ impl SipLeg {
             }
             sip::Event::Response { message, .. } => self.handle_response(message.as_ref()),
             sip::Event::Confirmed { message, .. } => self.handle_confirmed(&message),
-            sip::Event::Progress { message, .. } => self.handle_progress(&message),
+            sip::Event::Progress { dialog, message } => self.handle_progress(dialog, &message),
             sip::Event::Accepted { dialog, message } => self.handle_accepted(dialog, &message),
             sip::Event::Ended { dialog, ending, message } => {
                 self.handle_ended(dialog, ending, message.as_ref());
@@ -340,18 +357,4 @@ pub fn x_headers(message: &Message) -> Vec<(String, String)> {
         .take(MOST)
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
-}
-
-/// A body of session description.
-fn sdp_body(description: Vec<u8>) -> Option<Body> {
-    Some(Body { content_type: "application/sdp".to_owned(), bytes: Bytes::from(description) })
-}
-
-/// The session description that a message carries, if it carries one.
-fn sdp_of(message: &Message) -> Option<Bytes> {
-    let body = message.body();
-    let is_sdp = message.content_type().is_some_and(|t| {
-        t.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/sdp")
-    });
-    (is_sdp && !body.is_empty()).then_some(body)
 }

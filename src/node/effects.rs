@@ -19,6 +19,9 @@ use crate::store::Store;
 /// Changes that wait for the disk: a minute of 500 calls a second.
 const ROWS: usize = 65_536;
 
+/// A name server that takes longer is dead; neither the start nor a caller waits for it.
+const LOOK_UP: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Everything that effects need.
 pub(super) struct Effects {
     pub(super) sources: Arc<Sources>,
@@ -176,7 +179,8 @@ async fn write_rows(own: std::rc::Rc<Effects>, mut rows: mpsc::Receiver<Persist>
 
 /// The addresses of a host name, IPv4 first: the order of preference of SIP trunks in the field.
 pub(super) async fn resolve(host: &str) -> Vec<IpAddr> {
-    let Ok(found) = tokio::net::lookup_host((host, 0)).await else { return vec![] };
+    let looked_up = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((host, 0))).await;
+    let Ok(Ok(found)) = looked_up else { return vec![] };
     let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
     addresses.sort_by_key(|address| !address.is_ipv4());
     addresses

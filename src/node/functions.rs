@@ -52,6 +52,17 @@ pub(super) fn warm_up(sandbox: Sandbox) {
     let _ = std::thread::Builder::new().name("warm-up".to_owned()).spawn(warm);
 }
 
+/// Loads every function, with the clock of the sandbox running, and says what is wrong with it.
+pub(super) fn check_all(functions: &Functions, sandbox: Sandbox) -> Checked {
+    let ticker = Ticker::start(sandbox);
+    let _running = ticker.running();
+    let names = functions.names().into_iter();
+    names.map(|name| (name.clone(), functions.check(&name))).collect()
+}
+
+/// The functions by name, each with what is wrong with it.
+pub(super) type Checked = Vec<(String, Result<(), function::Error>)>;
+
 /// What guests may know of the world.
 struct World {
     clock: Clock,

@@ -14,6 +14,9 @@ use crate::http::{Routes, server};
 /// Connections at one time; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 1_024;
 
+/// How long requests in hand may take once the server is told to end: a function's longest.
+const LAST_ANSWERS: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// A runtime of its own, so that a flood of requests does not delay signalling.
 pub(super) struct HttpThread {
     addresses: Vec<SocketAddr>,
@@ -90,8 +93,10 @@ async fn accept(
     loop {
         while connections.try_join_next().is_some() {}
         if connections.len() >= MAX_CONNECTIONS {
-            connections.join_next().await;
-            continue;
+            tokio::select! {
+                _ = connections.join_next() => continue,
+                _ = told.changed() => break,
+            }
         }
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -112,5 +117,7 @@ async fn accept(
             _ = told.changed() => break,
         }
     }
-    while connections.join_next().await.is_some() {}
+    // Whoever reads slowly must not keep the server from ending.
+    let answered = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(LAST_ANSWERS, answered).await;
 }

@@ -107,15 +107,16 @@ impl Node {
         let mut draining = false;
         loop {
             let deadline = self.exchange.timeout().map(|at| self.clock.deadline(at));
+            // In no fixed order: a flood on one side must not keep timers, answers or the other
+            // sides waiting.
             tokio::select! {
-                biased;
-                arrival = self.sip.receive() => self.take_arrivals(arrival),
-                Some(event) = self.media.events.recv() => {
-                    self.give(exchange::Input::Media(event));
-                    while let Ok(event) = self.media.events.try_recv() {
-                        self.give(exchange::Input::Media(event));
+                arrival = self.sip.receive() => {
+                    if self.take_arrivals(arrival) {
+                        // More is there: streams, webhooks and callbacks run in between.
+                        tokio::task::yield_now().await;
                     }
                 }
+                Some(event) = self.media.events.recv() => self.take_media(event),
                 Some(result) = self.results.recv() => self.give(result),
                 () = wait_until(deadline) => {
                     let now = self.clock.now();
@@ -140,13 +141,26 @@ impl Node {
         self.close().await
     }
 
-    /// What arrived, and what else is there already: one wake-up for a burst.
-    fn take_arrivals(&mut self, first: Arrival) {
+    /// What arrived, and what else is there already: one wake-up for a burst. Whether the batch
+    /// was full, so that more may wait.
+    fn take_arrivals(&mut self, first: Arrival) -> bool {
         self.take_arrival(first);
         for _ in 1..SipIo::batch() {
             match self.sip.try_receive() {
                 Some(arrival) => self.take_arrival(arrival),
-                None => break,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Likewise for media.
+    fn take_media(&mut self, first: crate::media::Event) {
+        self.give(exchange::Input::Media(first));
+        for _ in 1..SipIo::batch() {
+            match self.media.events.try_recv() {
+                Ok(event) => self.give(exchange::Input::Media(event)),
+                Err(_) => break,
             }
         }
     }
@@ -216,8 +230,10 @@ impl Node {
         while self.exchange.calls() > 0 || self.effects.pending() > 0 {
             let deadline = self.exchange.timeout().map(|at| self.clock.deadline(at));
             tokio::select! {
-                arrival = self.sip.receive() => self.take_arrivals(arrival),
-                Some(event) = self.media.events.recv() => self.give(exchange::Input::Media(event)),
+                arrival = self.sip.receive() => {
+                    self.take_arrivals(arrival);
+                }
+                Some(event) = self.media.events.recv() => self.take_media(event),
                 Some(result) = self.results.recv() => self.give(result),
                 () = self.effects.one_done() => {}
                 () = wait_until(deadline) => {

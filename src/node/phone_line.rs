@@ -123,6 +123,17 @@ impl PhoneLine {
         }
     }
 
+    /// The phone's time.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Like [`next`](Self::next), but gives up at `until`.
+    pub async fn next_before(&mut self, until: Instant) -> Option<Event> {
+        let until = self.clock.deadline(until);
+        tokio::time::timeout_at(until, self.next()).await.ok()
+    }
+
     fn give(&mut self, input: Input) {
         let now = self.clock.now();
         self.phone.handle(now, input);

@@ -13,7 +13,7 @@ use crate::base::Rng;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::http::client::{self, Client};
-use crate::source::function::Functions;
+use crate::source::function::{self, Functions, Sandbox};
 use crate::source::{Bins, Project, Sources};
 
 /// An opened project.
@@ -30,6 +30,7 @@ pub struct Opened {
     pub project: Arc<Project>,
     /// The functions, for what is not a request.
     pub functions: Arc<Functions>,
+    sandbox: Sandbox,
     /// Documents and sounds by URL.
     pub sources: Arc<Sources>,
     /// The root of all chance.
@@ -55,13 +56,30 @@ impl Opened {
         let functions = Arc::new(functions);
         let project = Arc::new(Project {
             bins: Bins::new(config.project.join("bins")),
-            functions: Arc::new(functions::Runner::new(Arc::clone(&functions), sandbox)),
+            functions: Arc::new(functions::Runner::new(Arc::clone(&functions), sandbox.clone())),
             assets: config.project.join("assets"),
             public_url: public_url.clone(),
             auth_token: account.token.clone(),
         });
         let sources = Arc::new(Sources::new(Arc::clone(&client), Arc::clone(&project), rng.fork()));
-        Ok(Opened { config, account, public_url, client, project, functions, sources, rng })
+        Ok(Opened {
+            config,
+            account,
+            public_url,
+            client,
+            project,
+            functions,
+            sandbox,
+            sources,
+            rng,
+        })
+    }
+
+    /// Loads every function and says what is wrong with it, by name.
+    pub async fn check_functions(&self) -> Vec<(String, Result<(), function::Error>)> {
+        let (functions, sandbox) = (Arc::clone(&self.functions), self.sandbox.clone());
+        let check = move || functions::check_all(&functions, sandbox);
+        tokio::task::spawn_blocking(check).await.unwrap_or_default()
     }
 
     /// What the exchange asks who is who; trunks are not resolved yet.

@@ -1,5 +1,6 @@
 //! Background tasks: callbacks from the outbox, and edits of `offhook.toml` taken as they come.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -63,6 +64,41 @@ async fn deliver_round(
     }))
 }
 
+/// What tells one version of a file from the next: when it was written, and its length.
+type Stamp = (SystemTime, u64);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+/// A file that is looked at again and again.
+#[derive(Debug)]
+struct Watched {
+    /// The version in force.
+    taken: Option<Stamp>,
+    /// What was there at the last look.
+    last: Option<Stamp>,
+}
+
+impl Watched {
+    fn new(now: Option<Stamp>) -> Watched {
+        Watched { taken: now, last: now }
+    }
+
+    /// Whether there is a new version that nobody has touched since the last look. Editors empty
+    /// a file before they write it, and an empty configuration is a sound one that has nobody in.
+    fn settled(&mut self, now: Option<Stamp>) -> bool {
+        let resting = now.is_some() && now == self.last;
+        self.last = now;
+        if !resting || now == self.taken {
+            return false;
+        }
+        self.taken = now;
+        true
+    }
+}
+
 /// Takes edits of the configuration; a bad one is told and changes nothing.
 pub(super) async fn watch(
     mut opened: Opened,
@@ -70,27 +106,24 @@ pub(super) async fn watch(
     mut stopping: watch::Receiver<bool>,
 ) {
     let path = opened.config.project.join(FILE);
-    let stamp = || -> Option<(SystemTime, u64)> {
-        let metadata = std::fs::metadata(&path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    };
-    let mut seen = stamp();
+    let mut watched = Watched::new(stamp(&path));
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             _ = stopping.wait_for(|stop| *stop) => return,
         }
-        let now = stamp();
-        if now == seen || now.is_none() {
+        if !watched.settled(stamp(&path)) {
             continue;
         }
-        seen = now;
         let env = |name: &str| std::env::var(name).ok();
         match Config::read(&opened.config.project, &env) {
             Ok(config) => {
                 opened.config = config;
                 let directory = resolved(opened.directory()).await;
-                tracing::info!("{FILE} was edited and is in force; new listeners want a restart");
+                tracing::info!(
+                    "{FILE} was edited: numbers, domains, credentials and trunks are in force; \
+                     all else wants a restart"
+                );
                 if results.send(Input::Directory(Arc::new(directory))).await.is_err() {
                     return;
                 }
@@ -100,5 +133,24 @@ pub(super) async fn watch(
                 tracing::warn!("{FILE} has errors; the last good version stays in force");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_once_it_rests() {
+        let at =
+            |second, length| Some((SystemTime::UNIX_EPOCH + Duration::from_secs(second), length));
+        let mut watched = Watched::new(at(1, 500));
+        assert!(!watched.settled(at(1, 500)), "nothing new");
+        assert!(!watched.settled(at(2, 0)), "emptied by an editor");
+        assert!(!watched.settled(at(2, 510)), "just written");
+        assert!(!watched.settled(None), "replaced by another file");
+        assert!(!watched.settled(at(3, 520)));
+        assert!(watched.settled(at(3, 520)), "rests");
+        assert!(!watched.settled(at(3, 520)), "once");
     }
 }

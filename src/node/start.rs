@@ -162,6 +162,7 @@ fn exchange(
         port: local.port(),
     });
     let name = concat!("offhook/", env!("CARGO_PKG_VERSION"));
+    let digest = config.sip.digest.clone();
     let config = exchange::Config {
         agent: user_agent::Config::new(listeners.collect(), name),
         listeners: sip.listeners().to_vec(),
@@ -169,7 +170,7 @@ fn exchange(
         own_addresses,
         epoch: clock.epoch(),
     };
-    Exchange::new(config, Arc::new(directory), rng.fork())
+    Exchange::new(config, Arc::new(directory), rng.fork()).offering(digest)
 }
 
 /// This machine's address by family: what the kernel would send from. No packet is sent.

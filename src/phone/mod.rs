@@ -4,104 +4,26 @@
 //! user agent and legs as the exchange; peers of another make are in `tests/interop`.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-
-use bytes::Bytes;
 
 use crate::base::id::{LegId, RecordingSid};
-use crate::base::{Duration, Instant, Machine, Rng, Secret};
+use crate::base::{Duration, Instant, Machine, Rng};
+use crate::leg;
 use crate::leg::sip::{Input as LegInput, MediaAddress, Output as LegOutput, SipLeg, Target};
-use crate::leg::{self, Refusal};
 use crate::media;
-use crate::sip::user_agent::{self, UserAgent};
-use crate::sip::{self, DialogId, Flow, Login, Message, Transport};
+use crate::sip::user_agent::UserAgent;
+use crate::sip::{self, DialogId, Flow, Login, Message};
+
+mod event;
+#[cfg(test)]
+mod tests;
+
+pub use event::{Command, Config, Event, Input, Output};
 
 /// How long a registration is asked for.
 const EXPIRES: u32 = 300;
 
-/// Who the phone is and where its server is.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Its user name.
-    pub user: String,
-    /// Its domain.
-    pub domain: String,
-    /// Its password; none for a carrier that is known by its address.
-    pub password: Option<Secret>,
-    /// The server's address: everything goes there.
-    pub server: SocketAddr,
-    /// Over what.
-    pub transport: Transport,
-    /// The phone's own address.
-    pub local: SocketAddr,
-    /// The user agent's part.
-    pub agent: user_agent::Config,
-}
-
-/// An order for the phone.
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// Registers, and keeps registered.
-    Register,
-    /// Takes the registration back.
-    Unregister,
-    /// Calls a SIP URI, or a user or number at the phone's domain.
-    Dial(String),
-    /// Answers what rings.
-    Answer,
-    /// Refuses what rings.
-    Refuse(Refusal),
-    /// Ends the call.
-    Hangup,
-    /// Something for the call's media: play, digits, record.
-    Leg(leg::Command),
-}
-
-/// Something for the phone.
-#[derive(Debug)]
-pub enum Input {
-    /// Bytes, or a transport's failure.
-    Sip(sip::Input),
-    /// Something from its media plane.
-    Media(media::Event),
-    /// An order.
-    Command(Command),
-}
-
-/// What the phone tells.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// Registered, or refreshed.
-    Registered,
-    /// Registration failed with this status (none: no answer).
-    NotRegistered(Option<u16>),
-    /// It rings: the caller's URI, and the user that was called.
-    Incoming {
-        /// The From URI.
-        from: String,
-        /// The From display name.
-        name: Option<String>,
-        /// The Request-URI.
-        uri: String,
-    },
-    /// The far end rings.
-    Ringing,
-    /// The call is up.
-    Answered,
-    /// Something of the call: digits, plays, recordings, its end.
-    Leg(leg::Event),
-}
-
-/// Something that the phone asks for.
-#[derive(Debug)]
-pub enum Output {
-    /// Bytes to send.
-    Transmit(Flow, Bytes),
-    /// For its media plane.
-    Media(media::Command),
-    /// For whoever holds it.
-    Event(Event),
-}
+/// How long after a registration failed it is tried again.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// One phone with one line.
 pub struct Phone {
@@ -217,6 +139,8 @@ impl Phone {
     }
 
     fn dial(&mut self, now: Instant, to: &str) {
+        // One line: who dials anew has done with the call before.
+        self.tell(now, leg::Command::Hangup);
         let whole = to.starts_with("sip:") || to.starts_with("sips:");
         let uri = if whole { to.to_owned() } else { format!("sip:{to}@{}", self.config.domain) };
         let target = Target {
@@ -344,6 +268,11 @@ impl Phone {
             }
             (Some(200), registration) => {
                 *registration = Registration::Off;
+                Event::NotRegistered(status)
+            }
+            (_, Registration::Wanted { refresh }) => {
+                // Who keeps registered tries again: servers restart and datagrams get lost.
+                *refresh = Some(now + RETRY);
                 Event::NotRegistered(status)
             }
             _ => Event::NotRegistered(status),

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::header::Params;
-use super::header::scan::{find, is_host_byte, is_uri_text, number, split, split_near};
+use super::header::scan::{HOST, find, is_uri_text, number, run, split, split_near};
 
 /// What kind of URI it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,31 +33,40 @@ pub struct HostPort<'a> {
 impl<'a> HostPort<'a> {
     /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
     pub fn parse(text: &'a str) -> Option<HostPort<'a>> {
-        if let Some(inner) = text.strip_prefix('[') {
-            let (host, rest) = split(inner, b']')?;
-            host.parse::<Ipv6Addr>().ok()?;
-            return Some(HostPort { host, port: port(rest)? });
+        HostPort::prefix(text).and_then(|(place, rest)| rest.is_empty().then_some(place))
+    }
+
+    /// As [`parse`](HostPort::parse), and the text that follows. Blanks may surround the colon
+    /// (COLON).
+    fn prefix(text: &'a str) -> Option<(HostPort<'a>, &'a str)> {
+        let (host, rest) = match text.strip_prefix('[') {
+            Some(inner) => {
+                let (host, rest) = split(inner, b']')?;
+                host.parse::<Ipv6Addr>().ok()?;
+                (host, rest)
+            }
+            None => {
+                let (host, rest) = text.split_at_checked(run(text, HOST))?;
+                (host, rest.trim_ascii_start())
+            }
+        };
+        if host.is_empty() {
+            return None;
         }
-        let end = find(text, b':').unwrap_or(text.len());
-        let (host, rest) = text.split_at_checked(end)?;
-        let host = host.trim_ascii_end();
-        (!host.is_empty() && host.bytes().all(is_host_byte))
-            .then_some(HostPort { host, port: port(rest)? })
+        let Some(after) = rest.trim_ascii_start().strip_prefix(':') else {
+            return Some((HostPort { host, port: None }, rest));
+        };
+        let after = after.trim_ascii_start();
+        let length = after.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = after.split_at_checked(length)?;
+        let port = u16::try_from(number(digits, u64::from(u16::MAX))?).ok();
+        Some((HostPort { host, port }, rest))
     }
 
     /// The address, where the host is one.
     pub fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
-}
-
-/// `None` when malformed, `Some(None)` when absent. Blanks may surround the colon (COLON).
-fn port(text: &str) -> Option<Option<u16>> {
-    let Some(rest) = text.trim_ascii_start().strip_prefix(':') else {
-        return text.is_empty().then_some(None);
-    };
-    let digits = rest.trim_ascii_start();
-    number(digits, u64::from(u16::MAX)).map(|port| Some(port as u16))
 }
 
 /// The parts of a URI, as they stand.
@@ -107,10 +116,7 @@ impl<'a> SipUri<'a> {
     fn read_sip(mut self, rest: &'a str) -> Option<SipUri<'a>> {
         let mut place = rest;
         if let Some((userinfo, after)) = split(rest, b'@') {
-            if find(after, b'@').is_some() {
-                return None;
-            }
-            let (user, password) = match split(userinfo, b':') {
+            let (user, password) = match split_near(userinfo, b':') {
                 Some((user, password)) => (user, Some(password)),
                 None => (userinfo, None),
             };
@@ -119,14 +125,18 @@ impl<'a> SipUri<'a> {
             }
             (self.user, self.password, place) = (Some(user), password, after);
         }
-        if let Some((before, headers)) = split(place, b'?') {
-            (place, self.headers) = (before, headers);
+        let tail;
+        (self.host, tail) = HostPort::prefix(place)?;
+        let params =
+            tail.bytes().position(|byte| matches!(byte, b'?' | b'@')).unwrap_or(tail.len());
+        let (params, headers) = tail.split_at_checked(params)?;
+        if !matches!(params.as_bytes(), [] | [b';', ..]) || has_pair(params, b';') {
+            return None;
         }
-        let host;
-        (host, self.params) = split_before(place, b';');
-        self.host = HostPort::parse(host)?;
-        let mut pairs = self.params.as_str().as_bytes().windows(2);
-        (!pairs.any(|pair| pair == b";;")).then_some(self)
+        self.params = Params::new(params);
+        self.headers = headers.strip_prefix('?').unwrap_or_default();
+        (headers.is_empty() || headers.starts_with('?') && find(headers, b'@').is_none())
+            .then_some(self)
     }
 
     /// The scheme.
@@ -223,6 +233,13 @@ impl<'a> SipUri<'a> {
     }
 }
 
+/// Whether the byte stands twice in a row.
+fn has_pair(text: &str, byte: u8) -> bool {
+    let bytes = text.as_bytes();
+    let next = bytes.get(1..).unwrap_or_default();
+    bytes.iter().zip(next).any(|(one, two)| *one == byte && *two == byte)
+}
+
 /// The text before the first `mark`, and the parameters from it on.
 fn split_before(text: &str, mark: u8) -> (&str, Params<'_>) {
     let (before, params) = text.split_at(find(text, mark).unwrap_or(text.len()));
@@ -317,15 +334,15 @@ fn nibble(digit: u8) -> u8 {
 }
 
 fn well_escaped(text: &str) -> bool {
-    if find(text, b'%').is_none() {
-        return true;
+    let mut rest = text;
+    while let Some((_, after)) = split_near(rest, b'%') {
+        if !matches!(after.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+        {
+            return false;
+        }
+        rest = after;
     }
-    let mut parts = text.split('%');
-    parts.next();
-    parts.all(|part| {
-        let digits = part.as_bytes();
-        digits.len() >= 2 && digits.iter().take(2).all(u8::is_ascii_hexdigit)
-    })
+    true
 }
 
 /// The text with `%xx` decoded; bytes that are not UTF-8 become U+FFFD.

@@ -19,4 +19,4 @@ pub mod webhook;
 pub use bin::Bins;
 pub use project::{Access, FunctionRunner, Invocation, Project};
 pub use sound::Sound;
-pub use webhook::Sources;
+pub use webhook::{Answer, Sources};

@@ -34,11 +34,30 @@ enum Own {
 }
 
 /// An answer from anywhere.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: Headers,
-    pub(super) body: bytes::Bytes,
-    pub(super) url: String,
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header fields.
+    pub headers: Headers,
+    /// What came.
+    pub body: bytes::Bytes,
+    /// Where it finally came from, after redirects.
+    pub url: String,
+}
+
+impl Answer {
+    /// The document that the answer is, if it is one.
+    pub fn document(&self) -> Result<Fetched, FetchError> {
+        check_status(self)?;
+        if self.body.len() > DOCUMENT_LIMIT {
+            return Err(failed(11750, &self.url, "the body is larger than 64 KB"));
+        }
+        let kind = self.headers.first("Content-Type");
+        let document = read_document(&self.body, kind, &self.url)
+            .map_err(|bad| failed(bad.code, &self.url, &bad.message))?;
+        Ok(Fetched { document: Arc::new(document), base: self.url.clone() })
+    }
 }
 
 impl Sources {
@@ -49,17 +68,18 @@ impl Sources {
 
     /// Gets a document.
     pub async fn fetch(&self, fetch: &Fetch) -> Result<Fetched, FetchError> {
-        let answer = self
-            .answer(fetch.call, &fetch.url, fetch.method, &fetch.parameters, &[], DOCUMENT_LIMIT)
-            .await?;
-        check_status(&answer)?;
-        if answer.body.len() > DOCUMENT_LIMIT {
-            return Err(failed(11750, &answer.url, "the body is larger than 64 KB"));
-        }
-        let kind = answer.headers.first("Content-Type");
-        let document = read_document(&answer.body, kind, &answer.url)
-            .map_err(|bad| failed(bad.code, &answer.url, &bad.message))?;
-        Ok(Fetched { document: Arc::new(document), base: answer.url })
+        self.ask_for(fetch).await?.document()
+    }
+
+    /// Gets the answer that a document is to be read from, whatever its status and content.
+    pub async fn ask_for(&self, fetch: &Fetch) -> Result<Answer, FetchError> {
+        let Fetch { call, url, method, parameters } = fetch;
+        self.answer(*call, url, *method, parameters, &[], DOCUMENT_LIMIT).await
+    }
+
+    /// Whether a URL is answered by this project, without leaving the process.
+    pub fn is_own(&self, url: &str) -> bool {
+        self.absolute(url).is_ok_and(|url| self.own(&url).is_some())
     }
 
     /// Drops what was kept for a call that is over.

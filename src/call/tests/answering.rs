@@ -23,6 +23,15 @@ fn a_sentence_is_answered_spoken_and_hung_up() {
 }
 
 #[test]
+fn every_verb_is_told_with_its_place_when_its_turn_comes() {
+    let body = "<Response>\n <Pause length='1'/><Say>a</Say>\n<Hangup/></Response>";
+    let mut stage = Opening::phone(body).start();
+    assert_eq!(stage.verbs, ["caller: Pause 2:2"]);
+    stage.seconds(3);
+    assert_eq!(stage.verbs, ["caller: Pause 2:2", "caller: Say 2:21", "caller: Hangup 3:1"]);
+}
+
+#[test]
 fn the_first_request_carries_every_parameter() {
     let stage = Opening::sip("<Response/>").start();
     let sid = stage.caller_row().sid.to_string();

@@ -38,6 +38,8 @@ pub struct Stage {
     pub recordings: Vec<RecordingRecord>,
     pub callbacks: Vec<Callback>,
     pub notes: Vec<(u32, String)>,
+    /// The verbs whose turn came, with their places.
+    pub verbs: Vec<String>,
     pub done: bool,
     web: BTreeMap<String, Answers>,
     clips: Vec<(Clip, String)>,
@@ -163,6 +165,7 @@ impl Opening {
             recordings: Vec::new(),
             callbacks: Vec::new(),
             notes: Vec::new(),
+            verbs: Vec::new(),
             done: false,
             web,
             clips: tones(),
@@ -342,6 +345,10 @@ impl Stage {
             Output::Load(request, _, url) => self.sound(request, url, 20),
             Output::Persist(persist) => self.persist(persist),
             Output::Note(note) => self.notes.push((note.code, note.text)),
+            Output::Verb(leg, begun) => {
+                let verb = &begun.document.verbs()[begun.index];
+                self.verbs.push(format!("{}: {} {}", name(leg), verb.name, verb.position));
+            }
             Output::Done => {
                 self.lines.push("done".to_owned());
                 self.done = true;

@@ -72,15 +72,15 @@ impl SipLeg {
             Refusal::Declined => 603,
             Refusal::Failed => 500,
         };
-        self.reject_incoming(status);
+        self.reject_incoming(status, Cause::Local);
     }
 
-    /// A final refusal; the dialog ends once its ACK came.
-    fn reject_incoming(&mut self, status: u16) {
+    /// A final refusal; the user agent sees it through.
+    fn reject_incoming(&mut self, status: u16, cause: Cause) {
         let Role::Incoming(incoming) = &self.role else { return };
         let dialog = incoming.dialog;
         self.sip(sip::Command::Reject { dialog, status, headers: vec![] });
-        self.end(Cause::Local, None, Some(status));
+        self.end(cause, None, Some(status));
     }
 
     pub(super) fn hang_up_incoming(&mut self) {
@@ -122,14 +122,16 @@ impl SipLeg {
                 }
                 self.sip(sip::Command::Accept { dialog, headers: vec![], body: sdp_body(body) });
             }
-            Err(_) => self.reject_incoming(488),
+            Err(refusal) => self.reject_incoming(refusal.status(), Cause::Failed),
         }
     }
 
     /// No socket was to be had: the caller may try elsewhere or later.
     pub(super) fn fail_incoming(&mut self) {
         match &self.role {
-            Role::Incoming(Incoming { state: State::Answering, .. }) => self.reject_incoming(503),
+            Role::Incoming(Incoming { state: State::Answering, .. }) => {
+                self.reject_incoming(503, Cause::Failed);
+            }
             _ => self.hang_up_incoming(),
         }
     }
@@ -148,10 +150,12 @@ impl SipLeg {
         self.emit(Event::Answered { sip_call_id, headers: vec![] });
     }
 
-    /// The ACK of a re-INVITE without a description carries the answer to our offer.
+    /// The ACK of a re-INVITE without a description carries the answer to our offer. What an ACK
+    /// carries unasked is no answer to anything, and an answer that is no use leaves the session
+    /// as it was (RFC 3261 section 14.1).
     fn settle_offer(&mut self, ack: &Message) {
-        if let Some(answer) = sdp_of(ack) {
-            self.settle_answer(Some(answer));
+        if std::mem::take(&mut self.offered) {
+            self.settle_answer(sdp_of(ack));
         }
     }
 }

@@ -19,7 +19,12 @@ pub(super) struct Outgoing {
 struct Branch {
     dialog: DialogId,
     over: bool,
+    /// The descriptions of its 1xx by To tag: the 200 of that very fork may leave its own out.
+    early: Vec<(String, Bytes)>,
 }
+
+/// Forks of one branch whose early descriptions are kept: as many as the user agent follows.
+const MAX_EARLY: usize = 8;
 
 /// What the call was told of progress; each is told once.
 #[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +44,29 @@ struct Failure {
 impl Outgoing {
     pub(super) fn is_over(&self) -> bool {
         self.branches.iter().all(|branch| branch.over)
+    }
+
+    /// Keeps the description of a 1xx for the 200 of the same fork.
+    fn note_early(&mut self, dialog: DialogId, response: &Message) {
+        let Some(sdp) = sdp_of(response) else { return };
+        let tag = tag_of(response);
+        let Some(branch) = self.branches.iter_mut().find(|b| b.dialog == dialog) else { return };
+        if let Some((_, known)) = branch.early.iter_mut().find(|(fork, _)| *fork == tag) {
+            *known = sdp;
+        } else if branch.early.len() < MAX_EARLY {
+            branch.early.push((tag, sdp));
+        }
+    }
+
+    /// The answer of a 200: its own, or the one that its fork gave before. Never another's, whose
+    /// media would go to a telephone that nobody picked up.
+    fn answer_of(&self, dialog: DialogId, response: &Message) -> Option<Bytes> {
+        let early = || {
+            let branch = self.branches.iter().find(|branch| branch.dialog == dialog)?;
+            let tag = tag_of(response);
+            branch.early.iter().find(|(fork, _)| *fork == tag).map(|(_, sdp)| sdp.clone())
+        };
+        sdp_of(response).or_else(early)
     }
 
     fn open_branches(&self) -> Vec<DialogId> {
@@ -68,6 +96,10 @@ impl Failure {
             Ending::Bye | Ending::NoAck => (Cause::Hangup, 200),
         }
     }
+}
+
+fn tag_of(response: &Message) -> String {
+    response.to().and_then(|to| to.tag()).unwrap_or_default().to_owned()
 }
 
 fn cause_of_status(status: u16) -> Cause {
@@ -111,7 +143,7 @@ impl SipLeg {
         let Role::Outgoing(outgoing) = &mut self.role else { return };
         for (index, target) in std::mem::take(&mut outgoing.targets).into_iter().enumerate() {
             let dialog = SipLeg::dialog_of(self.id, index);
-            outgoing.branches.push(Branch { dialog, over: false });
+            outgoing.branches.push(Branch { dialog, over: false, early: vec![] });
             let invite = target.invite(dialog, body.clone());
             self.outputs.push_back(Output::Sip(sip::Command::Invite(Box::new(invite))));
         }
@@ -129,12 +161,13 @@ impl SipLeg {
         }
     }
 
-    pub(super) fn handle_progress(&mut self, response: &Message) {
+    pub(super) fn handle_progress(&mut self, dialog: DialogId, response: &Message) {
         let alive = self.is_alive();
-        let Role::Outgoing(outgoing) = &self.role else { return };
+        let Role::Outgoing(outgoing) = &mut self.role else { return };
         if outgoing.winner.is_some() || !alive {
             return;
         }
+        outgoing.note_early(dialog, response);
         // Early media of several forks would overwrite one another: the first to send it is heard.
         let may_sound = outgoing.told < Told::EarlyMedia;
         let early =
@@ -157,16 +190,13 @@ impl SipLeg {
             return self.sip(sip::Command::Hangup { dialog, headers: vec![] });
         }
         outgoing.winner = Some(dialog);
+        let answer = outgoing.answer_of(dialog, response);
         for loser in outgoing.open_branches() {
             if loser != dialog {
                 self.sip(sip::Command::Hangup { dialog: loser, headers: vec![] });
             }
         }
-        let settled = match sdp_of(response) {
-            Some(answer) => self.settle_answer(Some(answer)),
-            None => self.is_connected(),
-        };
-        if !settled {
+        if !self.settle_answer(answer) {
             self.sip(sip::Command::Hangup { dialog, headers: vec![] });
             return self.end(Cause::Failed, Some(response), Some(488));
         }

@@ -15,19 +15,30 @@ impl SipLeg {
     }
 
     pub(super) fn close_media(&mut self) {
-        self.media = match self.media {
-            Media::None | Media::Closed => Media::Closed,
-            Media::Closing => Media::Closing,
-            Media::Opening(_) | Media::Open { .. } | Media::Connected { .. } => {
+        match std::mem::replace(&mut self.media, Media::Closing) {
+            Media::None | Media::Closed => self.media = Media::Closed,
+            Media::Closing => {}
+            Media::Opening(waiting) | Media::Open { waiting, .. } => {
                 let close = media::Command::Close { session: self.session() };
                 self.outputs.push_back(Output::Media(close));
-                Media::Closing
+                self.drop_waiting(waiting);
             }
-        };
+            Media::Connected { .. } => {
+                let close = media::Command::Close { session: self.session() };
+                self.outputs.push_back(Output::Media(close));
+            }
+        }
     }
 
-    pub(super) fn is_connected(&self) -> bool {
-        matches!(self.media, Media::Connected { .. })
+    /// Media orders that never reached the plane: whoever waits for a recording hears its end.
+    fn drop_waiting(&mut self, waiting: Vec<media::Command>) {
+        for command in waiting {
+            if let media::Command::Record { plan, .. } = command {
+                let end = media::RecordingEnd::Failed;
+                let (recording, length) = (plan.recording, Duration::ZERO);
+                self.emit(Event::Recorded { recording, end, length, heard: false });
+            }
+        }
     }
 
     /// Starts, or changes, the flow of sound as offer and answer agreed it.
@@ -48,7 +59,15 @@ impl SipLeg {
         let session = self.session();
         self.media = Media::Connected { local, remote: remote.clone() };
         self.outputs.push_back(Output::Media(media::Command::Connect { session, remote }));
-        self.outputs.extend(waiting.into_iter().map(Output::Media));
+        for command in waiting {
+            self.give(command);
+        }
+    }
+
+    /// An order that the plane will carry out, so that the end of each recording is awaited.
+    fn give(&mut self, command: media::Command) {
+        self.recordings += usize::from(matches!(command, media::Command::Record { .. }));
+        self.outputs.push_back(Output::Media(command));
     }
 
     /// Takes the answer to our offer; false when there is none that we can use.
@@ -89,17 +108,15 @@ impl SipLeg {
 
     /// Gives a media order now, or when sound can flow.
     fn order(&mut self, command: media::Command) {
-        let recording = matches!(command, media::Command::Record { .. });
         match &mut self.media {
-            Media::Connected { .. } => self.outputs.push_back(Output::Media(command)),
+            Media::Connected { .. } => self.give(command),
             Media::Opening(waiting) | Media::Open { waiting, .. }
                 if waiting.len() < MAX_WAITING =>
             {
                 waiting.push(command);
             }
-            _ => return,
+            _ => self.drop_waiting(vec![command]),
         }
-        self.recordings += usize::from(recording);
     }
 
     pub(super) fn handle_media(&mut self, event: media::Event) {
@@ -110,8 +127,10 @@ impl SipLeg {
             media::Event::Played { play, .. } => self.emit(Event::Played(play)),
             media::Event::Recorded { recording, end, length, heard, .. } => {
                 self.recordings = self.recordings.saturating_sub(1);
-                let recorded = Event::Recorded { recording, end, length, heard };
-                self.outputs.push_back(Output::Event(recorded));
+                if !matches!(self.progress, Progress::Ended) {
+                    let recorded = Event::Recorded { recording, end, length, heard };
+                    self.outputs.push_back(Output::Event(recorded));
+                }
                 if self.recordings == 0 {
                     self.tell_postponed_end();
                 }
@@ -137,7 +156,9 @@ impl SipLeg {
     }
 
     fn handle_no_media(&mut self) {
-        self.media = Media::Closed;
+        if let Media::Opening(waiting) = std::mem::replace(&mut self.media, Media::Closed) {
+            self.drop_waiting(waiting);
+        }
         match self.role {
             Role::Incoming(_) => self.fail_incoming(),
             Role::Outgoing(_) => self.fail_outgoing(),
@@ -146,8 +167,8 @@ impl SipLeg {
     }
 
     fn tell_postponed_end(&mut self) {
-        if let Progress::Ending(event) = std::mem::replace(&mut self.progress, Progress::Alive) {
-            self.outputs.push_back(Output::Event(event));
+        if let Progress::Ending(event) = &self.progress {
+            self.outputs.push_back(Output::Event(event.clone()));
             self.progress = Progress::Ended;
         }
     }

@@ -30,9 +30,14 @@ impl SipLeg {
         };
         let advertised = SocketAddr::new(self.address.advertise, local.port());
         let current = [remote.codec];
+        // Judged first: what cannot be taken leaves the session as it was (RFC 3261 section 14.2).
+        if let Some((status, headers, _)) = objection(request) {
+            return self.sip(sip::Command::Respond { transaction, status, headers, body: None });
+        }
         let Some(offer) = sdp_of(request) else {
             let offer =
                 sdp::offer(advertised, &current, Direction::SendRecv, &mut self.description);
+            self.offered = true;
             return self.respond(transaction, 200, sdp_body(offer));
         };
         match sdp::answer(&offer, advertised, &CODECS_OFFERED, &mut self.description) {
@@ -40,8 +45,7 @@ impl SipLeg {
                 self.connect_media(agreed);
                 self.respond(transaction, 200, sdp_body(answer));
             }
-            // The session stays as it was (RFC 3261 section 14.2).
-            Err(_) => self.respond(transaction, 488, None),
+            Err(refusal) => self.respond(transaction, refusal.status(), None),
         }
     }
 
@@ -57,7 +61,10 @@ impl SipLeg {
             // An empty INFO asks whether the dialog lives (RFC 2976 section 2.2).
             return self.respond(transaction, 200, None);
         } else {
-            return self.respond(transaction, 415, None);
+            let accept = "application/dtmf-relay, application/dtmf".to_owned();
+            let headers = vec![("Accept".to_owned(), accept)];
+            let refuse = sip::Command::Respond { transaction, status: 415, headers, body: None };
+            return self.sip(refuse);
         };
         match digit {
             Some(digit) => {

@@ -6,16 +6,19 @@ use sha2::{Digest, Sha256, Sha512_256};
 
 /// A digest algorithm, weakest first, so that the greatest is the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Algorithm {
+pub enum Algorithm {
+    /// Broken as a hash, and all that many phones know.
     Md5,
+    /// Rare.
     Sha512Trunc256,
+    /// What RFC 8760 wants.
     Sha256,
 }
 
 impl Algorithm {
     /// The algorithm of that name and whether it is the session variant (RFC 7616
     /// section 3.4); a missing name means MD5.
-    pub(super) fn from_name(name: Option<&str>) -> Option<(Algorithm, bool)> {
+    pub fn from_name(name: Option<&str>) -> Option<(Algorithm, bool)> {
         let Some(name) = name else { return Some((Algorithm::Md5, false)) };
         let all = [Algorithm::Md5, Algorithm::Sha512Trunc256, Algorithm::Sha256];
         all.into_iter().find_map(|algorithm| {
@@ -28,7 +31,8 @@ impl Algorithm {
         })
     }
 
-    pub(super) const fn name(self) -> &'static str {
+    /// As headers spell it.
+    pub const fn name(self) -> &'static str {
         match self {
             Algorithm::Md5 => "MD5",
             Algorithm::Sha512Trunc256 => "SHA-512-256",

@@ -11,7 +11,7 @@ pub use client::{AnswerError, answer, is_stale};
 pub use server::{Challenger, RefusedReason, Verdict};
 
 use super::header::scan::{BLANK, List, trim};
-use hash::Algorithm;
+pub use hash::Algorithm;
 
 /// One challenge or one set of credentials: `Digest name=value, name="value"`.
 #[derive(Clone, Debug, PartialEq, Eq)]

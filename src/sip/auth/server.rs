@@ -50,7 +50,7 @@ pub enum RefusedReason {
 pub struct Challenger {
     key: [u8; 32],
     proxy: bool,
-    md5: bool,
+    offers: Vec<Algorithm>,
     /// The highest count seen of each nonce that was used well, oldest nonce first.
     counts: BTreeMap<(Instant, [u8; 16]), u32>,
     /// How many of them are kept.
@@ -60,12 +60,15 @@ pub struct Challenger {
 }
 
 impl Challenger {
+    /// What is offered unless told otherwise: the better first (RFC 8760 section 2.3).
+    pub const OFFERS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
+
     /// With a key of random bytes, made at each start: 401 and WWW-Authenticate.
     pub fn new(key: [u8; 32]) -> Challenger {
         Challenger {
             key,
             proxy: false,
-            md5: true,
+            offers: Self::OFFERS.to_vec(),
             counts: BTreeMap::new(),
             capacity: MAX_COUNTS,
             forgotten: None,
@@ -77,9 +80,10 @@ impl Challenger {
         Challenger { proxy: true, ..Challenger::new(key) }
     }
 
-    /// Neither offers nor takes MD5 any more (RFC 8760 section 2.4).
-    pub fn without_md5(self) -> Challenger {
-        Challenger { md5: false, ..self }
+    /// Offers these in this order, and takes no other. Clients should take the first that they
+    /// know (RFC 8760 section 2.4); some only ever read the first.
+    pub fn offering(self, offers: Vec<Algorithm>) -> Challenger {
+        Challenger { offers, ..self }
     }
 
     /// 401 or 407.
@@ -87,8 +91,8 @@ impl Challenger {
         if self.proxy { 407 } else { 401 }
     }
 
-    /// The headers of a challenge, best algorithm first (RFC 8760 section 2.3). `stale` tells
-    /// the client to try again by itself. Each gives a fresh nonce, and nothing is remembered.
+    /// The headers of a challenge, in the order of preference (RFC 8760 section 2.3). `stale`
+    /// tells the client to try again by itself. Each gives a fresh nonce, and nothing is remembered.
     pub fn challenge(
         &self,
         now: Instant,
@@ -103,8 +107,6 @@ impl Challenger {
         let nonce = self.nonce(now, realm, source);
         let quoted_realm = quoted(realm);
         let stale = if stale { ", stale=true" } else { "" };
-        let offers: &[Algorithm] =
-            if self.md5 { &[Algorithm::Sha256, Algorithm::Md5] } else { &[Algorithm::Sha256] };
         let field = |algorithm: &Algorithm| {
             let value = format!(
                 "Digest realm={quoted_realm}, nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",
@@ -112,7 +114,7 @@ impl Challenger {
             );
             (name.as_str().to_owned(), value)
         };
-        offers.iter().map(field).collect()
+        self.offers.iter().map(field).collect()
     }
 
     /// Judges the credentials of `request` for `realm`. `password` looks a user up; unknown
@@ -163,7 +165,7 @@ impl Challenger {
     /// The fields that must be there: `qop=auth` with nc and cnonce, an algorithm we offered.
     fn read<'a>(&self, scheme: &Scheme<'a>) -> Option<Given<'a>> {
         let (algorithm, session) = Algorithm::from_name(scheme.get("algorithm"))?;
-        let offered = algorithm == Algorithm::Sha256 || (self.md5 && algorithm == Algorithm::Md5);
+        let offered = self.offers.contains(&algorithm);
         let username = scheme.get("username").filter(|name| !name.is_empty())?;
         let (cnonce, nc) = (scheme.get("cnonce").filter(|c| !c.is_empty())?, scheme.get("nc")?);
         let hexadecimal = nc.len() <= 8 && nc.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -219,7 +219,7 @@ fn credentials_must_be_complete_and_for_this_request() {
 fn md5_can_be_switched_off_and_proxies_use_their_own_headers() {
     let mut server = Server::new();
     let fields = answered(&server.challenge(Instant::ZERO)[1..], "secret", 1);
-    server.challenger = Challenger::new([7; 32]).without_md5();
+    server.challenger = Challenger::new([7; 32]).offering(vec![Algorithm::Sha256]);
     assert_eq!(server.challenge(Instant::ZERO).len(), 1);
     assert_eq!(server.verify(Instant::ZERO, &fields), refused(RefusedReason::Malformed));
     server.challenger = Challenger::proxy([7; 32]);

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::params::{Params, unescape, unquote};
-use super::scan::{closing_quote, find, is_uri_text, split, split_near, trim};
+use super::scan::{URI, closing_quote, find, is_uri_text, run, split_near, trim};
 use crate::sip::uri::SipUri;
 
 /// The value of From, To, Contact, Route and their like.
@@ -33,10 +33,10 @@ impl<'a> NameAddr<'a> {
                 }
             }
         };
-        let inner = rest.trim_ascii_start().strip_prefix('<')?;
-        let (uri, params) = split(inner, b'>')?;
-        let address =
-            NameAddr { display: trim(display), uri: trim(uri), params: Params::new(trim(params)) };
+        let inner = rest.trim_ascii_start().strip_prefix('<')?.trim_ascii_start();
+        let (uri, rest) = inner.split_at_checked(run(inner, URI))?;
+        let params = Params::new(trim(rest.trim_ascii_start().strip_prefix('>')?));
+        let address = NameAddr { display: trim(display), uri, params };
         address.sound().then_some(address)
     }
 
@@ -45,7 +45,7 @@ impl<'a> NameAddr<'a> {
     fn bare(text: &'a str) -> Option<NameAddr<'a>> {
         let (uri, params) = text.split_at_checked(find(text, b';').unwrap_or(text.len()))?;
         let uri = uri.trim_ascii_end();
-        if uri.bytes().any(|byte| matches!(byte, b'?' | b',' | b'"')) {
+        if uri.bytes().any(|byte| matches!(byte, b'?' | b',')) || !is_uri_text(uri) {
             return None;
         }
         let address = NameAddr { display: "", uri, params: Params::new(params) };
@@ -53,7 +53,7 @@ impl<'a> NameAddr<'a> {
     }
 
     fn sound(&self) -> bool {
-        split_near(self.uri, b':').is_some() && is_uri_text(self.uri) && self.params.well_formed()
+        split_near(self.uri, b':').is_some() && self.params.well_formed()
     }
 
     /// The display name without quotes and escapes; `None` when there is none.

@@ -21,7 +21,6 @@ macro_rules! names {
                 TEXTS[self as usize]
             }
 
-            #[cfg(test)]
             const ALL: &'static [HeaderName] = &[$(HeaderName::$variant),*];
         }
     };
@@ -92,75 +91,12 @@ impl HeaderName {
         if let [letter] = name {
             return HeaderName::from_compact(*letter);
         }
-        // The length leaves few names to compare with.
-        let candidates: &[HeaderName] = match name.len() {
-            2 => &[HeaderName::To],
-            3 => &[HeaderName::Via],
-            4 => {
-                const FOUR: [HeaderName; 7] = [
-                    HeaderName::From,
-                    HeaderName::CSeq,
-                    HeaderName::Date,
-                    HeaderName::Path,
-                    HeaderName::RSeq,
-                    HeaderName::RAck,
-                    HeaderName::Other,
-                ];
-                &FOUR
-            }
-            5 => &[HeaderName::Route, HeaderName::Allow, HeaderName::Event],
-            6 => &[HeaderName::Accept, HeaderName::Reason, HeaderName::Server, HeaderName::MinSe],
-            7 => &[
-                HeaderName::Contact,
-                HeaderName::CallId,
-                HeaderName::Expires,
-                HeaderName::Require,
-                HeaderName::Subject,
-                HeaderName::Privacy,
-                HeaderName::Warning,
-            ],
-            8 => &[HeaderName::ReferTo, HeaderName::Replaces, HeaderName::Identity],
-            9 => &[HeaderName::Supported, HeaderName::Diversion, HeaderName::Timestamp],
-            10 => &[HeaderName::UserAgent, HeaderName::AlertInfo],
-            11 => &[
-                HeaderName::Unsupported,
-                HeaderName::ReferredBy,
-                HeaderName::MinExpires,
-                HeaderName::RetryAfter,
-            ],
-            12 => &[
-                HeaderName::MaxForwards,
-                HeaderName::ContentType,
-                HeaderName::RecordRoute,
-                HeaderName::AllowEvents,
-                HeaderName::HistoryInfo,
-            ],
-            13 => &[HeaderName::Authorization, HeaderName::ProxyRequire, HeaderName::ServiceRoute],
-            14 => &[HeaderName::ContentLength],
-            15 => &[
-                HeaderName::SessionExpires,
-                HeaderName::AcceptEncoding,
-                HeaderName::AcceptLanguage,
-                HeaderName::RemotePartyId,
-            ],
-            16 => &[HeaderName::WwwAuthenticate, HeaderName::ContentEncoding],
-            18 => &[HeaderName::SubscriptionState, HeaderName::ProxyAuthenticate],
-            19 => &[
-                HeaderName::ProxyAuthorization,
-                HeaderName::PAssertedIdentity,
-                HeaderName::ContentDisposition,
-                HeaderName::AuthenticationInfo,
-            ],
-            20 => &[HeaderName::PPreferredIdentity],
-            _ => &[],
-        };
-        let first = |text: &[u8]| text.first().map(u8::to_ascii_lowercase);
-        let initial = first(name);
-        let spells = |known: &&HeaderName| {
-            let known = known.as_str().as_bytes();
-            first(known) == initial && (name == known || name.eq_ignore_ascii_case(known))
-        };
-        candidates.iter().find(spells).copied().unwrap_or(HeaderName::Other)
+        let known = BY_SHAPE[shape(name)];
+        let text = known.as_str().as_bytes();
+        match name == text || name.eq_ignore_ascii_case(text) {
+            true => known,
+            false => HeaderName::Other,
+        }
     }
 
     /// Compact forms: RFC 3261 section 20 and the registry of header fields.
@@ -232,6 +168,32 @@ impl HeaderName {
         1 << self as u8
     }
 }
+
+/// Length, first and last letter, in any case, tell all known names apart: a name is compared
+/// with one other at most. The factor is the smallest that leaves no two names in one place.
+const fn shape(name: &[u8]) -> usize {
+    match name {
+        [first, .., last] => {
+            let letters = (*first | 0x20).wrapping_mul(22).wrapping_add(*last | 0x20);
+            letters.wrapping_add(name.len() as u8) as usize
+        }
+        _ => 0,
+    }
+}
+
+/// The one known name of each [`shape`].
+const BY_SHAPE: [HeaderName; 256] = {
+    let mut table = [HeaderName::Other; 256];
+    let mut at = 0;
+    while at < HeaderName::ALL.len() {
+        let name = HeaderName::ALL[at];
+        let place = shape(name.as_str().as_bytes());
+        assert!(matches!(table[place], HeaderName::Other), "two names of one shape");
+        table[place] = name;
+        at += 1;
+    }
+    table
+};
 
 // The set of present headers is one word.
 const _: () = assert!((HeaderName::Other as u8) < 64);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::{closing_quote, find_unquoted, is_param_value_byte, is_token_byte, split, trim};
+use super::scan::{PARAM_VALUE, TOKEN, closing_quote, find_unquoted, run_from, split, trim};
 
 /// The parameters of one value, read as they are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -53,7 +53,7 @@ impl<'a> Params<'a> {
             if at == bytes.len() {
                 return true;
             }
-            let name = run(bytes, at, is_token_byte);
+            let name = run_from(bytes, at, TOKEN);
             if name == 0 {
                 return false;
             }
@@ -64,7 +64,7 @@ impl<'a> Params<'a> {
             at = skip_blanks(bytes, at + 1);
             let value = match bytes.get(at) {
                 Some(b'"') => self.text.get(at..).and_then(closing_quote).map_or(0, |end| end + 1),
-                _ => run(bytes, at, is_param_value_byte),
+                _ => run_from(bytes, at, PARAM_VALUE),
             };
             if value == 0 {
                 return false;
@@ -75,14 +75,9 @@ impl<'a> Params<'a> {
     }
 }
 
-/// How many bytes from `at` on are of that kind.
-fn run(bytes: &[u8], at: usize, kind: impl Fn(u8) -> bool) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    rest.iter().position(|byte| !kind(*byte)).unwrap_or(rest.len())
-}
-
 fn skip_blanks(bytes: &[u8], at: usize) -> usize {
-    at + run(bytes, at, |byte| matches!(byte, b' ' | b'\t'))
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
 }
 
 /// Iterates over parameters as name and value.

@@ -15,22 +15,27 @@ pub(crate) const fn is_token_byte(byte: u8) -> bool {
     CLASS[byte as usize] & TOKEN != 0
 }
 
-/// Whether the byte may stand in a host name or an IPv4 address. Underscores may not, says
-/// RFC 1123, but networks are full of them.
-pub(crate) const fn is_host_byte(byte: u8) -> bool {
-    CLASS[byte as usize] & HOST != 0
-}
-
-/// Whether the byte may stand in an unquoted parameter value.
-pub(crate) const fn is_param_value_byte(byte: u8) -> bool {
-    CLASS[byte as usize] & PARAM_VALUE != 0
-}
-
 /// Whether no byte of the text is one that URIs never hold and that frames them elsewhere:
 /// blanks, controls, quotes and angle brackets.
 pub(crate) fn is_uri_text(text: &str) -> bool {
     // Without early exit, so that it compiles to straight code: nearly all texts are good.
     text.bytes().fold(URI, |all, byte| all & CLASS[byte as usize]) != 0
+}
+
+/// How many bytes that the text begins with are of that class.
+pub(crate) fn run(text: &str, class: u8) -> usize {
+    run_from(text.as_bytes(), 0, class)
+}
+
+/// How many bytes from `at` on are of that class. Four at a time, since one test for each byte is
+/// what reading a header would mostly consist of.
+#[inline]
+pub(crate) fn run_from(bytes: &[u8], at: usize, class: u8) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let all = |four: &&[u8; 4]| four.iter().fold(class, |all, b| all & CLASS[*b as usize]) != 0;
+    let whole = 4 * rest.as_chunks::<4>().0.iter().take_while(all).count();
+    let tail = rest.get(whole..).unwrap_or_default();
+    whole + tail.iter().take_while(|byte| CLASS[**byte as usize] & class != 0).count()
 }
 
 /// Where the byte first stands.
@@ -179,10 +184,15 @@ const CLASS: [u8; 256] = {
     set(set(table, b"-.!%*_+`'~", TOKEN), b".-_", HOST)
 };
 
-const TOKEN: u8 = 1;
-const HOST: u8 = 2;
-const URI: u8 = 4;
-const PARAM_VALUE: u8 = 8;
+/// What may stand in a token (RFC 3261 section 25.1).
+pub(crate) const TOKEN: u8 = 1;
+/// What may stand in a host name or an IPv4 address. Underscores may not, says RFC 1123, but
+/// networks are full of them.
+pub(crate) const HOST: u8 = 2;
+/// All that does not frame URIs elsewhere; see [`is_uri_text`].
+pub(crate) const URI: u8 = 4;
+/// What may stand in an unquoted parameter value.
+pub(crate) const PARAM_VALUE: u8 = 8;
 
 const fn set(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
     let mut at = 0;

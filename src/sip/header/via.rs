@@ -1,7 +1,7 @@
 //! Via: where a response goes (RFC 3261 section 20.42; rport: RFC 3581).
 
 use super::params::Params;
-use super::scan::{find, is_token, split_near, trim};
+use super::scan::{BLANK, TOKEN, run, split_near, trim};
 use crate::sip::uri::HostPort;
 
 /// One value of Via.
@@ -15,22 +15,19 @@ pub struct Via<'a> {
 impl<'a> Via<'a> {
     /// Reads one value, not a list of them. Blanks may stand around every part.
     pub fn parse(text: &'a str) -> Option<Via<'a>> {
-        let (protocol, rest) = split_near(text, b'/')?;
-        let (version, rest) = split_near(rest, b'/')?;
-        if !trim(protocol).eq_ignore_ascii_case("SIP") || trim(version) != "2.0" {
+        let rest = text.strip_prefix("SIP/2.0/").or_else(|| after_protocol(text))?;
+        let (transport, rest) = rest.split_at_checked(run(rest, TOKEN))?;
+        if transport.is_empty() || !rest.starts_with(BLANK) {
             return None;
         }
-        let rest = rest.trim_ascii_start();
-        let blank = rest.bytes().position(|byte| matches!(byte, b' ' | b'\t'))?;
-        let (transport, rest) = rest.split_at_checked(blank)?;
-        let end = find(rest, b';').unwrap_or(rest.len());
-        let (sent_by, params) = rest.split_at_checked(end)?;
+        let (sent_by, params) =
+            rest.split_at_checked(rest.bytes().take_while(|byte| *byte != b';').count())?;
         let via = Via {
             transport,
             sent_by: HostPort::parse(trim(sent_by))?,
             params: Params::new(params),
         };
-        (is_token(transport) && via.params.well_formed()).then_some(via)
+        via.params.well_formed().then_some(via)
     }
 
     /// `UDP`, `TCP`, `TLS`, … as it stands.
@@ -90,6 +87,14 @@ impl<'a> Via<'a> {
     pub const fn params(&self) -> Params<'a> {
         self.params
     }
+}
+
+/// The text after protocol and version, written in any of the ways that RFC 3261 allows.
+fn after_protocol(text: &str) -> Option<&str> {
+    let (protocol, rest) = split_near(text, b'/')?;
+    let (version, rest) = split_near(rest, b'/')?;
+    let known = trim(protocol).eq_ignore_ascii_case("SIP") && trim(version) == "2.0";
+    known.then(|| rest.trim_ascii_start())
 }
 
 /// Begins every branch that is unique by itself (RFC 3261 section 8.1.1.7).

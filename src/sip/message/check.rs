@@ -1,5 +1,6 @@
 //! What must hold before anyone relies on a message (RFC 3261 sections 8.1.1, 8.2 and 16.3).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,21 +20,24 @@ pub(super) fn parse(bytes: Bytes, stream: bool) -> Parsed {
         Err(reason) => return Parsed::Discard(reason),
     };
     let bytes = if index.folded { unfold(&bytes, &index) } else { bytes };
-    let bytes = match std::str::from_utf8(head(&bytes, &index)) {
-        Ok(_) => bytes,
-        Err(_) => only_text(&bytes, &mut index),
+    let head = bytes.get(..index.body).unwrap_or_default();
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(only_text(head, &mut index)),
     };
     let body = measure_body(&bytes, &mut index, stream);
     if index.problem.is_none() {
-        index.problem = fault(&bytes, &index).map(|reason| (400, reason));
+        index.problem = fault(&text, &index).map(|reason| (400, reason));
     }
+    let bytes = match text {
+        Cow::Borrowed(_) => bytes,
+        Cow::Owned(text) => {
+            [text.as_bytes(), bytes.get(text.len()..).unwrap_or_default()].concat().into()
+        }
+    };
     let headers = Arc::from(index.entries.as_slice());
     let message = Message { bytes, start: index.start, present: index.present, headers, body };
     verdict(message, index.problem)
-}
-
-fn head<'a>(bytes: &'a [u8], index: &Index) -> &'a [u8] {
-    bytes.get(..index.body).unwrap_or_default()
 }
 
 /// Responses are never answered, nor are ACKs (RFC 3261 section 17.1.1.3); and an answer needs
@@ -68,21 +72,19 @@ fn unfold(bytes: &Bytes, index: &Index) -> Bytes {
 }
 
 /// Headers are UTF-8 (RFC 3261 section 25.1), but old phones write names in Latin-1. Their calls
-/// are worth more than their umlauts.
-fn only_text(bytes: &Bytes, index: &mut Index) -> Bytes {
-    let mut copy = Vec::with_capacity(bytes.len());
-    let (head, body) = bytes.split_at_checked(index.body).unwrap_or((bytes, &[]));
+/// are worth more than their umlauts. All offsets stay.
+fn only_text(head: &[u8], index: &mut Index) -> String {
+    let mut text = String::with_capacity(head.len());
     for chunk in head.utf8_chunks() {
-        copy.extend_from_slice(chunk.valid().as_bytes());
-        copy.extend(std::iter::repeat_n(b'?', chunk.invalid().len()));
+        text.push_str(chunk.valid());
+        text.extend(std::iter::repeat_n('?', chunk.invalid().len()));
     }
-    copy.extend_from_slice(body);
     if let Start::Request { uri, .. } = index.start
-        && bytes.get(uri.range()) != copy.get(uri.range())
+        && head.get(uri.range()) != text.as_bytes().get(uri.range())
     {
         index.blame(400, "Request-URI is no URI");
     }
-    copy.into()
+    text
 }
 
 fn measure_body(bytes: &[u8], index: &mut Index, stream: bool) -> Span {
@@ -99,11 +101,9 @@ fn measure_body(bytes: &[u8], index: &mut Index, stream: bool) -> Span {
 }
 
 /// The first thing wrong with the parts that all else relies on.
-fn fault(bytes: &[u8], index: &Index) -> Option<&'static str> {
-    // Names are ASCII and values are cut out of valid text, so nothing is lost here.
-    let text = |span: Span| {
-        std::str::from_utf8(bytes.get(span.range()).unwrap_or_default()).unwrap_or_default()
-    };
+fn fault(head: &str, index: &Index) -> Option<&'static str> {
+    // Spans begin and end beside ASCII, so nothing is lost here.
+    let text = |span: Span| head.get(span.range()).unwrap_or_default();
     let mut method = None;
     if let Start::Request { name, uri, .. } = index.start {
         method = Some(text(name));

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter};
 
 use super::{MAX_HEADERS, Method};
 use crate::sip::header::HeaderName;
-use crate::sip::header::scan::is_token_byte;
+use crate::sip::header::scan::{TOKEN, is_token_byte, run_from};
 
 /// A range of the message's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -61,12 +61,26 @@ pub(crate) struct Index {
     pub(crate) content_length: Option<usize>,
     /// Content-Length is repeated or no number.
     length_broken: bool,
+    /// How many carriage returns are part of line ends.
+    returns: usize,
     pub(crate) problem: Option<Problem>,
 }
 
 impl Index {
     /// Reads start line and headers; `Err` where this is no SIP message at all.
+    ///
+    /// Hardly a message has carriage returns elsewhere than before line feeds, so lines are not
+    /// searched for them unless counting those of all headers at once says that some stray.
     pub(crate) fn read(bytes: &[u8]) -> Result<Index, &'static str> {
+        let index = Index::walk(bytes, false)?;
+        let head = bytes.get(..index.body).unwrap_or_default();
+        match memchr_iter(b'\r', head).count() == index.returns {
+            true => Ok(index),
+            false => Index::walk(bytes, true),
+        }
+    }
+
+    fn walk(bytes: &[u8], look_for_stray: bool) -> Result<Index, &'static str> {
         let line = Line::read(bytes, 0).ok_or("no line end")?;
         let (start, problem) = start_line(bytes, line.start..line.end)?;
         let mut index = Index {
@@ -77,13 +91,14 @@ impl Index {
             body: bytes.len(),
             content_length: None,
             length_broken: false,
+            returns: line.returns,
             problem,
         };
-        if line.folded || line.stray {
+        if line.folded || look_for_stray && line.has_stray(bytes) {
             index.folded = true;
             index.blame(400, "Line break in start line");
         }
-        index.read_headers(bytes, line.next);
+        index.read_headers(bytes, line.next, look_for_stray);
         Ok(index)
     }
 
@@ -106,18 +121,20 @@ impl Index {
         !self.length_broken && self.entries.len() < MAX_HEADERS
     }
 
-    fn read_headers(&mut self, bytes: &[u8], mut at: usize) {
+    fn read_headers(&mut self, bytes: &[u8], mut at: usize, look_for_stray: bool) {
         loop {
             let Some(line) = Line::read(bytes, at) else {
                 return self.blame(400, "Headers not ended by an empty line");
             };
+            self.returns += line.returns;
             if line.start == line.end {
                 self.body = line.next;
                 return;
             }
             at = line.next;
-            self.folded |= line.folded || line.stray;
-            if line.stray {
+            self.folded |= line.folded;
+            if look_for_stray && line.has_stray(bytes) {
+                self.folded = true;
                 self.blame(400, "Stray carriage return in a header");
             }
             let Some(entry) = header_line(bytes, &line) else {
@@ -162,48 +179,48 @@ struct Line {
     end: usize,
     next: usize,
     folded: bool,
-    /// A carriage return without line feed stands in it.
-    stray: bool,
+    /// How many of its line feeds follow a carriage return.
+    returns: usize,
 }
 
 impl Line {
     /// A bare line feed ends a line too: some peers write no other.
     fn read(bytes: &[u8], start: usize) -> Option<Line> {
-        let mut line = Line { start, end: start, next: start, folded: false, stray: false };
-        let mut from = start;
+        let mut line = Line { start, end: start, next: start, folded: false, returns: 0 };
         loop {
-            line.end = from + memchr2(b'\r', b'\n', bytes.get(from..)?)?;
-            line.next = line.end + 1;
-            if bytes.get(line.end) == Some(&b'\r') {
-                if bytes.get(line.next) != Some(&b'\n') {
-                    line.stray = true;
-                    from = line.next;
-                    continue;
-                }
-                line.next += 1;
-            }
+            let from = line.next;
+            let feed = from + memchr(b'\n', bytes.get(from..)?)?;
+            let returned = feed > from && bytes.get(feed - 1) == Some(&b'\r');
+            line.returns += usize::from(returned);
+            line.end = feed - usize::from(returned);
+            line.next = feed + 1;
             // An empty line ends the headers, whatever the body begins with.
             if line.end == start || !matches!(bytes.get(line.next), Some(b' ' | b'\t')) {
                 return Some(line);
             }
             line.folded = true;
-            from = line.next;
         }
+    }
+
+    /// Whether a carriage return without line feed stands in it.
+    fn has_stray(&self, bytes: &[u8]) -> bool {
+        let text = bytes.get(self.start..self.next).unwrap_or_default();
+        memchr_iter(b'\r', text).count() != self.returns
     }
 }
 
 fn header_line(bytes: &[u8], line: &Line) -> Option<Entry> {
     let text = bytes.get(line.start..line.end)?;
-    let colon = memchr(b':', text)?;
-    let (name, value) = (text.get(..colon)?, text.get(colon + 1..)?);
+    // A token, as all names are; they are too short for a search to beat a loop.
+    let (name, rest) = text.split_at_checked(run_from(text, 0, TOKEN))?;
     // HCOLON: blanks may stand before the colon (RFC 3261 section 25.1), none before the name.
-    let name = name.trim_ascii_end();
-    let id = HeaderName::from_bytes(name);
-    if id == HeaderName::Other && (name.is_empty() || !name.iter().all(|b| is_token_byte(*b))) {
+    let value = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    if name.is_empty() {
         return None;
     }
-    let value_start = line.end - value.trim_ascii_start().len();
-    let value_end = value_start + value.trim_ascii().len();
+    let id = HeaderName::from_bytes(name);
+    let value_start = line.end - value.len();
+    let value_end = value_start + value.trim_ascii_end().len();
     Some(Entry {
         id,
         name: Span::new(line.start, line.start + name.len()),

@@ -248,12 +248,17 @@ impl Transactions {
         self.servers.contains_key(&id.0)
     }
 
-    /// Fails the client transactions that still wait for a response from there.
+    /// Fails the client transactions that still wait for a response from there. Whoever asked for
+    /// any connection (number 0) waits on the one that the driver chose.
     pub fn unreachable(&mut self, now: Instant, flow: Flow) {
-        let range = (flow, 0)..=(flow, u64::MAX);
-        let hit: Vec<u64> = self.by_flow.range(range).map(|(_, id)| *id).collect();
-        for id in hit {
-            self.drive_client(now, id, Input::TransportError, None);
+        let asked = Flow { connection: 0, ..flow };
+        let others = (asked != flow).then_some(asked);
+        for flow in std::iter::once(flow).chain(others) {
+            let range = (flow, 0)..=(flow, u64::MAX);
+            let hit: Vec<u64> = self.by_flow.range(range).map(|(_, id)| *id).collect();
+            for id in hit {
+                self.drive_client(now, id, Input::TransportError, None);
+            }
         }
     }
 

@@ -165,3 +165,19 @@ fn an_unreachable_peer_fails_what_waits_for_it() {
     assert!(notices.iter().any(|notice| matches!(notice, Notice::Failed(hit) if *hit == id)));
     assert_eq!(table.len(), 1, "the other flow's transaction goes on");
 }
+
+#[test]
+fn a_connection_that_fails_fails_those_who_asked_for_any() {
+    let mut table = Transactions::default();
+    let any = flow(Transport::Tcp);
+    let (chosen, other) = (Flow { connection: 7, ..any }, Flow { connection: 8, ..any });
+    for (number, flow) in [(1, any), (2, chosen), (3, other)] {
+        let branch = format!("z9hG4bK{number}");
+        let bytes = request("BYE", &branch);
+        table.send(Instant::ZERO, Method::Bye, &branch, flow, bytes);
+    }
+    table.unreachable(Instant::ZERO, chosen);
+    let notices = std::iter::from_fn(|| table.poll());
+    assert_eq!(notices.filter(|notice| matches!(notice, Notice::Failed(_))).count(), 2);
+    assert_eq!(table.len(), 1, "the other connection's transaction goes on");
+}

@@ -1,0 +1,192 @@
+//! `offhook check`: configuration, bins, functions and flows, without starting anything.
+//!
+//! Findings go to standard error as `file:line:col: severity code: message`, the sum of them to
+//! standard output.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::serve::block_on;
+use super::{Outcome, Project};
+use crate::config::{Config, Problem, Severity};
+use crate::markup::Position;
+use crate::node::project::Opened;
+use crate::source::function;
+use crate::speech::{self, Voices};
+
+mod bins;
+mod handlers;
+
+/// Arguments of `offhook check`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Check {
+    #[command(flatten)]
+    project: Project,
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Findings {
+    errors: usize,
+    warnings: usize,
+}
+
+impl Findings {
+    fn tell(
+        &mut self,
+        file: &Path,
+        position: Option<Position>,
+        severity: Severity,
+        code: impl Display,
+        message: impl Display,
+    ) {
+        let severity = match severity {
+            Severity::Error => {
+                self.errors += 1;
+                "error"
+            }
+            Severity::Warning => {
+                self.warnings += 1;
+                "warning"
+            }
+        };
+        let place = position.map(|position| format!("{position}:")).unwrap_or_default();
+        eprintln!("{}:{place} {severity} {code}: {message}", shown(file));
+    }
+
+    fn problem(&mut self, problem: &Problem) {
+        let Problem { file, line, column, severity, message } = problem;
+        let place = (*line > 0).then(|| place(*line, *column));
+        self.tell(file, place, *severity, "config", message);
+    }
+}
+
+impl Check {
+    pub(super) fn run(self) -> Outcome {
+        let folder = self.project.folder;
+        let mut findings = Findings::default();
+        let env = |name: &str| std::env::var(name).ok();
+        let mut counts = None;
+        match Config::read(&folder, &env) {
+            Err(problems) => problems.iter().for_each(|problem| findings.problem(problem)),
+            Ok(config) => counts = Some(check_project(config, &mut findings)?),
+        }
+        let flows = check_flows(&folder, &mut findings);
+        let Findings { errors, warnings } = findings;
+        let checked = match counts {
+            Some((bins, functions)) => {
+                let (bins, functions) = (many(bins, "bin"), many(functions, "function"));
+                format!("{bins}, {functions}, {}", many(flows, "flow"))
+            }
+            None => "bins and functions wait for the configuration".to_owned(),
+        };
+        let (found, more) = (many(errors, "error"), many(warnings, "warning"));
+        println!("{}: {found}, {more} ({checked})", shown(&folder));
+        Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Everything that needs a sound configuration; gives how many bins and functions there are.
+fn check_project(config: Config, findings: &mut Findings) -> Result<(usize, usize), String> {
+    let voices = Voices::open(speech::Config {
+        voice_dirs: config.speech.voices.clone(),
+        cache_dir: None,
+        cache_bytes: 0,
+    });
+    let file = config.project.join(crate::config::FILE);
+    if !voices.can_speak() {
+        let report = voices.report().join("; ");
+        findings.tell(&file, None, Severity::Warning, "speech", report);
+    }
+    let url = default_url(&config);
+    block_on(async {
+        let opened = Opened::open(config, url).map_err(|error| error.to_string())?;
+        let bins = bins::check(&opened, findings);
+        let functions = check_functions(&opened, findings).await;
+        handlers::check(&opened, findings);
+        Ok((bins, functions))
+    })
+}
+
+async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
+    let folder = opened.config.project.join("functions");
+    let checked = opened.check_functions().await;
+    for (name, result) in &checked {
+        match result {
+            Ok(()) => {}
+            Err(function::Error::Load(error)) => {
+                let place =
+                    (error.line > 0).then(|| place(error.line as usize, error.column as usize));
+                let file = folder.join(&error.file);
+                findings.tell(&file, place, Severity::Error, "function", &error.reason);
+            }
+            Err(error) => {
+                findings.tell(&folder.join(name), None, Severity::Error, "function", error);
+            }
+        }
+    }
+    checked.len()
+}
+
+/// Reads the flow files; gives how many flows they hold.
+fn check_flows(project: &Path, findings: &mut Findings) -> usize {
+    let mut count = 0;
+    for file in super::test::files(project) {
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                findings.tell(
+                    &file,
+                    None,
+                    Severity::Error,
+                    "flow",
+                    format!("cannot be read: {error}"),
+                );
+                continue;
+            }
+        };
+        match super::flow::parse(&text) {
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    let place = Some(mistake.position);
+                    findings.tell(&file, place, Severity::Error, "flow", mistake.message);
+                }
+            }
+            Ok(flows) => {
+                count += flows.len();
+                let steps = flows.iter().flat_map(|flow| &flow.steps);
+                for step in steps {
+                    if let super::flow::Action::Webhook(webhook) = &step.action
+                        && !project.join(&webhook.file).is_file()
+                    {
+                        let message = format!("there is no file {} in the project", webhook.file);
+                        findings.tell(&file, Some(step.position), Severity::Error, "flow", message);
+                    }
+                }
+            }
+        }
+    }
+    count
+}
+
+/// So many of something.
+pub(super) fn many(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}
+
+/// What the server is reached at when nothing is configured: its first HTTP listener.
+pub(super) fn default_url(config: &Config) -> String {
+    config.http.listen.first().map_or_else(String::new, |address| format!("http://{address}"))
+}
+
+/// A path without a needless `./` before it.
+pub(super) fn shown(path: &Path) -> String {
+    let short: PathBuf = path.strip_prefix("./").unwrap_or(path).into();
+    if short.as_os_str().is_empty() { ".".to_owned() } else { short.display().to_string() }
+}
+
+fn place(line: usize, column: usize) -> Position {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Position { line: number(line), column: number(column) }
+}

@@ -1,0 +1,139 @@
+//! Bins: their templates, and their markup as a call would get it.
+
+use std::path::Path;
+
+use super::{Findings, place};
+use crate::cli::flow::incoming::hint;
+use crate::cli::preview::sample_parameters;
+use crate::config::Severity;
+use crate::markup::{self, Diagnostic, Element, Node, Position};
+use crate::node::project::Opened;
+use crate::source::template::Template;
+use crate::verb::Document;
+
+/// Looks at every bin; gives how many there are.
+pub(super) fn check(opened: &Opened, findings: &mut Findings) -> usize {
+    let folder = opened.config.project.join("bins");
+    let names = opened.project.bins.names();
+    let known = Known { bins: names.clone(), functions: opened.functions.names() };
+    let sample = sample_parameters(opened);
+    for name in &names {
+        check_one(&folder.join(format!("{name}.xml")), &sample, &known, findings);
+    }
+    check_names(&folder, &names, findings);
+    names.len()
+}
+
+/// Files that look like bins and are none, because a URL could not name them.
+fn check_names(folder: &Path, names: &[String], findings: &mut Findings) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let Some(name) = file.strip_suffix(".xml") else { continue };
+        if !name.starts_with('.') && !names.iter().any(|known| known == name) {
+            let message = "is not served: a bin's name has letters, digits, _ - . only";
+            findings.tell(&entry.path(), None, Severity::Warning, 11200, message);
+        }
+    }
+}
+
+fn check_one(file: &Path, sample: &[(String, String)], known: &Known, findings: &mut Findings) {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = format!("cannot be read: {error}");
+            return findings.tell(file, None, Severity::Error, 11300, message);
+        }
+    };
+    let template = match Template::parse(&text) {
+        Ok(template) => template,
+        Err(error) => {
+            let at = Some(place(error.line, error.column));
+            return findings.tell(file, at, Severity::Error, error.code, &error.reason);
+        }
+    };
+    let is_static = template.is_static();
+    let rendered = match template.render(sample) {
+        Ok(rendered) => rendered,
+        Err(_) => {
+            let message = "gives more than 64 KB for a sample call";
+            return findings.tell(file, None, Severity::Error, 11750, message);
+        }
+    };
+    let as_rendered = if is_static { "" } else { " (as rendered for a sample call)" };
+    let mut tell = |diagnostic: &Diagnostic, severity: Severity| {
+        let Diagnostic { code, position, message, expected, .. } = diagnostic;
+        let expected = expected.as_ref().map(|e| format!(" (expected {e})")).unwrap_or_default();
+        let message = format!("{message}{expected}{as_rendered}");
+        findings.tell(file, Some(*position), severity, code, message);
+    };
+    match Document::parse(rendered.as_bytes(), None) {
+        // Other parameters may give other elements, but not where all that they give is text.
+        Err(error) if !is_static && shapes_markup(&text) => tell(&error, Severity::Warning),
+        Err(error) => tell(&error, Severity::Error),
+        Ok((_, diagnostics)) => {
+            for diagnostic in &diagnostics {
+                let severity = match diagnostic.severity {
+                    markup::Severity::Error => Severity::Error,
+                    markup::Severity::Warning => Severity::Warning,
+                };
+                tell(diagnostic, severity);
+            }
+        }
+    }
+    if let Ok(tree) = markup::parse(rendered.as_bytes()) {
+        known.check(&tree.root, file, findings);
+    }
+}
+
+/// Whether parameters can change elements: sections, and values that are not escaped.
+fn shapes_markup(text: &str) -> bool {
+    text.match_indices("{{")
+        .any(|(at, _)| text[at + 2..].trim_start().starts_with(['{', '&', '#', '^']))
+}
+
+/// What the project serves.
+struct Known {
+    bins: Vec<String>,
+    functions: Vec<String>,
+}
+
+/// Attributes that hold a document's URL.
+const URLS: [&str; 2] = ["action", "url"];
+
+impl Known {
+    /// Looks for documents of our own that are asked for and do not exist.
+    fn check(&self, element: &Element, file: &Path, findings: &mut Findings) {
+        for attribute in &element.attributes {
+            if URLS.contains(&attribute.name.as_str()) {
+                self.check_url(&attribute.value, attribute.position, file, findings);
+            }
+        }
+        for node in &element.children {
+            match node {
+                Node::Element(child) => self.check(child, file, findings),
+                Node::Text { text, position } if element.name == "Redirect" => {
+                    self.check_url(text.trim(), *position, file, findings);
+                }
+                Node::Text { .. } => {}
+            }
+        }
+    }
+
+    fn check_url(&self, url: &str, position: Position, file: &Path, findings: &mut Findings) {
+        let path = url.split(['?', '#']).next().unwrap_or(url);
+        let wanted = [
+            ("bin", "/bins/", "bin:", &self.bins),
+            ("function", "/functions/", "function:", &self.functions),
+        ];
+        for (kind, folder, scheme, names) in wanted {
+            let name = path.strip_prefix(folder).or_else(|| path.strip_prefix(scheme));
+            let Some(name) = name.filter(|name| !name.contains('%')) else { continue };
+            if !names.iter().any(|known| known == name) {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                let message = format!("there is no {kind} \"{name}\"; {}", hint(name, &names));
+                findings.tell(file, Some(position), Severity::Warning, 11200, message);
+            }
+        }
+    }
+}

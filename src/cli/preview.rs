@@ -1,0 +1,226 @@
+//! `offhook preview`: the XML that a handler gives for a call, with what is wrong with it.
+//!
+//! The document goes to standard output; findings and what a caller would notice go to standard
+//! error.
+
+use std::process::ExitCode;
+
+use super::check::default_url;
+use super::flow::incoming::{self, Arrival, hint};
+use super::serve::{block_on, read_config};
+use super::{Outcome, Project};
+use crate::base::{Instant, Machine, Rng};
+use crate::call::{Call, Fetch, FetchError, Method, Output};
+use crate::config::Config;
+use crate::directory::{Handler, Voice};
+use crate::node::project::Opened;
+use crate::source::Answer;
+use crate::verb::{Document, normalise};
+
+/// Who calls when nobody is named: a number that belongs to nobody.
+const SOMEBODY: &str = "+15550001111";
+
+/// Arguments of `offhook preview`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Preview {
+    /// bin:NAME, function:NAME, a number of the configuration, or an http or https URL
+    #[arg(value_name = "TARGET")]
+    target: String,
+    /// Who calls: a number or a SIP URI
+    #[arg(long, value_name = "FROM", default_value = SOMEBODY)]
+    from: String,
+    /// Whom they call
+    #[arg(long, value_name = "TO")]
+    to: Option<String>,
+    /// One more parameter of the request, such as Digits=1
+    #[arg(short = 'd', long = "data", value_name = "NAME=VALUE", value_parser = pair)]
+    data: Vec<(String, String)>,
+    /// The method of the request, GET or POST
+    #[arg(long, value_name = "METHOD", value_parser = method)]
+    method: Option<Method>,
+    #[command(flatten)]
+    project: Project,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, such as Digits=1")?;
+    if name.is_empty() {
+        return Err("expected NAME=VALUE, such as Digits=1".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn method(text: &str) -> Result<Method, String> {
+    match text.to_ascii_uppercase().as_str() {
+        "GET" => Ok(Method::Get),
+        "POST" => Ok(Method::Post),
+        _ => Err("expected GET or POST".to_owned()),
+    }
+}
+
+impl Preview {
+    pub(super) fn run(self) -> Outcome {
+        super::serve::start_logging();
+        let config = read_config(&self.project)?;
+        let handler = self.handler(&config)?;
+        let to = self.to.clone().unwrap_or_else(|| self.default_to(&config));
+        block_on(async move {
+            let url = default_url(&config);
+            let opened = Opened::open(config, url).map_err(|error| error.to_string())?;
+            let mut fetch = match request(&opened, handler, &self.from, &to) {
+                Some(fetch) => fetch,
+                // A SIP user is rung without any document.
+                None => {
+                    eprintln!("{} rings that user; there is no document", self.target);
+                    return Ok(ExitCode::SUCCESS);
+                }
+            };
+            fetch.method = self.method.unwrap_or(fetch.method);
+            for (name, value) in self.data {
+                fetch.parameters.retain(|(known, _)| *known != name);
+                fetch.parameters.push((name, value));
+            }
+            Ok(show(&opened, &fetch).await)
+        })
+    }
+
+    /// The handler that the target names.
+    fn handler(&self, config: &Config) -> Result<Handler, String> {
+        let target = &self.target;
+        if let Some(number) = normalise(target).filter(|_| !target.contains(':')) {
+            let found = config.numbers.iter().find(|known| known.number == number);
+            let names: Vec<&str> = config.numbers.iter().map(|n| n.number.as_str()).collect();
+            let Some(found) = found else {
+                let hint = hint(&number, &names);
+                return Err(format!("{number} is none of the configured numbers; {hint}"));
+            };
+            let missing = || format!("{number} has no handler; set its `voice` in offhook.toml");
+            return found.voice.handler.clone().ok_or_else(missing);
+        }
+        match Handler::parse(target) {
+            Some(handler) => Ok(handler),
+            None => Err(format!(
+                "\"{target}\" is no target; expected bin:NAME, function:NAME, a number or a URL"
+            )),
+        }
+    }
+
+    /// Whom a caller would have called to come here.
+    fn default_to(&self, config: &Config) -> String {
+        if let Some(number) = normalise(&self.target).filter(|_| !self.target.contains(':')) {
+            return number;
+        }
+        let is_this = |voice: &Voice| {
+            let handler = Handler::parse(&self.target);
+            match (&voice.handler, &handler) {
+                (
+                    Some(Handler::Document { url: one, .. }),
+                    Some(Handler::Document { url: other, .. }),
+                ) => one == other,
+                (one, other) => one == other,
+            }
+        };
+        let number = config.numbers.iter().find(|number| is_this(&number.voice));
+        let number = number.or(config.numbers.first());
+        number.map_or_else(|| "+15550002222".to_owned(), |number| number.number.clone())
+    }
+}
+
+/// The first request of such a call, exactly as the call itself makes it.
+fn request(opened: &Opened, handler: Handler, from: &str, to: &str) -> Option<Fetch> {
+    let arrival = Arrival {
+        incoming: incoming::incoming(&opened.config, from, to),
+        voice: Voice { handler: Some(handler), ..Voice::default() },
+        any_caller_id: false,
+    };
+    let mut rng = Rng::from_number(1);
+    let setup = incoming::setup(opened, arrival, &mut rng);
+    let mut call = Call::incoming(setup, rng.fork(), Instant::ZERO);
+    while let Some(output) = call.poll() {
+        if let Output::Fetch(_, fetch) = output {
+            return Some(fetch);
+        }
+    }
+    None
+}
+
+/// The parameters of a sample call, and those that verbs add to later requests.
+pub(super) fn sample_parameters(opened: &Opened) -> Vec<(String, String)> {
+    let numbers = &opened.config.numbers;
+    let to = numbers.first().map_or("+15550002222", |number| number.number.as_str());
+    let handler = Handler::Document { url: "bin:sample".to_owned(), get: false };
+    let fetch = request(opened, handler, SOMEBODY, to);
+    let mut parameters = fetch.map(|fetch| fetch.parameters).unwrap_or_default();
+    let later = [
+        ("Digits", "1"),
+        ("DialCallStatus", "completed"),
+        ("DialCallDuration", "10"),
+        ("RecordingUrl", "https://example.com/recording"),
+        ("RecordingDuration", "10"),
+    ];
+    parameters.extend(later.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    parameters
+}
+
+/// Gets the document and tells everything about it.
+async fn show(opened: &Opened, fetch: &Fetch) -> ExitCode {
+    let answer = match opened.sources.ask_for(fetch).await {
+        Ok(answer) => answer,
+        Err(error) => return failed(&error),
+    };
+    if (200..300).contains(&answer.status) {
+        print_body(&answer);
+    }
+    match answer.document() {
+        Err(error) => failed(&error),
+        Ok(fetched) => {
+            tell(&fetched.document);
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn print_body(answer: &Answer) {
+    let kind = answer.headers.first("Content-Type").unwrap_or("no type").to_owned();
+    match std::str::from_utf8(&answer.body) {
+        Ok(text) => println!("{}", text.trim_end()),
+        Err(_) => eprintln!("{} bytes of {kind}, not shown", answer.body.len()),
+    }
+}
+
+fn tell(document: &Document) {
+    for diagnostic in document.diagnostics() {
+        eprintln!("{diagnostic}");
+    }
+    eprintln!("a caller would notice:");
+    let outline = document.outline();
+    if outline.is_empty() {
+        eprintln!("  nothing: the call is refused");
+    }
+    for line in outline {
+        eprintln!("  {line}");
+    }
+}
+
+fn failed(error: &FetchError) -> ExitCode {
+    eprintln!("offhook: error {}: {}; {}", error.code, error.message, advice(error.code));
+    ExitCode::FAILURE
+}
+
+/// What to do about an error code.
+fn advice(code: u32) -> &'static str {
+    match code {
+        11200 => "look at the server's or function's own log, or name one that exists",
+        11210 => "if the address is private, list it under [webhook] allow in offhook.toml",
+        11100 => "write an absolute http or https URL, bin:NAME or function:NAME",
+        11201..=11206 => "is the server up, and reachable from here?",
+        11215 => "let it redirect fewer times",
+        11220..=11237 => "mend the server's certificate",
+        11300..=11320 => "mend the bin's template",
+        11750 => "a document has at most 64 KB",
+        11770 => "answer with at least <Response/>",
+        12100..=12102 => "mend the markup at that place",
+        12300 => "send the Content-Type text/xml",
+        _ => "see the message above",
+    }
+}

@@ -1,0 +1,291 @@
+//! The commands that need no server: `new`, `check`, `preview`, `test`, and two phones on loopback.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_offhook");
+
+/// Runs the program in a folder; gives exit code, standard output and standard error.
+fn offhook(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let run = Command::new(PROGRAM).args(arguments).current_dir(folder).output();
+    let Output { status, stdout, stderr } = run.expect("it starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (status.code().expect("an exit code"), text(stdout), text(stderr))
+}
+
+/// A fresh sample project.
+fn project() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, told, errors) = offhook(folder.path(), &["new", "."]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{told}");
+    folder
+}
+
+fn write(folder: &TempDir, name: &str, text: &str) {
+    fs::write(folder.path().join(name), text).expect("written");
+}
+
+fn replace(folder: &TempDir, name: &str, from: &str, to: &str) {
+    let text = fs::read_to_string(folder.path().join(name)).expect("read");
+    assert!(text.contains(from), "{name} has no {from}");
+    write(folder, name, &text.replacen(from, to, 1));
+}
+
+#[test]
+fn a_new_project_is_sound_and_its_flows_pass() {
+    let folder = project();
+    let (code, told, errors) = offhook(folder.path(), &["check"]);
+    // A machine without any voice is told so; nothing else is wrong.
+    let others: Vec<&str> =
+        errors.lines().filter(|line| !line.contains("warning speech")).collect();
+    assert_eq!((code, others), (0, vec![]), "{told}");
+    assert!(told.contains("6 bins, 1 function, 3 flows"), "{told}");
+
+    let (code, told, errors) = offhook(folder.path(), &["test", "--junit", "junit.xml"]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{told}");
+    assert!(told.ends_with("3 flows: 3 passed, 0 failed\n"), "{told}");
+    let xml = fs::read_to_string(folder.path().join("junit.xml")).expect("written");
+    assert!(xml.contains("<testsuites tests=\"3\" failures=\"0\">"), "{xml}");
+
+    let (code, told, _) = offhook(folder.path(), &["test", "leaves a message"]);
+    assert_eq!(code, 0);
+    assert!(told.ends_with("1 flow: 1 passed, 0 failed\n"), "{told}");
+    let (code, _, errors) = offhook(folder.path(), &["test", "nothing like it"]);
+    assert_eq!(code, 1);
+    assert!(errors.starts_with("offhook: no flow in flows has \"nothing like it\""), "{errors}");
+}
+
+#[test]
+fn a_folder_with_something_in_it_is_not_overwritten() {
+    let folder = project();
+    let (code, _, errors) = offhook(folder.path(), &["new", "."]);
+    assert_eq!(code, 1);
+    assert!(errors.contains("is not empty; name a folder that does not exist yet"), "{errors}");
+}
+
+#[test]
+fn bad_configuration_names_its_place_and_the_nearest_key() {
+    let folder = project();
+    replace(
+        &folder,
+        "offhook.toml",
+        "listen = [\"127.0.0.1:8080\"]",
+        "lisen = [\"127.0.0.1:8080\"]",
+    );
+    for command in ["check", "test", "serve"] {
+        let (code, _, errors) = offhook(folder.path(), &[command]);
+        assert_eq!(code, 1, "{command}");
+        let wanted = "offhook.toml:10:1: error config: unknown key \"lisen\" in [http]; did you mean \"listen\"?";
+        assert!(errors.contains(wanted), "{command}: {errors}");
+    }
+    let (code, _, errors) = offhook(folder.path(), &["check", "-C", "nowhere"]);
+    assert_eq!(code, 1);
+    assert!(errors.starts_with("nowhere/offhook.toml: error config: cannot be read"), "{errors}");
+}
+
+#[test]
+fn every_kind_of_mistake_is_found_in_one_check() {
+    let folder = project();
+    replace(&folder, "offhook.toml", "voice = \"bin:voicemail\"", "voice = \"bin:voicemial\"");
+    replace(&folder, "offhook.toml", "function:sip-outbound", "function:sip-outbond");
+    write(&folder, "bins/static.xml", "<Response>\n  <Sya>Hi</Sya>\n</Response>\n");
+    write(&folder, "bins/open.xml", "<Response>\n  <Say>Hi</Response>\n");
+    write(&folder, "bins/tag.xml", "<Response>{{From</Response>\n");
+    write(&folder, "bins/partial.xml", "<Response>\n {{>x}}</Response>\n");
+    write(&folder, "bins/lost.xml", "<Response>\n<Redirect>/bins/welcom</Redirect>\n</Response>\n");
+    write(&folder, "bins/rendered.xml", "<Response><Say>{{From}}</Say><Hangpu/></Response>\n");
+    write(&folder, "bins/no name.xml", "<Response/>");
+    write(&folder, "functions/broken.js", "exports.handler = function (a {\n};\n");
+    write(&folder, "flows/bad.flow", "flow \"x\"\n  cal from +1 to +2\n");
+    let (code, told, errors) = offhook(folder.path(), &["check"]);
+    assert_eq!(code, 1);
+    for wanted in [
+        "offhook.toml:49:9: error config: there is no bin \"voicemial\"; did you mean \"voicemail\"?",
+        "error config: there is no function \"sip-outbond\"; did you mean \"sip-outbound\"?",
+        "bins/static.xml:2:3: warning 12200: <Sya> is not a verb and is skipped",
+        "bins/open.xml:2:10: error 12100: </Response> closes nothing",
+        "bins/tag.xml:1:11: error 11320:",
+        "bins/partial.xml:2:2: error 11310:",
+        "bins/lost.xml:2:11: warning 11200: there is no bin \"welcom\"; did you mean \"welcome\"?",
+        "bins/rendered.xml:1:34: warning 12200: <Hangpu> is not a verb and is skipped (expected <Hangup>) (as rendered for a sample call)",
+        "bins/no name.xml: warning 11200: is not served",
+        "functions/broken.js:1:31: error function: SyntaxError",
+        "flows/bad.flow:2:3: error flow: unknown step \"cal\"; did you mean \"call\"?",
+    ] {
+        assert!(errors.contains(wanted), "{wanted}\n{errors}");
+    }
+    assert!(told.contains("7 errors, "), "{told}{errors}");
+}
+
+#[test]
+fn previews_show_the_document_its_faults_and_its_outline() {
+    let folder = project();
+    let run = |arguments: &[&str]| offhook(folder.path(), arguments);
+    let (code, xml, errors) = run(&["preview", "bin:menu", "-d", "Digits=7"]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(xml.contains("<Say>You pressed 7.</Say>"), "{xml}");
+    assert!(errors.contains("say \"You pressed 7.\"\n  redirect /bins/voicemail"), "{errors}");
+
+    // A number stands for its handler, and is who was called.
+    write(
+        &folder,
+        "bins/welcome.xml",
+        "<Response><Say>{{To}} {{CallStatus}} {{Direction}}</Say></Response>",
+    );
+    let (code, xml, _) = run(&["preview", "+1 222 333 9999"]);
+    assert_eq!(code, 0);
+    assert!(xml.contains("<Say>+12223339999 ringing inbound</Say>"), "{xml}");
+
+    let caller =
+        ["--from", "sip:home@office.localhost", "--to", "sip:15551231234@office.localhost"];
+    let outbound = [&["preview", "function:sip-outbound"], &caller[..]].concat();
+    let (code, xml, errors) = run(&outbound);
+    assert_eq!(code, 0, "{errors}");
+    assert!(xml.contains("callerId=\"+12223331234\""), "{xml}");
+    assert!(errors.contains("  dial +15551231234 caller-id +12223331234"), "{errors}");
+
+    write(
+        &folder,
+        "bins/sip.xml",
+        "<Response>\n<Sya/><Say>{{SipDomain}}/{{SipUsername}}</Say></Response>",
+    );
+    let (_, xml, errors) = run(&[&["preview", "bin:sip"], &caller[..]].concat());
+    assert!(xml.contains("<Say>office.localhost/home</Say>"), "{xml}");
+    assert!(errors.contains("2:1: warning 12200: <Sya> is not a verb"), "{errors}");
+}
+
+#[test]
+fn previews_that_fail_give_the_code_and_advice() {
+    let folder = project();
+    write(&folder, "bins/broken.xml", "<Response>{{#x}}</Response>");
+    for (target, code, wanted) in [
+        ("bin:none", 1, "offhook: error 11200:"),
+        ("bin:broken", 1, "mend the bin's template"),
+        ("function:none", 1, "there is no function none"),
+        ("http://10.0.0.1/x", 1, "list it under [webhook] allow in offhook.toml"),
+        ("+12223330000", 1, "is none of the configured numbers"),
+        ("nonsense", 1, "\"nonsense\" is no target; expected bin:NAME"),
+    ] {
+        let (status, xml, errors) = offhook(folder.path(), &["preview", target]);
+        assert_eq!((status, xml.as_str()), (code, ""), "{target}: {errors}");
+        assert!(errors.contains(wanted), "{target}: {errors}");
+    }
+    let (code, _, errors) = offhook(folder.path(), &["preview", "bin:x", "-d", "nonsense"]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("expected NAME=VALUE"), "{errors}");
+}
+
+#[test]
+fn a_flow_that_fails_tells_what_came_and_exits_1() {
+    let folder = project();
+    let flow =
+        "flow \"wrong\"\n  call from +15550001111 to +12223339999\n  expect say \"Press two\"\n";
+    write(&folder, "flows/route.flow", flow);
+    let (code, told, errors) = offhook(folder.path(), &["test"]);
+    assert_eq!(code, 1);
+    assert!(told.starts_with("FAIL  flows/route.flow: wrong"), "{told}");
+    assert!(told.ends_with("1 flow: 0 passed, 1 failed\n"), "{told}");
+    for wanted in [
+        "flows/route.flow:3:3: error flow: expect say \"Press two\": it did not come before",
+        "say \"Press one to leave a message.\"   (bins/welcome:4)",
+        "  >   3 |     <Say>Welcome. You are calling from +15550001111.</Say>",
+    ] {
+        assert!(errors.contains(wanted), "{wanted}\n{errors}");
+    }
+    write(&folder, "flows/route.flow", "flow \"x\"\n  anser\n");
+    let (code, _, errors) = offhook(folder.path(), &["test"]);
+    assert_eq!(code, 1);
+    let wanted =
+        "flows/route.flow:2:3: error flow: unknown step \"anser\"; did you mean \"answer\"?";
+    assert!(errors.starts_with(wanted), "{errors}");
+}
+
+#[test]
+fn bad_usage_exits_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let phone = ["phone", "--server", "127.0.0.1:9", "--user", "a", "--domain", "b"];
+    let twice = [&phone[..], &["--dial", "x", "--answer"]].concat();
+    for arguments in [&["chekc"][..], &["preview"], &phone, &twice] {
+        let (code, _, errors) = offhook(folder.path(), arguments);
+        assert_eq!(code, 2, "{arguments:?}: {errors}");
+        assert!(!errors.is_empty());
+    }
+}
+
+/// A child that is ended with its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn two_phones_call_each_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let common = ["phone", "--domain", "phones.localhost", "--patience", "20s"];
+    let heard = folder.path().join("heard.wav");
+    let callee = Command::new(PROGRAM)
+        .args(common)
+        .args(["--server", "127.0.0.1:9", "--user", "callee", "--answer", "--record"])
+        .arg(&heard)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut callee = Running(callee);
+    let mut told = BufReader::new(callee.0.stdout.take().expect("a pipe"));
+    let mut first = String::new();
+    told.read_line(&mut first).expect("a line");
+    let address = first.trim().strip_prefix("listening ").expect("an address").to_owned();
+
+    let caller =
+        [&common[..], &["--server", &address, "--user", "caller", "--dial", "callee"]].concat();
+    let talking = ["--digits", "5", "--hum", "440", "--hangup-after", "1500ms"];
+    let (code, said, errors) = offhook(folder.path(), &[&caller[..], &talking].concat());
+    assert_eq!(code, 0, "{said}{errors}");
+    for line in ["dialling callee", "answered", "digits sent", "hanging up", "ended: hung up here"]
+    {
+        assert!(said.lines().any(|told| told.starts_with(line)), "{line}\n{said}");
+    }
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).expect("lines");
+    assert!(callee.0.wait().expect("an end").success(), "{rest}");
+    for line in
+        ["incoming from sip:caller@phones.localhost", "answered", "digit 5", "recorded", "wrote"]
+    {
+        assert!(rest.lines().any(|told| told.starts_with(line)), "{line}\n{rest}");
+    }
+    // A second of sound at least, and not silence.
+    let recording = fs::read(&heard).expect("the recording");
+    let clip = offhook::audio::wav::read(&recording).expect("a WAV file");
+    assert!(clip.duration().as_millis() > 900, "{:?}", clip.duration());
+    assert!(clip.samples().iter().any(|sample| sample.unsigned_abs() > 2_000));
+}
+
+#[test]
+fn a_phone_that_is_refused_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Nothing listens there: a TCP connection is refused at once.
+    let arguments = [
+        "phone",
+        "--server",
+        "127.0.0.1:1",
+        "--transport",
+        "tcp",
+        "--user",
+        "a",
+        "--domain",
+        "b.localhost",
+        "--dial",
+        "c",
+    ];
+    let (code, _, errors) = offhook(folder.path(), &arguments);
+    assert_eq!(code, 1);
+    assert!(errors.starts_with("offhook: the call could not be made"), "{errors}");
+}

@@ -1,0 +1,199 @@
+//! baresip (Debian's baresip-core), headless: sine sources, and what it hears in WAV files.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::ear;
+use super::server::{Project, Server};
+use super::tools::{Running, eventually, free_port, output};
+use super::web::Web;
+
+const LIMIT: Duration = Duration::from_secs(20);
+const HOME_HUMS: u32 = 440;
+const MYUSER_HUMS: u32 = 620;
+const TALK: Duration = Duration::from_secs(4);
+
+/// One baresip with its folder.
+struct Baresip {
+    running: Running,
+    folder: PathBuf,
+    control: SocketAddr,
+}
+
+impl Baresip {
+    /// Starts one and waits until it is registered.
+    fn registered(
+        project: &Project,
+        server: SocketAddr,
+        transport: &str,
+        (user, password, hums): (&str, &str, u32),
+    ) -> Baresip {
+        let folder = project.folder().join(user);
+        fs::create_dir_all(&folder).unwrap();
+        let control = SocketAddr::from(([127, 0, 0, 1], free_port("127.0.0.1")));
+        let heard = folder.display();
+        // ausine wants 48 kHz and two channels; sndfile writes what is sent and heard; aubridge is
+        // a loudspeaker that needs no sound card.
+        let config = format!(
+            "sip_listen 127.0.0.1:{}\nmodule_path /usr/lib/baresip/modules\n\
+             audio_source ausine,{hums}\naudio_player aubridge,{user}\naudio_alert aubridge,{user}\n\
+             ausrc_srate 48000\nausrc_channels 2\nauplay_srate 8000\nauplay_channels 1\n\
+             snd_path {heard}\nctrl_tcp_listen {control}\n\
+             module g711.so\nmodule sndfile.so\nmodule ausine.so\nmodule aubridge.so\n\
+             module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
+            free_port("127.0.0.1")
+        );
+        fs::write(folder.join("config"), config).unwrap();
+        fs::write(
+            folder.join("accounts"),
+            format!(
+                "<sip:{user}@office.localhost;transport={transport}>;auth_pass={password};\
+                 outbound=\"sip:{server};transport={transport}\";regint=60;answermode=auto;\
+                 audio_codecs=pcmu\n"
+            ),
+        )
+        .unwrap();
+        fs::write(folder.join("contacts"), "").unwrap();
+        let mut command = Command::new("baresip");
+        command.arg("-f").arg(&folder).current_dir(&folder).env("HOME", &folder);
+        let running = Running::start(&mut command, &format!("baresip-{user}"), project.folder());
+        let baresip = Baresip { running, folder, control };
+        baresip.says("200 OK");
+        baresip
+    }
+
+    /// Waits until it printed something.
+    fn says(&self, what: &str) {
+        let deadline = std::time::Instant::now() + LIMIT;
+        while !self.running.said().contains(what) {
+            let late = std::time::Instant::now() > deadline;
+            assert!(!late, "{} never said {what:?}: {}", self.running.name, self.running.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Gives it a command of its menu, as a JSON netstring.
+    fn order(&self, command: &str, parameters: &str) {
+        let json = format!("{{\"command\":\"{command}\",\"params\":\"{parameters}\"}}");
+        let mut stream = TcpStream::connect(self.control).expect("baresip's control port");
+        write!(stream, "{}:{json},", json.len()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let mut reply = [0; 4_096];
+        let length = stream.read(&mut reply).unwrap_or(0);
+        let reply = String::from_utf8_lossy(&reply[..length]).into_owned();
+        assert!(reply.contains("\"ok\":true") || reply.contains("event"), "{command}: {reply}");
+    }
+
+    /// What it heard, by its own decoder.
+    fn heard(&self) -> Vec<i16> {
+        let entries = fs::read_dir(&self.folder).unwrap().flatten().map(|entry| entry.path());
+        let dump = entries.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).max();
+        ear::read_by_sox(&dump.unwrap_or_else(|| panic!("no dump: {}", self.running.said())))
+    }
+}
+
+/// A project whose function rings the dialled user, and records both sides.
+fn project() -> Project {
+    let project = Project::new(9);
+    project.file(
+        "functions/sip-outbound.js",
+        "exports.handler = (context, event, callback) => {
+           const twiml = new Twilio.twiml.VoiceResponse();
+           const dial = twiml.dial({ record: 'record-from-answer-dual' });
+           dial.sip(event.To.replace(/^sip:/, '').split('@')[0] + '@office.localhost');
+           callback(null, twiml);
+         };",
+    );
+    project
+}
+
+fn two_talk(transport: &str, at: impl Fn(&Server) -> SocketAddr) {
+    let project = project();
+    let server = project.serve();
+    let home = ("home", "Correct-Horse-1", HOME_HUMS);
+    let home = Baresip::registered(&project, at(&server), transport, home);
+    let myuser = ("myuser", "Battery-Staple-2", MYUSER_HUMS);
+    let myuser = Baresip::registered(&project, at(&server), transport, myuser);
+
+    home.order("dial", "sip:myuser@office.localhost");
+    home.says("Call established");
+    myuser.says("Call established");
+    std::thread::sleep(TALK);
+    home.order("hangup", "");
+    let whole = || project.wavs(".wav").into_iter().find(|p| !is_part(p));
+    let recording = eventually("the recording", LIMIT, whole);
+    myuser.says("terminated");
+
+    let wanted = TALK.as_secs_f64() * 0.8;
+    for (who, phone, hertz) in [("home", &home, MYUSER_HUMS), ("myuser", &myuser, HOME_HUMS)] {
+        let seconds = ear::seconds_of(&phone.heard(), f64::from(hertz));
+        println!("{transport}: {who} heard {hertz} Hz for {seconds:.2} s");
+        assert!(seconds > wanted, "{who} heard {hertz} Hz for {seconds} s");
+    }
+    for (channel, hertz) in [("1", HOME_HUMS), ("2", MYUSER_HUMS)] {
+        let seconds = ear::seconds_of(&channel_of(&recording, channel), f64::from(hertz));
+        println!("{transport}: channel {channel} holds {hertz} Hz for {seconds:.2} s");
+        assert!(seconds > wanted, "channel {channel}: {seconds} s");
+    }
+    server.said();
+}
+
+fn is_part(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(".part.wav")
+}
+
+fn channel_of(path: &Path, channel: &str) -> Vec<i16> {
+    let path = path.to_str().expect("a plain name");
+    let form = ["-t", "raw", "-r", "8000", "-e", "signed", "-b", "16", "-", "remix", channel];
+    let raw = output("sox", &[&[path], &form[..]].concat());
+    raw.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+}
+
+#[test]
+#[ignore = "interop"]
+fn two_phones_talk_over_udp() {
+    two_talk("udp", Server::udp);
+}
+
+#[test]
+#[ignore = "interop"]
+fn two_phones_talk_over_tcp() {
+    two_talk("tcp", Server::tcp);
+}
+
+#[test]
+#[ignore = "interop"]
+fn keys_reach_a_gather() {
+    let web = Web::start(|_| "<Response><Hangup/></Response>".to_owned());
+    let project = Project::new(9);
+    let action = web.url("/digits");
+    project.file(
+        "functions/sip-outbound.js",
+        format!(
+            "exports.handler = (context, event, callback) => {{
+               const twiml = new Twilio.twiml.VoiceResponse();
+               twiml.gather({{ numDigits: 4, timeout: 10, action: '{action}' }});
+               callback(null, twiml);
+             }};"
+        ),
+    );
+    let server = project.serve();
+    let home = ("home", "Correct-Horse-1", HOME_HUMS);
+    let home = Baresip::registered(&project, server.udp(), "udp", home);
+    home.order("dial", "sip:menu@office.localhost");
+    home.says("Call established");
+    std::thread::sleep(Duration::from_millis(500));
+    for key in ["1", "5", "9", "0"] {
+        home.order("sndcode", key);
+        std::thread::sleep(Duration::from_millis(400));
+    }
+    let told = web.wait("digits", |request| request.path == "/digits");
+    println!("digits: {}", told.parameter("Digits"));
+    assert_eq!(told.parameter("Digits"), "1590");
+    home.says("terminated");
+    server.said();
+}

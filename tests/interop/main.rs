@@ -1,0 +1,20 @@
+//! Real programs on loopback against the real server: sipp, baresip, curl-like HTTP, damaged bytes,
+//! full disks and killed processes. Run by `cargo xtask interop`; every test is `#[ignore]`d, is
+//! bounded in time, and fails rather than skips when a tool is missing.
+
+// These tests leave the process on purpose: they sleep, spawn and read the clock.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod ear;
+mod server;
+mod tools;
+mod web;
+mod wire;
+
+mod baresip;
+mod crash;
+mod disk;
+mod functions;
+mod garbage;
+mod life;
+mod sipp;

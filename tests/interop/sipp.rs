@@ -1,0 +1,218 @@
+//! sipp (Debian's sip-tester) as phone, trunk and callee, with scenarios of our own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::server::{Project, Server};
+use super::tools::{self, Running, free_port};
+use super::web::Web;
+
+/// No scenario takes longer.
+const LIMIT: Duration = Duration::from_secs(25);
+
+/// A server and a port for the trunk.
+struct Stage {
+    project: Project,
+    server: Server,
+    trunk: u16,
+}
+
+impl Stage {
+    fn new(adapt: impl FnOnce(Project) -> Project) -> Stage {
+        let trunk = free_port("127.0.0.1");
+        let project = adapt(Project::new(trunk).md5_only());
+        let server = project.serve();
+        Stage { project, server, trunk }
+    }
+
+    /// sipp at a port of this machine, one call.
+    fn sipp(&self, scenario: &str, port: u16, more: &[&str]) -> Running {
+        self.sipp_at(self.server.udp(), scenario, port, more)
+    }
+
+    fn sipp_at(&self, to: SocketAddr, scenario: &str, port: u16, more: &[&str]) -> Running {
+        let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/sipp"));
+        // sipp takes the address of its media bare, and that of SIP in brackets.
+        let (ip, media) = if to.is_ipv6() { ("[::1]", "::1") } else { ("127.0.0.1", "127.0.0.1") };
+        let mut command = Command::new("sipp");
+        command.current_dir(self.project.folder()).env("TERM", "xterm");
+        command.arg("-sf").arg(root.join(format!("{scenario}.xml")));
+        command.args(["-i", ip, "-mi", media, "-p", &port.to_string()]);
+        command.args(["-m", "1", "-nostdin", "-timeout", "20", "-timeout_error"]);
+        command.args(["-recv_timeout", "15000", "-trace_err", "-error_file"]);
+        command.arg(format!("{scenario}-{port}.errors"));
+        command.args(["-trace_msg", "-message_file"]).arg(format!("{scenario}-{port}.messages"));
+        // Two sipps must not share media ports.
+        command.args(["-mp", &free_port("127.0.0.1").to_string()]);
+        command.args(more).arg(to.to_string());
+        Running::start(&mut command, &format!("{scenario}-{port}"), self.project.folder())
+    }
+
+    /// Waits for sipp's own verdict.
+    fn passes(&self, mut sipp: Running) {
+        let status = tools::ended(&mut sipp.child, LIMIT);
+        if !status.is_some_and(|status| status.success()) {
+            let read = |end: &str| {
+                let path = self.project.folder().join(format!("{}.{end}", sipp.name));
+                std::fs::read_to_string(path).unwrap_or_default()
+            };
+            let (errors, messages) = (read("errors"), read("messages"));
+            panic!("{}: {status:?}\n{errors}\n{messages}\n{}", sipp.name, sipp.said());
+        }
+        println!("{}: passed", sipp.name);
+    }
+
+    /// Registers a user of `staff` at a port.
+    fn register(&self, user: &str, password: &str, port: u16) {
+        let keys = ["-key", "user", user, "-key", "expires", "300", "-au", user, "-ap", password];
+        self.passes(self.sipp("register", port, &keys));
+    }
+}
+
+fn web_of(markup: &'static str) -> Web {
+    Web::start(move |request| match request.path.as_str() {
+        "/voice" => format!("<Response>{markup}</Response>"),
+        _ => "<Response/>".to_owned(),
+    })
+}
+
+const TO_MYUSER: &str = "<Dial timeout=\"20\"><Sip>myuser@office.localhost</Sip></Dial>";
+
+#[test]
+#[ignore = "interop"]
+fn a_phone_registers_and_unregisters_by_digest() {
+    let stage = Stage::new(|project| project);
+    let port = free_port("127.0.0.1");
+    stage.register("home", "Correct-Horse-1", port);
+    let keys = ["-key", "user", "home", "-key", "expires", "0", "-au", "home"];
+    stage.passes(stage.sipp("register", port, &[&keys[..], &["-ap", "Correct-Horse-1"]].concat()));
+    // A wrong password is never let in: the scenario's 200 does not come.
+    let mut wrong = stage.sipp("register", port, &[&keys[..], &["-ap", "wrong"]].concat());
+    let status = tools::ended(&mut wrong.child, LIMIT).expect("an end");
+    assert!(!status.success(), "a wrong password registers");
+    stage.server.said();
+}
+
+#[test]
+#[ignore = "interop"]
+fn a_registered_phone_calls_through_a_function_to_the_trunk() {
+    let stage = Stage::new(|project| project);
+    let port = free_port("127.0.0.1");
+    stage.register("home", "Correct-Horse-1", port);
+    let trunk = stage.sipp("rings_and_answers", stage.trunk, &["-d", "500"]);
+    let keys = ["-s", "5551231234", "-key", "user", "home", "-au", "home"];
+    let more = ["-ap", "Correct-Horse-1", "-d", "1500"];
+    let phone = stage.sipp("phone_calls", port, &[&keys[..], &more].concat());
+    stage.passes(phone);
+    stage.passes(trunk);
+    let messages = std::fs::read_to_string(
+        stage.project.folder().join(format!("rings_and_answers-{}.messages", stage.trunk)),
+    )
+    .unwrap();
+    assert!(messages.contains("INVITE sip:+15551231234@127.0.0.1"), "{messages}");
+    assert!(messages.contains("sip:+12223331234@"), "the caller ID: {messages}");
+    stage.server.said();
+}
+
+#[test]
+#[ignore = "interop"]
+fn a_number_rings_a_registered_phone() {
+    let stage = Stage::new(|project| project.number("+12223331234", TO_MYUSER));
+    let port = free_port("127.0.0.1");
+    stage.register("myuser", "Battery-Staple-2", port);
+    let phone = stage.sipp("rings_and_answers", port, &["-d", "500"]);
+    let caller = stage.sipp("trunk_calls", stage.trunk, &["-s", "12223331234", "-d", "1500"]);
+    stage.passes(caller);
+    stage.passes(phone);
+
+    // The other side may say BYE, too.
+    let phone = stage.sipp("answers_and_hangs_up", port, &["-d", "1000"]);
+    let caller = stage.sipp("trunk_is_hung_up", stage.trunk, &["-s", "12223331234"]);
+    stage.passes(phone);
+    stage.passes(caller);
+    stage.server.said();
+}
+
+#[test]
+#[ignore = "interop"]
+fn a_webhook_hears_of_a_busy_phone() {
+    let web = web_of("<Dial action=\"/after\"><Sip>myuser@office.localhost</Sip></Dial>");
+    let url = web.url("/voice");
+    let stage = Stage::new(|project| {
+        project.more(&format!("[[number]]\nnumber = \"+12223331234\"\nvoice = \"{url}\"\n"))
+    });
+    let port = free_port("127.0.0.1");
+    stage.register("myuser", "Battery-Staple-2", port);
+    let phone = stage.sipp("is_busy", port, &[]);
+    let caller = stage.sipp("trunk_is_hung_up", stage.trunk, &["-s", "12223331234"]);
+    stage.passes(phone);
+    stage.passes(caller);
+    let asked = web.wait("webhook", |r| r.path == "/voice");
+    assert_eq!(asked.parameter("From"), "+15550001111");
+    assert_eq!(asked.parameter("To"), "+12223331234");
+    assert!(asked.parameter("CallSid").starts_with("CA"), "{asked:?}");
+    let after = web.wait("action", |r| r.path == "/after");
+    assert_eq!(after.parameter("DialCallStatus"), "busy");
+    assert_eq!(after.parameter("CallSid"), asked.parameter("CallSid"));
+    stage.server.said();
+}
+
+#[test]
+#[ignore = "interop"]
+fn a_caller_cancels_while_the_phone_rings() {
+    let stage = Stage::new(|project| {
+        let markup = TO_MYUSER.replace("<Dial", "<Dial answerOnBridge=\"true\"");
+        project.number("+12223331234", &markup)
+    });
+    let port = free_port("127.0.0.1");
+    stage.register("myuser", "Battery-Staple-2", port);
+    let phone = stage.sipp("rings_and_is_cancelled", port, &[]);
+    let caller = stage.sipp("trunk_cancels", stage.trunk, &["-s", "12223331234", "-d", "700"]);
+    stage.passes(caller);
+    stage.passes(phone);
+    stage.server.said();
+}
+
+#[test]
+#[ignore = "interop"]
+fn a_call_is_held_and_resumed() {
+    let stage = Stage::new(|project| project.number("+12223331234", "<Gather timeout=\"20\"/>"));
+    let caller = stage.sipp("trunk_holds", stage.trunk, &["-s", "12223331234", "-d", "500"]);
+    stage.passes(caller);
+    stage.server.said();
+}
+
+#[test]
+#[ignore = "interop"]
+fn options_and_unknown_methods_are_answered_over_udp_tcp_and_ipv6() {
+    let stage = Stage::new(|project| project);
+    for scenario in ["options", "unknown_method"] {
+        let port = free_port("127.0.0.1");
+        stage.passes(stage.sipp(scenario, port, &[]));
+        stage.passes(stage.sipp_at(stage.server.tcp(), scenario, port + 1, &["-t", "t1"]));
+        stage.passes(stage.sipp_at(stage.server.udp6(), scenario, port, &[]));
+    }
+    stage.server.said();
+}
+
+#[test]
+#[ignore = "interop"]
+fn calls_come_over_tcp_and_ipv6() {
+    let stage = Stage::new(|project| {
+        project
+            .number("+12223331234", "<Gather timeout=\"20\"/>")
+            .number("+12223335678", "<Gather timeout=\"1\"/>")
+    });
+    let (tcp, six) = (stage.server.tcp(), stage.server.udp6());
+    for (server, more) in [(tcp, &["-t", "t1"][..]), (six, &[])] {
+        let stays = [&["-s", "12223331234", "-d", "700"], more].concat();
+        let port = free_port("127.0.0.1");
+        stage.passes(stage.sipp_at(server, "trunk_calls", port, &stays));
+        let ends = [&["-s", "12223335678"], more].concat();
+        let port = free_port("127.0.0.1");
+        stage.passes(stage.sipp_at(server, "trunk_is_hung_up", port, &ends));
+    }
+    stage.server.said();
+}

@@ -1,0 +1,79 @@
+//! Runs other programs, each with a limit of time, and says all they said when they fail.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Waits for a condition; panics with `what` when it never holds.
+pub fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits for a program to end by itself.
+pub fn ended(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let start = Instant::now();
+    while start.elapsed() < limit {
+        if let Some(status) = child.try_wait().expect("a child of ours") {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    None
+}
+
+/// What a short program prints; panics when it is missing or fails.
+pub fn output(program: &str, arguments: &[&str]) -> Vec<u8> {
+    let done = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let done = done.unwrap_or_else(|error| panic!("{program} is needed: {error}"));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{program} {arguments:?}: {}: {said}", done.status);
+    done.stdout
+}
+
+/// A program in the background that ends with its owner; what it says goes into a file.
+#[derive(Debug)]
+pub struct Running {
+    pub child: Child,
+    pub name: String,
+    log: std::path::PathBuf,
+}
+
+impl Running {
+    pub fn start(command: &mut Command, name: &str, folder: &Path) -> Running {
+        let log = folder.join(format!("{name}.log"));
+        let file = File::create(&log).expect("a log file");
+        command.stdin(Stdio::null()).stderr(file.try_clone().expect("a handle")).stdout(file);
+        let child = command.spawn();
+        let child = child.unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
+        Running { child, name: name.to_owned(), log }
+    }
+
+    pub fn said(&self) -> String {
+        let mut bytes = vec![];
+        let _ = File::open(&self.log).and_then(|mut file| file.read_to_end(&mut bytes));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port(ip: &str) -> u16 {
+    let address: SocketAddr = UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap();
+    address.port()
+}

@@ -1,0 +1,338 @@
+//! Everything around one exchange, by script and in virtual time: phones, links, web, voice, rows.
+//!
+//! The world advances to the earliest deadline and drains until nothing is due. All chance comes
+//! from one seed, so that the same seed gives the same bytes twice.
+
+#![allow(dead_code, unused_imports, reason = "test and bench each use a part of it")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use offhook::base::{Duration, Epoch, Instant, Machine, Rng, WallTime};
+use offhook::call::Note;
+use offhook::directory::Directory;
+use offhook::exchange::{self, Exchange};
+use offhook::sip::user_agent::{self, Listener};
+use offhook::sip::{self, Flow, Transport};
+
+mod handset;
+mod link;
+mod media;
+mod office;
+mod planes;
+pub mod raw;
+pub mod rows;
+mod scripted;
+mod show;
+mod voice;
+mod web;
+
+pub use handset::{Handset, Pickup};
+pub use link::{Link, Network};
+pub use media::{Media, Owner};
+pub use office::{NUMBER, OWN_NUMBER, Office, VOICE};
+pub use raw::{Peer, header, respond};
+pub use rows::Rows;
+pub use voice::Voice;
+pub use web::{Page, Web};
+
+/// The exchange's SIP address.
+pub const SERVER: &str = "192.0.2.1:5060";
+/// What `now` is on the wall when a world begins.
+const BEGINNING: u64 = 1_795_237_266_000;
+/// Turns of the loop without time going on: more is a machine that spins.
+const MOST_TURNS: usize = 200_000;
+
+/// Something that will arrive.
+enum Arrival {
+    Datagram { from: SocketAddr, to: SocketAddr, bytes: Bytes },
+    Exchange(exchange::Input),
+    Phone(usize, handset::Act),
+}
+
+/// Who owns an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Exchange,
+    Phone(usize),
+    Peer(usize),
+}
+
+/// The world.
+pub struct World {
+    pub now: Instant,
+    pub seed: u64,
+    pub web: Web,
+    pub voice: Voice,
+    pub network: Network,
+    pub rows: Rows,
+    pub media: Media,
+    pub notes: Vec<(Instant, Note)>,
+    pub registered: Vec<(Instant, String, usize)>,
+    /// Whether every datagram is kept; benches turn it off.
+    pub keep: bool,
+    /// Every datagram that was sent: when, from, to, bytes.
+    pub sent: Vec<(Instant, SocketAddr, SocketAddr, Bytes)>,
+    /// What host names resolve to.
+    pub names: HashMap<String, Vec<IpAddr>>,
+    exchange: Exchange,
+    phones: Vec<Handset>,
+    peers: Vec<Peer>,
+    addresses: HashMap<SocketAddr, Endpoint>,
+    agenda: BTreeMap<(Instant, u64), Arrival>,
+    arrivals: u64,
+    rng: Rng,
+}
+
+impl World {
+    /// An office as it is built by default, media by script.
+    pub fn new(seed: u64) -> World {
+        World::with(seed, Office::new().build(), false)
+    }
+
+    /// The same with every frame of sound computed and sent.
+    pub fn sounding(seed: u64) -> World {
+        World::with(seed, Office::new().build(), true)
+    }
+
+    /// A world around that directory.
+    pub fn with(seed: u64, directory: Directory, sounding: bool) -> World {
+        let mut rng = Rng::from_number(seed);
+        let server: SocketAddr = SERVER.parse().expect("an address");
+        let listener = Listener::new(Transport::Udp, server);
+        let config = exchange::Config {
+            agent: user_agent::Config::new(vec![listener], "Offhook"),
+            listeners: vec![(Transport::Udp, server)],
+            public_address: None,
+            own_addresses: vec![],
+            epoch: Epoch::new(WallTime::from_unix_millis(BEGINNING)),
+        };
+        let exchange = Exchange::new(config, Arc::new(directory), rng.fork());
+        let mut media = Media::new(sounding);
+        media.add(Owner::Exchange, server.ip(), rng.fork());
+        World {
+            now: Instant::from_millis(1_000),
+            seed,
+            web: Web::default(),
+            voice: Voice::default(),
+            network: Network::new(rng.fork()),
+            rows: Rows::default(),
+            media,
+            notes: Vec::new(),
+            registered: Vec::new(),
+            keep: true,
+            sent: Vec::new(),
+            names: HashMap::new(),
+            exchange,
+            phones: Vec::new(),
+            peers: Vec::new(),
+            addresses: HashMap::from([(server, Endpoint::Exchange)]),
+            agenda: BTreeMap::new(),
+            arrivals: 0,
+            rng,
+        }
+    }
+
+    fn later(&mut self, at: Instant, arrival: Arrival) {
+        self.arrivals += 1;
+        self.agenda.insert((at, self.arrivals), arrival);
+    }
+
+    /// Calls that are up or being set up.
+    pub fn calls(&self) -> usize {
+        self.exchange.calls()
+    }
+
+    /// Something for the exchange from outside of the network: a new directory, a shutdown.
+    pub fn tell(&mut self, input: exchange::Input) {
+        self.exchange.handle(self.now, input);
+        self.drain();
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, length: Duration) {
+        let end = self.now + length;
+        while self.step(end) {}
+    }
+
+    /// Lets so many seconds pass.
+    pub fn seconds(&mut self, seconds: u64) {
+        self.run(Duration::from_secs(seconds));
+    }
+
+    /// Lets so many milliseconds pass.
+    pub fn millis(&mut self, millis: u64) {
+        self.run(Duration::from_millis(millis));
+    }
+
+    /// Lets time pass until something holds; says whether it came to hold within `seconds`.
+    pub fn until(&mut self, seconds: u64, holds: impl Fn(&World) -> bool) -> bool {
+        let end = self.now + Duration::from_secs(seconds);
+        loop {
+            if holds(self) {
+                return true;
+            }
+            if !self.step(end) {
+                return holds(self);
+            }
+        }
+    }
+
+    /// Until no call is left, then until all transactions have had their time.
+    pub fn end(&mut self) {
+        // An INVITE may still be on its way when this begins.
+        for _ in 0..5 {
+            assert!(self.until(200, |world| world.calls() == 0), "a call never ends");
+            self.seconds(40);
+            if self.calls() == 0 {
+                break;
+            }
+        }
+        assert_eq!(self.media.sessions(Owner::Exchange), 0, "media sessions are left over");
+        assert_eq!(self.exchange.legs(), 0, "legs are left over");
+        for row in self.rows.calls.values() {
+            assert!(row.status.is_final(), "the row of {} {} is open", row.from, row.to);
+            assert!(row.ended.is_some() && !row.reason.is_empty(), "how did {row:?} end?");
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let agenda = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let phones = self.phones.iter().filter_map(Handset::timeout);
+        let machines = [agenda, self.exchange.timeout(), self.media.timeout()];
+        machines.into_iter().flatten().chain(phones).min()
+    }
+
+    /// Goes to the next deadline, if there is one until `end`.
+    fn step(&mut self, end: Instant) -> bool {
+        let Some(at) = self.deadline().filter(|at| *at <= end) else {
+            self.now = self.now.max(end);
+            return false;
+        };
+        self.now = self.now.max(at);
+        while let Some(entry) = self.agenda.first_entry().filter(|e| e.key().0 <= self.now) {
+            let arrival = entry.remove();
+            self.arrive(arrival);
+            self.drain();
+        }
+        let now = self.now;
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.media.timeout()) {
+            self.media.handle_timeout(now);
+        }
+        if due(self.exchange.timeout()) {
+            self.exchange.handle_timeout(now);
+        }
+        for phone in &mut self.phones {
+            if due(phone.timeout()) {
+                phone.handle_timeout(now);
+            }
+        }
+        self.drain();
+        true
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        let now = self.now;
+        match arrival {
+            Arrival::Exchange(input) => self.exchange.handle(now, input),
+            Arrival::Phone(index, act) => self.act(index, act),
+            Arrival::Datagram { from, to, bytes } => match self.addresses.get(&to).copied() {
+                Some(Endpoint::Exchange) => {
+                    let received = sip::Input::Received { flow: flow(to, from), bytes };
+                    self.exchange.handle(now, exchange::Input::Sip(received));
+                }
+                Some(Endpoint::Phone(index)) => self.phones[index].receive(now, from, bytes),
+                Some(Endpoint::Peer(index)) => self.peers[index].receive(now, from, &bytes),
+                None => self.media.receive(now, from, to, &bytes),
+            },
+        }
+    }
+
+    /// Sends a datagram over the link between the two.
+    pub fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
+        if self.keep {
+            self.sent.push((self.now, from, to, bytes.clone()));
+        }
+        for delay in self.network.carry(from.ip(), to.ip()) {
+            let arrival = Arrival::Datagram { from, to, bytes: bytes.clone() };
+            self.later(self.now + delay, arrival);
+        }
+    }
+
+    /// Carries out what all machines ask for, until all are silent.
+    fn drain(&mut self) {
+        for _ in 0..MOST_TURNS {
+            if let Some(output) = self.exchange.poll() {
+                self.carry_out(output);
+            } else if let Some(told) = self.media.poll() {
+                self.heard_of(told);
+            } else if !self.drain_phones() {
+                return;
+            }
+        }
+        panic!("the machines never fall silent");
+    }
+
+    fn carry_out(&mut self, output: exchange::Output) {
+        use exchange::Output;
+        let now = self.now;
+        match output {
+            Output::Transmit(flow, bytes) => self.send(flow.local, flow.remote, bytes),
+            Output::Media(command) => self.media.command(now, Owner::Exchange, command),
+            Output::Fetch(ticket, fetch) => {
+                if let Some((delay, result)) = self.web.answer(now, fetch) {
+                    let input = exchange::Input::Fetched(ticket, result);
+                    self.later(now + delay, Arrival::Exchange(input));
+                }
+            }
+            Output::Speak(ticket, speech) => {
+                let clip = self.voice.speak(&speech);
+                self.sound(ticket, clip);
+            }
+            Output::Load(ticket, _, url) => {
+                let clip = self.voice.load(&url);
+                self.sound(ticket, clip);
+            }
+            Output::Resolve(leg, host) => {
+                let found = self.names.get(&host).cloned().unwrap_or_default();
+                let input = exchange::Input::Resolved(leg, found);
+                self.later(now + Duration::from_millis(3), Arrival::Exchange(input));
+            }
+            Output::Persist(persist) => self.rows.write(now, persist),
+            Output::Note(note) => self.notes.push((now, note)),
+            Output::Registered(change) => {
+                self.registered.push((now, change.user, change.phones));
+            }
+        }
+    }
+
+    fn sound(&mut self, ticket: exchange::Ticket, clip: voice::Answer) {
+        let input = exchange::Input::Sound(ticket, clip);
+        self.later(self.now + self.voice.delay, Arrival::Exchange(input));
+    }
+
+    fn heard_of(&mut self, told: media::Told) {
+        match told {
+            media::Told::Event(Owner::Exchange, event) => {
+                self.exchange.handle(self.now, exchange::Input::Media(event));
+            }
+            media::Told::Event(Owner::Phone(index), event) => {
+                self.phones[index].media(self.now, event);
+            }
+            media::Told::Send { from, to, bytes } => self.send(from, to, bytes),
+        }
+    }
+
+    /// Whether a code was noted.
+    pub fn noted(&self, code: u32) -> bool {
+        self.notes.iter().any(|(_, note)| note.code == code)
+    }
+}
+
+/// The flow of a datagram between two addresses.
+fn flow(local: SocketAddr, remote: SocketAddr) -> Flow {
+    Flow { transport: Transport::Udp, local, remote, connection: 0 }
+}
