@@ -33,7 +33,7 @@ pub struct SilenceDetector {
 impl SilenceDetector {
     /// Frames of a window: 1.5 s. Noise that grows is noise after one to two of them, and nobody
     /// speaks that long without a gap between two sounds.
-    const WINDOW: u32 = 75;
+    pub const WINDOW: u32 = 75;
     /// Speech is this much above the line's noise; noise alone varies by a third of it.
     const MARGIN: f32 = 9.0;
     /// What is quieter is no measure: lines that are gated send nothing at all between words.

@@ -2,6 +2,7 @@
 
 pub mod clip;
 pub mod codec;
+pub mod conceal;
 pub mod goertzel;
 pub mod level;
 pub mod resample;

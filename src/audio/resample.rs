@@ -44,29 +44,38 @@ impl Resampler {
     /// The samples at the other rate. Beginning and end are filtered as if silence lay around
     /// them; the output is aligned with the input.
     pub fn resample(&self, input: &[i16]) -> Vec<i16> {
-        if self.up == self.down {
-            return input.to_vec();
-        }
+        // The cast saturates, as what overshoots must.
+        self.samples(input).map(|sample| sample.round() as i16).collect()
+    }
+
+    /// The same for samples of any scale, which may overshoot by a little.
+    pub fn resample_floats(&self, input: &[f32]) -> Vec<f32> {
+        self.samples(input).collect()
+    }
+
+    fn samples<S: Copy + Into<f32>>(&self, input: &[S]) -> impl Iterator<Item = f32> {
         let length = (input.len() * self.up).div_ceil(self.down);
-        (0..length).map(|at| self.sample(input, at * self.down)).collect()
+        (0..length).map(|at| self.sample(input, at * self.down))
     }
 
     /// The sample at `position`, counted in steps of the rate that is common to both.
-    fn sample(&self, input: &[i16], position: usize) -> i16 {
+    fn sample<S: Copy + Into<f32>>(&self, input: &[S], position: usize) -> f32 {
+        if self.up == self.down {
+            return input.get(position / self.up).map_or(0.0, |&sample| sample.into());
+        }
         let (at, phase) = (position / self.up, position % self.up);
         let coefficients = &self.phases[phase * self.taps..(phase + 1) * self.taps];
         // The filter reaches from half its taps before `at` to half after.
         let first = at as isize + 1 - (self.taps / 2) as isize;
         let skip = first.min(0).unsigned_abs();
         let from = first.max(0) as usize;
-        let Some(window) = input.get(from..) else { return 0 };
-        let sum: f32 = coefficients
+        let Some(window) = input.get(from..) else { return 0.0 };
+        coefficients
             .iter()
             .skip(skip)
             .zip(window)
-            .map(|(&coefficient, &sample)| coefficient * f32::from(sample))
-            .sum();
-        sum.round().clamp(f32::from(i16::MIN), f32::from(i16::MAX)) as i16
+            .map(|(&coefficient, &sample)| coefficient * sample.into())
+            .sum()
     }
 }
 
@@ -143,6 +152,17 @@ mod tests {
                 assert!(left < -60.0, "{rate} {hz}: {left} dB");
             }
         }
+    }
+
+    #[test]
+    fn floats_keep_their_scale_and_what_is_finer_than_16_bits() {
+        let input: Vec<f32> =
+            sine(1_000.0, 22_050, 0.5).iter().map(|&s| f32::from(s) / 1e8).collect();
+        let output = Resampler::new(22_050, 8_000).unwrap().resample_floats(&input);
+        let scaled: Vec<i16> = output.iter().map(|sample| (sample * 1e8) as i16).collect();
+        let loss = decibels(power_at_rate(&scaled[400..3_600], 1_000.0, 8_000) / 1e8 * 2.0);
+        assert!(loss.abs() < 0.5, "{loss} dB");
+        assert_eq!(Resampler::new(8_000, 8_000).unwrap().resample_floats(&input), input);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Exists only while somebody needs samples (transcoding, recording); relaying does without.
 
 use crate::audio::Codec;
+use crate::audio::conceal::Concealer;
 use crate::base::Instant;
 use crate::rtp::jitter::Tick;
 use crate::rtp::{FRAME, JitterBuffer, Packet};
@@ -25,6 +26,7 @@ pub struct Decoder {
     jitter: JitterBuffer,
     scratch: Vec<i16>,
     frame: Frame,
+    concealer: Concealer,
     state: State,
     /// Ticks since a frame came.
     missing: u32,
@@ -38,7 +40,7 @@ enum State {
 }
 
 impl Decoder {
-    /// Concealment is believed for 60 ms (as G.711 appendix I fades it); then it is a gap.
+    /// Concealment fades to silence in 60 ms; then it is a gap.
     const MAX_CONCEALED: u32 = 3;
 
     /// One that has heard nothing.
@@ -47,6 +49,7 @@ impl Decoder {
             jitter: JitterBuffer::new(),
             scratch: Vec::with_capacity(FRAME),
             frame: [0; FRAME],
+            concealer: Concealer::new(),
             state: State::Nothing,
             missing: u32::MAX,
         }
@@ -62,6 +65,7 @@ impl Decoder {
     /// Forgets the stream: signalling changed it.
     pub fn reset(&mut self) {
         self.jitter.reset();
+        self.concealer = Concealer::new();
         self.state = State::Nothing;
     }
 
@@ -74,6 +78,7 @@ impl Decoder {
             for (sample, &decoded) in self.frame.iter_mut().zip(&self.scratch) {
                 *sample = decoded;
             }
+            self.concealer.hear(&mut self.frame);
             (self.state, self.missing) = (State::Real, 0);
             return;
         }
@@ -82,7 +87,8 @@ impl Decoder {
             self.state = State::Nothing;
             return;
         }
-        self.conceal();
+        self.concealer.lose(&mut self.frame);
+        self.state = State::Concealed;
     }
 
     /// What was said in the last tick; `None` when nothing came.
@@ -98,21 +104,6 @@ impl Decoder {
     pub fn missing(&self) -> u32 {
         self.missing
     }
-
-    /// Repeats the last pitch periods and fades: what was heard goes on for a moment.
-    fn conceal(&mut self) {
-        let period = pitch(&self.frame);
-        let last = self.frame;
-        for (n, sample) in self.frame.iter_mut().enumerate() {
-            let source = i32::from(last[FRAME - period + n % period]);
-            // Full at the first lost sample, silent after 60 ms.
-            let lost = (self.missing as usize - 1) * FRAME + n;
-            let left = (Self::MAX_CONCEALED as usize * FRAME - lost) as i32;
-            let from = if self.missing == 1 { 3 * FRAME as i32 } else { left + n as i32 };
-            *sample = (source * left / from.max(1)) as i16;
-        }
-        self.state = State::Concealed;
-    }
 }
 
 impl Default for Decoder {
@@ -121,18 +112,57 @@ impl Default for Decoder {
     }
 }
 
-/// The period that repeats the frame's end best, between 2.5 and 10 ms (100-400 Hz).
-fn pitch(frame: &Frame) -> usize {
-    const LONGEST: usize = FRAME / 2;
-    let end = &frame[FRAME - LONGEST..];
-    let mut best = (i64::MAX, LONGEST);
-    for period in 20..=LONGEST {
-        let before = &frame[FRAME - LONGEST - period..FRAME - period];
-        let difference: i64 =
-            end.iter().zip(before).map(|(&a, &b)| i64::from(a).abs_diff(i64::from(b)) as i64).sum();
-        if difference < best.0 {
-            best = (difference, period);
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::TAU;
+
+    use super::*;
+    use crate::base::{Duration, Rng};
+    use crate::rtp::packet::{header, write};
+
+    /// The largest step from one sample to the next.
+    fn jump(sound: &[i16]) -> i32 {
+        let steps = sound.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs());
+        steps.max().unwrap_or(0)
+    }
+
+    /// What a decoder makes of a stream of which some packets never come.
+    fn decode(sound: &[i16], mut lost: impl FnMut(usize) -> bool) -> (Vec<i16>, usize) {
+        let (mut decoder, mut now) = (Decoder::new(), Instant::from_millis(0));
+        let (mut out, mut concealed) = (Vec::new(), 0);
+        for (n, samples) in sound.chunks_exact(FRAME).enumerate() {
+            if !lost(n) {
+                let (mut payload, mut datagram) = (Vec::new(), Vec::new());
+                Codec::Pcmu.encode(samples, &mut payload);
+                let header = header(0, n as u16, (n * FRAME) as u32, 7, n == 0);
+                write(&header, &payload, &mut datagram);
+                decoder.insert(now, &Packet::parse(&datagram).expect("a packet"));
+            }
+            decoder.tick(Codec::Pcmu);
+            if let Some(heard) = decoder.heard() {
+                out.extend_from_slice(heard.frame);
+                concealed += usize::from(!heard.real);
+            }
+            now += Duration::from_millis(20);
+        }
+        (out, concealed)
+    }
+
+    #[test]
+    fn losses_do_not_click_at_any_pitch() {
+        let mut rng = Rng::from_number(9);
+        for pitch in [75.0, 90.0, 110.0, 160.0, 220.0, 350.0] {
+            let sound: Vec<i16> = (0..500 * FRAME)
+                .map(|n| {
+                    let at = TAU * pitch * n as f64 / 8_000.0;
+                    let voice: f64 = (1..8).map(|k| (at * f64::from(k)).sin()).sum();
+                    (voice * 2_500.0) as i16
+                })
+                .collect();
+            let own = jump(&decode(&sound, |_| false).0);
+            let (out, concealed) = decode(&sound, |n| n > 10 && rng.unit() < 0.05);
+            assert!(concealed > 10, "{concealed} frames lost");
+            assert!(jump(&out) <= own * 5 / 4, "{pitch} Hz: {} for {own}", jump(&out));
         }
     }
-    best.1
 }

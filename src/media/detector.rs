@@ -1,34 +1,26 @@
-//! What can be told from sound: loud or silent, and how long.
+//! How long a party has been silent, for the recordings that its silence ends.
 //!
-//! Works on decoded frames; frames that never came are not silence.
+//! What silence is, the line's own noise says; frames that never came are none.
 
+use crate::audio::level::SilenceDetector;
 use crate::base::Duration;
-
-/// Mean magnitude above which a frame is taken for more than line noise: about -48 dBm0.
-pub const SILENCE: i32 = 96;
-
-/// Whether a frame is louder than silence.
-pub fn is_heard(frame: &[i16]) -> bool {
-    let sum: i32 = frame.iter().map(|&sample| i32::from(sample).abs()).sum();
-    !frame.is_empty() && sum / frame.len() as i32 > SILENCE
-}
 
 /// Counts how long a party has been silent.
 #[derive(Clone, Debug, Default)]
-pub struct SilenceDetector {
+pub struct SilenceCounter {
+    detector: SilenceDetector,
     silent: Duration,
     heard: bool,
 }
 
-impl SilenceDetector {
+impl SilenceCounter {
     /// Takes what the party said in `length`; `None` when nothing came.
     pub fn handle(&mut self, frame: Option<&[i16]>, length: Duration) {
-        match frame {
-            Some(frame) if is_heard(frame) => {
-                *self = SilenceDetector { heard: true, ..Self::default() }
-            }
-            Some(_) => self.silent += length,
-            None => {}
+        let Some(frame) = frame else { return };
+        if self.detector.handle(frame) {
+            self.silent += length;
+        } else {
+            (self.silent, self.heard) = (Duration::ZERO, true);
         }
     }
 

@@ -5,18 +5,22 @@
 
 use percent_encoding::percent_decode_str;
 
-/// The longest number (ITU-T E.164 section 6).
-const MOST_DIGITS: usize = 15;
+use crate::verb::normalise;
+
+/// Digits without which a number that does not begin with `+` may be an extension.
+const LEAST_DIGITS: usize = 10;
 
 /// The number in E.164, or the text unchanged when it is none.
 pub fn e164(text: &str) -> String {
-    number(text).unwrap_or_else(|| text.trim().to_owned())
+    let trimmed = text.trim();
+    // A `+` that was not escaped in a query arrives as a space.
+    let plus = text.starts_with(' ') && trimmed.starts_with(|c: char| c.is_ascii_digit());
+    let text = if plus { format!("+{trimmed}") } else { trimmed.to_owned() };
+    number(&text).unwrap_or(text)
 }
 
 fn number(text: &str) -> Option<String> {
-    // A `+` that was not escaped in a query arrives as a space.
-    let space = text.starts_with(' ');
-    let mut user = text.trim();
+    let mut user = text;
     for scheme in ["sip:", "sips:", "tel:"] {
         if user.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)) {
             user = user[scheme.len()..].trim_start();
@@ -26,38 +30,9 @@ fn number(text: &str) -> Option<String> {
     user = user.split('@').next().unwrap_or(user);
     user = user.split([';', '?']).next().unwrap_or(user);
     let user = percent_decode_str(user).decode_utf8().ok()?;
-    let (plus, rest) = match user.strip_prefix('+') {
-        Some(rest) => (true, rest),
-        None => (space, user.as_ref()),
-    };
-    let mut digits = String::new();
-    for c in rest.chars() {
-        match c {
-            '0'..='9' => digits.push(c),
-            ' ' | '-' | '.' | '(' | ')' | '/' | '\u{a0}' => {}
-            _ => return None,
-        }
-    }
-    if digits.is_empty() || digits.len() > MOST_DIGITS + 3 {
-        return None;
-    }
-    let digits = digits.as_str();
-    let full = if plus {
-        digits.to_owned()
-    } else if let Some(rest) = digits.strip_prefix("011").filter(|rest| rest.len() >= 8) {
-        rest.to_owned()
-    } else if let Some(rest) = digits.strip_prefix("00").filter(|rest| rest.len() >= 8) {
-        rest.to_owned()
-    } else if digits.starts_with('0') {
-        return None;
-    } else {
-        match digits.len() {
-            10 => format!("1{digits}"),
-            11..=MOST_DIGITS => digits.to_owned(),
-            _ => return None,
-        }
-    };
-    (full.len() <= MOST_DIGITS).then(|| format!("+{full}"))
+    let number = normalise(&user)?;
+    let clear = user.starts_with('+') || number.len() > LEAST_DIGITS;
+    clear.then_some(number)
 }
 
 #[cfg(test)]
@@ -70,7 +45,7 @@ mod tests {
             ("+15125551212", "+15125551212"),
             ("sip:+15125551212@office.example;transport=tcp", "+15125551212"),
             ("sip:15551231234@office.localhost", "+15551231234"),
-            ("SIPS:%2B4420@x", "+4420"),
+            ("SIPS:%2B442071838750@x", "+442071838750"),
             ("tel:+1-201-555-0123", "+12015550123"),
             (" 16505551234", "+16505551234"),
             (" 442071838750", "+442071838750"),
@@ -82,6 +57,8 @@ mod tests {
             ("00442071838750", "+442071838750"),
             ("442071838750", "+442071838750"),
             ("911", "911"),
+            ("5551212", "5551212"),
+            (" 4930123456", "+4930123456"),
             ("02071838750", "02071838750"),
             ("client:alice", "client:alice"),
             ("sip:alice@office.example", "sip:alice@office.example"),

@@ -13,7 +13,6 @@ pub mod names;
 pub mod normalise;
 mod phonemes;
 mod piper;
-mod resample;
 mod shape;
 mod voices;
 

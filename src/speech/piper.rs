@@ -14,8 +14,9 @@ use rten_tensor::{NdTensor, Tensor};
 use serde_json::Value;
 
 use super::names::{Gender, Locale};
-use super::{SpeechError, Voice, espeak::Espeak, normalise, phonemes, resample, shape};
-use crate::audio::Clip;
+use super::{SpeechError, Voice, espeak::Espeak, normalise, phonemes, shape};
+use crate::audio::resample::Resampler;
+use crate::audio::{Clip, RATE};
 
 /// One installed Piper voice.
 pub(super) struct Piper {
@@ -23,7 +24,7 @@ pub(super) struct Piper {
     model: PathBuf,
     locale: Locale,
     gender: Gender,
-    rate: u32,
+    resampler: Resampler,
     scales: [f32; 3],
     speakers: u64,
     ids: Vec<(char, Vec<i32>)>,
@@ -53,6 +54,9 @@ impl Piper {
         if !locale.is_english() && espeak.is_none() {
             return Err(broken(format!("{code} needs espeak-ng for its phonemes")));
         }
+        let rate = number("/audio/sample_rate", 22_050.0) as u32;
+        let resampler = Resampler::new(rate, RATE)
+            .ok_or_else(|| broken(format!("{rate} samples a second are not supported")))?;
         Ok(Piper {
             gender: json
                 .pointer("/dataset")
@@ -60,7 +64,7 @@ impl Piper {
                 .map_or(Gender::Unknown, Gender::of_dataset),
             model: model.to_owned(),
             locale,
-            rate: number("/audio/sample_rate", 22_050.0) as u32,
+            resampler,
             scales: [
                 number("/inference/noise_scale", 0.667),
                 number("/inference/length_scale", 1.0),
@@ -135,7 +139,8 @@ impl Voice for Piper {
             }
             let ids = self.ids(&sentence);
             let samples = network.run(&ids, self.scales).map_err(|why| self.failed(why))?;
-            speech.add(&resample::to_telephone(&samples, self.rate), shape::pause_after(&sentence));
+            let samples = self.resampler.resample_floats(&samples);
+            speech.add(&samples, shape::pause_after(&sentence));
         }
         speech.finish().ok_or(SpeechError::NothingToSay)
     }

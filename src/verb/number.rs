@@ -41,7 +41,8 @@ pub(super) fn destination(
 }
 
 /// A telephone number in E.164, from the ways in which people and programs write it:
-/// `+1 415 555 1212`, `(415) 555-1212`, `14155551212`, `tel:+1…`; ten digits are North American.
+/// `+1 415 555 1212`, `(415) 555-1212`, `14155551212`, `tel:+1…`, `00` or `011` for the `+`; ten
+/// digits are North American, where no number begins with 0.
 /// A space where the `+` was is what an unescaped `+` in a query becomes: all digits count.
 pub fn normalise(written: &str) -> Option<String> {
     let text = written.trim();
@@ -54,10 +55,16 @@ pub fn normalise(written: &str) -> Option<String> {
         return None;
     }
     let digits: String = rest.chars().filter(char::is_ascii_digit).collect();
+    let dialled = ["00", "011"].iter().find_map(|prefix| digits.strip_prefix(prefix));
+    let (international, digits) = match dialled {
+        Some(rest) if !international => (true, rest),
+        _ => (international, digits.as_str()),
+    };
     // E.164 has at most 15 digits; fewer than 7 reach nobody outside of their own exchange.
     match digits.len() {
+        _ if digits.starts_with('0') => None,
         10 if !international => Some(format!("+1{digits}")),
-        7..=15 if !digits.starts_with('0') => Some(format!("+{digits}")),
+        7..=15 => Some(format!("+{digits}")),
         _ => None,
     }
 }
@@ -78,6 +85,12 @@ mod tests {
             ("+6412345678", Some("+6412345678")),
             ("442071234567", Some("+442071234567")),
             ("tel:+1-201-555-0123", Some("+12015550123")),
+            ("00442071838750", Some("+442071838750")),
+            ("011 44 20 7183 8750", Some("+442071838750")),
+            ("0012345678", Some("+12345678")),
+            ("02071838750", None),
+            ("0207183875", None),
+            ("000442071838750", None),
             ("sip:home@office", None),
             ("12", None),
             ("+0123456789", None),

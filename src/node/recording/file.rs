@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant as SystemInstant;
 
 use crate::audio::RATE;
+use crate::audio::level::SilenceDetector;
+use crate::audio::wav::Header;
 use crate::base::Duration;
 use crate::base::id::RecordingSid;
 use crate::node::recording::path;
@@ -14,9 +16,7 @@ use crate::node::recording::path;
 /// What the name of a growing recording ends with.
 pub(super) const PART: &str = ".part.wav";
 
-const HEADER: u64 = 44;
-/// Frames of 20 ms whose mean is below this are silence to trimming; as `media::detector`.
-const SILENCE: u32 = 96;
+const HEADER: u64 = Header::LENGTH as u64;
 
 /// A growing recording.
 #[derive(Debug)]
@@ -38,13 +38,16 @@ impl RecordingFile {
     /// What the kernel holds is on the disk this often: a power cut loses no more.
     const SYNC: Duration = Duration::from_secs(2);
     /// What a WAV header can say; far beyond any plan's length.
-    const MAX_LENGTH: u64 = u32::MAX as u64 - HEADER;
+    const MAX_LENGTH: u64 = Header::MAX_DATA as u64;
+    /// What stays before the first and after the last sound, in frames: 100 ms, for consonants
+    /// are no louder than a line's noise, and two frames of three make a sound.
+    const MARGIN: u64 = 5;
 
     /// An empty file.
     pub(super) fn create(folder: &Path, sid: RecordingSid, channels: u16) -> io::Result<Self> {
         let part = folder.join(format!("{sid}{PART}"));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&part)?;
-        file.write_all_at(&header(channels, 0), 0)?;
+        file.write_all_at(&Header::new(channels).to_bytes(0), 0)?;
         Ok(Self::over(file, part, path(folder, sid), channels, 0))
     }
 
@@ -52,12 +55,11 @@ impl RecordingFile {
     pub(super) fn repair(folder: &Path, sid: RecordingSid) -> io::Result<Duration> {
         let part = folder.join(format!("{sid}{PART}"));
         let mut file = OpenOptions::new().read(true).write(true).open(&part)?;
-        let mut start = [0; HEADER as usize];
+        let mut start = Vec::with_capacity(Header::LENGTH);
+        (&mut file).take(HEADER).read_to_end(&mut start)?;
         // Killed before the header was written: an empty recording is what it was.
-        let channels = match file.read_exact(&mut start) {
-            Ok(()) => u16::from_le_bytes([start[22], start[23]]).clamp(1, 2),
-            Err(_) => 1,
-        };
+        let header = Header::parse(&start);
+        let channels = header.map_or(1, |(header, _)| header.channels.clamp(1, 2));
         let block = u64::from(channels) * 2;
         let size = file.metadata()?.len();
         let length = size.saturating_sub(HEADER).min(Self::MAX_LENGTH) / block * block;
@@ -111,24 +113,23 @@ impl RecordingFile {
     }
 
     fn describe(&mut self) -> io::Result<()> {
-        self.file.write_all_at(&header(self.channels, self.length as u32), 0)
+        self.file.write_all_at(&Header::new(self.channels).to_bytes(self.length as u32), 0)
     }
 
     /// Moves what lies between the first and the last sound to the front.
     fn trim(&mut self) -> io::Result<()> {
         let frame = u64::from(RATE / 50) * u64::from(self.channels) * 2;
-        let mut loud: Option<(u64, u64)> = None;
-        let mut bytes = vec![0; frame as usize];
-        self.file.seek(SeekFrom::Start(HEADER))?;
-        let mut reader = io::BufReader::with_capacity(1 << 16, &self.file);
-        for at in 0..self.length / frame {
-            reader.read_exact(&mut bytes)?;
-            if is_loud(&bytes) {
-                loud = Some((loud.map_or(at, |(first, _)| first), at + 1));
+        let frames = self.length / frame;
+        let mut lines = vec![SilenceDetector::new(); usize::from(self.channels)];
+        // The first words are measured by the noise of the first gaps after them.
+        self.find_sound(&mut lines, frames.min(u64::from(SilenceDetector::WINDOW)))?;
+        let (first, end) = match self.find_sound(&mut lines, frames)? {
+            Some((first, last)) => {
+                (first.saturating_sub(Self::MARGIN), (last + 1 + Self::MARGIN).min(frames))
             }
-        }
-        let (first, end) = loud.unwrap_or((0, 0));
-        bytes.resize(frame as usize * 256, 0);
+            None => (0, 0),
+        };
+        let mut bytes = vec![0; frame as usize * 256];
         let (mut from, mut to) = (first * frame, 0);
         while first > 0 && from < end * frame {
             let step = (bytes.len() as u64).min(end * frame - from);
@@ -140,31 +141,34 @@ impl RecordingFile {
         self.length = (end - first) * frame;
         self.describe()
     }
-}
 
-fn is_loud(frame: &[u8]) -> bool {
-    let samples = frame.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
-    let sum: u32 = samples.map(|sample| u32::from(sample.unsigned_abs())).sum();
-    sum / (frame.len() as u32 / 2).max(1) > SILENCE
-}
-
-/// A canonical WAV header: 16-bit PCM.
-fn header(channels: u16, length: u32) -> [u8; HEADER as usize] {
-    let block = channels * 2;
-    let mut bytes = [0; HEADER as usize];
-    bytes[0..4].copy_from_slice(b"RIFF");
-    bytes[4..8].copy_from_slice(&(length + HEADER as u32 - 8).to_le_bytes());
-    bytes[8..16].copy_from_slice(b"WAVEfmt ");
-    bytes[16..20].copy_from_slice(&16u32.to_le_bytes());
-    bytes[20..22].copy_from_slice(&1u16.to_le_bytes());
-    bytes[22..24].copy_from_slice(&channels.to_le_bytes());
-    bytes[24..28].copy_from_slice(&RATE.to_le_bytes());
-    bytes[28..32].copy_from_slice(&(RATE * u32::from(block)).to_le_bytes());
-    bytes[32..34].copy_from_slice(&block.to_le_bytes());
-    bytes[34..36].copy_from_slice(&16u16.to_le_bytes());
-    bytes[36..40].copy_from_slice(b"data");
-    bytes[40..44].copy_from_slice(&length.to_le_bytes());
-    bytes
+    /// The first and the last of so many frames in which anybody is heard.
+    fn find_sound(
+        &self,
+        lines: &mut [SilenceDetector],
+        frames: u64,
+    ) -> io::Result<Option<(u64, u64)>> {
+        const SAMPLES: usize = RATE as usize / 50;
+        let mut bytes = vec![0; SAMPLES * lines.len() * 2];
+        let mut reader = io::BufReader::with_capacity(1 << 16, &self.file);
+        reader.seek(SeekFrom::Start(HEADER))?;
+        let mut found: Option<(u64, u64)> = None;
+        for at in 0..frames {
+            reader.read_exact(&mut bytes)?;
+            for (channel, line) in lines.iter_mut().enumerate() {
+                let mut samples = [0; SAMPLES];
+                let own = bytes.chunks_exact(2).skip(channel).step_by(usize::from(self.channels));
+                for (sample, pair) in samples.iter_mut().zip(own) {
+                    *sample = i16::from_le_bytes([pair[0], pair[1]]);
+                }
+                // Where packets never came there are zeros: silence, and no measure of a line.
+                if samples != [0; SAMPLES] && !line.handle(&samples) {
+                    found = Some((found.map_or(at, |(first, _)| first), at));
+                }
+            }
+        }
+        Ok(found)
+    }
 }
 
 #[allow(

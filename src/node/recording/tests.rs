@@ -51,17 +51,73 @@ fn what_a_killed_process_left_is_completed_to_its_last_sample() {
     assert!(folder.path().join("notes.part.wav").exists());
 }
 
+/// Noise with a mean square of `decibels` below full scale.
+fn noise(rng: &mut Rng, decibels: f64, frames: usize) -> Vec<i16> {
+    let peak = 32_768.0 * 10f64.powf(decibels / 20.0) * 3f64.sqrt();
+    (0..frames * 160).map(|_| ((rng.unit() * 2.0 - 1.0) * peak) as i16).collect()
+}
+
+/// What trimming leaves of a recording.
+fn trimmed(sound: &[i16], channels: u16) -> Vec<i16> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = RecordingFile::create(folder.path(), sid(4), channels).unwrap();
+    file.write(sound).unwrap();
+    file.finish(true).unwrap();
+    let (written, samples) = read(&path(folder.path(), sid(4)));
+    assert_eq!(written, channels);
+    samples
+}
+
 #[test]
 fn trimming_cuts_silence_at_both_ends_only() {
-    let folder = tempfile::tempdir().unwrap();
-    let sound: Vec<i16> = [vec![0; 1_600], vec![900; 320], vec![0; 480], vec![-900; 160]].concat();
-    let mut file = RecordingFile::create(folder.path(), sid(4), 1).unwrap();
-    file.write(&sound).unwrap();
-    file.write(&[0; 70_000]).unwrap();
-    file.finish(true).unwrap();
-    assert_eq!(read(&path(folder.path(), sid(4))), (1, sound[1_600..].to_vec()));
-    let mut silent = RecordingFile::create(folder.path(), sid(5), 1).unwrap();
-    silent.write(&[0; 1_600]).unwrap();
-    silent.finish(true).unwrap();
-    assert_eq!(read(&path(folder.path(), sid(5))), (1, vec![]));
+    let mut rng = Rng::from_number(8);
+    for (line, voice) in [(-100.0, -20.0), (-60.0, -45.0), (-46.0, -25.0)] {
+        let mut sound = noise(&mut rng, line, 700);
+        // Two words with a second between them, from 2 s to 4 s.
+        for (from, frames) in [(100, 20), (170, 30)] {
+            let word = noise(&mut rng, voice, frames);
+            sound[from * 160..][..word.len()].copy_from_slice(&word);
+        }
+        let kept = trimmed(&sound, 1);
+        let start = sound.windows(kept.len()).position(|part| part == kept).unwrap() / 160;
+        let end = start + kept.len() / 160;
+        assert!((90..=100).contains(&start), "{line} dB: from frame {start}");
+        assert!((200..=210).contains(&end), "{line} dB: to frame {end}");
+    }
+}
+
+#[test]
+fn nothing_is_left_of_the_noise_of_a_line() {
+    let mut rng = Rng::from_number(9);
+    for level in [-100.0, -60.0, -46.0] {
+        assert!(trimmed(&noise(&mut rng, level, 200), 1).is_empty(), "{level} dB");
+    }
+}
+
+#[test]
+fn trimming_keeps_what_either_party_says() {
+    let mut rng = Rng::from_number(10);
+    let [own, mut other] = [(); 2].map(|()| noise(&mut rng, -46.0, 300));
+    let word = noise(&mut rng, -25.0, 40);
+    other[100 * 160..][..word.len()].copy_from_slice(&word);
+    let both: Vec<i16> = own.iter().zip(&other).flat_map(|(&a, &b)| [a, b]).collect();
+    let frames = trimmed(&both, 2).len() / 320;
+    assert!((40..=60).contains(&frames), "{frames} frames");
+}
+
+#[test]
+fn a_first_quiet_word_is_kept_whole() {
+    let mut rng = Rng::from_number(11);
+    let mut sound = noise(&mut rng, -45.0, 30);
+    sound.extend(noise(&mut rng, -68.0, 200));
+    let frames = trimmed(&sound, 1).len() / 160;
+    assert!((30..=40).contains(&frames), "{frames} frames");
+}
+
+#[test]
+fn packets_that_never_came_are_no_measure_of_the_line() {
+    let mut rng = Rng::from_number(12);
+    let mut sound = noise(&mut rng, -46.0, 300);
+    sound[50 * 160..60 * 160].fill(0);
+    assert!(trimmed(&sound, 1).is_empty());
 }
