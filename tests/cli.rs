@@ -103,8 +103,12 @@ fn every_kind_of_mistake_is_found_in_one_check() {
     write(&folder, "flows/bad.flow", "flow \"x\"\n  cal from +1 to +2\n");
     let (code, told, errors) = offhook(folder.path(), &["check"]);
     assert_eq!(code, 1);
+    let text = fs::read_to_string(folder.path().join("offhook.toml")).expect("the configuration");
+    let line = text.lines().position(|line| line.contains("voicemial")).expect("the slip") + 1;
+    let place = format!("offhook.toml:{line}:9: error config: there is no bin");
+    assert!(errors.contains(&place), "{place}\n{errors}");
     for wanted in [
-        "offhook.toml:49:9: error config: there is no bin \"voicemial\"; did you mean \"voicemail\"?",
+        "error config: there is no bin \"voicemial\"; did you mean \"voicemail\"?",
         "error config: there is no function \"sip-outbond\"; did you mean \"sip-outbound\"?",
         "bins/static.xml:2:3: warning 12200: <Sya> is not a verb and is skipped",
         "bins/open.xml:2:10: error 12100: </Response> closes nothing",

@@ -10,6 +10,7 @@ use crate::leg::{Incoming, SipCaller};
 use crate::sip::Message;
 use crate::sip::auth::{RefusedReason, Verdict};
 use crate::sip::uri::{SipUri, escape_user};
+use crate::verb::normalise;
 
 impl Exchange {
     pub(super) fn handle_invite(
@@ -199,7 +200,7 @@ fn caller_domain<'a>(
 
 /// The number of ours that a Request-URI asks for.
 fn number_called<'a>(directory: &'a Directory, uri: &SipUri<'_>) -> Option<&'a Number> {
-    directory.numbers.get(&who::e164(&uri.user()?)?)
+    directory.numbers.get(&normalise(&uri.user()?)?)
 }
 
 /// Who calls, for the handler: who proved it, at the domain where it was proved. The host in From

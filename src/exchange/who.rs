@@ -4,15 +4,6 @@ use crate::sip::Message;
 use crate::sip::uri::SipUri;
 use crate::verb::normalise;
 
-/// E.164 from the ways a number is written in a URI: as in markup, and with the international
-/// prefix `00` of most countries.
-pub(super) fn e164(text: &str) -> Option<String> {
-    match text.strip_prefix("00") {
-        Some(rest) => normalise(&format!("+{rest}")),
-        None => normalise(text),
-    }
-}
-
 /// `sip:user@host` without parameters and headers: the To and From of webhooks.
 pub(super) fn plain_uri(uri: &str) -> String {
     match SipUri::parse(uri) {
@@ -49,25 +40,15 @@ pub(super) fn diverted_from(invite: &Message) -> Option<String> {
 /// The number of a URI in E.164, else its user part.
 fn number_of(uri: &str) -> Option<String> {
     if uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("tel:")) {
-        return e164(uri.split(';').next()?);
+        return normalise(uri.split(';').next()?);
     }
     let user = SipUri::parse(uri)?.user()?.into_owned();
-    Some(e164(&user).unwrap_or(user))
+    Some(normalise(&user).unwrap_or(user))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_read_as_people_and_carriers_write_them() {
-        assert_eq!(e164("+1 (222) 333-1234").as_deref(), Some("+12223331234"));
-        assert_eq!(e164("12223331234").as_deref(), Some("+12223331234"));
-        assert_eq!(e164("0044 20 7946 0000").as_deref(), Some("+442079460000"));
-        assert_eq!(e164("911"), None);
-        assert_eq!(e164("alice"), None);
-        assert_eq!(e164("1234567890123456"), None);
-    }
 
     #[test]
     fn webhook_uris_lose_parameters_but_keep_users() {
