@@ -98,7 +98,7 @@ impl Baresip {
 
 /// A project whose function rings the dialled user, and records both sides.
 fn project() -> Project {
-    let project = Project::new(9).md5_only();
+    let project = Project::new(9);
     project.file(
         "functions/sip-outbound.js",
         "exports.handler = (context, event, callback) => {
@@ -169,7 +169,7 @@ fn two_phones_talk_over_tcp() {
 #[ignore = "interop"]
 fn keys_reach_a_gather() {
     let web = Web::start(|_| "<Response><Hangup/></Response>".to_owned());
-    let project = Project::new(9).md5_only();
+    let project = Project::new(9);
     let action = web.url("/digits");
     project.file(
         "functions/sip-outbound.js",

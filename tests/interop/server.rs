@@ -71,8 +71,8 @@ prefixes = ["+1"]
         self
     }
 
-    /// Debian's sipp 3.6 reads only the first challenge and baresip 1.0 wants all to be MD5, in
-    /// spite of RFC 8760 section 2.4.
+    /// Debian's sipp 3.6 reads only the first challenge, in spite of RFC 8760 section 2.4, and does
+    /// not come back for a second one.
     pub fn md5_only(mut self) -> Project {
         self.config = self.config.replacen("[sip]\n", "[sip]\ndigest = [\"MD5\"]\n", 1);
         self
