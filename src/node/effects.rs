@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
-use super::RESULTS;
+use super::{RESULTS, rows};
 use crate::audio::Clip;
 use crate::audio::wav;
 use crate::call::{FetchError, Persist, Speech};
@@ -43,7 +43,7 @@ impl Effects {
         store: Arc<dyn Store>,
     ) -> (std::rc::Rc<Self>, mpsc::Receiver<Input>) {
         let (results, receiver) = mpsc::channel(RESULTS);
-        let (persists, rows) = mpsc::channel(ROWS);
+        let (persists, changes) = mpsc::channel(ROWS);
         let effects = std::rc::Rc::new(Effects {
             sources,
             voices,
@@ -56,7 +56,7 @@ impl Effects {
             persists,
         });
         let writer = std::rc::Rc::clone(&effects);
-        effects.tasks.borrow_mut().spawn_local(write_rows(writer, rows));
+        effects.tasks.borrow_mut().spawn_local(rows::write(writer, changes));
         (effects, receiver)
     }
 
@@ -114,6 +114,15 @@ impl Effects {
         self.done.notify_one();
     }
 
+    /// So many changes were written; with reports, the outbox has something to do.
+    pub(super) fn written(&self, count: usize, reports: bool) {
+        if reports {
+            self.outbox.notify_one();
+        }
+        self.pending.set(self.pending.get().saturating_sub(count));
+        self.done.notify_one();
+    }
+
     /// Effects under way.
     pub(super) fn pending(&self) -> usize {
         self.pending.get()
@@ -152,28 +161,6 @@ impl Effects {
                 Err(FetchError { code: 12400, message: format!("{url}: the reader crashed") })
             }
         }
-    }
-}
-
-/// Writes rows in the order in which they came; what waits meanwhile goes into one transaction.
-async fn write_rows(own: std::rc::Rc<Effects>, mut rows: mpsc::Receiver<Persist>) {
-    while let Some(mut group) = rows.recv().await {
-        let mut count = 1;
-        while let Ok(more) = rows.try_recv() {
-            group.calls.extend(more.calls);
-            group.recordings.extend(more.recordings);
-            group.callbacks.extend(more.callbacks);
-            count += 1;
-        }
-        let reports = !group.callbacks.is_empty();
-        if let Err(error) = own.store.persist(group).await {
-            tracing::error!("rows of {count} changes are lost: {error}");
-        }
-        if reports {
-            own.outbox.notify_one();
-        }
-        own.pending.set(own.pending.get().saturating_sub(count));
-        own.done.notify_one();
     }
 }
 

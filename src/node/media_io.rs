@@ -85,13 +85,24 @@ impl MediaHandle {
 
     /// Gives an order; never waits.
     pub fn send(&self, command: Command) -> Result<(), SendError> {
-        let sent = self.notes.try_send(Note::Command(command));
-        self.bell.ring();
-        sent.map_err(|error| match error {
+        let queued = self.queue(command);
+        self.ring();
+        queued
+    }
+
+    /// Puts an order down for the next [`ring`](Self::ring): several of one moment wake the
+    /// worker once.
+    pub fn queue(&self, command: Command) -> Result<(), SendError> {
+        self.notes.try_send(Note::Command(command)).map_err(|error| match error {
             TrySendError::Full(Note::Command(command)) => SendError::Full(command),
             TrySendError::Disconnected(Note::Command(command)) => SendError::Stopped(command),
             _ => unreachable!("a channel gives back what it was given"),
         })
+    }
+
+    /// Tells the worker that orders lie there.
+    pub fn ring(&self) {
+        self.bell.ring();
     }
 
     /// A recording cannot be written any more.

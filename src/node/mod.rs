@@ -16,6 +16,7 @@ pub mod phone_line;
 pub mod project;
 pub mod recording;
 mod reload;
+mod rows;
 pub mod sip_io;
 mod start;
 pub mod trace;
@@ -70,7 +71,14 @@ impl Media {
 
     /// Gives an order; what comes back is the event of a session that cannot be opened.
     fn send(&self, command: crate::media::Command) -> Option<crate::media::Event> {
-        let error = self.handle.send(command).err()?;
+        let failed = self.queue(command);
+        self.handle.ring();
+        failed
+    }
+
+    /// The same for one of several orders; [`media_io::MediaHandle::ring`] comes after the last.
+    fn queue(&self, command: crate::media::Command) -> Option<crate::media::Event> {
+        let error = self.handle.queue(command).err()?;
         tracing::error!("{error}");
         match error {
             media_io::SendError::Full(crate::media::Command::Open { session, .. })
@@ -186,6 +194,7 @@ impl Node {
 
     /// Does what the exchange asks for.
     fn carry_out(&mut self, now: Instant) {
+        let mut orders = false;
         while let Some(output) = self.exchange.poll() {
             match output {
                 exchange::Output::Transmit(flow, bytes) => {
@@ -198,7 +207,8 @@ impl Node {
                     }
                 }
                 exchange::Output::Media(command) => {
-                    if let Some(failed) = self.media.send(command) {
+                    orders = true;
+                    if let Some(failed) = self.media.queue(command) {
                         self.exchange.handle(now, exchange::Input::Media(failed));
                     }
                 }
@@ -209,6 +219,9 @@ impl Node {
                 }
                 other => self.effects.start(other),
             }
+        }
+        if orders {
+            self.media.handle.ring();
         }
     }
 
