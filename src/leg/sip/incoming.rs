@@ -88,9 +88,10 @@ impl SipLeg {
         let dialog = incoming.dialog;
         match incoming.state {
             State::Over => {}
-            // Hanging up without an answer declines the call (RFC 3261 section 21.6.2).
+            // Nobody took the call (RFC 3261 section 21.4.18); 603 would stop a carrier from
+            // trying elsewhere.
             State::Ringing | State::Answering => {
-                self.sip(sip::Command::Reject { dialog, status: 603, headers: vec![] });
+                self.sip(sip::Command::Reject { dialog, status: 480, headers: vec![] });
             }
             State::Accepted | State::Confirmed => {
                 self.sip(sip::Command::Hangup { dialog, headers: vec![] });

@@ -466,3 +466,14 @@ fn silence_on_the_line_ends_the_dialog_too() {
     assert_eq!(stage.signalled(), ["hang up 0"]);
     assert_eq!(cause(&stage), Some((Cause::Lost, None)));
 }
+
+#[test]
+fn a_call_that_nobody_takes_may_be_tried_elsewhere() {
+    let offer = sdp(4000, 0, "sendrecv");
+    let mut stage = Stage::incoming(&request("INVITE", "application/sdp", &offer));
+    stage.order(Command::Ring);
+    stage.order(Command::Hangup);
+    // 603 would forbid the carrier every other way (RFC 3261 section 21.6.2).
+    assert_eq!(stage.signalled(), ["reject 480"]);
+    assert_eq!(cause(&stage), Some((Cause::Local, None)));
+}
