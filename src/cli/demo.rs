@@ -186,12 +186,13 @@ impl Stage {
     async fn caller_leaves_a_message(&mut self) -> Result<(), String> {
         println!("\n== the carrier calls +12223335678 and leaves a message");
         self.show_document("/bins/voicemail?From=%2B15550001111").await?;
-        let before = wav_files(&self.recordings);
+        let before = files(&self.recordings);
         self.carrier.order(Command::Dial("12223335678".to_owned()));
         self.carrier.answered().await?;
         let recording = self.carrier.listen().await?;
-        // The greeting and the beep, then the message, then silence until the server has enough.
-        self.carrier.wait(Duration::from_millis(4_500)).await;
+        // The greeting and the beep; the message once the server records; then silence until it
+        // has enough.
+        self.recording_begins(before.len()).await?;
         self.carrier.hum(Duration::from_secs(3));
         self.carrier.ended().await?;
         let heard = self.carrier.heard(recording).await?;
@@ -213,6 +214,18 @@ impl Stage {
         );
         self.show_ladders();
         Ok(())
+    }
+
+    /// Waits until the server has one more recording than `before`, finished or not.
+    async fn recording_begins(&self, before: usize) -> Result<(), String> {
+        const LOOK: Duration = Duration::from_millis(50);
+        for _ in 0..party::PATIENCE.as_millis() / LOOK.as_millis() {
+            if files(&self.recordings).len() > before {
+                return Ok(());
+            }
+            self.carrier.wait(LOOK).await;
+        }
+        Err("the server waited in vain for its voice: no recording was begun".to_owned())
     }
 
     fn hears(&mut self, who: &str, heard: &Heard, hertz: f64) {
@@ -284,7 +297,14 @@ fn adapt_configuration(folder: &Path, sip: SocketAddr, carrier: SocketAddr) -> R
 }
 
 fn wav_files(folder: &Path) -> Vec<PathBuf> {
+    let whole = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".wav") && !name.ends_with(".part.wav")
+    };
+    files(folder).into_iter().filter(whole).collect()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = folder.read_dir().into_iter().flatten().filter_map(Result::ok);
-    let files = entries.map(|entry| entry.path());
-    files.filter(|path| path.extension().is_some_and(|extension| extension == "wav")).collect()
+    entries.map(|entry| entry.path()).collect()
 }

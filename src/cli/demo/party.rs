@@ -16,7 +16,7 @@ use crate::node::phone_line::{Line, PhoneLine};
 use crate::phone::{Command, Event};
 
 /// Nothing in the demo takes longer; a wait beyond it is a failure that is told, not a hang.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Orders and events that may wait.
 const QUEUE: usize = 256;
