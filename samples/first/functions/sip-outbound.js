@@ -19,7 +19,13 @@ exports.handler = function (context, event, callback) {
 
   const user = userOf(event.From || '');
   const callerId = event.callerId || CALLER_IDS[user] || DEFAULT_CALLER_ID;
-  const number = numberOf(userOf(event.To));
+  const dialled = userOf(event.To);
+  if (/[a-z]/i.test(dialled)) {
+    // A colleague, not a number: rings all phones of that user.
+    twiml.dial().sip(`sip:${dialled}@office.localhost`);
+    return callback(null, twiml);
+  }
+  const number = numberOf(dialled);
   console.log(`${user} calls ${number} as ${callerId}`);
 
   twiml.dial({ callerId, record: 'do-not-record' }, number);
