@@ -1,7 +1,7 @@
 //! Functions in the world: clock, chance and ticks for the sandbox, threads for invocations.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
 use super::account::Account;
 use super::clock::Clock;
@@ -15,18 +15,22 @@ use crate::source::{Access, FunctionRunner, Invocation};
 /// Invocations at one time: more of them than cores only wait for one another.
 const SLOTS: u32 = 64;
 
-/// The functions of a configured project.
-pub(super) fn open(
-    config: &Config,
-    account: &Account,
-    public_url: &str,
-    rng: Rng,
-) -> Result<(Functions, Sandbox), StartError> {
+/// The sandbox that a project's functions run in.
+pub(super) fn sandbox(config: &Config, rng: Rng) -> Result<Sandbox, StartError> {
     let cache = config.server.data.join("cache").join("functions");
     std::fs::create_dir_all(&cache).map_err(|error| StartError::Data(cache.clone(), error))?;
     let host = Arc::new(World { clock: Clock::start(), rng: Mutex::new(rng) });
     let setup = function::Setup { cache, slots: SLOTS, host };
-    let sandbox = Sandbox::new(setup).map_err(StartError::Functions)?;
+    Sandbox::new(setup).map_err(StartError::Functions)
+}
+
+/// The functions of a project as it is configured now.
+pub(super) fn open(
+    config: &Config,
+    account: &Account,
+    public_url: &str,
+    sandbox: Sandbox,
+) -> Functions {
     let domain = public_url.split("://").nth(1).unwrap_or(public_url);
     let own = [
         ("ACCOUNT_SID", account.sid.to_string()),
@@ -37,8 +41,7 @@ pub(super) fn open(
         own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let configured = config.function_env.iter();
     environment.extend(configured.map(|(name, value)| (name.clone(), value.expose().to_owned())));
-    let folder = config.project.join("functions");
-    Ok((Functions::new(folder, environment, sandbox.clone()), sandbox))
+    Functions::new(config.project.join("functions"), environment, sandbox)
 }
 
 /// Compiles or loads the JavaScript engine beside the start, so that no request waits for it.
@@ -93,20 +96,30 @@ impl function::Host for World {
 
 /// Runs functions for requests, on threads where waiting keeps nobody else waiting.
 pub(super) struct Runner {
-    functions: Arc<Functions>,
+    functions: RwLock<Arc<Functions>>,
     ticker: Arc<Ticker>,
 }
 
 impl Runner {
-    pub(super) fn new(functions: Arc<Functions>, sandbox: Sandbox) -> Runner {
+    pub(super) fn new(functions: Functions, sandbox: Sandbox) -> Runner {
         let ticker = Ticker::start(sandbox);
-        Runner { functions, ticker }
+        Runner { functions: RwLock::new(Arc::new(functions)), ticker }
+    }
+
+    /// The functions as they are configured now.
+    pub(super) fn functions(&self) -> Arc<Functions> {
+        Arc::clone(&self.functions.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes functions with another environment; those that run finish with what they began with.
+    pub(super) fn replace(&self, functions: Functions) {
+        *self.functions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(functions);
     }
 }
 
 impl FunctionRunner for Runner {
     fn access(&self, name: &str) -> Option<Access> {
-        self.functions.access(name).map(|access| match access {
+        self.functions().access(name).map(|access| match access {
             function::Access::Public => Access::Public,
             function::Access::Protected => Access::Protected,
             function::Access::Private => Access::Private,
@@ -114,7 +127,7 @@ impl FunctionRunner for Runner {
     }
 
     fn invoke<'a>(&'a self, name: &'a str, invocation: Invocation) -> BoxFuture<'a, Response> {
-        let functions = Arc::clone(&self.functions);
+        let functions = self.functions();
         let ticker = Arc::clone(&self.ticker);
         let name = name.to_owned();
         Box::pin(async move {

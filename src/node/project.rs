@@ -2,6 +2,7 @@
 //!
 //! `serve` and `demo` put a switch on top of it; `preview` and `check` need no more.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::base::Rng;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::http::client::{self, Client};
-use crate::source::function::{self, Functions, Sandbox};
+use crate::source::function::{self, Sandbox};
 use crate::source::{Bins, Project, Sources};
 
 /// An opened project.
@@ -28,8 +29,7 @@ pub struct Opened {
     pub client: Arc<Client>,
     /// Bins, functions, assets.
     pub project: Arc<Project>,
-    /// The functions, for what is not a request.
-    pub functions: Arc<Functions>,
+    runner: Arc<functions::Runner>,
     sandbox: Sandbox,
     /// Documents and sounds by URL.
     pub sources: Arc<Sources>,
@@ -42,7 +42,11 @@ impl Opened {
     /// configured: what the first HTTP listener is reached at.
     pub fn open(config: Config, public_url: String) -> Result<Opened, StartError> {
         let data = &config.server.data;
-        std::fs::create_dir_all(recordings_folder(&config))
+        // Recordings are private: what is made here is the owner's alone.
+        let mut maker = std::fs::DirBuilder::new();
+        maker.recursive(true).mode(0o700);
+        maker
+            .create(recordings_folder(&config))
             .map_err(|error| StartError::Data(data.clone(), error))?;
         let mut rng = seeded_rng().map_err(StartError::Randomness)?;
         let server = &config.server;
@@ -51,35 +55,41 @@ impl Opened {
         let public_url = config.http.public_url.clone().unwrap_or(public_url);
         let guard = client::Config::new(config.webhook_allow.clone(), account.token.clone());
         let client = Arc::new(Client::new(guard));
-        let (functions, sandbox) = functions::open(&config, &account, &public_url, rng.fork())?;
+        let sandbox = functions::sandbox(&config, rng.fork())?;
         functions::warm_up(sandbox.clone());
-        let functions = Arc::new(functions);
+        let functions = functions::open(&config, &account, &public_url, sandbox.clone());
+        let runner = Arc::new(functions::Runner::new(functions, sandbox.clone()));
         let project = Arc::new(Project {
             bins: Bins::new(config.project.join("bins")),
-            functions: Arc::new(functions::Runner::new(Arc::clone(&functions), sandbox.clone())),
+            functions: Arc::clone(&runner) as Arc<dyn crate::source::FunctionRunner>,
             assets: config.project.join("assets"),
             public_url: public_url.clone(),
             auth_token: account.token.clone(),
         });
         let sources = Arc::new(Sources::new(Arc::clone(&client), Arc::clone(&project), rng.fork()));
-        Ok(Opened {
-            config,
-            account,
-            public_url,
-            client,
-            project,
-            functions,
-            sandbox,
-            sources,
-            rng,
-        })
+        Ok(Opened { config, account, public_url, client, project, runner, sandbox, sources, rng })
+    }
+
+    /// The names of the functions that are there now.
+    pub fn function_names(&self) -> Vec<String> {
+        self.runner.functions().names()
     }
 
     /// Loads every function and says what is wrong with it, by name.
     pub async fn check_functions(&self) -> Vec<(String, Result<(), function::Error>)> {
-        let (functions, sandbox) = (Arc::clone(&self.functions), self.sandbox.clone());
+        let (functions, sandbox) = (self.runner.functions(), self.sandbox.clone());
         let check = move || functions::check_all(&functions, sandbox);
         tokio::task::spawn_blocking(check).await.unwrap_or_default()
+    }
+
+    /// Takes an edited configuration: functions see its environment from their next run on.
+    pub fn reconfigure(&mut self, config: Config) {
+        if config.function_env != self.config.function_env {
+            let sandbox = self.sandbox.clone();
+            let functions = functions::open(&config, &self.account, &self.public_url, sandbox);
+            self.runner.replace(functions);
+        }
+        self.config = config;
     }
 
     /// What the exchange asks who is who; trunks are not resolved yet.
@@ -92,4 +102,33 @@ impl Opened {
 /// Where recordings lie.
 pub fn recordings_folder(config: &Config) -> PathBuf {
     config.server.data.join("recordings")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Invocation;
+
+    fn config(project: &std::path::Path, greeting: &str) -> Config {
+        let text = format!("[functions]\nenv = {{ GREETING = \"{greeting}\" }}\n");
+        let file = project.join(crate::config::FILE);
+        Config::parse(project, &file, &text, &|_| None).expect("a sound configuration")
+    }
+
+    #[tokio::test]
+    async fn an_edited_environment_reaches_the_next_run() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let functions = folder.path().join("functions");
+        std::fs::create_dir(&functions).expect("made");
+        let script =
+            "exports.handler = (context, event, callback) => callback(null, context.GREETING);";
+        std::fs::write(functions.join("greet.js"), script).expect("written");
+        let open = config(folder.path(), "hello");
+        let mut opened = Opened::open(open, "http://127.0.0.1:1".to_owned()).expect("opened");
+        let greet = opened.project.functions.invoke("greet", Invocation::default()).await;
+        assert_eq!(greet.body, "hello", "the engine is missing? run cargo xtask setup");
+        opened.reconfigure(config(folder.path(), "bonjour"));
+        let greet = opened.project.functions.invoke("greet", Invocation::default()).await;
+        assert_eq!(greet.body, "bonjour");
+    }
 }

@@ -118,7 +118,7 @@ pub(super) async fn watch(
         let env = |name: &str| std::env::var(name).ok();
         match Config::read(&opened.config.project, &env) {
             Ok(config) => {
-                opened.config = config;
+                opened.reconfigure(config);
                 let directory = resolved(opened.directory()).await;
                 tracing::info!(
                     "{FILE} was edited: numbers, domains, credentials and trunks are in force; \

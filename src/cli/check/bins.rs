@@ -15,7 +15,7 @@ use crate::verb::Document;
 pub(super) fn check(opened: &Opened, findings: &mut Findings) -> usize {
     let folder = opened.config.project.join("bins");
     let names = opened.project.bins.names();
-    let known = Known { bins: names.clone(), functions: opened.functions.names() };
+    let known = Known { bins: names.clone(), functions: opened.function_names() };
     let sample = sample_parameters(opened);
     for name in &names {
         check_one(&folder.join(format!("{name}.xml")), &sample, &known, findings);

@@ -15,7 +15,7 @@ pub(super) fn check(opened: &Opened, findings: &mut Findings) {
     let config = &opened.config;
     let file = config.project.join(FILE);
     let text = std::fs::read_to_string(&file).unwrap_or_default();
-    let (bins, functions) = (opened.project.bins.names(), opened.functions.names());
+    let (bins, functions) = (opened.project.bins.names(), opened.function_names());
     let voices = config.domains.iter().map(|domain| (domain.name.as_str(), &domain.voice));
     let voices = voices.chain(config.numbers.iter().map(|n| (n.number.as_str(), &n.voice)));
     let mut told: Vec<String> = Vec::new();
