@@ -27,6 +27,7 @@ use std::rc::Rc;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::base::id::CallSid;
 use crate::base::{Instant, Machine};
 use crate::call::Note;
 use crate::exchange::{self, Exchange};
@@ -51,6 +52,8 @@ pub struct Node {
     trace: Option<Trace>,
     notes: Option<mpsc::Sender<Note>>,
     http: http_io::HttpThread,
+    /// Held as long as this server uses its data folder.
+    _lock: std::fs::File,
     /// Tells the background tasks to end.
     stop: watch::Sender<bool>,
 }
@@ -217,6 +220,10 @@ impl Node {
                     let (user, phones) = (registered.user, registered.phones);
                     tracing::info!("{user} has {phones} phones registered");
                 }
+                exchange::Output::Persist(persist) => {
+                    tell_endings(&persist);
+                    self.effects.start(exchange::Output::Persist(persist));
+                }
                 other => self.effects.start(other),
             }
         }
@@ -226,9 +233,12 @@ impl Node {
     }
 
     fn tell(&self, note: Note) {
+        // What was refused before it became a call has no name.
+        let nameless = note.call == CallSid::from_bytes([0; 16]);
+        let whose = if nameless { String::new() } else { format!("{}: ", note.call) };
         match note.code {
-            0 => tracing::info!("{}: {}", note.call, note.text),
-            code => tracing::warn!("{}: {code}: {}", note.call, note.text),
+            0 => tracing::info!("{whose}{}", note.text),
+            code => tracing::warn!("{whose}{code}: {}", note.text),
         }
         if let Some(notes) = &self.notes {
             // Whoever listens too slowly misses lines; the log has them.
@@ -262,6 +272,14 @@ impl Node {
         self.http.stop();
         self.effects.close().await;
         Ok(())
+    }
+}
+
+/// One line in the log for each leg that is over.
+fn tell_endings(persist: &crate::call::Persist) {
+    for row in persist.calls.iter().filter(|row| row.status.is_final()) {
+        let (sid, way, status) = (row.sid, row.direction.as_str(), row.status.as_str());
+        tracing::info!("{sid}: {way} {} to {}: {status}, {}", row.from, row.to, row.reason);
     }
 }
 

@@ -48,6 +48,8 @@ pub enum StartError {
     System(io::Error),
     /// The data folder cannot be used.
     Data(PathBuf, io::Error),
+    /// Another server uses the data folder.
+    InUse(PathBuf),
     /// The database cannot be used.
     Store(crate::store::StoreError),
     /// The function engine cannot start.
@@ -62,9 +64,17 @@ impl fmt::Display for StartError {
             StartError::System(error) => {
                 write!(f, "{error}; is another server running? change `listen` in offhook.toml")
             }
-            StartError::Data(folder, error) => {
-                write!(f, "the data folder {} cannot be used: {error}", folder.display())
-            }
+            StartError::Data(folder, error) => write!(
+                f,
+                "the data folder {} cannot be used: {error}; set [server] data to a writable folder",
+                folder.display()
+            ),
+            StartError::InUse(folder) => write!(
+                f,
+                "the data folder {} is in use by another offhook; stop that, or set [server] data \
+                 to a folder of this one's own",
+                folder.display()
+            ),
             StartError::Store(error) => write!(f, "{error}"),
             StartError::Functions(reason) => write!(f, "functions cannot run: {reason}"),
             StartError::Randomness(error) => write!(f, "cannot read /dev/urandom: {error}"),
@@ -85,6 +95,7 @@ impl Node {
         let sip = SipIo::bind(&config.sip.listen).map_err(StartError::System)?;
         let mut opened = Opened::open(config, public_url)?;
         let config = opened.config.clone();
+        let lock = lock(&config.server.data)?;
 
         let database = config.server.data.join("offhook.db");
         let store: Arc<dyn Store> =
@@ -133,7 +144,30 @@ impl Node {
         tokio::task::spawn_local(reload::watch(opened, effects.sender(), stopping));
 
         let Options { trace, notes } = options;
-        Ok(Node { clock, exchange, sip, media, effects, results, trace, notes, http, stop })
+        Ok(Node {
+            clock,
+            exchange,
+            sip,
+            media,
+            effects,
+            results,
+            trace,
+            notes,
+            http,
+            _lock: lock,
+            stop,
+        })
+    }
+}
+
+/// One server a data folder: two would deliver callbacks twice and mend each other's recordings.
+fn lock(data: &std::path::Path) -> Result<std::fs::File, StartError> {
+    let failed = |error: io::Error| StartError::Data(data.to_owned(), error);
+    let file = std::fs::File::create(data.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse(data.to_owned())),
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 
@@ -235,4 +269,19 @@ async fn recover(
         store.persist(persist).await.map_err(StartError::Store)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_folder_serves_one_server() {
+        let data = tempfile::tempdir().expect("a folder");
+        let held = lock(data.path()).expect("free");
+        let error = lock(data.path()).expect_err("taken");
+        assert!(error.to_string().contains("in use by another offhook"), "{error}");
+        drop(held);
+        assert!(lock(data.path()).is_ok(), "free again");
+    }
 }
