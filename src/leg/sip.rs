@@ -250,6 +250,7 @@ impl SipLeg {
             Command::Ring => self.ring(),
             Command::Answer => self.answer(),
             Command::Refuse(refusal) => self.refuse(refusal),
+            Command::Hangup if self.puts_off_hang_up() => {}
             Command::Hangup => self.hang_up(),
             other => self.handle_media_command(other),
         }

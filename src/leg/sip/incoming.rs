@@ -18,6 +18,8 @@ enum State {
     Ringing,
     /// To be answered as soon as the media socket is bound.
     Answering,
+    /// The same, and to be hung up at once: the call took it for answered.
+    AnsweringBriefly,
     /// 200 sent, ACK awaited.
     Accepted,
     /// ACK came.
@@ -83,6 +85,19 @@ impl SipLeg {
         self.end(cause, None, Some(status));
     }
 
+    /// Puts off a hang-up that overtook the answer, which waits for its socket: a call that was
+    /// answered for its handler is answered on the wire, too.
+    pub(super) fn puts_off_hang_up(&mut self) -> bool {
+        match &mut self.role {
+            Role::Incoming(incoming) if incoming.state == State::Answering => {
+                incoming.state = State::AnsweringBriefly;
+                true
+            }
+            Role::Incoming(incoming) => incoming.state == State::AnsweringBriefly,
+            Role::Outgoing(_) => false,
+        }
+    }
+
     pub(super) fn hang_up_incoming(&mut self) {
         let Role::Incoming(incoming) = &self.role else { return };
         let dialog = incoming.dialog;
@@ -90,7 +105,7 @@ impl SipLeg {
             State::Over => {}
             // Nobody took the call (RFC 3261 section 21.4.18); 603 would stop a carrier from
             // trying elsewhere.
-            State::Ringing | State::Answering => {
+            State::Ringing | State::Answering | State::AnsweringBriefly => {
                 self.sip(sip::Command::Reject { dialog, status: 480, headers: vec![] });
             }
             State::Accepted | State::Confirmed => {
@@ -102,7 +117,8 @@ impl SipLeg {
     /// The socket is bound: says 200 with the answer, or with an offer when the INVITE had none.
     pub(super) fn accept_incoming(&mut self, local: SocketAddr) {
         let Role::Incoming(incoming) = &mut self.role else { return };
-        if incoming.state != State::Answering {
+        let briefly = incoming.state == State::AnsweringBriefly;
+        if !briefly && incoming.state != State::Answering {
             return;
         }
         let dialog = incoming.dialog;
@@ -122,6 +138,9 @@ impl SipLeg {
                     self.connect_media(agreed);
                 }
                 self.sip(sip::Command::Accept { dialog, headers: vec![], body: sdp_body(body) });
+                if briefly {
+                    self.hang_up();
+                }
             }
             Err(refusal) => self.reject_incoming(refusal.status(), Cause::Failed),
         }
@@ -130,7 +149,9 @@ impl SipLeg {
     /// No socket was to be had: the caller may try elsewhere or later.
     pub(super) fn fail_incoming(&mut self) {
         match &self.role {
-            Role::Incoming(Incoming { state: State::Answering, .. }) => {
+            Role::Incoming(Incoming {
+                state: State::Answering | State::AnsweringBriefly, ..
+            }) => {
                 self.reject_incoming(503, Cause::Failed);
             }
             _ => self.hang_up_incoming(),

@@ -477,3 +477,15 @@ fn a_call_that_nobody_takes_may_be_tried_elsewhere() {
     assert_eq!(stage.signalled(), ["reject 480"]);
     assert_eq!(cause(&stage), Some((Cause::Local, None)));
 }
+
+#[test]
+fn a_hang_up_that_overtakes_the_answer_waits_for_it() {
+    let offer = sdp(4000, 0, "sendrecv");
+    let mut stage = Stage::incoming(&request("INVITE", "application/sdp", &offer));
+    stage.order(Command::Answer);
+    stage.order(Command::Hangup);
+    assert!(stage.signalled().is_empty() && stage.events().is_empty());
+    stage.opened();
+    assert_eq!(stage.signalled(), ["accept", "hang up 0"]);
+    assert_eq!(cause(&stage), Some((Cause::Local, None)));
+}
