@@ -362,6 +362,7 @@ fn caller(setup: &Setup, now: Instant) -> Party {
             reason: String::new(),
             sip_status: None,
             sip_call_id: incoming.sip.as_ref().map(|sip| sip.call_id.clone()),
+            owed: None,
         },
         presence: Presence::Ringing,
         answered: None,

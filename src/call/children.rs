@@ -129,6 +129,7 @@ impl Call {
                 reason: String::new(),
                 sip_status: None,
                 sip_call_id: None,
+                owed: None,
             },
             presence: Presence::Ringing,
             answered: None,

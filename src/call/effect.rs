@@ -131,6 +131,9 @@ pub struct CallRecord {
     pub sip_status: Option<u16>,
     /// The Call-ID on the wire.
     pub sip_call_id: Option<String>,
+    /// What its watcher is to be told should the process die before the leg ends; kept by the
+    /// store with the row. None once the leg is over, or when nobody watches.
+    pub owed: Option<Callback>,
 }
 
 /// How far a recording is.

@@ -109,6 +109,7 @@ mod tests {
             reason: String::new(),
             sip_status: None,
             sip_call_id: None,
+            owed: None,
         }
     }
 }

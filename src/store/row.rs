@@ -55,7 +55,24 @@ pub(super) fn call(row: &SqliteRow) -> Result<CallRecord, StoreError> {
         reason: column(row, "reason")?,
         sip_status: sip_status.and_then(|status| u16::try_from(status).ok()),
         sip_call_id: column(row, "sip_call_id")?,
+        owed: owed(row)?,
     })
+}
+
+/// The report in a row of `calls`.
+fn owed(row: &SqliteRow) -> Result<Option<Callback>, StoreError> {
+    let Some(text) = column::<Option<&str>>(row, "owed")? else { return Ok(None) };
+    let read = serde_json::from_str::<(String, String, Vec<(String, String)>)>(text);
+    let (url, method, parameters) = read.map_err(|_| bad("owed", text))?;
+    let method =
+        METHODS.into_iter().find(|m| m.as_str() == method).ok_or_else(|| bad("owed", text))?;
+    Ok(Some(Callback { call: parsed(row, "sid")?, url, method, parameters }))
+}
+
+/// The same as it is stored.
+pub(super) fn owed_text(owed: &Callback) -> Result<String, StoreError> {
+    serde_json::to_string(&(&owed.url, owed.method.as_str(), &owed.parameters))
+        .map_err(|error| StoreError::BadRow(error.to_string()))
 }
 
 /// A row of `recordings`.

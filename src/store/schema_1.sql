@@ -17,7 +17,9 @@ CREATE TABLE calls (
     ended       INTEGER,
     reason      TEXT NOT NULL,
     sip_status  INTEGER,
-    sip_call_id TEXT
+    sip_call_id TEXT,
+    -- The callback to send if the process dies first: JSON [url, method, [[name, value], …]].
+    owed        TEXT
 ) STRICT;
 CREATE INDEX calls_started ON calls (started);
 CREATE INDEX calls_parent ON calls (parent) WHERE parent IS NOT NULL;

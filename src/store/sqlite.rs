@@ -18,7 +18,7 @@ use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use crate::base::id::{CallSid, RecordingSid};
 use crate::base::{Rng, WallTime};
-use crate::call::{CallRecord, Persist, RecordingRecord};
+use crate::call::{CallRecord, Callback, Persist, RecordingRecord};
 
 use super::row::{self, millis, time};
 use super::{Pending, Settlement, Store, StoreError, Stored, Unfinished};
@@ -166,18 +166,36 @@ async fn write_persist(
         .map_err(backend)?;
     }
     for callback in &persist.callbacks {
-        let parameters = serde_json::to_string(&callback.parameters)
-            .map_err(|error| StoreError::BadRow(error.to_string()))?;
-        sqlx::query("INSERT INTO outbox (call, url, method, parameters) VALUES (?, ?, ?, ?)")
-            .bind(callback.call.to_string())
-            .bind(&callback.url)
-            .bind(callback.method.as_str())
-            .bind(parameters)
-            .execute(&mut **transaction)
-            .await
-            .map_err(backend)?;
+        write_callback(transaction, callback).await?;
     }
     Ok(())
+}
+
+async fn write_callback(
+    transaction: &mut SqliteTransaction<'_>,
+    callback: &Callback,
+) -> Result<(), StoreError> {
+    let parameters = serde_json::to_string(&callback.parameters)
+        .map_err(|error| StoreError::BadRow(error.to_string()))?;
+    sqlx::query("INSERT INTO outbox (call, url, method, parameters) VALUES (?, ?, ?, ?)")
+        .bind(callback.call.to_string())
+        .bind(&callback.url)
+        .bind(callback.method.as_str())
+        .bind(parameters)
+        .execute(&mut **transaction)
+        .await
+        .map_err(backend)?;
+    Ok(())
+}
+
+/// A report that was made out in advance, as of now.
+fn at_time(mut callback: Callback, now: WallTime) -> Callback {
+    for (name, value) in &mut callback.parameters {
+        if name == "Timestamp" {
+            *value = now.rfc2822();
+        }
+    }
+    callback
 }
 
 async fn write_call(
@@ -186,12 +204,12 @@ async fn write_call(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO calls (sid, parent, from_, to_, direction, status, started, answered, ended,
-             reason, sip_status, sip_call_id)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             reason, sip_status, sip_call_id, owed)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (sid) DO UPDATE SET parent = excluded.parent, from_ = excluded.from_,
              to_ = excluded.to_, status = excluded.status, answered = excluded.answered,
              ended = excluded.ended, reason = excluded.reason, sip_status = excluded.sip_status,
-             sip_call_id = excluded.sip_call_id",
+             sip_call_id = excluded.sip_call_id, owed = excluded.owed",
     )
     .bind(record.sid.to_string())
     .bind(record.parent.map(|sid| sid.to_string()))
@@ -205,6 +223,7 @@ async fn write_call(
     .bind(&record.reason)
     .bind(record.sip_status.map(i64::from))
     .bind(&record.sip_call_id)
+    .bind(record.owed.as_ref().map(row::owed_text).transpose()?)
     .execute(&mut **transaction)
     .await
     .map_err(backend)?;
@@ -237,6 +256,8 @@ impl Store for Sqlite {
     fn unfinished(&self, now: WallTime) -> Stored<'_, Unfinished> {
         Box::pin(async move {
             let mut writer = self.writer.lock().await;
+            // Rows and what they owe change together, or not at all.
+            let mut writer = writer.begin().await.map_err(backend)?;
             let rows = sqlx::query(
                 "UPDATE calls SET status = 'failed', ended = max(?, started),
                      reason = 'the server stopped during the call'
@@ -247,12 +268,23 @@ impl Store for Sqlite {
             .fetch_all(&mut *writer)
             .await
             .map_err(backend)?;
-            let calls = rows.iter().map(row::call).collect::<Result<_, _>>()?;
+            let mut calls: Vec<CallRecord> =
+                rows.iter().map(row::call).collect::<Result<_, _>>()?;
+            for owed in calls.iter_mut().filter_map(|call| call.owed.take()) {
+                write_callback(&mut writer, &at_time(owed, now)).await?;
+            }
+            sqlx::query(
+                "UPDATE calls SET owed = NULL WHERE owed IS NOT NULL AND ended IS NOT NULL",
+            )
+            .execute(&mut *writer)
+            .await
+            .map_err(backend)?;
             let rows = sqlx::query("SELECT * FROM recordings WHERE status = 'in-progress'")
                 .fetch_all(&mut *writer)
                 .await
                 .map_err(backend)?;
             let recordings = rows.iter().map(row::recording).collect::<Result<_, _>>()?;
+            writer.commit().await.map_err(backend)?;
             Ok(Unfinished { calls, recordings })
         })
     }

@@ -29,6 +29,7 @@ fn call(rng: &mut Rng, status: Status) -> CallRecord {
         reason: String::new(),
         sip_status: None,
         sip_call_id: Some("a'b\"c@host".to_owned()),
+        owed: None,
     }
 }
 
@@ -159,6 +160,41 @@ async fn what_was_acknowledged_survives_an_abrupt_end() {
     assert_eq!(store.call(over.sid).await.unwrap(), Some(over));
     assert_eq!(store.due(at(100), 10).await.unwrap()[0].token, token);
     assert!(store.unfinished(at(101)).await.unwrap().calls.is_empty(), "once is enough");
+}
+
+#[tokio::test]
+async fn a_killed_call_still_tells_its_watcher() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut rng = Rng::from_number(8);
+    let parameter = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut going = call(&mut rng, Status::InProgress);
+    let owed = Callback {
+        call: going.sid,
+        url: "https://example.com/status".to_owned(),
+        method: Method::Get,
+        parameters: vec![parameter("CallStatus", "failed"), parameter("Timestamp", "earlier")],
+    };
+    going.owed = Some(owed.clone());
+    let mut over = call(&mut rng, Status::InProgress);
+    over.owed = Some(Callback { call: over.sid, ..owed });
+    store
+        .persist(Persist { calls: vec![going.clone(), over.clone()], ..Persist::default() })
+        .await
+        .unwrap();
+    (over.status, over.ended, over.owed) = (Status::Completed, Some(at(50)), None);
+    store.persist(Persist { calls: vec![over], ..Persist::default() }).await.unwrap();
+
+    let unfinished = store.unfinished(at(100)).await.unwrap();
+    assert_eq!(unfinished.calls.len(), 1);
+    let due = store.due(at(100), 10).await.unwrap();
+    assert_eq!(due.len(), 1, "what ended in order owes nothing");
+    let callback = &due[0].callback;
+    assert_eq!((callback.call, callback.method), (going.sid, Method::Get));
+    let told = [parameter("CallStatus", "failed"), parameter("Timestamp", &at(100).rfc2822())];
+    assert_eq!(callback.parameters, told);
+    assert!(store.unfinished(at(101)).await.unwrap().calls.is_empty());
+    assert_eq!(store.due(at(101), 10).await.unwrap().len(), 1, "told once");
 }
 
 #[tokio::test]

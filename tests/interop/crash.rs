@@ -59,11 +59,12 @@ fn a_killed_server_leaves_a_valid_recording_and_puts_its_calls_right() {
     let rows = database(&project, "SELECT status FROM recordings");
     assert_eq!(rows, "completed");
 
-    // What had been written before the kill is delivered now. (That the call failed is in the
-    // database only: a killed call's callbacks to come are not made up at the start.)
+    // What had been written before the kill is delivered now, and what the call owed at its end.
     let told = web.wait("recording callback", |r| r.path == "/recorded");
     assert_eq!(told.parameter("RecordingStatus"), "in-progress");
     let told = web.wait("status callback", |r| r.parameter("CallStatus") == "in-progress");
+    assert!(told.parameter("CallSid").starts_with("CA"), "{told:?}");
+    let told = web.wait("final callback", |r| r.parameter("CallStatus") == "failed");
     assert!(told.parameter("CallSid").starts_with("CA"), "{told:?}");
     for request in web.seen() {
         let state = [request.parameter("CallStatus"), request.parameter("RecordingStatus")];
