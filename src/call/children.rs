@@ -141,7 +141,7 @@ impl Call {
         }
     }
 
-    /// Who is shown to a target (`twiml.md` section 3, Dial): towards telephones only numbers of
+    /// Who is shown to a target (the TwiML reference): towards telephones only numbers of
     /// ours, or, for a call that itself came from a telephone, its two ends. A SIP caller's From
     /// is whatever the phone wrote: it proves nothing.
     fn caller_id(&self, call: &Outgoing) -> Result<String, Forbidden> {

@@ -18,7 +18,7 @@ pub struct Fetch {
     pub url: String,
     /// How.
     pub method: Method,
-    /// The parameters of `twiml.md` section 5, in order.
+    /// The parameters of the TwiML reference, in order.
     pub parameters: Vec<(String, String)>,
 }
 
@@ -34,7 +34,7 @@ pub struct Fetched {
 /// Why no document came. The call tries the fallback, else speaks an error and hangs up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchError {
-    /// The error code of `twiml.md` section 11 (11200 …, 12100 …).
+    /// The error code of the TwiML reference (11200 …, 12100 …).
     pub code: u32,
     /// What happened and what to do, with the position for a parse error.
     pub message: String,
@@ -256,7 +256,7 @@ pub struct Begun {
 pub struct Note {
     /// Whose.
     pub call: CallSid,
-    /// An error code of `twiml.md` section 11, or 0.
+    /// An error code of the TwiML reference, or 0.
     pub code: u32,
     /// In plain words.
     pub text: String,

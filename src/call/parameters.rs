@@ -1,4 +1,4 @@
-//! The parameters of requests and reports (`twiml.md` sections 5 and 6).
+//! The parameters of requests and reports (the TwiML reference).
 
 use crate::base::id::{AccountSid, CallSid};
 use crate::base::{Duration, Epoch, Instant};

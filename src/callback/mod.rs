@@ -95,7 +95,7 @@ impl Outbox {
 }
 
 /// Delivered, to be tried again, or given up. An application that answers 4xx understood and
-/// refuses, and will again; 5xx and trouble on the way may pass (`twiml.md` section 6).
+/// refuses, and will again; 5xx and trouble on the way may pass (the TwiML reference).
 fn judge(pending: &Pending, now: WallTime, result: Result<Reply, Error>) -> Attempt {
     let (may_pass, why) = match &result {
         Ok(reply) if reply.status < 400 => {

@@ -32,7 +32,7 @@ use super::{Error, Guard, form, signature};
 pub const DOCUMENT_LIMIT: usize = 64 * 1024;
 /// The largest sound file that is read.
 pub const MEDIA_LIMIT: usize = 50 * 1024 * 1024;
-/// Redirects followed: the vendor's own bound (`twiml.md` section 7).
+/// Redirects followed: the vendor's own bound (the TwiML reference).
 pub const MOST_REDIRECTS: usize = 10;
 /// Same on every retry of a request, so that an application can tell a repeat.
 pub const IDEMPOTENCY_HEADER: &str = "I-Twilio-Idempotency-Token";

@@ -1,6 +1,6 @@
 //! Connection overrides: the fragment of a webhook URL, such as `#ct=2000&rc=2&rp=5xx,ct`.
 //!
-//! The fragment is neither sent nor signed (`twiml.md` section 7). A fragment without `=` is an
+//! The fragment is neither sent nor signed (the TwiML reference). A fragment without `=` is an
 //! ordinary one and means nothing here.
 
 use std::time::Duration;

@@ -9,7 +9,7 @@ use crate::base::Fault;
 
 use super::guard::Forbidden;
 
-/// Why a request failed. The codes are those of `twiml.md` section 11.
+/// Why a request failed. The codes are those of the TwiML reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Not an http or https URL that can be asked.

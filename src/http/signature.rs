@@ -1,4 +1,4 @@
-//! Request signatures, so that an application knows that a request is ours (`twiml.md` section 8).
+//! Request signatures, so that an application knows that a request is ours (the TwiML reference).
 //!
 //! HMAC over the exact URL and the sorted form fields, RFC 2104; header `X-Twilio-Signature`.
 

@@ -44,7 +44,7 @@ impl Severity {
 /// One finding: `line:column: severity code: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The error code of `twiml.md` section 11.
+    /// The error code of the TwiML reference.
     pub code: u32,
     /// How bad it is.
     pub severity: Severity,

@@ -1,6 +1,6 @@
 //! Markup text as a checked tree of elements, every part with its line and column.
 //!
-//! It knows XML and the bounds of a document (`twiml.md` sections 1 and 13), never a verb. There is
+//! It knows XML and the bounds of a document (the TwiML reference), never a verb. There is
 //! no DTD and there are no entities beyond the five of XML 1.0 section 4.6, so nothing expands.
 
 mod diagnostic;

@@ -44,7 +44,7 @@ pub fn parse(body: &[u8]) -> Result<Tree, Diagnostic> {
 }
 
 /// A byte order mark and white space before the declaration are not XML, but web frameworks send
-/// them (`twiml.md` section 13 rule 8).
+/// them (the TwiML reference).
 fn skip_prolog_noise(text: &str, warnings: &mut Vec<Diagnostic>) -> usize {
     let unmarked = text.trim_start_matches('\u{FEFF}');
     let trimmed = unmarked.trim_start();

@@ -1,7 +1,7 @@
 //! Markup bins: files in the project's `bins` folder, static or templates.
 //!
 //! The file is looked at on each request, so that an edit takes effect at once; an edit that
-//! cannot be read keeps the last good version and says what is wrong (`twiml.md` section 10).
+//! cannot be read keeps the last good version and says what is wrong (the TwiML reference).
 
 use std::collections::HashMap;
 use std::fmt;

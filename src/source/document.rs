@@ -1,6 +1,6 @@
 //! What an answer means by its content type: markup, sound to play, text to say, or an error.
 //!
-//! `twiml.md` section 7. The markup itself is read by `verb::Document`.
+//! By the rules of the TwiML reference. The markup itself is read by `verb::Document`.
 
 use std::fmt;
 

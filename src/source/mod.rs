@@ -2,7 +2,7 @@
 //!
 //! `https:`/`http:` are webhooks, `bin:NAME` and `function:NAME` are the project's own, and so is
 //! every URL under the server's public address: those are answered in this process, by the same
-//! handlers that answer a browser. Fallback URLs are the call's business (`twiml.md` section 7).
+//! handlers that answer a browser. Fallback URLs are the call's business (the TwiML reference).
 
 pub mod asset;
 pub mod bin;

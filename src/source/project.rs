@@ -1,7 +1,7 @@
 //! The project folder as a web site: bins, functions and assets, answering requests.
 //!
 //! The same answers go to browsers, over sockets, and to calls, in process. Protected functions
-//! and assets want a valid signature, private ones have no route (`twiml.md` section 10).
+//! and assets want a valid signature, private ones have no route (the TwiML reference).
 
 use std::path::PathBuf;
 use std::sync::Arc;

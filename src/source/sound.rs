@@ -1,5 +1,5 @@
 //! Sound files for `Play`: checked type, bounded size, and a cache that asks the server whether
-//! its copy is still good (`twiml.md` section 3, Play). Decoding is `audio`'s.
+//! its copy is still good (the TwiML reference). Decoding is `audio`'s.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

@@ -282,7 +282,7 @@ fn tones() -> Clip {
     Clip::new(samples)
 }
 
-/// Characters of one `Say`, as `twiml.md` has it.
+/// Characters of one `Say`, as the TwiML reference has it.
 pub const LONGEST_TEXT: usize = 4_096;
 
 /// Change it when the same text sounds different from before: caches on disk outlive us.

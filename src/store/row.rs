@@ -140,7 +140,7 @@ const RECORDING_STATUSES: [RecordingStatus; 4] = [
     RecordingStatus::Absent,
     RecordingStatus::Failed,
 ];
-/// RecordingSource, `twiml.md` section 6.
+/// RecordingSource, the TwiML reference.
 const SOURCES: [&str; 7] = [
     "RecordVerb",
     "DialVerb",

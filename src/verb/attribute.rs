@@ -114,7 +114,7 @@ impl<'a> Attributes<'a> {
         Method::Post
     }
 
-    /// A truth value (`twiml.md` section 13 rule 4).
+    /// A truth value (the TwiML reference).
     pub fn boolean(&mut self, name: &str) -> bool {
         let (text, spec) = self.value(name);
         let truth = match text.to_ascii_lowercase().as_str() {

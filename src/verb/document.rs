@@ -29,7 +29,7 @@ pub struct Placed {
 }
 
 impl Document {
-    /// Reads what came as `content_type` (`twiml.md` section 7): markup types are markup, plain
+    /// Reads what came as `content_type` (the TwiML reference): markup types are markup, plain
     /// text is markup if it reads as such and else is spoken, and anything else is 12300. `None`
     /// is for files of ours, which have no type and are markup. Sound is not for here: see
     /// [`Document::play`].

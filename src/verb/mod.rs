@@ -91,7 +91,7 @@ pub struct Definition {
     pub attributes: &'static [Spec],
     /// What may stand inside.
     pub nouns: &'static [Noun],
-    /// Whether a called party's own document may have it (`twiml.md` section 2 rule 10).
+    /// Whether a called party's own document may have it (the TwiML reference).
     pub screening: bool,
     /// Reads it; findings are added to the list.
     pub parse: fn(&Element, &mut Vec<Diagnostic>) -> Arc<dyn Verb>,

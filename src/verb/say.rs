@@ -83,7 +83,7 @@ pub(super) fn loops(attributes: &mut Attributes<'_>) -> u32 {
     }
 }
 
-/// What of the SSML (`twiml.md` section 4) survives as words; the rest degrades to its text.
+/// What of the SSML (the TwiML reference) survives as words; the rest degrades to its text.
 fn speak(element: &Element, spoken: &mut String, findings: &mut Vec<Diagnostic>) {
     for node in &element.children {
         let child = match node {

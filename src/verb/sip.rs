@@ -92,7 +92,7 @@ fn headers(element: &Element, into: &mut Vec<(String, String)>, findings: &mut V
 }
 
 /// A URI as written: the scheme may be missing, region and edge are the vendor's own, headers
-/// stand after `?` and are percent-encoded once (`twiml.md` section 13 rule 2).
+/// stand after `?` and are percent-encoded once (the TwiML reference).
 pub(super) fn destination(
     text: &str,
     login: Option<(String, Secret)>,

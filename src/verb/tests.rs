@@ -223,7 +223,7 @@ fn a_verb_asks_and_steps_as_values() {
     assert_eq!(asks, [Ask::Answer, Ask::Play(Sound::Speech(speech), 1000)]);
 }
 
-/// The shapes of published documents (`twiml.md` section 13).
+/// The shapes of published documents (the TwiML reference).
 #[test]
 fn real_documents_are_clean() {
     for body in [
