@@ -42,42 +42,6 @@ fn an_async_handler_answers() {
 }
 
 #[test]
-#[ignore = "needs a guide with two handlers that is not ours: OFFHOOK_FIELD_GUIDE=path"]
-fn handlers_of_the_field_run_unmodified() {
-    let guide = std::env::var_os("OFFHOOK_FIELD_GUIDE").expect("OFFHOOK_FIELD_GUIDE");
-    let guide = fs::read_to_string(guide).expect("the guide");
-    let starts: Vec<usize> = guide.match_indices("exports.handler").map(|(at, _)| at).collect();
-    assert_eq!(starts.len(), 2);
-    let scripts: Vec<&str> = starts
-        .iter()
-        .map(|&at| &guide[at..at + guide[at..].find("\n};").expect("its end") + 3])
-        .collect();
-    let bench = Bench::new(&[("one.js", scripts[0]), ("two.js", scripts[1])]);
-    let say = |name: &str| {
-        format!(
-            r#"{HEAD}<Response><Say voice="alice" language="en-CA">Error placing the call. {name} is required.</Say></Response>"#
-        )
-    };
-    let dial = |caller: &str, to: &str| {
-        format!(
-            r#"{HEAD}<Response><Dial callerId="{caller}" record="do-not-record">{to}</Dial></Response>"#
-        )
-    };
-    let one = bench.invoke("one", &[("callerId", "+12223331234"), ("To", "15551231234")]);
-    assert_eq!(text(&one), dial("+12223331234", "15551231234"));
-    let one = bench.invoke("one", &[("From", "sip:home@x"), ("To", "sip:6441234567@x")]);
-    assert_eq!(text(&one), dial("+16508663333", "+6441234567"));
-    let one = bench.invoke("one", &[("From", "+1")]);
-    assert_eq!(text(&one), say("To caller"));
-    // Without From, the first reads a property of null before any callback: an error anywhere.
-    assert_eq!(bench.invoke("one", &[]).status, 500);
-    let two = bench.invoke("two", &[("From", "sip:zoiper@x"), ("To", "sip:15551231234@x")]);
-    assert_eq!(text(&two), dial("+16505552222", "15551231234"));
-    let two = bench.invoke("two", &[("To", "15551231234")]);
-    assert_eq!(text(&two), say("From caller"));
-}
-
-#[test]
 fn results_become_responses_by_their_kind() {
     let bench = Bench::new(&[]);
     let plain = bench.run("callback(null, 'hi');");
