@@ -119,6 +119,9 @@ pub(super) async fn watch(
         match Config::read(&opened.config.project, &env) {
             Ok(config) => {
                 opened.reconfigure(config);
+                for missing in opened.missing_handlers() {
+                    tracing::warn!("{missing}");
+                }
                 let directory = resolved(opened.directory()).await;
                 tracing::info!(
                     "{FILE} was edited: numbers, domains, credentials and trunks are in force; \

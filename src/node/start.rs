@@ -96,6 +96,9 @@ impl Node {
         let mut opened = Opened::open(config, public_url)?;
         let config = opened.config.clone();
         let lock = lock(&config.server.data)?;
+        for missing in opened.missing_handlers() {
+            tracing::warn!("{missing}");
+        }
 
         let database = config.server.data.join("offhook.db");
         let store: Arc<dyn Store> =
