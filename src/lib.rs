@@ -29,12 +29,9 @@ pub mod http;
 pub mod store;
 // floor 8
 pub mod callback;
-pub mod delivery;
 pub mod source;
 pub mod speech;
 // floor 9
 pub mod node;
 // floor 10
-pub mod api;
 pub mod cli;
-pub mod console;

@@ -14,9 +14,9 @@ const FLOORS: [&[&str]; 11] = [
     &["call"],
     &["exchange", "phone"],
     &["config", "http", "store"],
-    &["source", "speech", "callback", "delivery"],
+    &["source", "speech", "callback"],
     &["node"],
-    &["api", "console", "cli"],
+    &["cli"],
 ];
 
 /// Neighbours that may meet, each with its reason.
