@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use super::Outcome;
 use super::flow::words::length;
-use super::serve::block_on;
+use super::serve::{block_on, stop_signal};
 use crate::audio::tone::Tone;
 use crate::audio::{Clip, wav};
 use crate::base::id::RecordingSid;
@@ -206,8 +206,22 @@ impl Errand<'_> {
     async fn call(&mut self) -> Result<(), String> {
         let mut deadline = self.phone.now() + self.options.patience;
         let mut stage = Stage::Waiting;
+        // Whoever ends the program must not leave the far end in a call with nobody.
+        let mut stop = std::pin::pin!(stop_signal());
         loop {
-            let Some(event) = self.phone.next_before(deadline).await else {
+            let event = tokio::select! {
+                event = self.phone.next_before(deadline) => event,
+                () = stop.as_mut(), if !matches!(stage, Stage::Leaving) => {
+                    if !self.phone.is_busy() {
+                        return Err("stopped before a call was up".to_owned());
+                    }
+                    println!("stopping: hanging up");
+                    self.phone.order(Command::Hangup);
+                    (stage, deadline) = (Stage::Leaving, self.phone.now() + GRACE);
+                    continue;
+                }
+            };
+            let Some(event) = event else {
                 (stage, deadline) = self.due(stage)?;
                 continue;
             };

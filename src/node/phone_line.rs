@@ -79,6 +79,11 @@ impl PhoneLine {
         self.sip.listeners().first().map(|(_, local)| *local)
     }
 
+    /// Whether a call is up or ringing.
+    pub fn is_busy(&self) -> bool {
+        self.phone.is_busy()
+    }
+
     /// Gives an order; what comes of it is among the next events.
     pub fn order(&mut self, command: Command) {
         self.give(Input::Command(command));
