@@ -82,11 +82,7 @@ pub(super) struct Phone {
 }
 
 fn transport(text: &str) -> Result<Transport, String> {
-    match text {
-        "udp" => Ok(Transport::Udp),
-        "tcp" => Ok(Transport::Tcp),
-        _ => Err("expected udp or tcp".to_owned()),
-    }
+    Transport::of_name(text).ok_or_else(|| "expected udp, tcp, tls, ws or wss".to_owned())
 }
 
 impl Phone {

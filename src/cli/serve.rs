@@ -7,7 +7,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Outcome, Project};
 use crate::config::Config;
 use crate::node::{Node, Options};
-use crate::sip::Transport;
 
 /// Arguments of `offhook serve`.
 #[derive(clap::Args, Debug)]
@@ -34,11 +33,7 @@ impl Serve {
 pub(super) fn print_addresses(node: &Node) {
     let addresses = node.addresses();
     for (transport, address) in addresses.sip {
-        let scheme = match transport {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        };
-        println!("sip  {scheme}:{address}");
+        println!("sip  {}:{address}", transport.name());
     }
     for address in addresses.http {
         println!("http http://{address}");

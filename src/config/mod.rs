@@ -8,12 +8,13 @@ use ipnet::IpNet;
 
 use crate::base::Secret;
 use crate::base::id::AccountSid;
-use crate::directory::{Directory, Domain, Number, Trunk};
+use crate::directory::{Directory, Domain, KeyPair, Number, Trunk};
 use crate::sip::Transport;
 use crate::sip::auth::{Algorithm, Challenger};
 
 mod parts;
 mod reader;
+mod sip;
 #[cfg(test)]
 mod tests;
 mod trunk;
@@ -34,6 +35,8 @@ pub struct Config {
     pub http: Http,
     /// `[sip]`.
     pub sip: Sip,
+    /// `[tls]`.
+    pub tls: Tls,
     /// `[media]`.
     pub media: Media,
     /// `[webhook]`: exceptions to the private-address guard.
@@ -81,6 +84,66 @@ pub struct Sip {
     pub public_address: Option<IpAddr>,
     /// Digest algorithms that phones are offered, in this order.
     pub digest: Vec<Algorithm>,
+    /// Answer datagrams to where they came from, also when their sender did not ask for that.
+    pub force_rport: bool,
+    /// How often, in seconds, phones with RFC 5626 are to show that they live; 0 asks for nothing.
+    pub flow_timer: u32,
+    /// Stream connections at one time from one address (one /64 of IPv6).
+    pub connections_per_source: usize,
+    /// The web pages whose browsers may connect; empty: any.
+    pub origins: Vec<String>,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Sip {
+            listen: vec![],
+            public_address: None,
+            digest: Challenger::OFFERS.to_vec(),
+            force_rport: false,
+            flow_timer: 120,
+            connections_per_source: 1_000,
+            origins: vec![],
+        }
+    }
+}
+
+/// `[tls]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// What listeners show: the first that fits the name that is asked for, else the first.
+    pub certificates: Vec<KeyPair>,
+    /// Who may vouch for servers, besides the system's authorities.
+    pub ca: Vec<PathBuf>,
+    /// Whether the system's authorities may.
+    pub system_roots: bool,
+    /// Who may vouch for those who connect to us.
+    pub client_ca: Vec<PathBuf>,
+    /// Whether those who connect to us must show a certificate.
+    pub client_certificates: ClientCertificates,
+}
+
+/// Whether those who connect must show a certificate (mutual TLS).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// None is asked for.
+    #[default]
+    None,
+    /// One is asked for, and must be good if it is shown.
+    Optional,
+    /// Nobody comes in without.
+    Required,
+}
+
+impl ClientCertificates {
+    fn of_name(name: &str) -> Option<ClientCertificates> {
+        match name {
+            "none" => Some(ClientCertificates::None),
+            "optional" => Some(ClientCertificates::Optional),
+            "required" => Some(ClientCertificates::Required),
+            _ => None,
+        }
+    }
 }
 
 /// `[media]`.

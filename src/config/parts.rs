@@ -1,6 +1,7 @@
 //! The tables of `offhook.toml`, one function each.
 
 use super::reader::{Reader, Source};
+use super::sip::{check_listeners, check_trunks, sip, tls};
 use super::trunk::trunk;
 use super::*;
 use crate::directory::{Handler, Voice};
@@ -33,6 +34,9 @@ pub(super) fn read(
     let http = http(s, table);
     let table = root.table(s, "sip");
     let sip = sip(s, table);
+    let table = root.table(s, "tls");
+    let tls = tls(s, table, project);
+    check_listeners(s, &root, &sip, &tls);
     let table = root.table(s, "media");
     let media = media(s, table);
     let table = root.table(s, "webhook");
@@ -46,6 +50,7 @@ pub(super) fn read(
         server,
         http,
         sip,
+        tls,
         media,
         webhook_allow,
         speech,
@@ -56,6 +61,7 @@ pub(super) fn read(
         trunks: each(s, &mut root, "trunk", trunk),
     };
     check_names(s, &root, &config);
+    check_trunks(s, &config);
     root.finish(s);
     if source.problems.is_empty() { Ok(config) } else { Err(source.problems) }
 }
@@ -109,62 +115,6 @@ fn http(source: &mut Source<'_>, mut table: Reader<'_>) -> Http {
         });
     table.finish(source);
     Http { listen, public_url }
-}
-
-fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
-    let listen: Vec<(Transport, SocketAddr)> = match table.texts(source, "listen") {
-        Some(texts) => {
-            if texts.is_empty() {
-                let wanted = "listen: expected at least one, such as udp:127.0.0.1:5060";
-                source.error(table.span(), wanted);
-            }
-            texts.into_iter().filter_map(|(text, span)| listener(source, &text, span)).collect()
-        }
-        None => {
-            let local = SocketAddr::from(([127, 0, 0, 1], 5060));
-            vec![(Transport::Udp, local), (Transport::Tcp, local)]
-        }
-    };
-    let public_address = table.text(source, "public_address").and_then(|(text, span)| {
-        parsed(source, &text, span, "public_address: expected an IP address")
-    });
-    let digest = match table.texts(source, "digest") {
-        Some(texts) if texts.is_empty() => {
-            source.error(table.span(), "digest: offer at least one, or leave it out");
-            vec![]
-        }
-        Some(texts) => {
-            texts.iter().filter_map(|(text, span)| digest(source, text, span.clone())).collect()
-        }
-        None => Challenger::OFFERS.to_vec(),
-    };
-    table.finish(source);
-    Sip { listen, public_address, digest }
-}
-
-fn digest(source: &mut Source<'_>, name: &str, span: Span) -> Option<Algorithm> {
-    let known = Challenger::OFFERS.into_iter().find(|known| known.name() == name);
-    if known.is_none() {
-        source.error(span, "digest: expected \"SHA-256\" or \"MD5\"");
-    }
-    known
-}
-
-fn listener(source: &mut Source<'_>, text: &str, span: Span) -> Option<(Transport, SocketAddr)> {
-    let wanted = "listen: expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT";
-    let (transport, address) = match text.split_once(':') {
-        Some(("udp", address)) => (Transport::Udp, address),
-        Some(("tcp", address)) => (Transport::Tcp, address),
-        Some((other @ ("tls" | "ws" | "wss"), _)) => {
-            source.error(span, format!("listen: {other} is not supported yet; {wanted}"));
-            return None;
-        }
-        _ => {
-            source.error(span, wanted);
-            return None;
-        }
-    };
-    parsed(source, address, span, wanted).map(|address| (transport, address))
 }
 
 fn media(source: &mut Source<'_>, mut table: Reader<'_>) -> Media {
@@ -348,7 +298,7 @@ pub(super) fn required(
     table.text(source, key).map(|(text, _)| text)
 }
 
-fn parsed<T: std::str::FromStr>(
+pub(super) fn parsed<T: std::str::FromStr>(
     source: &mut Source<'_>,
     text: &str,
     span: Span,

@@ -119,8 +119,18 @@ fn nothing_that_is_written_is_passed_over() {
     let list = |users: &str| format!("[[credential_list]]\nname = \"l\"\ncredentials = {users}\n");
     let user = "{ username = \"a\", password = \"b\" }";
     let table = [
-        (trunk("uri = \"sips:h\""), "only sip: over udp and tcp"),
-        (trunk("uri = \"sip:h;transport=tls\""), "only sip: over udp and tcp"),
+        (trunk("uri = \"sip:h;transport=ws\""), "transport=udp, tcp or tls"),
+        (trunk("uri = \"sips:h;transport=udp\""), "transport=udp, tcp or tls"),
+        (trunk("uri = \"sips:h\"\ntls_key = \"no.key\""), "cannot read "),
+        (trunk("uri = \"sips:h\"\ntls_key = \"offhook.toml\""), "belong together"),
+        (trunk("uri = \"sip:h\"\nclient_name = \"h\""), "client_certificates"),
+        ("[sip]\nlisten = [\"wss:127.0.0.1:0\"]\n".to_owned(), "wants a certificate"),
+        ("[sip]\nlisten = [\"sctp:127.0.0.1:0\"]\n".to_owned(), "tls:, ws: or wss:"),
+        ("[sip]\norigins = [\"phone.example\"]\n".to_owned(), "expected https://HOST"),
+        ("[sip]\nflow_timer = 5\n".to_owned(), "30 to 3600"),
+        ("[tls]\nclient_certificates = \"yes\"\n".to_owned(), "\"optional\" or"),
+        ("[tls]\nclient_certificates = \"required\"\n".to_owned(), "set `client_ca`"),
+        ("[tls]\ncertificates = [{ key = \"x\" }]\n".to_owned(), "wants `certificate`"),
         (trunk("uri = \"tel:+1\""), "expected sip:HOST"),
         (trunk("uri = \"sip:h\"\nusername = \"u\""), "both username and password"),
         (list("[\"alice\"]"), "expected a table"),
@@ -136,4 +146,37 @@ fn nothing_that_is_written_is_passed_over() {
         assert!(said.iter().any(|line| line.contains(wanted)), "{text}: {said:?}");
     }
     assert!(parse("[[domain]]\nname = \"192.0.2.1\"\n").is_ok());
+}
+
+#[test]
+fn tls_and_its_trunks_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in ["one.pem", "one.key", "ca.pem"] {
+        std::fs::write(folder.path().join(file), "").expect("written");
+    }
+    let text = "[sip]\nlisten = [\"tls:127.0.0.1:5061\", \"wss:127.0.0.1:443\"]\n\
+        force_rport = true\nflow_timer = 0\nconnections_per_source = 7\n\
+        origins = [\"https://Phone.example/\"]\n\
+        [tls]\ncertificates = [{ certificate = \"one.pem\", key = \"one.key\" }]\n\
+        ca = \"ca.pem\"\nsystem_roots = false\nclient_ca = [\"ca.pem\"]\n\
+        client_certificates = \"optional\"\n\
+        [[trunk]]\nname = \"a\"\nuri = \"sips:Carrier.example\"\nclient_name = \"c.example\"\n\
+        tls_certificate = \"one.pem\"\ntls_key = \"one.key\"\n\
+        [[trunk]]\nname = \"b\"\nuri = \"sip:192.0.2.1;transport=TLS\"\ntls_name = \"b.example\"\n";
+    let file = folder.path().join(FILE);
+    let config = Config::parse(folder.path(), &file, text, &|_| None).expect("sound");
+    let names: Vec<_> = config.sip.listen.iter().map(|(transport, _)| *transport).collect();
+    assert_eq!(names, [Transport::Tls, Transport::Wss]);
+    assert!(config.sip.force_rport && config.sip.flow_timer == 0);
+    assert_eq!(config.sip.connections_per_source, 7);
+    assert_eq!(config.sip.origins, ["https://phone.example"]);
+    let own =
+        KeyPair { certificate: folder.path().join("one.pem"), key: folder.path().join("one.key") };
+    assert_eq!(config.tls.certificates, [own.clone()]);
+    assert_eq!(config.tls.client_certificates, ClientCertificates::Optional);
+    assert!(!config.tls.system_roots && config.tls.ca == config.tls.client_ca);
+    let tls: Vec<_> = config.trunks.iter().filter_map(|trunk| trunk.tls.clone()).collect();
+    assert_eq!((tls[0].name.as_str(), &tls[0].identity), ("carrier.example", &Some(own)));
+    assert_eq!((tls[1].name.as_str(), &tls[1].identity), ("b.example", &None));
+    assert_eq!(config.trunks[0].client_name.as_deref(), Some("c.example"));
 }

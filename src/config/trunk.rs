@@ -2,7 +2,9 @@
 
 use super::parts::{Span, networks, required};
 use super::reader::{Reader, Source};
+use super::sip::file;
 use super::*;
+use crate::directory::TrunkTls;
 use crate::sip::uri::{Scheme, SipUri};
 
 pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Trunk> {
@@ -24,7 +26,18 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
         }
     }
     let inbound_ips = networks(source, &mut table, "inbound_ips");
-    let tcp = uri.as_deref().is_some_and(|uri| trunk_takes_tcp(source, table.span(), uri));
+    let transport = uri.as_deref().and_then(|uri| transport(source, table.span(), uri));
+    let name_or_host = table.text(source, "tls_name").map(|(text, _)| text).or_else(|| {
+        let uri = SipUri::parse(uri.as_deref()?)?;
+        Some(uri.host().to_ascii_lowercase())
+    });
+    let identity = identity(source, &mut table);
+    let client_name = table.text(source, "client_name").map(|(text, _)| text);
+    let secure = transport == Some(Transport::Tls);
+    if !secure && identity.is_some() {
+        source.error(table.span(), "tls_certificate: the uri wants sips: or ;transport=tls");
+    }
+    let tls = name_or_host.filter(|_| secure).map(|name| TrunkTls { name, identity });
     if username.is_some() != password.is_some() {
         let advice = "a login wants both username and password; a trunk without one wants neither";
         source.error(table.span(), advice);
@@ -34,24 +47,41 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
         name: name?,
         uri: uri?,
         addresses: vec![],
-        tcp,
+        tcp: transport == Some(Transport::Tcp),
+        tls,
+        client_name,
         login: username.zip(password),
         inbound_ips,
         prefixes: prefixes.into_iter().map(|(prefix, _)| prefix).collect(),
     })
 }
 
-/// Whether a trunk's URI says TCP. One that wants TLS must not go out in the clear.
-fn trunk_takes_tcp(source: &mut Source<'_>, span: Span, uri: &str) -> bool {
-    let parsed = SipUri::parse(uri).filter(|uri| !uri.host().is_empty());
-    let transport = parsed.and_then(|uri| uri.transport()).map(str::to_ascii_lowercase);
-    match (parsed.map(|uri| uri.scheme()), transport.as_deref()) {
-        (Some(Scheme::Sip), None | Some("udp")) => return false,
-        (Some(Scheme::Sip), Some("tcp")) => return true,
-        (Some(Scheme::Sip | Scheme::Sips), _) => {
-            source.error(span, "uri: only sip: over udp and tcp is supported yet");
-        }
-        _ => source.error(span, "uri: expected sip:HOST or sip:HOST:PORT"),
+/// The certificate that a trunk is shown, if it is to be shown one.
+fn identity(source: &mut Source<'_>, table: &mut Reader<'_>) -> Option<KeyPair> {
+    let folder = source.folder;
+    let certificate = file(source, table, "tls_certificate", folder);
+    let key = file(source, table, "tls_key", folder);
+    if certificate.is_some() != key.is_some() {
+        source.error(table.span(), "tls_certificate and tls_key belong together");
     }
-    false
+    Some(KeyPair { certificate: certificate?, key: key? })
+}
+
+/// The transport of a trunk's URI; datagrams where it says nothing.
+fn transport(source: &mut Source<'_>, span: Span, uri: &str) -> Option<Transport> {
+    let parsed = SipUri::parse(uri)
+        .filter(|uri| !uri.host().is_empty() && matches!(uri.scheme(), Scheme::Sip | Scheme::Sips));
+    let Some(parsed) = parsed else {
+        source.error(span, "uri: expected sip:HOST, sips:HOST or sip:HOST:PORT");
+        return None;
+    };
+    match Transport::of_uri(&parsed) {
+        Ok(found) if !found.is_some_and(Transport::is_websocket) => {
+            Some(found.unwrap_or(Transport::Udp))
+        }
+        _ => {
+            source.error(span, "uri: a trunk is reached by transport=udp, tcp or tls");
+            None
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -93,12 +94,35 @@ pub struct Trunk {
     pub addresses: Vec<SocketAddr>,
     /// Whether the URI says `;transport=tcp`.
     pub tcp: bool,
+    /// How it is reached when the URI says `sips:` or `;transport=tls`.
+    pub tls: Option<TrunkTls>,
+    /// The name in the certificate that it must show when it connects to us; its calls then count
+    /// only over TLS.
+    pub client_name: Option<String>,
     /// Digest login for its challenges.
     pub login: Option<(String, Secret)>,
     /// Calls from here are from this trunk.
     pub inbound_ips: Vec<IpNet>,
     /// What may be dialled through it: E.164 prefixes; empty: nothing.
     pub prefixes: Vec<String>,
+}
+
+/// TLS towards a trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkTls {
+    /// The name that its certificate must bear: the URI's host where nothing else is configured.
+    pub name: String,
+    /// What we show it, if it asks (mutual TLS).
+    pub identity: Option<KeyPair>,
+}
+
+/// The files of a certificate chain and its key, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyPair {
+    /// The certificate, and those that lead to its root.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 impl Directory {

@@ -41,7 +41,9 @@ impl Exchange {
         let uri = SipUri::parse(invite.request_uri())
             .ok_or_else(|| Refused::new(400, 32100, "the Request-URI is not a SIP URI"))?;
         let source = flow.remote.ip().to_canonical();
-        let trunk = directory.trunk_from(source);
+        // One that proves its name by certificate is known by nothing less.
+        let proven = |trunk: &&Trunk| trunk.client_name.is_none() || flow.transport.is_secure();
+        let trunk = directory.trunk_from(source).filter(proven);
         let admitted = match (caller_domain(&directory, trunk, &uri, invite), trunk) {
             (Some(domain), _) => self.admit_phone(now, flow, invite, &directory, domain),
             (None, Some(trunk)) => admit_trunk(invite, &uri, &directory, trunk),

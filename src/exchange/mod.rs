@@ -92,6 +92,8 @@ pub enum Input {
 pub enum Output {
     /// Bytes to send.
     Transmit(Flow, Bytes),
+    /// TLS is to find a server of that name at that address; before anything is sent there.
+    Expect(SocketAddr, String),
     /// For the media plane.
     Media(media::Command),
     /// Get a document.
@@ -191,6 +193,11 @@ impl Exchange {
         Exchange { challenger: self.challenger.offering(digest), ..self }
     }
 
+    /// Asks phones with RFC 5626 to show every so many seconds that they live; 0 does not ask.
+    pub fn with_flow_timer(self, seconds: u32) -> Self {
+        Exchange { registrar: self.registrar.with_flow_timer(seconds), ..self }
+    }
+
     /// How many calls are up or being set up.
     pub fn calls(&self) -> usize {
         self.calls.table.len()
@@ -269,7 +276,12 @@ impl Machine for Exchange {
 
     fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Sip(input) => self.agent.handle(now, input),
+            Input::Sip(input) => {
+                if let sip::Input::Unreachable { flow } = &input {
+                    self.flow_lost(now, *flow);
+                }
+                self.agent.handle(now, input);
+            }
             Input::Media(event) => self.handle_media_event(now, event),
             Input::Fetched(ticket, result) => {
                 self.tell_call(now, ticket.call, call::Input::Fetched(ticket.request, result));

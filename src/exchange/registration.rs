@@ -86,4 +86,16 @@ impl Exchange {
         }
         Ok((outcome.status, outcome.headers))
     }
+
+    /// A connection is closed: whoever was reachable only over it is no more.
+    pub(super) fn flow_lost(&mut self, now: Instant, flow: Flow) {
+        if flow.connection == 0 {
+            return;
+        }
+        for user in self.registrar.close(flow.connection) {
+            let phones = self.registrar.bindings(now, &user).len();
+            let registered = Registered { user: user.to_string(), phones, source: flow.remote };
+            self.outputs.push_back(Output::Registered(registered));
+        }
+    }
 }

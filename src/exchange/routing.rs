@@ -9,9 +9,6 @@ use crate::leg::{Destination, Dial};
 use crate::sip::Login;
 use crate::sip::uri::{Scheme, SipUri, escape_user};
 
-/// SIP's port when a URI names none (RFC 3261 section 19.1.2).
-const DEFAULT_PORT: u16 = 5060;
-
 /// A foreign address whose host is being looked up.
 pub(super) struct Unresolved {
     call: CallNumber,
@@ -81,25 +78,28 @@ impl Exchange {
             Destination::Sip { uri, .. } => uri.clone(),
         };
         let Some(view) = SipUri::parse(&uri) else { return Some(Err(400)) };
-        let transport = match view.transport().map(str::to_ascii_lowercase).as_deref() {
-            // Who asks for secrecy is not sent in the clear (RFC 3261 section 26.2.2).
-            _ if view.scheme() == Scheme::Sips => None,
-            None | Some("udp") => Some(Transport::Udp),
-            Some("tcp") => Some(Transport::Tcp),
-            Some(_) => None,
-        };
-        let Some(transport) = transport else {
-            let reason = format!("{uri:?}: only sip: over udp and tcp can be called so far");
+        // Who asks for secrecy is not sent in the clear (RFC 3261 section 26.2.2).
+        let Ok(asked) = Transport::of_uri(&view) else {
+            let reason = format!("{uri:?}: its transport is none of udp, tcp, tls, ws and wss");
             return Some(self.no_way(call, 416, reason));
         };
+        let transport = asked.unwrap_or(Transport::Udp);
         if let Some(domain) = directory.domain(view.host())
             && self.may_be_here(&view)
         {
             let user = view.user().unwrap_or_default();
-            return Some(self.phone_targets(now, call, &dial, &user, &domain.name));
+            let secret = view.scheme() == Scheme::Sips;
+            return Some(self.phone_targets(now, call, &dial, (&user, &domain.name), secret));
         }
-        let port = view.port().unwrap_or(DEFAULT_PORT);
+        let port = view.port().unwrap_or(transport.default_port());
         let host = view.host().trim_start_matches('[').trim_end_matches(']');
+        // Browsers call themselves so; only the connection that they made reaches them (RFC 7118
+        // section 5.2.1), and nobody is asked for the name (RFC 2606 section 2).
+        let nowhere = host.to_ascii_lowercase().trim_end_matches('.').ends_with(".invalid");
+        if nowhere || transport.is_websocket() {
+            let reason = format!("{uri:?} is no place that one can connect to");
+            return Some(self.no_way(call, 404, reason));
+        }
         match host.parse::<IpAddr>() {
             Ok(address) => {
                 let remote = [SocketAddr::new(address, port)];
@@ -128,13 +128,15 @@ impl Exchange {
         now: Instant,
         call: CallNumber,
         dial: &Dial,
-        user: &str,
-        domain: &str,
+        (user, domain): (&str, &str),
+        secret: bool,
     ) -> Result<Vec<Target>, u16> {
         let address_of_record = format!("{user}@{domain}");
-        let bindings = self.registrar.bindings(now, &address_of_record);
+        let mut bindings = self.registrar.bindings(now, &address_of_record);
+        bindings.retain(|binding| !secret || binding.flow.transport.is_secure());
         if bindings.is_empty() {
-            let reason = format!("{address_of_record:?} has no phone registered");
+            let how = if secret { " over TLS" } else { "" };
+            let reason = format!("{address_of_record:?} has no phone registered{how}");
             return self.no_way(call, 480, reason);
         }
         let targets: Vec<(String, Vec<String>, Flow)> = bindings
@@ -162,7 +164,11 @@ impl Exchange {
             let reason = format!("no [[trunk]] has {number:?} among its `prefixes`");
             return self.no_way(call, 403, reason);
         };
-        let transport = if trunk.tcp { Transport::Tcp } else { Transport::Udp };
+        let transport = match (&trunk.tls, trunk.tcp) {
+            (Some(_), _) => Transport::Tls,
+            (None, true) => Transport::Tcp,
+            (None, false) => Transport::Udp,
+        };
         let Some(flow) = self.first_flow(transport, &trunk.addresses) else {
             return self.no_way(call, 503, trouble_of(trunk));
         };
@@ -175,7 +181,8 @@ impl Exchange {
                 None => host,
             }
         });
-        let uri = format!("sip:{number}@{}", host.unwrap_or_else(|| remote.to_string()));
+        let scheme = if trunk.uri.starts_with("sips:") { "sips" } else { "sip" };
+        let uri = format!("{scheme}:{number}@{}", host.unwrap_or_else(|| remote.to_string()));
         let mut target = self.target(call, dial, uri, flow);
         target.login = trunk.login.as_ref().map(|(username, password)| Login {
             username: username.clone(),
@@ -194,9 +201,16 @@ impl Exchange {
     ) -> Result<Vec<Target>, u16> {
         let Destination::Sip { uri, login, .. } = &dial.destination else { return Err(500) };
         let Some(flow) = self.first_flow(transport, remotes) else {
-            let reason = format!("{uri:?}: no {transport:?} listener of its address family");
+            let name = transport.name();
+            let reason = format!("{uri:?}: no {name} listener of its address family");
             return self.no_way(call, 503, reason);
         };
+        if transport.is_secure()
+            && let Some(view) = SipUri::parse(uri)
+        {
+            let name = view.host().to_ascii_lowercase();
+            self.outputs.push_back(Output::Expect(flow.remote, name));
+        }
         let mut target = self.target(call, dial, uri.clone(), flow);
         target.login = login.as_ref().map(|(username, password)| Login {
             username: username.clone(),

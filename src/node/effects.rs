@@ -92,7 +92,11 @@ impl Effects {
                 }
             }
             // Carried out where they arise.
-            Output::Transmit(..) | Output::Media(_) | Output::Note(_) | Output::Registered(_) => {}
+            Output::Transmit(..)
+            | Output::Expect(..)
+            | Output::Media(_)
+            | Output::Note(_)
+            | Output::Registered(_) => {}
         }
     }
 

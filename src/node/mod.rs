@@ -190,6 +190,9 @@ impl Node {
     }
 
     fn give(&mut self, input: exchange::Input) {
+        if let exchange::Input::Directory(directory) = &input {
+            self.sip.know(directory);
+        }
         let now = self.clock.now();
         self.exchange.handle(now, input);
         self.carry_out(now);
@@ -209,6 +212,7 @@ impl Node {
                         self.exchange.handle(now, exchange::Input::Sip(report));
                     }
                 }
+                exchange::Output::Expect(address, name) => self.sip.expect(address, name),
                 exchange::Output::Media(command) => {
                     orders = true;
                     if let Some(failed) = self.media.queue(command) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::clock::{Clock, seeded_rng};
 use super::media_io;
-use super::sip_io::{Arrival, SipIo};
+use super::sip_io::{Arrival, Settings, SipIo};
 use super::start::StartError;
 use super::{Media, wait_until};
 use crate::base::id::RecordingSid;
@@ -48,7 +48,9 @@ impl PhoneLine {
     pub fn open(line: Line, ports: (u16, u16)) -> Result<PhoneLine, StartError> {
         let clock = Clock::start();
         let mut rng = seeded_rng().map_err(StartError::Randomness)?;
-        let sip = SipIo::bind(&[(line.transport, line.local)]).map_err(StartError::System)?;
+        let sip = SipIo::bind(&[(line.transport, line.local)], Settings::of_phone());
+        let sip = sip.map_err(StartError::System)?;
+        sip.expect(line.server, line.domain.clone());
         let local = sip.listeners().first().map_or(line.local, |(_, local)| *local);
         let config = media_io::Config {
             ports: ports.0..=ports.1,

@@ -65,32 +65,32 @@ async fn deliver_round(
 }
 
 /// What tells one version of a file from the next: when it was written, and its length.
-type Stamp = (SystemTime, u64);
+pub(super) type Stamp = (SystemTime, u64);
 
-fn stamp(path: &Path) -> Option<Stamp> {
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-/// A file that is looked at again and again.
+/// A file, or several, looked at again and again.
 #[derive(Debug)]
-struct Watched {
+pub(super) struct Watched<S> {
     /// The version in force.
-    taken: Option<Stamp>,
+    taken: Option<S>,
     /// What was there at the last look.
-    last: Option<Stamp>,
+    last: Option<S>,
 }
 
-impl Watched {
-    fn new(now: Option<Stamp>) -> Watched {
-        Watched { taken: now, last: now }
+impl<S: Clone + PartialEq> Watched<S> {
+    pub(super) fn new(now: Option<S>) -> Watched<S> {
+        Watched { taken: now.clone(), last: now }
     }
 
     /// Whether there is a new version that nobody has touched since the last look. Editors empty
     /// a file before they write it, and an empty configuration is a sound one that has nobody in.
-    fn settled(&mut self, now: Option<Stamp>) -> bool {
+    pub(super) fn settled(&mut self, now: Option<S>) -> bool {
         let resting = now.is_some() && now == self.last;
-        self.last = now;
+        self.last.clone_from(&now);
         if !resting || now == self.taken {
             return false;
         }

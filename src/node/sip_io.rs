@@ -1,10 +1,12 @@
 //! SIP's sockets: datagrams and streams in, bytes out. Nobody here waits for a peer.
 //!
-//! UDP is read in batches by the owner's loop; each stream has a reader and a writer task with a
-//! bounded queue between, and a peer that does not read loses its connection, nobody else's.
+//! UDP is read in batches by the owner's loop; each stream has a task with a bounded queue to it,
+//! and a peer that does not read loses its connection, nobody else's.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,12 +14,20 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 
-use crate::sip::{Flow, Transport};
+use crate::config;
+use crate::directory::Directory;
+use crate::sip::{Flow, Transport, stun};
+use peers::Peers;
 use streams::{StreamEvent, Streams, accept};
+use tls::Tls;
 
+mod connection;
+mod peers;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod websocket;
 
 /// Datagrams taken from one socket before the others get their turn.
 const BATCH: usize = 64;
@@ -37,6 +47,52 @@ pub enum Arrival {
     Unreachable(Flow),
 }
 
+/// What the sockets are told, besides where to listen.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Certificates and authorities.
+    pub tls: config::Tls,
+    /// Stream connections at one time from one source.
+    pub connections_per_source: usize,
+    /// The web pages whose browsers may connect; empty: any.
+    pub origins: Vec<String>,
+    /// Seconds within which phones were told to ping; 0: they were told nothing.
+    pub flow_timer: u32,
+    /// Whether WebSockets are opened. Phones do; a server cannot reach a browser but over the
+    /// connection that it made (RFC 7118 section 7).
+    pub opens_websockets: bool,
+}
+
+impl Settings {
+    /// Of a server's configuration.
+    pub fn of(config: &config::Config) -> Settings {
+        Settings {
+            tls: config.tls.clone(),
+            connections_per_source: config.sip.connections_per_source,
+            origins: config.sip.origins.clone(),
+            flow_timer: config.sip.flow_timer,
+            opens_websockets: false,
+        }
+    }
+
+    /// Of a phone, which believes the system's authorities.
+    pub fn of_phone() -> Settings {
+        Settings {
+            tls: config::Tls { system_roots: true, ..config::Tls::default() },
+            connections_per_source: config::Sip::default().connections_per_source,
+            opens_websockets: true,
+            ..Settings::default()
+        }
+    }
+}
+
+/// What all connections' tasks look up.
+struct Shared {
+    settings: Settings,
+    tls: Rc<Tls>,
+    peers: RefCell<Peers>,
+}
+
 /// All sockets of SIP.
 pub struct SipIo {
     sockets: Vec<(SocketAddr, UdpSocket)>,
@@ -44,23 +100,27 @@ pub struct SipIo {
     turn: usize,
     buffer: Box<[u8]>,
     streams: Streams,
+    shared: Rc<Shared>,
     arrivals: mpsc::Receiver<StreamEvent>,
     listeners: Vec<(Transport, SocketAddr)>,
 }
 
 impl SipIo {
-    /// Binds all listeners; the error names the one that cannot be.
-    pub fn bind(listen: &[(Transport, SocketAddr)]) -> io::Result<SipIo> {
+    /// Binds all listeners; the error names the one that cannot be, or the file. Must run where
+    /// tasks can be spawned locally.
+    pub fn bind(listen: &[(Transport, SocketAddr)], settings: Settings) -> io::Result<SipIo> {
+        let tls = Tls::load(settings.tls.clone());
+        let tls = Rc::new(tls.map_err(|error| io::Error::other(format!("TLS: {error}")))?);
         let (events, arrivals) = mpsc::channel(READ_QUEUE);
         let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn_local(tls::watch(Rc::clone(&tls)));
         let mut sockets = vec![];
         let mut listeners = vec![];
         for &(transport, address) in listen {
             let named = |error: io::Error| {
-                io::Error::new(
-                    error.kind(),
-                    format!("cannot listen for SIP on {transport:?} {address}: {error}"),
-                )
+                let name = transport.name();
+                let text = format!("cannot listen for SIP on {name}:{address}: {error}");
+                io::Error::new(error.kind(), text)
             };
             let local = match transport {
                 Transport::Udp => {
@@ -69,18 +129,29 @@ impl SipIo {
                     sockets.push((local, socket));
                     local
                 }
-                Transport::Tcp => {
+                stream => {
                     let listener = tcp_listener(address).map_err(named)?;
                     let local = listener.local_addr()?;
-                    tasks.spawn_local(accept(listener, events.clone()));
+                    tasks.spawn_local(accept(stream, listener, events.clone()));
                     local
                 }
             };
             listeners.push((transport, local));
         }
-        let streams = Streams::new(events, tasks);
+        let shared = Rc::new(Shared { settings, tls, peers: RefCell::default() });
+        let streams = Streams::new(Rc::clone(&shared), events, tasks);
         let buffer = vec![0; crate::sip::message::MAX_MESSAGE + 1].into_boxed_slice();
-        Ok(SipIo { sockets, turn: 0, buffer, streams, arrivals, listeners })
+        Ok(SipIo { sockets, turn: 0, buffer, streams, shared, arrivals, listeners })
+    }
+
+    /// Takes from a configuration whom TLS is to find at trunks' addresses.
+    pub fn know(&self, directory: &Directory) {
+        self.shared.peers.borrow_mut().know(directory);
+    }
+
+    /// TLS is to find a server of that name at that address, as a URI said.
+    pub fn expect(&self, address: SocketAddr, name: String) {
+        self.shared.peers.borrow_mut().expect(address, name);
     }
 
     /// Where it listens, with the ports that the kernel chose.
@@ -116,8 +187,12 @@ impl SipIo {
                 }
                 continue;
             };
-            if let Ok((length, remote)) = socket.try_recv_from(&mut self.buffer) {
-                return Some(datagram(*local, remote, &self.buffer[..length]));
+            for _ in 0..BATCH {
+                let Ok((length, remote)) = socket.try_recv_from(&mut self.buffer) else { break };
+                let bytes = &self.buffer[..length];
+                if !keeps_alive(socket, remote, bytes) {
+                    return Some(datagram(*local, remote, bytes));
+                }
             }
         }
         None
@@ -151,6 +226,7 @@ impl SipIo {
             *next = next.wrapping_add(1);
             while socket.poll_recv_ready(context).is_ready() {
                 match socket.try_recv_from(buffer) {
+                    Ok((length, remote)) if keeps_alive(socket, remote, &buffer[..length]) => {}
                     Ok((length, remote)) => {
                         return Poll::Ready(datagram(*local, remote, &buffer[..length]));
                     }
@@ -176,7 +252,7 @@ impl SipIo {
                     Err(_) => Some(Arrival::Unreachable(flow)),
                 }
             }
-            Transport::Tcp => self.streams.send(flow, bytes),
+            _ => self.streams.send(flow, bytes),
         }
     }
 }
@@ -184,6 +260,17 @@ impl SipIo {
 fn datagram(local: SocketAddr, remote: SocketAddr, bytes: &[u8]) -> Arrival {
     let flow = Flow { transport: Transport::Udp, local, remote, connection: 0 };
     Arrival::Message(flow, Bytes::copy_from_slice(bytes))
+}
+
+/// Takes what only keeps a mapping open: line ends and zeros get no answer, STUN gets its own (RFC
+/// 5626 section 4.4.2). None of it is a message.
+fn keeps_alive(socket: &UdpSocket, remote: SocketAddr, bytes: &[u8]) -> bool {
+    if bytes.iter().all(|byte| b"\r\n\0".contains(byte)) {
+        return true;
+    }
+    let Some(answer) = stun::answer(bytes, remote) else { return false };
+    let _ = socket.try_send_to(&answer, remote);
+    true
 }
 
 fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {

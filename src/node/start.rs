@@ -14,7 +14,7 @@ use super::effects::{Effects, resolve};
 use super::http_io::{self, HttpThread};
 use super::media_io;
 use super::project::{Opened, recordings_folder};
-use super::sip_io::SipIo;
+use super::sip_io::{Settings, SipIo};
 use super::trace::Trace;
 use super::{Media, Node, reload};
 use crate::call::{Note, Persist, RecordingStatus};
@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::exchange::{self, Exchange};
 use crate::http::recordings::{self, Recordings};
+use crate::sip::Transport;
 use crate::sip::uri::SipUri;
 use crate::sip::user_agent::{self, Listener};
 use crate::source::Project;
@@ -92,7 +93,8 @@ impl Node {
         let listeners = http_io::bind(&config.http.listen).map_err(StartError::System)?;
         let first = listeners.first().and_then(|listener| listener.local_addr().ok());
         let public_url = first.map_or_else(String::new, |address| format!("http://{address}"));
-        let sip = SipIo::bind(&config.sip.listen).map_err(StartError::System)?;
+        let sip =
+            SipIo::bind(&config.sip.listen, Settings::of(&config)).map_err(StartError::System)?;
         let mut opened = Opened::open(config, public_url)?;
         let config = opened.config.clone();
         let lock = lock(&config.server.data)?;
@@ -124,6 +126,7 @@ impl Node {
         let media = Media::start(media, &clock, opened.rng.fork()).map_err(StartError::System)?;
 
         let directory = resolved(opened.directory()).await;
+        sip.know(&directory);
         let exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);
         let (effects, results) =
             Effects::new(Arc::clone(&opened.sources), voices, Arc::clone(&store));
@@ -200,14 +203,19 @@ fn exchange(
     });
     let name = concat!("offhook/", env!("CARGO_PKG_VERSION"));
     let digest = config.sip.digest.clone();
+    let mut agent = user_agent::Config::new(listeners.collect(), name);
+    agent.force_rport = config.sip.force_rport;
+    let flow_timer = config.sip.flow_timer;
     let config = exchange::Config {
-        agent: user_agent::Config::new(listeners.collect(), name),
+        agent,
         listeners: sip.listeners().to_vec(),
         public_address: config.sip.public_address,
         own_addresses,
         epoch: clock.epoch(),
     };
-    Exchange::new(config, Arc::new(directory), rng.fork()).offering(digest)
+    Exchange::new(config, Arc::new(directory), rng.fork())
+        .offering(digest)
+        .with_flow_timer(flow_timer)
 }
 
 /// This machine's address by family: what the kernel would send from. No packet is sent.
@@ -228,7 +236,8 @@ pub(super) async fn resolved(mut directory: Directory) -> Directory {
     for trunk in &mut directory.trunks {
         let Some(uri) = SipUri::parse(&trunk.uri) else { continue };
         let host = uri.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = uri.port().unwrap_or(5060);
+        let transport = Transport::of_uri(&uri).ok().flatten().unwrap_or(Transport::Udp);
+        let port = uri.port().unwrap_or(transport.default_port());
         let addresses = match host.parse::<IpAddr>() {
             Ok(address) => vec![address],
             Err(_) => resolve(&host).await,

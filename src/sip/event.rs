@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::message::Message;
+use super::uri::{Scheme, SipUri};
 use crate::base::Secret;
 
 /// How bytes travel.
@@ -18,7 +19,101 @@ pub enum Transport {
     Udp,
     /// Streams framed by Content-Length.
     Tcp,
+    /// The same inside TLS, RFC 3261 section 26.3.
+    Tls,
+    /// WebSocket, one message a frame (RFC 7118).
+    Ws,
+    /// The same inside TLS.
+    Wss,
 }
+
+impl Transport {
+    /// All of them.
+    pub const ALL: [Transport; 5] =
+        [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+
+    /// As a configuration and a log write it: `tls`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+            Transport::Ws => "ws",
+            Transport::Wss => "wss",
+        }
+    }
+
+    /// The transport of that name, in any case of letters.
+    pub fn of_name(name: &str) -> Option<Transport> {
+        Transport::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(name))
+    }
+
+    /// As Via writes it (RFC 3261 section 20.42, RFC 7118 section 5.2.3).
+    pub const fn via_name(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Ws => "WS",
+            Transport::Wss => "WSS",
+        }
+    }
+
+    /// As a `sip:` URI's `transport=` writes it; `ws` stands for both (RFC 7118 section 5.2.2).
+    pub const fn uri_name(self) -> &'static str {
+        match self {
+            Transport::Wss => "ws",
+            other => other.name(),
+        }
+    }
+
+    /// Which transport a URI asks for: its `transport=`, and TLS below it for `sips:` (RFC 3261
+    /// section 26.2.2). `None` when it does not say, an error when nothing can be meant.
+    pub fn of_uri(uri: &SipUri<'_>) -> Result<Option<Transport>, UnknownTransport> {
+        let asked = match uri.transport() {
+            Some(name) => Some(Transport::of_name(name).ok_or(UnknownTransport)?),
+            None => None,
+        };
+        match (uri.scheme(), asked) {
+            (Scheme::Sips, None | Some(Transport::Tcp | Transport::Tls)) => {
+                Ok(Some(Transport::Tls))
+            }
+            (Scheme::Sips, Some(Transport::Ws | Transport::Wss)) => Ok(Some(Transport::Wss)),
+            // Datagrams have no secrecy here (DTLS is not spoken).
+            (Scheme::Sips, Some(Transport::Udp)) => Err(UnknownTransport),
+            (_, asked) => Ok(asked),
+        }
+    }
+
+    /// Whether messages travel on connections, which deliver or fail.
+    pub const fn is_stream(self) -> bool {
+        !matches!(self, Transport::Udp)
+    }
+
+    /// Whether TLS carries it.
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Transport::Tls | Transport::Wss)
+    }
+
+    /// Whether it is a WebSocket, whose clients nobody can connect to (RFC 7118 section 7).
+    pub const fn is_websocket(self) -> bool {
+        matches!(self, Transport::Ws | Transport::Wss)
+    }
+
+    /// The port of a URI or Via that names none (RFC 3261 section 19.1.2, RFC 7118 section 9).
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+            Transport::Ws => 80,
+            Transport::Wss => 443,
+        }
+    }
+}
+
+/// A URI asks for a transport that is none of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownTransport;
 
 /// Where a message came from, or goes: responses and in-dialog requests reuse it.
 ///

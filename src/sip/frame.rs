@@ -20,7 +20,12 @@ pub enum Frame {
     Message(Bytes),
     /// A keep-alive that wants [`PONG`] back.
     Ping,
+    /// The answer to a [`PING`] of ours.
+    Pong,
 }
+
+/// A keep-alive, RFC 5626 section 3.5.1.
+pub const PING: &[u8] = b"\r\n\r\n";
 
 /// The answer to [`Frame::Ping`], RFC 5626 section 3.5.1.
 pub const PONG: &[u8] = b"\r\n";
@@ -71,6 +76,8 @@ pub struct Framer {
     wanted: Option<usize>,
     /// A single line end was dropped; another one makes a ping.
     half_ping: bool,
+    /// We have sent a ping, so the next single line end answers it.
+    pong_due: bool,
     broken: bool,
 }
 
@@ -88,14 +95,20 @@ impl Framer {
         }
     }
 
+    /// A [`PING`] was sent: the next line end between messages is its answer. A ping of the peer's
+    /// own that comes first is taken for it, and its answer completes that ping.
+    pub fn expect_pong(&mut self) {
+        self.pong_due = true;
+    }
+
     /// The next frame, `None` when more bytes are needed.
     pub fn pop(&mut self) -> Option<Result<Frame, FrameError>> {
         if self.broken {
             return None;
         }
         if self.wanted.is_none() {
-            if self.skip_line_ends() {
-                return Some(Ok(Frame::Ping));
+            if let Some(frame) = self.skip_line_ends() {
+                return Some(Ok(frame));
             }
             match self.measure() {
                 Ok(length) => self.wanted = Some(length?),
@@ -117,9 +130,9 @@ impl Framer {
         !self.buffer.is_empty()
     }
 
-    /// Drops line ends between messages, true for each pair of them. A lone one is harmless
-    /// (RFC 3261 section 7.5) and may also be a pong.
-    fn skip_line_ends(&mut self) -> bool {
+    /// Drops line ends between messages: each pair of them is a ping. A lone one is harmless (RFC
+    /// 3261 section 7.5), or the pong that is due.
+    fn skip_line_ends(&mut self) -> Option<Frame> {
         while let Some(length) = match self.buffer.as_ref() {
             [b'\r', b'\n', ..] => Some(2),
             [b'\n', ..] => Some(1),
@@ -127,15 +140,18 @@ impl Framer {
         } {
             self.buffer.advance(length);
             self.searched = 0;
+            if std::mem::take(&mut self.pong_due) {
+                return Some(Frame::Pong);
+            }
             self.half_ping = !self.half_ping;
             if !self.half_ping {
-                return true;
+                return Some(Frame::Ping);
             }
         }
         if !matches!(self.buffer.as_ref(), [] | [b'\r']) {
             self.half_ping = false;
         }
-        false
+        None
     }
 
     /// The length of the message at the front, `None` while its headers are not all there.
@@ -235,6 +251,20 @@ mod tests {
         framer.push(format!("\r\n{text}\r\n{text}\r\n\r\n\r\n\r\n").as_bytes());
         let ping = Ok(Frame::Ping);
         assert_eq!(drain(&mut framer), [whole(&text), whole(&text), ping.clone(), ping]);
+    }
+
+    #[test]
+    fn a_line_end_answers_our_ping_once() {
+        let text = message("Content-Length: 0", "");
+        let mut framer = Framer::new();
+        framer.expect_pong();
+        framer.push(format!("{text}\r\n{text}\r\n\r\n").as_bytes());
+        let (pong, ping) = (Ok(Frame::Pong), Ok(Frame::Ping));
+        assert_eq!(drain(&mut framer), [whole(&text), pong.clone(), whole(&text), ping.clone()]);
+        // Both pinged at once.
+        framer.expect_pong();
+        framer.push(b"\r\n\r\n\r\n");
+        assert_eq!(drain(&mut framer), [pong, ping]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod header;
 pub mod message;
 pub mod method;
 pub mod registrar;
+pub mod stun;
 pub mod transaction;
 pub mod uri;
 pub mod user_agent;
@@ -15,7 +16,7 @@ pub mod write;
 
 pub use event::{
     Body, Command, DialogId, Ending, Event, Flow, HeaderField, Input, Invite, Login, Output, Send,
-    TransactionId, Transport,
+    TransactionId, Transport, UnknownTransport,
 };
 pub use header::HeaderName;
 pub use message::{Message, Parsed};

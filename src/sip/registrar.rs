@@ -10,11 +10,12 @@ mod tests;
 
 pub use binding::Binding;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use binding::{Change, Source};
 
+use super::header::NameAddr;
 use super::{Flow, HeaderField, HeaderName, Message};
 use crate::base::{Duration, Instant, TimerTable};
 
@@ -67,8 +68,12 @@ pub struct Registrar {
     users: BTreeMap<Arc<str>, Vec<Binding>>,
     /// The next expiry of each user.
     timers: TimerTable<Arc<str>>,
+    /// The users of each stream connection, so that its end is theirs.
+    connections: BTreeSet<(u64, Arc<str>)>,
     count: usize,
     capacity: Option<usize>,
+    /// What phones with RFC 5626 are told as Flow-Timer, in seconds.
+    flow_timer: Option<u32>,
 }
 
 impl Registrar {
@@ -80,6 +85,11 @@ impl Registrar {
     /// Keeps at most so many bindings in all; then new ones get 503.
     pub fn with_capacity_for(self, bindings: usize) -> Registrar {
         Registrar { capacity: Some(bindings), ..self }
+    }
+
+    /// Tells phones with RFC 5626 to show every so many seconds that they live; 0 tells nothing.
+    pub fn with_flow_timer(self, seconds: u32) -> Registrar {
+        Registrar { flow_timer: (seconds > 0).then_some(seconds), ..self }
     }
 
     /// Carries out a REGISTER for `aor`, whose sender is allowed to. Either everything that it
@@ -145,6 +155,26 @@ impl Registrar {
         dropped
     }
 
+    /// Removes what was reachable only over a stream connection that is closed: browsers, and
+    /// flows of RFC 5626 (section 5.3). Others may take a connection to their Contact. Gives the
+    /// users concerned.
+    pub fn close(&mut self, connection: u64) -> Vec<Arc<str>> {
+        let from = (connection, Arc::<str>::from(""));
+        let of = self.connections.range(from..).take_while(|(number, _)| *number == connection);
+        let users: Vec<Arc<str>> = of.map(|(_, user)| user.clone()).collect();
+        let mut changed = Vec::new();
+        for user in users {
+            let bindings = self.users.get(&user).map_or(&[][..], |bindings| bindings);
+            let gone = |b: &&Binding| b.flow.connection == connection && b.needs_its_flow();
+            let kept: Vec<Binding> = bindings.iter().filter(|b| !gone(b)).cloned().collect();
+            if kept.len() < bindings.len() {
+                self.store(&user, kept);
+                changed.push(user);
+            }
+        }
+        changed
+    }
+
     /// The next expiry.
     pub fn timeout(&self) -> Option<Instant> {
         self.timers.next()
@@ -170,6 +200,10 @@ impl Registrar {
     ) -> Result<Vec<Change>, Outcome> {
         let bindings = self.users.get(aor).map_or(&[][..], |bindings| bindings);
         let source = Source::of(message, flow).ok_or_else(|| plain(400))?;
+        if source.outbound && !first_hop_knows(message) {
+            // RFC 5626 section 6: 439 First Hop Lacks Outbound Support.
+            return Err(plain(439));
+        }
         let in_order = |b: &Binding| {
             if source.supersedes(b) { Ok(()) } else { Err(plain(500)) }
         };
@@ -184,11 +218,17 @@ impl Registrar {
             return Ok(removals.collect());
         }
         let mut changes = Vec::new();
+        let mut flows = 0;
         for contact in message.contacts() {
             if changes.len() > MAX_CONTACTS {
                 return Err(plain(403));
             }
             let granted = self.granted(message, contact.params().get("expires"))?;
+            flows += usize::from(granted.is_some() && source.is_flow(&contact));
+            // RFC 5626 section 6: one REGISTER makes one flow.
+            if flows > 1 {
+                return Err(plain(400));
+            }
             let binding = source
                 .binding(&contact, now, granted.unwrap_or_default())
                 .ok_or_else(|| plain(400))?;
@@ -233,11 +273,13 @@ impl Registrar {
         for path in message.values(HeaderName::Path) {
             headers.push(("Path".to_owned(), path.to_owned()));
         }
-        let has_flow = message.contacts().any(|contact| contact.params().has("reg-id"));
-        let outbound =
-            message.values(HeaderName::Supported).any(|tag| tag.eq_ignore_ascii_case("outbound"));
-        if has_flow && outbound {
+        if outbound(message) && message.contacts().any(|contact| binding::names_flow(&contact)) {
             headers.push(("Require".to_owned(), "outbound".to_owned()));
+            // Only the first hop knows its flow (RFC 5626 section 5.4).
+            let direct = message.values(HeaderName::Path).next().is_none();
+            if let Some(seconds) = self.flow_timer.filter(|_| direct) {
+                headers.push(("Flow-Timer".to_owned(), seconds.to_string()));
+            }
         }
         headers
     }
@@ -255,6 +297,13 @@ impl Registrar {
         let key = known.unwrap_or_else(|| aor.into());
         let next = bindings.iter().map(|binding| binding.expires_at).min();
         self.count += bindings.len();
+        let numbers = |bindings: &[Binding]| -> Vec<u64> {
+            bindings.iter().map(|b| b.flow.connection).filter(|number| *number != 0).collect()
+        };
+        for number in numbers(self.users.get(&key).map_or(&[][..], |before| before)) {
+            self.connections.remove(&(number, key.clone()));
+        }
+        self.connections.extend(numbers(&bindings).into_iter().map(|n| (n, key.clone())));
         let before = match next {
             Some(at) => {
                 self.timers.set(key.clone(), at);
@@ -267,6 +316,24 @@ impl Registrar {
         };
         self.count -= before.map_or(0, |before| before.len());
     }
+}
+
+/// Whether the phone speaks RFC 5626.
+fn outbound(message: &Message) -> bool {
+    let supports =
+        |name| message.values(name).any(|tag: &str| tag.eq_ignore_ascii_case("outbound"));
+    supports(HeaderName::Supported) || supports(HeaderName::Require)
+}
+
+/// Whether the hop that the phone itself reached keeps its flow: we, when nobody is between, or a
+/// proxy that says so by `ob` in its Path (RFC 5626 section 5.1).
+fn first_hop_knows(message: &Message) -> bool {
+    let names_flow = message.contacts().any(|contact| binding::names_flow(&contact));
+    if !names_flow || message.values(HeaderName::Via).count() < 2 {
+        return true;
+    }
+    let first = message.values(HeaderName::Path).last().and_then(NameAddr::parse);
+    first.and_then(|path| Some(path.sip_uri()?.params().has("ob"))).unwrap_or(false)
 }
 
 fn plain(status: u16) -> Outcome {

@@ -98,15 +98,20 @@ fn a_leg_without_a_way_says_what_would_give_it_one() {
     let table = [
         ("<Number>+442079460000</Number>", "prefixes"),
         ("<Sip>sip:bob@office.example</Sip>", "no phone registered"),
-        ("<Sip>sips:x@192.0.2.50</Sip>", "only sip: over udp and tcp"),
-        ("<Sip>sip:x@192.0.2.50;transport=tls</Sip>", "only sip: over udp and tcp"),
-        ("<Sip>sip:x@192.0.2.50;transport=tcp</Sip>", "no Tcp listener"),
+        ("<Sip>sips:x@192.0.2.50</Sip>", "no tls listener"),
+        ("<Sip>sips:bob@office.example</Sip>", "no phone registered over TLS"),
+        ("<Sip>sips:x@192.0.2.50;transport=udp</Sip>", "none of udp, tcp, tls, ws and wss"),
+        ("<Sip>sip:x@192.0.2.50;transport=tls</Sip>", "no tls listener"),
+        ("<Sip>sip:x@192.0.2.50;transport=tcp</Sip>", "no tcp listener"),
+        ("<Sip>sip:x@192.0.2.50;transport=ws</Sip>", "no place that one can connect to"),
+        ("<Sip>sip:df7jal23ls0d@a1b2.invalid</Sip>", "no place that one can connect to"),
     ];
     for (target, told) in table {
         let mut stage = Stage::new();
         called(&mut stage);
         stage.document(&format!("<Dial callerId='+12223331234'>{target}</Dial>"));
         assert!(stage.requests("INVITE").is_empty(), "{target}");
+        assert!(stage.resolve.is_empty(), "{target}: nobody is asked for the name");
         assert!(stage.notes.iter().any(|note| note.contains(told)), "{:?}", stage.notes);
     }
 }

@@ -31,6 +31,7 @@ struct Stage {
     media: Vec<media::Command>,
     notes: Vec<String>,
     resolve: Vec<(LegId, String)>,
+    expected: Vec<(SocketAddr, String)>,
     registered: Vec<Registered>,
     port: u16,
     branches: u32,
@@ -67,6 +68,8 @@ fn directory() -> Directory {
         uri: "sip:192.0.2.60".into(),
         addresses: vec![SocketAddr::from((TRUNK, 5060))],
         tcp: false,
+        tls: None,
+        client_name: None,
         login: None,
         inbound_ips: vec!["192.0.2.60/32".parse().expect("a network")],
         prefixes: vec!["+1".into()],
@@ -104,6 +107,7 @@ impl Stage {
             media: vec![],
             notes: vec![],
             resolve: vec![],
+            expected: vec![],
             registered: vec![],
             port: 20_000,
             branches: 0,
@@ -125,6 +129,7 @@ impl Stage {
                 Output::Note(note) => self.notes.push(note.text),
                 Output::Resolve(leg, host) => self.resolve.push((leg, host)),
                 Output::Registered(registered) => self.registered.push(registered),
+                Output::Expect(address, name) => self.expected.push((address, name)),
                 Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}
             }
         }

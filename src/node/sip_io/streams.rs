@@ -1,20 +1,21 @@
-//! SIP over streams: one task for each connection, with a bounded queue to it.
+//! The table of stream connections: who has one, which is used again, what is refused.
 //!
-//! RFC 3261 section 18, RFC 5626 section 4.4.1 (keep-alives).
+//! Each connection is a task with a bounded queue to it (RFC 3261 section 18).
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::Arrival;
-use crate::sip::frame::{Frame, FrameError, Framer, PONG};
-use crate::sip::{Flow, Transport};
+use super::connection::{Connection, Start};
+use super::{Arrival, Shared};
+use crate::directory::TrunkTls;
+use crate::sip::{Flow, Message, Parsed, Transport};
 
 /// Messages that wait for one stream peer to read; more means that it does not.
 const WRITE_QUEUE: usize = 256;
@@ -22,52 +23,65 @@ const WRITE_QUEUE: usize = 256;
 /// Stream connections at one time, of all peers together.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// A reader without a message for so long is closed, unless keep-alives come (RFC 5626).
-const IDLE: std::time::Duration = std::time::Duration::from_secs(1_800);
-
 /// A peer that has sent no whole message by then only holds a connection (timer F, as it were).
-const FIRST_MESSAGE: std::time::Duration = std::time::Duration::from_secs(32);
-
-/// How long a stream that is lost may take to carry its last answer.
-const LAST_ANSWER: std::time::Duration = std::time::Duration::from_millis(500);
+pub(super) const FIRST_MESSAGE: Duration = Duration::from_secs(32);
 
 /// Names of one stream: its own, and that of connections which it stands in for.
 const MAX_NAMES: usize = 16;
 
-/// A connect that takes longer has failed.
-const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);
-
 /// All stream connections.
 pub(super) struct Streams {
     open: HashMap<u64, Stream>,
-    by_peer: HashMap<SocketAddr, u64>,
+    /// The connections that requests to an address may use again. Over TLS only those whose far
+    /// end has proven its name (RFC 5923 section 8): ours, and those of proven trunks.
+    by_peer: HashMap<(Transport, SocketAddr), u64>,
+    by_source: HashMap<IpAddr, usize>,
     last: u64,
     /// What cannot be reached any more and was not reported yet.
     lost: VecDeque<Flow>,
+    shared: Rc<Shared>,
     events: mpsc::Sender<StreamEvent>,
     tasks: JoinSet<()>,
 }
 
 struct Stream {
     flow: Flow,
+    origin: Origin,
     /// How its senders called it besides: whoever asked for any connection to that peer, or for
     /// one that is gone, hears by that name that there is no way.
     names: Vec<Flow>,
+    /// Under which addresses requests find it.
+    known_as: Vec<(Transport, SocketAddr)>,
     writer: mpsc::Sender<Bytes>,
-    reader: AbortHandle,
+    task: AbortHandle,
+}
+
+/// Who began a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The peer, from that source.
+    Accepted { source: IpAddr, proven: Option<String> },
+    /// We; over TLS to whom.
+    Opened(Option<TrunkTls>),
 }
 
 /// What the tasks of streams tell.
 pub(super) enum StreamEvent {
-    Accepted(TcpStream, SocketAddr),
+    Accepted(Transport, TcpStream, SocketAddr),
+    /// The peer's certificate bears the name that its trunk asks for.
+    Proven(Flow, String),
     Message(Flow, Bytes),
     Closed(Flow),
 }
 
 impl Streams {
-    pub(super) fn new(events: mpsc::Sender<StreamEvent>, tasks: JoinSet<()>) -> Streams {
-        let (open, by_peer) = (HashMap::new(), HashMap::new());
-        Streams { open, by_peer, last: 0, lost: VecDeque::new(), events, tasks }
+    pub(super) fn new(
+        shared: Rc<Shared>,
+        events: mpsc::Sender<StreamEvent>,
+        tasks: JoinSet<()>,
+    ) -> Streams {
+        let (open, by_peer, by_source) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Streams { open, by_peer, by_source, last: 0, lost: VecDeque::new(), shared, events, tasks }
     }
 
     /// What cannot be reached any more, once for each name.
@@ -77,13 +91,24 @@ impl Streams {
 
     pub(super) fn take(&mut self, event: StreamEvent) -> Option<Arrival> {
         match event {
-            StreamEvent::Accepted(stream, remote) => {
+            StreamEvent::Accepted(transport, stream, remote) => {
                 let local = stream.local_addr().ok()?;
-                let flow = Flow { transport: Transport::Tcp, local, remote, connection: 0 };
-                self.open(flow, Some(stream));
+                let flow = Flow { transport, local, remote, connection: 0 };
+                self.accept(flow, stream);
                 None
             }
-            StreamEvent::Message(flow, bytes) => Some(Arrival::Message(flow, bytes)),
+            StreamEvent::Proven(flow, name) => {
+                if let Some(stream) = self.open.get_mut(&flow.connection)
+                    && let Origin::Accepted { proven, .. } = &mut stream.origin
+                {
+                    *proven = Some(name);
+                }
+                None
+            }
+            StreamEvent::Message(flow, bytes) => {
+                self.learn_alias(flow, &bytes);
+                Some(Arrival::Message(flow, bytes))
+            }
             StreamEvent::Closed(flow) => {
                 self.close(flow.connection);
                 self.lost.pop_front().map(Arrival::Unreachable)
@@ -93,13 +118,13 @@ impl Streams {
 
     pub(super) fn send(&mut self, flow: Flow, bytes: &Bytes) -> Option<Arrival> {
         let known = match flow.connection {
-            0 => self.by_peer.get(&flow.remote).copied(),
+            0 => self.reusable(flow),
             connection => Some(connection),
         };
         let connection = match known.filter(|connection| self.open.contains_key(connection)) {
             Some(connection) => connection,
             // The peer's own connection is gone: RFC 3261 section 18.2.2 opens one to its address.
-            None => match self.open(flow, None) {
+            None => match self.connect(flow) {
                 Some(connection) => connection,
                 None => return Some(Arrival::Unreachable(flow)),
             },
@@ -115,8 +140,45 @@ impl Streams {
         self.lost.pop_front().map(Arrival::Unreachable)
     }
 
-    /// Starts the tasks of a connection, which connects first when there is no stream yet.
-    fn open(&mut self, flow: Flow, stream: Option<TcpStream>) -> Option<u64> {
+    /// A connection that carries requests to an address already.
+    fn reusable(&self, flow: Flow) -> Option<u64> {
+        let connection = *self.by_peer.get(&(flow.transport, flow.remote))?;
+        if !flow.transport.is_secure() {
+            return Some(connection);
+        }
+        // Another name at the same address is another server.
+        let wanted = self.shared.peers.borrow().towards(flow.remote);
+        let fits = match &self.open.get(&connection)?.origin {
+            Origin::Opened(expected) => expected.as_ref() == Some(&wanted),
+            Origin::Accepted { proven, .. } => proven.as_ref() == Some(&wanted.name),
+        };
+        fits.then_some(connection)
+    }
+
+    fn accept(&mut self, flow: Flow, stream: TcpStream) {
+        let source = source_of(flow.remote.ip());
+        let most = self.shared.settings.connections_per_source;
+        if self.by_source.get(&source).is_some_and(|count| *count >= most) {
+            tracing::debug!("{source} has {most} connections and gets no more");
+            return;
+        }
+        let origin = Origin::Accepted { source, proven: None };
+        if self.open(flow, origin, Start::Accepted(stream)).is_some() {
+            *self.by_source.entry(source).or_default() += 1;
+        }
+    }
+
+    fn connect(&mut self, flow: Flow) -> Option<u64> {
+        if flow.transport.is_websocket() && !self.shared.settings.opens_websockets {
+            return None;
+        }
+        let expected =
+            flow.transport.is_secure().then(|| self.shared.peers.borrow().towards(flow.remote));
+        self.open(flow, Origin::Opened(expected.clone()), Start::Open(expected))
+    }
+
+    /// Starts the task of a connection.
+    fn open(&mut self, flow: Flow, origin: Origin, start: Start) -> Option<u64> {
         while self.tasks.try_join_next().is_some() {}
         if self.open.len() >= MAX_CONNECTIONS {
             return None;
@@ -124,111 +186,86 @@ impl Streams {
         self.last += 1;
         let flow = Flow { connection: self.last, ..flow };
         let (writer, queue) = mpsc::channel(WRITE_QUEUE);
-        let task = run_stream(flow, stream, queue, self.events.clone());
-        let reader = self.tasks.spawn_local(task);
-        self.open.insert(flow.connection, Stream { flow, names: vec![], writer, reader });
-        self.by_peer.insert(flow.remote, flow.connection);
+        let (shared, events) = (Rc::clone(&self.shared), self.events.clone());
+        let connection = Connection { flow, queue, own: writer.clone(), shared, events };
+        let task = self.tasks.spawn_local(connection.run(start));
+        let known_as = match (&origin, flow.transport.is_secure()) {
+            (Origin::Accepted { .. }, true) => vec![],
+            _ => vec![(flow.transport, flow.remote)],
+        };
+        self.by_peer.extend(known_as.iter().map(|key| (*key, flow.connection)));
+        let stream = Stream { flow, origin, names: vec![], known_as, writer, task };
+        self.open.insert(flow.connection, stream);
         Some(flow.connection)
+    }
+
+    /// A trunk that has proven its name and asks for it by `alias` is reached over its own
+    /// connection under the port in its Via (RFC 5923 section 5).
+    fn learn_alias(&mut self, flow: Flow, bytes: &Bytes) {
+        let Some(stream) = self.open.get_mut(&flow.connection) else { return };
+        let proven = matches!(stream.origin, Origin::Accepted { proven: Some(_), .. });
+        if !proven || !stream.known_as.is_empty() {
+            return;
+        }
+        let Parsed::Valid(message) = Message::parse_stream(bytes.clone()) else { return };
+        let asked = message
+            .via()
+            .filter(|via| message.is_request() && via.params().has("alias"))
+            .map(|via| via.port().unwrap_or(flow.transport.default_port()));
+        let Some(port) = asked else { return };
+        let key = (flow.transport, SocketAddr::new(flow.remote.ip(), port));
+        // A connection that we opened ourselves is as good, and stays.
+        if !self.by_peer.contains_key(&key) {
+            self.by_peer.insert(key, flow.connection);
+            stream.known_as.push(key);
+        }
     }
 
     fn close(&mut self, connection: u64) {
         let Some(stream) = self.open.remove(&connection) else { return };
-        stream.reader.abort();
+        stream.task.abort();
         self.lost.push_back(stream.flow);
         self.lost.extend(stream.names);
-        if self.by_peer.get(&stream.flow.remote) == Some(&connection) {
-            self.by_peer.remove(&stream.flow.remote);
+        for key in stream.known_as {
+            if self.by_peer.get(&key) == Some(&connection) {
+                self.by_peer.remove(&key);
+            }
         }
+        if let Origin::Accepted { source, .. } = stream.origin
+            && let Some(count) = self.by_source.get_mut(&source)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_source.remove(&source);
+            }
+        }
+    }
+}
+
+/// Who counts as one source: an address, or the /64 that one subscriber of IPv6 has.
+fn source_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+        v4 => v4,
     }
 }
 
 /// Takes connections until the server ends.
-pub(super) async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>) {
+pub(super) async fn accept(
+    transport: Transport,
+    listener: TcpListener,
+    events: mpsc::Sender<StreamEvent>,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
-                if events.send(StreamEvent::Accepted(stream, remote)).await.is_err() {
+                let accepted = StreamEvent::Accepted(transport, stream, remote);
+                if events.send(accepted).await.is_err() {
                     return;
                 }
             }
             // Out of descriptors: give those in use time to close.
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
-    }
-}
-
-async fn run_stream(
-    flow: Flow,
-    stream: Option<TcpStream>,
-    queue: mpsc::Receiver<Bytes>,
-    events: mpsc::Sender<StreamEvent>,
-) {
-    let stream = match stream {
-        Some(stream) => Some(stream),
-        None => {
-            let connect = tokio::time::timeout(CONNECT, TcpStream::connect(flow.remote));
-            connect.await.ok().and_then(Result::ok)
-        }
-    };
-    if let Some(stream) = stream {
-        // Signalling is small messages that should not wait for one another.
-        let _ = stream.set_nodelay(true);
-        converse(flow, stream, queue, &events).await;
-    }
-    let _ = events.send(StreamEvent::Closed(flow)).await;
-}
-
-/// Reads frames and writes what is queued until either end is done.
-async fn converse(
-    flow: Flow,
-    stream: TcpStream,
-    mut queue: mpsc::Receiver<Bytes>,
-    events: &mpsc::Sender<StreamEvent>,
-) {
-    let (mut reader, writer) = stream.into_split();
-    let writer = Rc::new(tokio::sync::Mutex::new(writer));
-    let write_all = async {
-        while let Some(bytes) = queue.recv().await {
-            if writer.lock().await.write_all(&bytes).await.is_err() {
-                return;
-            }
-        }
-    };
-    let read_all = async {
-        let mut framer = Framer::new();
-        let mut chunk = vec![0; 8 << 10];
-        // Counted from the last whole message: a byte now and then is no sign of life.
-        let mut until = tokio::time::Instant::now() + FIRST_MESSAGE;
-        loop {
-            match tokio::time::timeout_at(until, reader.read(&mut chunk)).await {
-                Ok(Ok(length @ 1..)) => framer.push(&chunk[..length]),
-                _ => return,
-            }
-            while let Some(frame) = framer.pop() {
-                until = tokio::time::Instant::now() + IDLE;
-                let bytes = match frame {
-                    Ok(Frame::Message(bytes)) => bytes,
-                    Ok(Frame::Ping) => {
-                        if writer.lock().await.write_all(PONG).await.is_err() {
-                            return;
-                        }
-                        continue;
-                    }
-                    // The exchange answers what can be answered; then the stream is lost.
-                    Err(FrameError::NoLength { head }) => {
-                        let _ = events.send(StreamEvent::Message(flow, head)).await;
-                        return tokio::time::sleep(LAST_ANSWER).await;
-                    }
-                    Err(FrameError::TooLong | FrameError::NotSip) => return,
-                };
-                if events.send(StreamEvent::Message(flow, bytes)).await.is_err() {
-                    return;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = write_all => {}
-        () = read_all => {}
     }
 }

@@ -32,7 +32,7 @@ impl Remote {
         let direct = request.values(HeaderName::Via).count() == 1;
         let sent_by = request.via().and_then(|via| via.sent_by().ip());
         let translated = direct && sent_by.is_some_and(|ip| ip != flow.remote.ip());
-        let behind_nat = translated || private_here(&target, flow);
+        let behind_nat = translated || wants_flow(&target) || private_here(&target, flow);
         let routes = RouteSet::of_callee(request);
         Some(Remote { tag, header, target, routes, behind_nat })
     }
@@ -46,6 +46,7 @@ impl Remote {
         // We were told to reach that very place over this flow, so whoever resolved it knew of a
         // translator (a registered phone) or of an outbound proxy.
         let behind_nat = literal(&target).is_none_or(|place| literal(uri) == Some(place))
+            || wants_flow(&target)
             || private_here(&target, flow);
         let routes = RouteSet::of_caller(response);
         Some(Remote { tag, header, target, routes, behind_nat })
@@ -77,13 +78,15 @@ impl Remote {
         let Some(place) = literal(hop).filter(|_| !(by_target && self.behind_nat)) else {
             return flow;
         };
-        let asked = SipUri::parse(hop).and_then(|uri| match uri.transport() {
-            Some(name) if name.eq_ignore_ascii_case("tcp") => Some(Transport::Tcp),
-            Some(name) if name.eq_ignore_ascii_case("udp") => Some(Transport::Udp),
-            _ => None,
-        });
+        let asked = SipUri::parse(hop).and_then(|uri| Transport::of_uri(&uri).ok().flatten());
         let transport = asked.unwrap_or(flow.transport);
-        let stream_there = transport == Transport::Tcp && place.ip() == flow.remote.ip();
+        // Nobody can connect to a WebSocket client (RFC 7118 section 7), and what began in secret
+        // goes on in secret.
+        let less_safe = flow.transport.is_secure() && !transport.is_secure();
+        if transport.is_websocket() || less_safe {
+            return flow;
+        }
+        let stream_there = transport.is_stream() && place.ip() == flow.remote.ip();
         if transport == flow.transport && (stream_there || place == flow.remote) {
             return flow;
         }
@@ -97,7 +100,14 @@ impl Remote {
 /// The address in a URI, if it is no name.
 fn literal(uri: &str) -> Option<SocketAddr> {
     let uri = SipUri::parse(uri)?;
-    Some(SocketAddr::new(uri.host_port().ip()?, uri.port().unwrap_or(5060)))
+    let transport = Transport::of_uri(&uri).ok()?.unwrap_or(Transport::Udp);
+    let port = uri.port().unwrap_or(transport.default_port());
+    Some(SocketAddr::new(uri.host_port().ip()?, port))
+}
+
+/// Whether a Contact asks for requests over the flow that it came by (RFC 5626 section 4.3).
+fn wants_flow(uri: &str) -> bool {
+    SipUri::parse(uri).is_some_and(|uri| uri.params().has("ob"))
 }
 
 /// Whether the URI's address is a private one though the peer is reached at a public one.
@@ -159,6 +169,38 @@ mod tests {
         assert_eq!(hop(&docker, "192.168.1.5:40123"), "192.168.1.5:40123");
         let named = invite("phone.invalid", "sip:a@phone.invalid", "");
         assert_eq!(hop(&named, "198.51.100.7:40123"), "198.51.100.7:40123");
+    }
+
+    #[test]
+    fn a_flow_is_kept_where_the_contact_asks_for_it() {
+        let bound = invite("198.51.100.7", "sip:a@198.51.100.7:5070;ob", "");
+        assert_eq!(hop(&bound, "198.51.100.7:40123"), "198.51.100.7:40123");
+    }
+
+    /// Where a request to `contact` goes in a dialog over that transport.
+    fn way(transport: Transport, contact: &str) -> Flow {
+        let from = Flow { transport, connection: 7, ..flow("198.51.100.7:40123") };
+        let message = invite("198.51.100.7", contact, "");
+        let remote = Remote::of_request(&message, from).expect("a contact");
+        remote.hop(from, |_| Some(from.local))
+    }
+
+    #[test]
+    fn what_began_on_a_secure_stream_or_websocket_stays_there() {
+        for (transport, contact) in [
+            (Transport::Wss, "sip:a@198.51.100.9;transport=ws"),
+            (Transport::Ws, "sip:a@192.0.2.77:5066;transport=ws"),
+            (Transport::Wss, "sip:a@b.invalid;transport=wss"),
+            (Transport::Tls, "sips:a@198.51.100.7"),
+            (Transport::Tls, "sip:a@198.51.100.7:5070;transport=tls"),
+            (Transport::Tls, "sip:a@198.51.100.9;transport=tcp"),
+            (Transport::Tls, "sip:a@198.51.100.7:5060"),
+        ] {
+            assert_eq!(way(transport, contact).connection, 7, "{contact}");
+        }
+        let elsewhere = way(Transport::Tls, "sip:a@198.51.100.9;transport=tls");
+        assert_eq!(elsewhere.remote.to_string(), "198.51.100.9:5061");
+        assert_eq!((elsewhere.transport, elsewhere.connection), (Transport::Tls, 0));
     }
 
     #[test]

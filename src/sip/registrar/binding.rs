@@ -40,6 +40,13 @@ impl Binding {
         same_place(self, &other.identity())
     }
 
+    /// Whether nothing but its flow leads to it: a WebSocket (RFC 7118 section 7), or a stream
+    /// that the phone promised to open anew when it breaks (RFC 5626 section 4.2).
+    pub(super) fn needs_its_flow(&self) -> bool {
+        self.flow.transport.is_websocket()
+            || self.flow.transport.is_stream() && self.reg_id.is_some()
+    }
+
     pub(super) fn identity(&self) -> Identity {
         match (&self.instance, self.reg_id) {
             (Some(instance), Some(reg_id)) => Identity::Flow(instance.clone(), reg_id),
@@ -121,6 +128,8 @@ pub(super) struct Source {
     user_agent: String,
     call_id: String,
     cseq: u32,
+    /// Whether the phone speaks RFC 5626; else its `reg-id` means nothing (section 6).
+    pub(super) outbound: bool,
     /// The bytes that are left for a contact.
     room: usize,
 }
@@ -136,13 +145,19 @@ impl Source {
         let user_agent = user_agent.get(..end).unwrap_or_default().to_owned();
         let (call_id, cseq) = (message.call_id().to_owned(), message.cseq()?.number);
         let room = MAX_TEXT.checked_sub(length)?;
-        Some(Source { flow, path, user_agent, call_id, cseq, room })
+        let outbound = super::outbound(message);
+        Some(Source { flow, path, user_agent, call_id, cseq, outbound, room })
     }
 
     /// Whether this REGISTER is later than the one that made the binding. Another Call-ID means
     /// that the phone has started anew (RFC 3261 section 10.3 step 7).
     pub(super) fn supersedes(&self, binding: &Binding) -> bool {
         self.call_id != binding.call_id || self.cseq > binding.cseq
+    }
+
+    /// Whether a contact is one of a device's flows.
+    pub(super) fn is_flow(&self, contact: &NameAddr<'_>) -> bool {
+        self.outbound && names_flow(contact)
     }
 
     /// The binding of one contact; `None` when it is longer than is kept.
@@ -154,7 +169,7 @@ impl Source {
     ) -> Option<Binding> {
         let instance = contact.params().get("+sip.instance").map(str::to_owned);
         let length = contact.uri().len() + instance.as_ref().map_or(0, String::len);
-        let reg_id = contact.params().get("reg-id").and_then(|id| id.parse().ok());
+        let reg_id = reg_id(contact).filter(|_| self.is_flow(contact));
         (length <= self.room).then(|| Binding {
             uri: contact.uri().to_owned(),
             flow: self.flow,
@@ -169,6 +184,17 @@ impl Source {
             cseq: self.cseq,
         })
     }
+}
+
+/// Whether a contact names a device and which of its flows it is (RFC 5626 section 4.2).
+pub(super) fn names_flow(contact: &NameAddr<'_>) -> bool {
+    contact.params().has("+sip.instance") && reg_id(contact).is_some()
+}
+
+/// 1 to 2^31 - 1 (RFC 5626 section 4.2).
+fn reg_id(contact: &NameAddr<'_>) -> Option<u32> {
+    let number = contact.params().get("reg-id")?.parse().ok()?;
+    (1..1 << 31).contains(&number).then_some(number)
 }
 
 /// `0.5` as 500 (RFC 3261 section 25.1, qvalue).

@@ -169,3 +169,75 @@ fn a_binding_stays_below_a_kilobyte() {
     let bindings = book.registrar.bindings(book.now, ALICE);
     assert_eq!(bindings[0].user_agent, "\u{e9}".repeat(MAX_USER_AGENT / 2));
 }
+
+/// The value of a header of an answer.
+fn field<'a>(outcome: &'a Outcome, name: &str) -> Option<&'a str> {
+    outcome.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+const DEVICE: &str = "+sip.instance=\"<urn:uuid:1>\"";
+
+#[test]
+fn flows_are_for_those_who_speak_of_them() {
+    let mut book = Book::new();
+    book.registrar = Registrar::new(Lifetimes::default()).with_flow_timer(120);
+    // RFC 5626 section 6: without the option tag, reg-id means nothing.
+    let old = |port: u16| format!("Contact: <sip:a@h:{port}>;{DEVICE};reg-id=1\r\n");
+    let outcome = book.register(&old(1111));
+    assert_eq!((field(&outcome, "Require"), field(&outcome, "Flow-Timer")), (None, None));
+    book.register(&old(2222));
+    assert_eq!(book.uris().len(), 2, "two places by their URIs");
+
+    let outcome = book.register(&format!("Supported: outbound\r\n{}", old(3333)));
+    let told = (field(&outcome, "Require"), field(&outcome, "Flow-Timer"));
+    assert_eq!(told, (Some("outbound"), Some("120")));
+    let nothing = format!("Supported: outbound\r\nContact: <sip:b@h>;{DEVICE};reg-id=0\r\n");
+    assert_eq!(field(&book.register(&nothing), "Require"), None, "flows are counted from 1");
+}
+
+#[test]
+fn one_register_makes_one_flow() {
+    let mut book = Book::new();
+    let two = format!(
+        "Supported: outbound\r\nContact: <sip:a@h>;{DEVICE};reg-id=1, <sip:a@i>;{DEVICE};reg-id=2\r\n"
+    );
+    assert_eq!((book.register(&two).status, book.uris().len()), (400, 0));
+}
+
+#[test]
+fn a_first_hop_that_loses_flows_is_told_of() {
+    let mut book = Book::new();
+    let through = |path: &str| {
+        format!(
+            "Via: SIP/2.0/UDP phone;branch=z9hG4bKp\r\n{path}\
+             Supported: outbound, path\r\nContact: <sip:a@h>;{DEVICE};reg-id=1\r\n"
+        )
+    };
+    assert_eq!(book.register(&through("")).status, 439);
+    assert_eq!(book.register(&through("Path: <sip:edge;lr>\r\n")).status, 439);
+    let outcome = book.register(&through("Path: <sip:edge;lr;ob>\r\n"));
+    assert_eq!((outcome.status, field(&outcome, "Flow-Timer")), (200, None));
+}
+
+#[test]
+fn a_closed_connection_takes_along_who_has_no_other_way() {
+    let mut book = Book::new();
+    let mut over = |transport, connection, contact: &str| {
+        book.cseq += 1;
+        let message =
+            register("c", book.cseq, &format!("Supported: outbound\r\nContact: {contact}\r\n"));
+        let flow = Flow { transport, connection, ..flow(40_000) };
+        assert_eq!(book.registrar.register(book.now, ALICE, &message, flow).status, 200);
+    };
+    over(Transport::Wss, 7, "<sip:web@x.invalid;transport=ws>");
+    over(Transport::Tcp, 8, "<sip:desk@192.0.2.7;transport=tcp>");
+    over(Transport::Tls, 9, &format!("<sip:mobile@h;transport=tls>;{DEVICE};reg-id=1"));
+    over(Transport::Tls, 10, &format!("<sip:mobile@h;transport=tls>;{DEVICE};reg-id=1"));
+    assert_eq!(book.registrar.close(9), [], "that flow was replaced");
+    assert_eq!(book.registrar.close(8), [], "it listens at its Contact");
+    assert_eq!(book.uris().len(), 3);
+    assert_eq!(book.registrar.close(7), [ALICE.into()]);
+    assert_eq!(book.registrar.close(7), [], "once");
+    assert_eq!(book.registrar.close(10), [ALICE.into()]);
+    assert_eq!(book.uris(), ["sip:desk@192.0.2.7;transport=tcp"]);
+}

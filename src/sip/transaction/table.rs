@@ -1,6 +1,7 @@
 //! All transactions of one user agent: found by key, driven by one table of timers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use super::key::{ServerKey, request_key};
 use super::{Action, GIVE_UP, Input, T2, Timer};
 use super::{invite_client, invite_server, non_invite_client, non_invite_server};
 use crate::base::{Duration, Instant, TimerTable};
-use crate::sip::{Flow, Message, Method, TransactionId, Transport};
+use crate::sip::{Flow, Message, Method, TransactionId};
 
 /// A client transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +57,8 @@ pub enum Notice {
     TimedOut(ClientId),
     /// The transport failed.
     Failed(ClientId),
+    /// A peer cannot be reached by the transport that its request went by first.
+    Otherwise(SocketAddr),
     /// The client transaction is over, and its number is free.
     Gone(ClientId),
     /// The server transaction is over, and nothing can be answered in it any more.
@@ -96,6 +99,17 @@ struct Client {
     method: Method,
     request: Bytes,
     interval: Duration,
+    /// The way to go when the transport fails before any response.
+    otherwise: Option<(Flow, Bytes)>,
+}
+
+impl Client {
+    const fn timers(&self) -> &'static [Timer] {
+        match self.state {
+            ClientState::Invite(_) => invite_client::TIMERS,
+            ClientState::NonInvite(_) => non_invite_client::TIMERS,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -146,24 +160,47 @@ impl Transactions {
         flow: Flow,
         request: Bytes,
     ) -> ClientId {
+        self.send_or(now, method, branch, (flow, request), None)
+    }
+
+    /// As [`send`](Transactions::send); when the transport fails before any response, the request
+    /// goes the other way once (RFC 3261 section 18.1.1).
+    pub fn send_or(
+        &mut self,
+        now: Instant,
+        method: Method,
+        branch: &str,
+        (flow, request): (Flow, Bytes),
+        otherwise: Option<(Flow, Bytes)>,
+    ) -> ClientId {
         self.last += 1;
         let (id, branch) = (self.last, Arc::<str>::from(branch));
-        let (state, actions) = match Kind::of(method) {
-            Kind::Invite => {
-                let (state, actions) = invite_client::start(reliable(flow));
-                (ClientState::Invite(state), actions)
-            }
-            Kind::NonInvite => {
-                let (state, actions) = non_invite_client::start(reliable(flow));
-                (ClientState::NonInvite(state), actions)
-            }
-        };
+        let (state, actions) = begin(method, flow);
         self.by_branch.insert((branch.clone(), method), id);
         self.by_flow.insert((flow, id));
         let interval = Duration::ZERO;
-        self.clients.insert(id, Client { state, flow, branch, method, request, interval });
+        let client = Client { state, flow, branch, method, request, interval, otherwise };
+        self.clients.insert(id, client);
         self.act_client(now, id, actions, None);
         ClientId(id)
+    }
+
+    /// Sends a request the other way that it was given, if there is one and nobody has answered;
+    /// whether it does.
+    fn go_otherwise(&mut self, now: Instant, id: u64) -> bool {
+        let Some(client) = self.clients.get_mut(&id) else { return false };
+        let Some((flow, request)) = client.otherwise.take() else { return false };
+        let failed = std::mem::replace(&mut client.flow, flow);
+        client.request = request;
+        let (state, actions) = begin(client.method, flow);
+        let timers = client.timers();
+        client.state = state;
+        timers.iter().for_each(|timer| self.timers.clear(&(id, *timer)));
+        self.by_flow.remove(&(failed, id));
+        self.by_flow.insert((flow, id));
+        self.notices.push_back(Notice::Otherwise(failed.remote));
+        self.act_client(now, id, actions, None);
+        true
     }
 
     /// The request of a client transaction and where it went.
@@ -257,7 +294,9 @@ impl Transactions {
             let range = (flow, 0)..=(flow, u64::MAX);
             let hit: Vec<u64> = self.by_flow.range(range).map(|(_, id)| *id).collect();
             for id in hit {
-                self.drive_client(now, id, Input::TransportError, None);
+                if !self.go_otherwise(now, id) {
+                    self.drive_client(now, id, Input::TransportError, None);
+                }
             }
         }
     }
@@ -278,12 +317,8 @@ impl Transactions {
     fn remove_client(&mut self, id: u64) {
         let Some(client) = self.clients.remove(&id) else { return };
         self.by_flow.remove(&(client.flow, id));
+        client.timers().iter().for_each(|timer| self.timers.clear(&(id, *timer)));
         self.by_branch.remove(&(client.branch, client.method));
-        let timers = match client.state {
-            ClientState::Invite(_) => invite_client::TIMERS,
-            ClientState::NonInvite(_) => non_invite_client::TIMERS,
-        };
-        timers.iter().for_each(|timer| self.timers.clear(&(id, *timer)));
         self.notices.push_back(Notice::Gone(ClientId(id)));
     }
 
@@ -296,6 +331,9 @@ impl Transactions {
         response: Option<&Message>,
     ) -> bool {
         let Some(client) = self.clients.get_mut(&id) else { return false };
+        if response.is_some() {
+            client.otherwise = None;
+        }
         let reliable = reliable(client.flow);
         let actions = match &mut client.state {
             ClientState::Invite(state) => {
@@ -427,11 +465,22 @@ impl Transactions {
     }
 }
 
-const fn reliable(flow: Flow) -> bool {
-    match flow.transport {
-        Transport::Udp => false,
-        Transport::Tcp => true,
+/// How a client transaction begins.
+fn begin(method: Method, flow: Flow) -> (ClientState, &'static [Action]) {
+    match Kind::of(method) {
+        Kind::Invite => {
+            let (state, actions) = invite_client::start(reliable(flow));
+            (ClientState::Invite(state), actions)
+        }
+        Kind::NonInvite => {
+            let (state, actions) = non_invite_client::start(reliable(flow));
+            (ClientState::NonInvite(state), actions)
+        }
     }
+}
+
+const fn reliable(flow: Flow) -> bool {
+    flow.transport.is_stream()
 }
 
 /// Only repeating timers have an interval that may be doubled.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::sip::Transport;
 use crate::sip::transaction::{GIVE_UP, T1, ack};
 use crate::sip::write::Builder;
 use crate::sip::{HeaderName, Parsed};

@@ -7,6 +7,7 @@ use crate::base::Instant;
 use crate::sip::dialog::{
     Attempt, Calling, Confirmed, Credentials, MAX_FORKS, Order, Phase, Remote, Usage, request_uri,
 };
+use crate::sip::header::NameAddr;
 use crate::sip::transaction::{ClientId, GIVE_UP, cancel};
 use crate::sip::write::name_addr;
 use crate::sip::{
@@ -73,7 +74,9 @@ impl UserAgent {
                 None => builder.build(),
             };
             let flow = invite.flow;
-            calling.client = self.transactions.send(now, Method::Invite, &branch, flow, bytes);
+            let route = invite.route.first().and_then(|top| NameAddr::parse(top));
+            let hop = route.map_or(&*invite.uri, |top| top.uri());
+            calling.client = self.launch(now, Method::Invite, (&branch, hop), flow, bytes);
             calling.forks.clear();
             calling.attempt = Attempt::Unheard;
             self.purposes.insert(calling.client, Purpose::Invite(dialog));
@@ -297,7 +300,8 @@ impl UserAgent {
     pub(super) fn send_stray_bye(&mut self, now: Instant, side: Side<'_>, remote: &Remote) {
         let order = Order::new("BYE", Vec::new(), None);
         let (branch, flow, bytes) = self.write_order(side, remote, &order);
-        let id = self.transactions.send(now, Method::Bye, &branch, flow, bytes);
+        let hop = remote.routes.next_hop(&remote.target);
+        let id = self.launch(now, Method::Bye, (&branch, hop), flow, bytes);
         self.purposes.insert(id, Purpose::Nobody);
     }
 }

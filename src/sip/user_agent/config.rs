@@ -42,7 +42,20 @@ impl Listener {
         let at = if user.is_empty() { "" } else { "@" };
         match self.transport {
             Transport::Udp => format!("<sip:{user}{at}{}>", self.host_port()),
-            Transport::Tcp => format!("<sip:{user}{at}{};transport=tcp>", self.host_port()),
+            stream => {
+                format!("<sip:{user}{at}{};transport={}>", self.host_port(), stream.uri_name())
+            }
+        }
+    }
+
+    /// The Contact value for a dialog whose request is to `uri`: whoever asks for `sips:` gets a
+    /// target as safe (RFC 3261 section 12.1.1).
+    pub fn contact_towards(&self, uri: &str) -> String {
+        let asked = uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+        match self.transport {
+            Transport::Tls if asked => format!("<sips:{}>", self.host_port()),
+            Transport::Wss if asked => format!("<sips:{};transport=ws>", self.host_port()),
+            _ => self.contact(),
         }
     }
 }

@@ -155,12 +155,14 @@ impl UserAgent {
         let usage = self.usages.get_mut(&dialog)?;
         usage.cseq = usage.cseq.saturating_add(1);
         let usage = self.usages.remove(&dialog)?;
-        let written =
-            usage.remote().map(|remote| self.write_order(Side::from(&usage), remote, order));
+        let written = usage.remote().map(|remote| {
+            let hop = remote.routes.next_hop(&remote.target).to_owned();
+            (hop, self.write_order(Side::from(&usage), remote, order))
+        });
         self.usages.insert(dialog, usage);
-        let (branch, flow, bytes) = written?;
+        let (hop, (branch, flow, bytes)) = written?;
         let method = Method::from_name(order.method);
-        Some(self.transactions.send(now, method, &branch, flow, bytes))
+        Some(self.launch(now, method, (&branch, &hop), flow, bytes))
     }
 
     /// A response to an order.

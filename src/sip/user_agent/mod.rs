@@ -13,9 +13,11 @@ mod respond;
 mod ringing;
 #[cfg(test)]
 mod tests;
+mod wide;
 mod write;
 
 pub use config::{Config, Limits, Listener};
+pub use wide::MAX_DATAGRAM;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -53,6 +55,7 @@ pub struct UserAgent {
     last_incoming: u64,
     /// The CSeq of our latest request outside dialogs.
     sent_outside: u32,
+    refusers: wide::Refusers,
     out: VecDeque<Output>,
 }
 
@@ -118,6 +121,7 @@ impl UserAgent {
             timers: TimerTable::new(),
             last_incoming: 0,
             sent_outside: 0,
+            refusers: wide::Refusers::default(),
             out: VecDeque::new(),
         }
     }
@@ -196,6 +200,7 @@ impl UserAgent {
                 Notice::Trying(id) => self.trying(now, id),
                 Notice::TimedOut(id) => self.unanswered(now, id, Ending::Timeout),
                 Notice::Failed(id) => self.unanswered(now, id, Ending::Unreachable),
+                Notice::Otherwise(peer) => self.refusers.insert(now, peer),
                 Notice::Gone(id) => {
                     self.purposes.remove(&id);
                     self.acks.remove(&id);

@@ -56,7 +56,7 @@ impl UserAgent {
             None => builder.build(),
         };
         let method = Method::from_name(send.method);
-        let client = self.transactions.send(now, method, &branch, send.flow, bytes);
+        let client = self.launch(now, method, (&branch, &send.uri), send.flow, bytes);
         self.purposes.insert(client, Purpose::Outside(send, credentials));
     }
 

@@ -31,8 +31,9 @@ impl UserAgent {
     /// (RFC 3261 section 18.2.1, RFC 3581 section 4).
     fn read(&self, flow: Flow, bytes: Bytes) -> Parsed {
         let parse = |bytes| match flow.transport {
-            Transport::Udp => Message::parse(bytes),
-            Transport::Tcp => Message::parse_stream(bytes),
+            // A frame holds one whole message, as a datagram does (RFC 7118 section 5).
+            Transport::Udp | Transport::Ws | Transport::Wss => Message::parse(bytes),
+            Transport::Tcp | Transport::Tls => Message::parse_stream(bytes),
         };
         let parsed = parse(bytes);
         let (Parsed::Valid(message) | Parsed::Reject { message, .. }) = &parsed else {

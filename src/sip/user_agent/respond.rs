@@ -106,7 +106,8 @@ impl UserAgent {
         let given = headers.iter().any(|field| contact(&field));
         let targets = matches!(message.method(), Method::Invite | Method::Update);
         if targets && status < 300 && !given {
-            builder = builder.header("Contact", &self.config.listener(pending.flow).contact());
+            let listener = self.config.listener(pending.flow);
+            builder = builder.header("Contact", &listener.contact_towards(message.request_uri()));
         }
         for (name, value) in headers.iter().filter(contact) {
             builder = builder.header(name, value);

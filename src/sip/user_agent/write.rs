@@ -8,7 +8,7 @@ use super::{ALLOW, SUPPORTED, UserAgent};
 use crate::sip::dialog::{Order, Remote, Usage};
 use crate::sip::header::Via;
 use crate::sip::write::Builder;
-use crate::sip::{Flow, HeaderField, HeaderName, Message, Transport};
+use crate::sip::{Flow, HeaderField, HeaderName, Message};
 
 /// All that a request is made of, but for what is the same in each.
 pub(super) struct Draft<'a> {
@@ -44,10 +44,7 @@ impl UserAgent {
     pub(super) fn draft(&mut self, draft: &Draft<'_>) -> (String, Builder) {
         let branch = self.branch(draft.uri);
         let listener = self.config.listener(draft.flow);
-        let transport = match listener.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        };
+        let transport = listener.transport.via_name();
         let via = format!("SIP/2.0/{transport} {};branch={branch};rport", listener.host_port());
         let mut builder = Builder::request(draft.method, draft.uri)
             .header("Via", &via)
@@ -63,7 +60,7 @@ impl UserAgent {
         // Requests that may move our target carry it (RFC 3261 section 12.2, RFC 3311).
         if matches!(draft.method, "INVITE" | "UPDATE") {
             builder = builder
-                .header("Contact", &listener.contact())
+                .header("Contact", &listener.contact_towards(draft.uri))
                 .header("Allow", ALLOW)
                 .header("Supported", &SUPPORTED.join(", "));
         }

@@ -89,6 +89,8 @@ impl Office {
             uri: format!("sip:{address}"),
             addresses: vec![address],
             tcp: false,
+            tls: None,
+            client_name: None,
             login: login.map(|(user, secret)| (user.to_owned(), Secret::new(secret))),
             inbound_ips: vec![address.ip().into()],
             prefixes: prefixes.iter().map(|prefix| (*prefix).to_owned()).collect(),

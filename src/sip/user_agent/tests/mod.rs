@@ -5,3 +5,4 @@ mod chaos;
 mod net;
 mod races;
 mod refusals;
+mod transports;
