@@ -134,6 +134,12 @@ impl Exchange {
         let address_of_record = format!("{user}@{domain}");
         let mut bindings = self.registrar.bindings(now, &address_of_record);
         bindings.retain(|binding| !secret || binding.flow.transport.is_secure());
+        // One flow of a device at a time, the latest (RFC 5626 section 5.3): it would ring twice.
+        let mut devices = BTreeSet::new();
+        bindings.retain(|binding| match (&binding.instance, binding.reg_id) {
+            (Some(instance), Some(_)) => devices.insert(instance.clone()),
+            _ => true,
+        });
         if bindings.is_empty() {
             let how = if secret { " over TLS" } else { "" };
             let reason = format!("{address_of_record:?} has no phone registered{how}");

@@ -155,24 +155,27 @@ impl Registrar {
         dropped
     }
 
-    /// Removes what was reachable only over a stream connection that is closed: browsers, and
-    /// flows of RFC 5626 (section 5.3). Others may take a connection to their Contact. Gives the
-    /// users concerned.
+    /// A stream connection is closed: its bindings are reached at their Contact from here on, or
+    /// end, where nothing else led there (RFC 5626 section 5.3). Gives the users who lost one.
     pub fn close(&mut self, connection: u64) -> Vec<Arc<str>> {
         let from = (connection, Arc::<str>::from(""));
         let of = self.connections.range(from..).take_while(|(number, _)| *number == connection);
         let users: Vec<Arc<str>> = of.map(|(_, user)| user.clone()).collect();
-        let mut changed = Vec::new();
+        let mut losers = Vec::new();
         for user in users {
-            let bindings = self.users.get(&user).map_or(&[][..], |bindings| bindings);
-            let gone = |b: &&Binding| b.flow.connection == connection && b.needs_its_flow();
-            let kept: Vec<Binding> = bindings.iter().filter(|b| !gone(b)).cloned().collect();
-            if kept.len() < bindings.len() {
-                self.store(&user, kept);
-                changed.push(user);
+            let Some(bindings) = self.users.get(&user) else { continue };
+            let stays = |binding: &Binding| match binding.flow.connection == connection {
+                true => Some(Binding { flow: binding.flow_when_closed()?, ..binding.clone() }),
+                false => Some(binding.clone()),
+            };
+            let kept: Vec<Binding> = bindings.iter().filter_map(stays).collect();
+            let fewer = kept.len() < bindings.len();
+            self.store(&user, kept);
+            if fewer {
+                losers.push(user);
             }
         }
-        changed
+        losers
     }
 
     /// The next expiry.

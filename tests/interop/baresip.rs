@@ -43,9 +43,11 @@ impl Baresip {
              audio_source ausine,{hums}\naudio_player aubridge,{user}\naudio_alert aubridge,{user}\n\
              ausrc_srate 48000\nausrc_channels 2\nauplay_srate 8000\nauplay_channels 1\n\
              snd_path {heard}\nctrl_tcp_listen {control}\n\
+             sip_cafile {}\nsip_verify_server yes\n\
              module g711.so\nmodule sndfile.so\nmodule ausine.so\nmodule aubridge.so\n\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
-            free_port("127.0.0.1")
+            free_port("127.0.0.1"),
+            project.folder().join("tls.pem").display(),
         );
         fs::write(folder.join("config"), config).unwrap();
         fs::write(
@@ -112,7 +114,7 @@ fn project() -> Project {
 }
 
 fn two_talk(transport: &str, at: impl Fn(&Server) -> SocketAddr) {
-    let project = project();
+    let project = project().tls();
     let server = project.serve();
     let home = ("home", "Correct-Horse-1", HOME_HUMS);
     let home = Baresip::registered(&project, at(&server), transport, home);
@@ -163,6 +165,12 @@ fn two_phones_talk_over_udp() {
 #[ignore = "interop"]
 fn two_phones_talk_over_tcp() {
     two_talk("tcp", Server::tcp);
+}
+
+#[test]
+#[ignore = "interop"]
+fn two_phones_talk_over_tls() {
+    two_talk("tls", Server::tls);
 }
 
 #[test]

@@ -78,6 +78,18 @@ prefixes = ["+1"]
         self
     }
 
+    /// Listens for TLS too, with a certificate of 127.0.0.1 in `tls.pem`.
+    pub fn tls(mut self) -> Project {
+        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        self.file("tls.pem", own.cert.pem());
+        self.file("tls.key", own.signing_key.serialize_pem());
+        let listeners = "listen = [\"tls:127.0.0.1:0\", \"udp:127.0.0.1:0\",";
+        self.config = self.config.replacen("listen = [\"udp:127.0.0.1:0\",", listeners, 1);
+        let table = "[tls]\ncertificates = [{ certificate = \"tls.pem\", key = \"tls.key\" }]\n";
+        self.config = self.config.replacen("[webhook]\n", &format!("{table}[webhook]\n"), 1);
+        self
+    }
+
     /// More lines of configuration.
     pub fn more(mut self, text: &str) -> Project {
         self.config += text;
@@ -177,6 +189,10 @@ impl Server {
 
     pub fn tcp(&self) -> SocketAddr {
         self.address("sip  tcp:")
+    }
+
+    pub fn tls(&self) -> SocketAddr {
+        self.address("sip  tls:")
     }
 
     pub fn http(&self) -> SocketAddr {

@@ -8,6 +8,7 @@ mod answers;
 mod chaos;
 mod dial;
 mod endings;
+mod flows;
 mod gather;
 mod loss;
 mod protocol;

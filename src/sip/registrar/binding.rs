@@ -4,7 +4,7 @@ use super::{MAX_TEXT, MAX_USER_AGENT};
 use crate::base::{Duration, Instant};
 use crate::sip::header::NameAddr;
 use crate::sip::uri::SipUri;
-use crate::sip::{Flow, HeaderName, Message};
+use crate::sip::{Flow, HeaderName, Message, Transport};
 
 /// One binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +40,21 @@ impl Binding {
         same_place(self, &other.identity())
     }
 
-    /// Whether nothing but its flow leads to it: a WebSocket (RFC 7118 section 7), or a stream
-    /// that the phone promised to open anew when it breaks (RFC 5626 section 4.2).
-    pub(super) fn needs_its_flow(&self) -> bool {
-        self.flow.transport.is_websocket()
-            || self.flow.transport.is_stream() && self.reg_id.is_some()
+    /// Where it is reached when its connection is closed: at its Contact, if that is where it
+    /// connected from. `None` where only the connection led to it: to a browser (RFC 7118 section
+    /// 7), through a translator, or to a phone that promised to open another (RFC 5626 section 4.2).
+    pub(super) fn flow_when_closed(&self) -> Option<Flow> {
+        let Flow { transport, local, remote, .. } = self.flow;
+        if transport.is_websocket() || self.reg_id.is_some() {
+            return None;
+        }
+        let uri = SipUri::parse(&self.uri)?;
+        let ip = uri.host_port().ip()?.to_canonical();
+        let asked = Transport::of_uri(&uri).ok()?;
+        let same = asked.is_none_or(|asked| asked == transport);
+        let port = uri.port().unwrap_or(transport.default_port());
+        let remote = (ip == remote.ip().to_canonical()).then(|| (remote.ip(), port).into())?;
+        same.then_some(Flow { transport, local, remote, connection: 0 })
     }
 
     pub(super) fn identity(&self) -> Identity {

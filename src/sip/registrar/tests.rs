@@ -222,20 +222,25 @@ fn a_first_hop_that_loses_flows_is_told_of() {
 #[test]
 fn a_closed_connection_takes_along_who_has_no_other_way() {
     let mut book = Book::new();
-    let mut over = |transport, connection, contact: &str| {
+    let over = |book: &mut Book, transport, connection, contact: &str| {
         book.cseq += 1;
         let message =
             register("c", book.cseq, &format!("Supported: outbound\r\nContact: {contact}\r\n"));
         let flow = Flow { transport, connection, ..flow(40_000) };
         assert_eq!(book.registrar.register(book.now, ALICE, &message, flow).status, 200);
     };
-    over(Transport::Wss, 7, "<sip:web@x.invalid;transport=ws>");
-    over(Transport::Tcp, 8, "<sip:desk@192.0.2.7;transport=tcp>");
-    over(Transport::Tls, 9, &format!("<sip:mobile@h;transport=tls>;{DEVICE};reg-id=1"));
-    over(Transport::Tls, 10, &format!("<sip:mobile@h;transport=tls>;{DEVICE};reg-id=1"));
+    over(&mut book, Transport::Wss, 7, "<sip:web@x.invalid;transport=ws>");
+    over(&mut book, Transport::Tcp, 8, "<sip:desk@192.0.2.7;transport=tcp>");
+    over(&mut book, Transport::Tls, 9, &format!("<sip:mobile@h;transport=tls>;{DEVICE};reg-id=1"));
+    over(&mut book, Transport::Tls, 10, &format!("<sip:mobile@h;transport=tls>;{DEVICE};reg-id=1"));
     assert_eq!(book.registrar.close(9), [], "that flow was replaced");
     assert_eq!(book.registrar.close(8), [], "it listens at its Contact");
-    assert_eq!(book.uris().len(), 3);
+    let all = book.registrar.bindings(book.now, ALICE);
+    assert_eq!(all.len(), 3);
+    let desk = all.iter().find(|b| b.uri.starts_with("sip:desk")).map(|b| b.flow).expect("kept");
+    assert_eq!((desk.remote.port(), desk.connection), (5060, 0));
+    over(&mut book, Transport::Tcp, 11, "<sip:natted@10.0.0.7;transport=tcp>");
+    assert_eq!(book.registrar.close(11), [ALICE.into()], "a translator was between");
     assert_eq!(book.registrar.close(7), [ALICE.into()]);
     assert_eq!(book.registrar.close(7), [], "once");
     assert_eq!(book.registrar.close(10), [ALICE.into()]);

@@ -281,6 +281,7 @@ impl World {
         let now = self.now;
         match output {
             Output::Transmit(flow, bytes) => self.send(flow.local, flow.remote, bytes),
+            Output::Expect(..) => {}
             Output::Media(command) => self.media.command(now, Owner::Exchange, command),
             Output::Fetch(ticket, fetch) => {
                 if let Some((delay, result)) = self.web.answer(now, fetch) {
