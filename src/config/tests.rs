@@ -172,7 +172,7 @@ fn tls_and_its_trunks_are_read() {
     assert_eq!(config.sip.origins, ["https://phone.example"]);
     let own =
         KeyPair { certificate: folder.path().join("one.pem"), key: folder.path().join("one.key") };
-    assert_eq!(config.tls.certificates, [own.clone()]);
+    assert_eq!(config.tls.certificates, std::slice::from_ref(&own));
     assert_eq!(config.tls.client_certificates, ClientCertificates::Optional);
     assert!(!config.tls.system_roots && config.tls.ca == config.tls.client_ca);
     let tls: Vec<_> = config.trunks.iter().filter_map(|trunk| trunk.tls.clone()).collect();

@@ -2,6 +2,7 @@
 
 mod admission;
 mod calls;
+mod transports;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,8 @@ struct Stage {
     registered: Vec<Registered>,
     port: u16,
     branches: u32,
+    /// Where messages come from, if not as datagrams from their source.
+    flow: Option<Flow>,
 }
 
 fn voice(url: &str) -> Voice {
@@ -90,15 +93,22 @@ fn directory() -> Directory {
 
 impl Stage {
     fn new() -> Stage {
+        Stage::with(directory(), &[Transport::Udp])
+    }
+
+    /// One with listeners of these transports.
+    fn with(directory: Directory, transports: &[Transport]) -> Stage {
         let local = SocketAddr::from(([192, 0, 2, 1], 5060));
+        let listener = |transport: &Transport| Listener::new(*transport, local);
+        let agent = transports.iter().map(listener).collect();
         let config = Config {
-            agent: user_agent::Config::new(vec![Listener::new(Transport::Udp, local)], "test"),
-            listeners: vec![(Transport::Udp, local)],
+            agent: user_agent::Config::new(agent, "test"),
+            listeners: transports.iter().map(|transport| (*transport, local)).collect(),
             public_address: None,
             own_addresses: vec![],
             epoch: Epoch::new(WallTime::from_unix_millis(1_700_000_000_000)),
         };
-        let exchange = Exchange::new(config, Arc::new(directory()), Rng::from_number(1));
+        let exchange = Exchange::new(config, Arc::new(directory), Rng::from_number(1));
         Stage {
             exchange,
             now: Instant::ZERO,
@@ -111,6 +121,7 @@ impl Stage {
             registered: vec![],
             port: 20_000,
             branches: 0,
+            flow: None,
         }
     }
 
@@ -154,7 +165,8 @@ impl Stage {
     fn receive(&mut self, source: [u8; 4], text: &str) -> Vec<(Flow, Message)> {
         let local = SocketAddr::from(([192, 0, 2, 1], 5060));
         let remote = SocketAddr::from((source, 5060));
-        let flow = Flow { transport: Transport::Udp, local, remote, connection: 0 };
+        let plain = Flow { transport: Transport::Udp, local, remote, connection: 0 };
+        let flow = self.flow.unwrap_or(plain);
         let bytes = Bytes::from(text.to_owned());
         self.sent.clear();
         // No two datagrams at once: nonces are told apart by their time.

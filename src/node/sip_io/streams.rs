@@ -2,6 +2,7 @@
 //!
 //! Each connection is a task with a bounded queue to it (RFC 3261 section 18).
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -215,8 +216,8 @@ impl Streams {
         let Some(port) = asked else { return };
         let key = (flow.transport, SocketAddr::new(flow.remote.ip(), port));
         // A connection that we opened ourselves is as good, and stays.
-        if !self.by_peer.contains_key(&key) {
-            self.by_peer.insert(key, flow.connection);
+        if let Entry::Vacant(free) = self.by_peer.entry(key) {
+            free.insert(flow.connection);
             stream.known_as.push(key);
         }
     }
