@@ -98,6 +98,7 @@ impl Stage {
             transport: Transport::Udp,
             local: anywhere,
             recordings: ears.clone(),
+            ca: vec![],
         };
 
         // The carrier's address goes into the configuration, the server's into the phones.

@@ -73,9 +73,12 @@ pub(super) struct Phone {
     /// Gives up when no call is up after so long
     #[arg(long, value_name = "TIME", value_parser = length, default_value = "2m")]
     patience: Duration,
-    /// udp or tcp
+    /// udp, tcp, tls, ws or wss; the server's certificate must bear the domain
     #[arg(long, value_name = "TRANSPORT", value_parser = transport, default_value = "udp")]
     transport: Transport,
+    /// Authorities in PEM that may vouch for the server, besides the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Vec<PathBuf>,
     /// The phone's own address; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     local: SocketAddr,
@@ -106,6 +109,7 @@ impl Phone {
             transport: self.transport,
             local: self.local,
             recordings: folder.clone(),
+            ca: self.ca.clone(),
         };
         block_on(async move {
             let phone = PhoneLine::open(line, PORTS).map_err(|error| error.to_string())?;

@@ -180,3 +180,26 @@ fn tls_and_its_trunks_are_read() {
     assert_eq!((tls[1].name.as_str(), &tls[1].identity), ("b.example", &None));
     assert_eq!(config.trunks[0].client_name.as_deref(), Some("c.example"));
 }
+
+#[test]
+fn the_sample_shows_every_key() {
+    let sample = include_str!("../../samples/first/offhook.toml");
+    let shown = |key: &str| {
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        sample.split(|c| !word(c)).any(|found| found == key)
+    };
+    let tables = ["server", "http", "sip", "tls", "media", "speech", "webhook", "functions"];
+    let lists = ["credential_list", "domain", "number", "trunk"];
+    let tables = tables.map(|name| (name, format!("[{name}]\n?\n")));
+    let lists = lists.map(|name| (name, format!("[[{name}]]\n?\n")));
+    let pair = ("certificates", "[tls]\ncertificates = [{ ? }]\n".to_owned());
+    for (table, text) in tables.into_iter().chain(lists).chain([pair]) {
+        let said = problems(&text.replace('?', "zzzzzzzzzzzz = 1"));
+        let known = said.iter().find_map(|line| line.split_once("known: "));
+        let (_, known) = known.unwrap_or_else(|| panic!("{table}: {said:?}"));
+        assert!(shown(table), "[{table}] is missing in the sample");
+        for key in known.split(", ") {
+            assert!(shown(key), "{key} of [{table}] is missing in the sample");
+        }
+    }
+}

@@ -32,6 +32,8 @@ pub struct Line {
     pub local: SocketAddr,
     /// Where recordings go.
     pub recordings: PathBuf,
+    /// Authorities that may vouch for the server, besides the system's.
+    pub ca: Vec<PathBuf>,
 }
 
 /// A phone that runs while somebody waits for its events.
@@ -48,7 +50,7 @@ impl PhoneLine {
     pub fn open(line: Line, ports: (u16, u16)) -> Result<PhoneLine, StartError> {
         let clock = Clock::start();
         let mut rng = seeded_rng().map_err(StartError::Randomness)?;
-        let sip = SipIo::bind(&[(line.transport, line.local)], Settings::of_phone());
+        let sip = SipIo::bind(&[(line.transport, line.local)], Settings::of_phone(line.ca));
         let sip = sip.map_err(StartError::System)?;
         sip.expect(line.server, line.domain.clone());
         let local = sip.listeners().first().map_or(line.local, |(_, local)| *local);

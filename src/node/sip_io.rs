@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 use crate::config;
 use crate::directory::Directory;
 use crate::sip::{Flow, Transport, stun};
+pub use connection::Patience;
 use peers::Peers;
 use streams::{StreamEvent, Streams, accept};
 use tls::Tls;
@@ -56,8 +58,8 @@ pub struct Settings {
     pub connections_per_source: usize,
     /// The web pages whose browsers may connect; empty: any.
     pub origins: Vec<String>,
-    /// Seconds within which phones were told to ping; 0: they were told nothing.
-    pub flow_timer: u32,
+    /// How long peers are waited for.
+    pub patience: Patience,
     /// Whether WebSockets are opened. Phones do; a server cannot reach a browser but over the
     /// connection that it made (RFC 7118 section 7).
     pub opens_websockets: bool,
@@ -66,19 +68,24 @@ pub struct Settings {
 impl Settings {
     /// Of a server's configuration.
     pub fn of(config: &config::Config) -> Settings {
+        let mut patience = Patience::default();
+        if config.sip.flow_timer > 0 {
+            // Whoever was told to ping within that has missed it twice.
+            patience.flow = std::time::Duration::from_secs(2 * u64::from(config.sip.flow_timer));
+        }
         Settings {
             tls: config.tls.clone(),
             connections_per_source: config.sip.connections_per_source,
             origins: config.sip.origins.clone(),
-            flow_timer: config.sip.flow_timer,
+            patience,
             opens_websockets: false,
         }
     }
 
-    /// Of a phone, which believes the system's authorities.
-    pub fn of_phone() -> Settings {
+    /// Of a phone, which believes the system's authorities and those in `ca`.
+    pub fn of_phone(ca: Vec<PathBuf>) -> Settings {
         Settings {
-            tls: config::Tls { system_roots: true, ..config::Tls::default() },
+            tls: config::Tls { ca, system_roots: true, ..config::Tls::default() },
             connections_per_source: config::Sip::default().connections_per_source,
             opens_websockets: true,
             ..Settings::default()

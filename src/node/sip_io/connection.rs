@@ -15,30 +15,55 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::streams::{FIRST_MESSAGE, StreamEvent};
+use super::streams::StreamEvent;
 use super::tls::{self, TlsError};
 use super::{Shared, websocket};
 use crate::directory::TrunkTls;
 use crate::sip::Flow;
 use crate::sip::frame::{Frame, FrameError, Framer, PING, PONG};
 
-/// A connect that takes longer has failed.
-const CONNECT: Duration = Duration::from_secs(5);
+/// How long peers are waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// A connect that takes longer has failed.
+    pub connect: Duration,
+    /// All handshakes of a connection together; a peer that is slower only holds a place.
+    pub handshake: Duration,
+    /// A peer that has sent no whole message by then only holds a connection (timer F, as it were).
+    pub first_message: Duration,
+    /// A reader without a message for so long is closed, unless keep-alives come (RFC 5626).
+    pub idle: Duration,
+    /// Who began to ping and then does not for so long is gone (RFC 5626 section 4.4).
+    pub flow: Duration,
+    /// We ping the connections that we opened so often (RFC 5626 section 4.4.1: 95 to 120 s).
+    pub ping_every: Duration,
+    /// A peer that has answered pings is gone when it does not answer one so long (the same).
+    pub pong_within: Duration,
+    /// A WebSocket is asked so often whether it lives; translators forget later.
+    pub websocket_ping: Duration,
+    /// Nothing on a WebSocket for so long, pongs included, means that nobody is there.
+    pub websocket_dead: Duration,
+}
 
-/// All handshakes of a connection together; a peer that is slower only holds a place.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// A reader without a message for so long is closed, unless keep-alives come (RFC 5626).
-const IDLE: Duration = Duration::from_secs(1_800);
+impl Default for Patience {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Patience {
+            connect: seconds(5),
+            handshake: seconds(10),
+            first_message: seconds(32),
+            idle: seconds(1_800),
+            flow: seconds(1_800),
+            ping_every: seconds(100),
+            pong_within: seconds(10),
+            websocket_ping: seconds(30),
+            websocket_dead: seconds(75),
+        }
+    }
+}
 
 /// How long a stream that is lost may take to carry its last answer.
 const LAST_ANSWER: Duration = Duration::from_millis(500);
-
-/// We ping the connections that we opened so often (RFC 5626 section 4.4.1: 95 to 120 s).
-const PING_EVERY: Duration = Duration::from_secs(100);
-
-/// A peer that has answered pings is gone when it does not answer one so long (the same).
-const PONG_WITHIN: Duration = Duration::from_secs(10);
 
 /// The kernel asks silent peers whether they live: first after this, then every
 /// [`PROBE_EVERY`], [`PROBES`] times. That also keeps translators' mappings.
@@ -114,24 +139,27 @@ impl Connection {
     pub(super) async fn run(self, start: Start) {
         let (flow, events) = (self.flow, self.events.clone());
         let opens = matches!(start, Start::Open(_));
-        match tokio::time::timeout(CONNECT + HANDSHAKE, self.establish(start)).await {
-            Ok(Ok(Link::Bytes(stream))) => self.converse(stream, opens).await,
-            Ok(Ok(Link::Frames(socket))) => {
-                websocket::converse(flow, *socket, self.queue, &events).await;
+        match self.establish(start).await {
+            Ok(Link::Bytes(stream)) => self.converse(stream, opens).await,
+            Ok(Link::Frames(socket)) => {
+                let patience = &self.shared.settings.patience;
+                websocket::converse(flow, *socket, self.queue, &events, patience).await;
             }
-            Ok(Err(trouble)) => tell(flow, opens, &trouble),
-            Err(_) => tell(flow, opens, &Trouble::Slow),
+            Err(trouble) => tell(flow, opens, &trouble),
         }
         let _ = events.send(StreamEvent::Closed(flow)).await;
     }
 
     async fn establish(&self, start: Start) -> Result<Link, Trouble> {
         let transport = self.flow.transport;
+        let patience = &self.shared.settings.patience;
         let (stream, accepted, expected) = match start {
             Start::Accepted(stream) => (stream, true, None),
             Start::Open(expected) => {
-                let connect = tokio::time::timeout(CONNECT, TcpStream::connect(self.flow.remote));
-                let stream = connect.await.map_err(|_| Trouble::Slow)?;
+                let connect = TcpStream::connect(self.flow.remote);
+                let stream = tokio::time::timeout(patience.connect, connect)
+                    .await
+                    .map_err(|_| Trouble::Slow)?;
                 (stream.map_err(Trouble::Connect)?, false, expected)
             }
         };
@@ -153,7 +181,7 @@ impl Connection {
                 }
             })
         };
-        tokio::time::timeout(HANDSHAKE, shake).await.map_err(|_| Trouble::Slow)?
+        tokio::time::timeout(patience.handshake, shake).await.map_err(|_| Trouble::Slow)?
     }
 
     /// The server's side. A trunk that is to prove its name does so here.
@@ -197,8 +225,8 @@ impl Connection {
                 }
             }
         };
-        let flow_timer = Duration::from_secs(shared.settings.flow_timer.into());
-        let mut reading = Reading { flow, framer: Framer::new(), own, events, flow_timer, opened };
+        let patience = shared.settings.patience;
+        let mut reading = Reading { flow, framer: Framer::new(), own, events, patience, opened };
         tokio::select! {
             () = write_all => {}
             () = reading.run(reader) => {}
@@ -212,8 +240,7 @@ struct Reading {
     framer: Framer,
     own: mpsc::Sender<Bytes>,
     events: mpsc::Sender<StreamEvent>,
-    /// What phones are told to ping within; zero asks for nothing.
-    flow_timer: Duration,
+    patience: Patience,
     /// Whether we opened it, and so ping it.
     opened: bool,
 }
@@ -222,8 +249,10 @@ impl Reading {
     async fn run(&mut self, mut reader: impl AsyncRead + Unpin) {
         let mut chunk = vec![0; 8 << 10];
         // Counted from the last whole message: a byte now and then is no sign of life.
-        let mut until = Instant::now() + if self.opened { IDLE } else { FIRST_MESSAGE };
-        let mut next_ping = self.opened.then(|| Instant::now() + PING_EVERY);
+        let patience = self.patience;
+        let first = if self.opened { patience.idle } else { patience.first_message };
+        let mut until = Instant::now() + first;
+        let mut next_ping = self.opened.then(|| Instant::now() + patience.ping_every);
         let mut lives = Lives::Unknown;
         loop {
             let wake = next_ping.map_or(until, |ping| ping.min(until));
@@ -232,13 +261,13 @@ impl Reading {
                 Ok(_) => return,
                 Err(_) if wake == until => return,
                 Err(_) => {
-                    next_ping = Some(Instant::now() + PING_EVERY);
+                    next_ping = Some(Instant::now() + patience.ping_every);
                     if self.own.try_send(Bytes::from_static(PING)).is_err() {
                         return;
                     }
                     self.framer.expect_pong();
                     if matches!(lives, Lives::Answers) {
-                        until = until.min(Instant::now() + PONG_WITHIN);
+                        until = until.min(Instant::now() + patience.pong_within);
                     }
                     continue;
                 }
@@ -249,12 +278,11 @@ impl Reading {
                     Ok(Frame::Ping) if !self.opened => lives = Lives::Pings,
                     _ => {}
                 }
-                // Who began to ping goes on with it, or is gone (RFC 5626 section 4.4).
-                let patience = match lives {
-                    Lives::Pings if !self.flow_timer.is_zero() => self.flow_timer * 2,
-                    _ => IDLE,
+                let longest = match lives {
+                    Lives::Pings => patience.flow,
+                    Lives::Unknown | Lives::Answers => patience.idle,
                 };
-                until = Instant::now() + patience;
+                until = Instant::now() + longest;
                 if !self.take(frame).await {
                     return;
                 }

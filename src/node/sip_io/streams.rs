@@ -24,9 +24,6 @@ const WRITE_QUEUE: usize = 256;
 /// Stream connections at one time, of all peers together.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// A peer that has sent no whole message by then only holds a connection (timer F, as it were).
-pub(super) const FIRST_MESSAGE: Duration = Duration::from_secs(32);
-
 /// Names of one stream: its own, and that of connections which it stands in for.
 const MAX_NAMES: usize = 16;
 

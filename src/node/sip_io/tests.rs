@@ -2,6 +2,7 @@ use std::io::{Read, Write};
 
 use super::*;
 
+mod alive;
 mod secure;
 mod websockets;
 
@@ -19,7 +20,7 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 fn plain() -> Settings {
-    Settings { connections_per_source: 100, flow_timer: 120, ..Settings::default() }
+    Settings { connections_per_source: 100, ..Settings::default() }
 }
 
 fn bound(transports: &[Transport], settings: Settings) -> SipIo {

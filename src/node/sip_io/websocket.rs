@@ -11,17 +11,11 @@ use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode, U
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::connection::{Io, Trouble};
-use super::streams::{FIRST_MESSAGE, StreamEvent};
+use super::connection::{Io, Patience, Trouble};
+use super::streams::StreamEvent;
 use crate::sip::Flow;
 use crate::sip::frame::PONG;
 use crate::sip::message::MAX_MESSAGE;
-
-/// A browser's connection is asked so often whether it lives; translators forget later.
-const PING_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
-
-/// Nothing for so long, pongs included, means that nobody is there.
-const DEAD_AFTER: std::time::Duration = std::time::Duration::from_secs(75);
 
 /// The subprotocol's name.
 const SUBPROTOCOL: &str = "sip";
@@ -95,9 +89,10 @@ pub(super) async fn converse(
     mut socket: Socket,
     mut queue: mpsc::Receiver<Bytes>,
     events: &mpsc::Sender<StreamEvent>,
+    patience: &Patience,
 ) {
-    let mut next_ping = Instant::now() + PING_EVERY;
-    let mut until = Instant::now() + FIRST_MESSAGE;
+    let mut next_ping = Instant::now() + patience.websocket_ping;
+    let mut until = Instant::now() + patience.first_message;
     let mut spoken = false;
     loop {
         let bytes = tokio::select! {
@@ -114,7 +109,7 @@ pub(super) async fn converse(
                 continue;
             }
             () = tokio::time::sleep_until(next_ping.min(until)) => {
-                next_ping = Instant::now() + PING_EVERY;
+                next_ping = Instant::now() + patience.websocket_ping;
                 if Instant::now() >= until || socket.send(Message::Ping(Bytes::new())).await.is_err() {
                     return;
                 }
@@ -124,7 +119,7 @@ pub(super) async fn converse(
         let keep_alive = bytes.iter().all(|byte| b"\r\n".contains(byte));
         spoken |= !keep_alive;
         if spoken {
-            until = Instant::now() + DEAD_AFTER;
+            until = Instant::now() + patience.websocket_dead;
         }
         if !keep_alive {
             if events.send(StreamEvent::Message(flow, bytes)).await.is_err() {

@@ -39,7 +39,7 @@ fn secure_ones_have_a_certificate() {
 }
 
 /// Sends a handshake with these header lines; what the server answers first.
-async fn handshake(io: &mut SipIo, lines: &str) -> (TcpStream, String) {
+pub(super) async fn handshake(io: &mut SipIo, lines: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(address_of(io, Transport::Ws)).await.expect("connected");
     let request = format!(
         "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -90,7 +90,7 @@ fn the_subprotocol_is_required_and_origins_are_checked() {
 }
 
 /// A client's frame; the mask is zero, which changes nothing.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).expect("a short frame");
     let mut bytes = vec![first, 0x80 | 126];
     bytes.extend(length.to_be_bytes());
