@@ -120,7 +120,7 @@ impl Phone {
             let done = errand.carry_out().await;
             let Errand { phone, recording, .. } = errand;
             // Its media worker ends here; the recording is whole afterwards.
-            drop(phone);
+            phone.close().await;
             if let (Some(file), Some(sid)) = (&self.record, recording) {
                 keep(&folder, sid, file)?;
             }

@@ -271,6 +271,7 @@ impl Node {
                 () = tokio::time::sleep_until(grace) => break,
             }
         }
+        self.sip.flush().await;
         let _ = self.stop.send(true);
         drop(self.media);
         self.http.stop();

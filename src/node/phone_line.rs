@@ -132,6 +132,11 @@ impl PhoneLine {
         }
     }
 
+    /// Lets go of the phone once its last words are on their way.
+    pub async fn close(mut self) {
+        self.sip.flush().await;
+    }
+
     /// The phone's time.
     pub fn now(&self) -> Instant {
         self.clock.now()

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::config;
 use crate::directory::Directory;
@@ -39,6 +39,9 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Stream messages that wait for the exchange; readers stop reading beyond it.
 const READ_QUEUE: usize = 1024;
+
+/// How long the last messages of a process that ends may take to get away.
+const FLUSH: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// What the sockets bring.
 #[derive(Debug)]
@@ -98,6 +101,8 @@ struct Shared {
     settings: Settings,
     tls: Rc<Tls>,
     peers: RefCell<Peers>,
+    /// Rung whenever a connection has written something.
+    written: Notify,
 }
 
 /// All sockets of SIP.
@@ -145,7 +150,8 @@ impl SipIo {
             };
             listeners.push((transport, local));
         }
-        let shared = Rc::new(Shared { settings, tls, peers: RefCell::default() });
+        let shared =
+            Rc::new(Shared { settings, tls, peers: RefCell::default(), written: Notify::new() });
         let streams = Streams::new(Rc::clone(&shared), events, tasks);
         let buffer = vec![0; crate::sip::message::MAX_MESSAGE + 1].into_boxed_slice();
         Ok(SipIo { sockets, turn: 0, buffer, streams, shared, arrivals, listeners })
@@ -215,6 +221,19 @@ impl SipIo {
             }
         }
         None
+    }
+
+    /// Waits until all that was sent is on its way, before the sockets go; what arrives meanwhile
+    /// is lost, and a peer that does not read is not waited for.
+    pub async fn flush(&mut self) {
+        let until = tokio::time::Instant::now() + FLUSH;
+        while !self.streams.is_written() {
+            tokio::select! {
+                () = self.shared.written.notified() => {}
+                Some(event) = self.arrivals.recv() => drop(self.streams.take(event)),
+                () = tokio::time::sleep_until(until) => return,
+            }
+        }
     }
 
     /// How many arrivals to take before other work gets its turn.

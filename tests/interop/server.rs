@@ -78,13 +78,15 @@ prefixes = ["+1"]
         self
     }
 
-    /// Listens for TLS too, with a certificate of 127.0.0.1 in `tls.pem`.
+    /// Listens for TLS and WebSockets too, with a certificate in `tls.pem`.
     pub fn tls(mut self) -> Project {
-        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let names = ["127.0.0.1".to_owned(), "office.localhost".to_owned()];
+        let own = rcgen::generate_simple_self_signed(names).unwrap();
         self.file("tls.pem", own.cert.pem());
         self.file("tls.key", own.signing_key.serialize_pem());
-        let listeners = "listen = [\"tls:127.0.0.1:0\", \"udp:127.0.0.1:0\",";
-        self.config = self.config.replacen("listen = [\"udp:127.0.0.1:0\",", listeners, 1);
+        let more = ["tls", "ws", "wss"].map(|name| format!("\"{name}:127.0.0.1:0\", ")).concat();
+        let listeners = format!("listen = [{more}\"udp:127.0.0.1:0\",");
+        self.config = self.config.replacen("listen = [\"udp:127.0.0.1:0\",", &listeners, 1);
         let table = "[tls]\ncertificates = [{ certificate = \"tls.pem\", key = \"tls.key\" }]\n";
         self.config = self.config.replacen("[webhook]\n", &format!("{table}[webhook]\n"), 1);
         self
@@ -192,7 +194,12 @@ impl Server {
     }
 
     pub fn tls(&self) -> SocketAddr {
-        self.address("sip  tls:")
+        self.over("tls")
+    }
+
+    /// Its address for SIP over a transport.
+    pub fn over(&self, transport: &str) -> SocketAddr {
+        self.address(&format!("sip  {transport}:"))
     }
 
     pub fn http(&self) -> SocketAddr {

@@ -2,6 +2,7 @@
 //!
 //! RFC 3261 section 18, RFC 5626 section 4.4.1. Nobody but its own task waits for its peer.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -124,6 +125,8 @@ pub(super) struct Connection {
     pub(super) queue: mpsc::Receiver<Bytes>,
     /// The same queue's other end, for answers to keep-alives.
     pub(super) own: mpsc::Sender<Bytes>,
+    /// What is queued: counted up by whoever queues, and down by the writer.
+    pub(super) unwritten: Rc<Cell<usize>>,
     pub(super) shared: Rc<Shared>,
     pub(super) events: mpsc::Sender<StreamEvent>,
 }
@@ -142,8 +145,7 @@ impl Connection {
         match self.establish(start).await {
             Ok(Link::Bytes(stream)) => self.converse(stream, opens).await,
             Ok(Link::Frames(socket)) => {
-                let patience = &self.shared.settings.patience;
-                websocket::converse(flow, *socket, self.queue, &events, patience).await;
+                websocket::converse(self, *socket).await;
             }
             Err(trouble) => tell(flow, opens, &trouble),
         }
@@ -216,17 +218,21 @@ impl Connection {
 
     /// Reads frames and writes what is queued until either end is done.
     async fn converse(self, stream: Box<dyn Io>, opened: bool) {
-        let Connection { flow, mut queue, own, shared, events } = self;
+        let Connection { flow, mut queue, own, unwritten, shared, events } = self;
         let (reader, mut writer) = tokio::io::split(stream);
         let write_all = async {
             while let Some(bytes) = queue.recv().await {
                 if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() {
                     return;
                 }
+                unwritten.set(unwritten.get().saturating_sub(1));
+                shared.written.notify_one();
             }
         };
         let patience = shared.settings.patience;
-        let mut reading = Reading { flow, framer: Framer::new(), own, events, patience, opened };
+        let count = Rc::clone(&unwritten);
+        let framer = Framer::new();
+        let mut reading = Reading { flow, framer, own, count, events, patience, opened };
         tokio::select! {
             () = write_all => {}
             () = reading.run(reader) => {}
@@ -239,6 +245,7 @@ struct Reading {
     flow: Flow,
     framer: Framer,
     own: mpsc::Sender<Bytes>,
+    count: Rc<Cell<usize>>,
     events: mpsc::Sender<StreamEvent>,
     patience: Patience,
     /// Whether we opened it, and so ping it.
@@ -262,7 +269,7 @@ impl Reading {
                 Err(_) if wake == until => return,
                 Err(_) => {
                     next_ping = Some(Instant::now() + patience.ping_every);
-                    if self.own.try_send(Bytes::from_static(PING)).is_err() {
+                    if !self.say(PING) {
                         return;
                     }
                     self.framer.expect_pong();
@@ -290,6 +297,13 @@ impl Reading {
         }
     }
 
+    /// Queues a keep-alive, if there is room.
+    fn say(&self, keep_alive: &'static [u8]) -> bool {
+        let queued = self.own.try_send(Bytes::from_static(keep_alive)).is_ok();
+        self.count.set(self.count.get() + usize::from(queued));
+        queued
+    }
+
     /// Whether the stream goes on.
     async fn take(&mut self, frame: Result<Frame, FrameError>) -> bool {
         match frame {
@@ -297,7 +311,7 @@ impl Reading {
                 self.events.send(StreamEvent::Message(self.flow, bytes)).await.is_ok()
             }
             // A full queue belongs to a peer that does not read.
-            Ok(Frame::Ping) => self.own.try_send(Bytes::from_static(PONG)).is_ok(),
+            Ok(Frame::Ping) => self.say(PONG),
             Ok(Frame::Pong) => true,
             // The exchange answers what can be answered; then the stream is lost.
             Err(FrameError::NoLength { head }) => {

@@ -2,6 +2,7 @@
 //!
 //! Each connection is a task with a bounded queue to it (RFC 3261 section 18).
 
+use std::cell::Cell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -51,6 +52,8 @@ struct Stream {
     /// Under which addresses requests find it.
     known_as: Vec<(Transport, SocketAddr)>,
     writer: mpsc::Sender<Bytes>,
+    /// Messages that were not given to the kernel yet.
+    unwritten: Rc<Cell<usize>>,
     task: AbortHandle,
 }
 
@@ -85,6 +88,11 @@ impl Streams {
     /// What cannot be reached any more, once for each name.
     pub(super) fn next_lost(&mut self) -> Option<Flow> {
         self.lost.pop_front()
+    }
+
+    /// Whether all that was sent is with the kernel, or lost.
+    pub(super) fn is_written(&self) -> bool {
+        self.open.values().all(|stream| stream.unwritten.get() == 0)
     }
 
     pub(super) fn take(&mut self, event: StreamEvent) -> Option<Arrival> {
@@ -132,6 +140,7 @@ impl Streams {
             stream.names.push(flow);
         }
         if stream.writer.try_send(bytes.clone()).is_ok() {
+            stream.unwritten.set(stream.unwritten.get() + 1);
             return None;
         }
         self.close(connection);
@@ -185,14 +194,17 @@ impl Streams {
         let flow = Flow { connection: self.last, ..flow };
         let (writer, queue) = mpsc::channel(WRITE_QUEUE);
         let (shared, events) = (Rc::clone(&self.shared), self.events.clone());
-        let connection = Connection { flow, queue, own: writer.clone(), shared, events };
+        let unwritten = Rc::new(Cell::new(0));
+        let count = Rc::clone(&unwritten);
+        let own = writer.clone();
+        let connection = Connection { flow, queue, own, unwritten: count, shared, events };
         let task = self.tasks.spawn_local(connection.run(start));
         let known_as = match (&origin, flow.transport.is_secure()) {
             (Origin::Accepted { .. }, true) => vec![],
             _ => vec![(flow.transport, flow.remote)],
         };
         self.by_peer.extend(known_as.iter().map(|key| (*key, flow.connection)));
-        let stream = Stream { flow, origin, names: vec![], known_as, writer, task };
+        let stream = Stream { flow, origin, names: vec![], known_as, writer, unwritten, task };
         self.open.insert(flow.connection, stream);
         Some(flow.connection)
     }

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
@@ -11,7 +10,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode, U
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::connection::{Io, Patience, Trouble};
+use super::connection::{Connection, Io, Trouble};
 use super::streams::StreamEvent;
 use crate::sip::Flow;
 use crate::sip::frame::PONG;
@@ -84,13 +83,9 @@ fn limits() -> WebSocketConfig {
 }
 
 /// Carries messages both ways until either end is done.
-pub(super) async fn converse(
-    flow: Flow,
-    mut socket: Socket,
-    mut queue: mpsc::Receiver<Bytes>,
-    events: &mpsc::Sender<StreamEvent>,
-    patience: &Patience,
-) {
+pub(super) async fn converse(connection: Connection, mut socket: Socket) {
+    let Connection { flow, mut queue, unwritten, shared, events, .. } = connection;
+    let patience = shared.settings.patience;
     let mut next_ping = Instant::now() + patience.websocket_ping;
     let mut until = Instant::now() + patience.first_message;
     let mut spoken = false;
@@ -106,6 +101,8 @@ pub(super) async fn converse(
                 if socket.send(frame(bytes)).await.is_err() {
                     return;
                 }
+                unwritten.set(unwritten.get().saturating_sub(1));
+                shared.written.notify_one();
                 continue;
             }
             () = tokio::time::sleep_until(next_ping.min(until)) => {

@@ -106,3 +106,21 @@ fn a_browser_that_answers_no_ping_is_gone() {
         assert_eq!(lost(&mut io).await, flow, "then it answers no more");
     });
 }
+
+#[test]
+fn last_words_get_away_before_the_sockets_go() {
+    run(async {
+        let server = TcpListener::bind(LOOPBACK).await.expect("bound");
+        let mut io = bound(&[Transport::Tcp], plain());
+        let flow = towards(&io, Transport::Tcp, server.local_addr().expect("an address"));
+        for _ in 0..3 {
+            assert!(io.send(flow, &Bytes::from_static(OPTIONS)).is_none());
+        }
+        io.flush().await;
+        drop(io);
+        let (mut stream, _) = server.accept().await.expect("a connection");
+        let mut heard = vec![];
+        stream.read_to_end(&mut heard).await.expect("read to the end");
+        assert_eq!(heard, OPTIONS.repeat(3));
+    });
+}
