@@ -261,6 +261,7 @@ impl Reading {
         let mut until = Instant::now() + first;
         let mut next_ping = self.opened.then(|| Instant::now() + patience.ping_every);
         let mut lives = Lives::Unknown;
+        let mut spoken = self.opened;
         loop {
             let wake = next_ping.map_or(until, |ping| ping.min(until));
             match tokio::time::timeout_at(wake, reader.read(&mut chunk)).await {
@@ -289,7 +290,11 @@ impl Reading {
                     Lives::Pings => patience.flow,
                     Lives::Unknown | Lives::Answers => patience.idle,
                 };
-                until = Instant::now() + longest;
+                // Keep-alives alone do not hold a place.
+                spoken |= matches!(frame, Ok(Frame::Message(_)));
+                if spoken {
+                    until = Instant::now() + longest;
+                }
                 if !self.take(frame).await {
                     return;
                 }

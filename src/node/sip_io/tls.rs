@@ -67,7 +67,6 @@ impl std::error::Error for TlsError {}
 pub(super) struct Tls {
     config: config::Tls,
     provider: Arc<CryptoProvider>,
-    system: Vec<CertificateDer<'static>>,
     loaded: RefCell<Loaded>,
 }
 
@@ -75,7 +74,8 @@ struct Loaded {
     /// One for each configured pair; the last good one.
     shown: Vec<Arc<CertifiedKey>>,
     server: Option<Arc<ServerConfig>>,
-    roots: Arc<RootCertStore>,
+    /// Read when the first connection is opened: the system's are many, and few servers need them.
+    roots: Option<Arc<RootCertStore>>,
     clients: HashMap<Option<KeyPair>, Arc<ClientConfig>>,
     watched: HashMap<Group, Watched<Stamps>>,
 }
@@ -99,17 +99,12 @@ impl Tls {
     /// Reads everything; the error names the file.
     pub(super) fn load(config: config::Tls) -> Result<Tls, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        // Where a machine has no list of authorities, `[tls] ca` is all that counts.
-        let system = match config.system_roots {
-            true => rustls_native_certs::load_native_certs().certs,
-            false => vec![],
-        };
         let shown: Vec<Arc<CertifiedKey>> = config
             .certificates
             .iter()
             .map(|pair| certified(pair, &provider))
             .collect::<Result<_, _>>()?;
-        let roots = Arc::new(authorities(&config.ca, &system)?);
+        authorities(&config.ca, false)?;
         let mut watched = HashMap::new();
         let pairs = config.certificates.iter().cloned().enumerate();
         for group in pairs
@@ -120,8 +115,8 @@ impl Tls {
             watched.insert(group, Watched::new(now));
         }
         let server = server_config(&config, &shown, &provider)?;
-        let loaded = Loaded { shown, server, roots, clients: HashMap::new(), watched };
-        Ok(Tls { config, provider, system, loaded: RefCell::new(loaded) })
+        let loaded = Loaded { shown, server, roots: None, clients: HashMap::new(), watched };
+        Ok(Tls { config, provider, loaded: RefCell::new(loaded) })
     }
 
     /// Takes connections; `None` without a certificate.
@@ -136,7 +131,7 @@ impl Tls {
         if let Some(known) = loaded.clients.get(&key) {
             return Ok(TlsConnector::from(Arc::clone(known)));
         }
-        let config = Arc::new(self.client_config(&loaded.roots, identity)?);
+        let config = Arc::new(self.client_config(&mut loaded, identity)?);
         if loaded.clients.len() >= MAX_IDENTITIES {
             loaded.clients.clear();
         }
@@ -151,13 +146,18 @@ impl Tls {
 
     fn client_config(
         &self,
-        roots: &Arc<RootCertStore>,
+        loaded: &mut Loaded,
         identity: Option<&KeyPair>,
     ) -> Result<ClientConfig, TlsError> {
+        let roots = match &loaded.roots {
+            Some(roots) => Arc::clone(roots),
+            None => Arc::new(authorities(&self.config.ca, self.config.system_roots)?),
+        };
+        loaded.roots = Some(Arc::clone(&roots));
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::Setup(error.to_string()))?
-            .with_root_certificates(Arc::clone(roots));
+            .with_root_certificates(roots);
         Ok(match identity {
             None => builder.with_no_client_auth(),
             Some(pair) => {
@@ -193,12 +193,13 @@ impl Tls {
                 Ok(format!("{}: new certificate in force", pair.certificate.display()))
             }
             Group::Identity(pair) => {
-                let config = self.client_config(&loaded.roots, Some(pair))?;
+                let config = self.client_config(loaded, Some(pair))?;
                 loaded.clients.insert(Some(pair.clone()), Arc::new(config));
                 Ok(format!("{}: new client certificate in force", pair.certificate.display()))
             }
             Group::Roots(paths) => {
-                loaded.roots = Arc::new(authorities(paths, &self.system)?);
+                let roots = authorities(paths, self.config.system_roots)?;
+                loaded.roots = Some(Arc::new(roots));
                 loaded.clients.clear();
                 Ok("[tls] ca: new authorities in force".to_owned())
             }
@@ -253,13 +254,14 @@ fn certified(pair: &KeyPair, provider: &CryptoProvider) -> Result<Arc<CertifiedK
     certified.map(Arc::new).map_err(|error| TlsError::Pair(pair.clone(), error))
 }
 
-fn authorities(
-    paths: &[PathBuf],
-    system: &[CertificateDer<'static>],
-) -> Result<RootCertStore, TlsError> {
+/// Those of the files, and the system's where they are wanted.
+fn authorities(paths: &[PathBuf], system: bool) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    // Systems carry a few that no library takes; without them a few servers are not believed.
-    roots.add_parsable_certificates(system.iter().cloned());
+    if system {
+        // Systems carry a few that no library takes, or none at all; then fewer servers are
+        // believed.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
     for path in paths {
         for certificate in certificates(path)? {
             let added = roots.add(certificate);
@@ -283,7 +285,7 @@ fn server_config(
     let builder = match config.client_certificates {
         ClientCertificates::None => builder.with_no_client_auth(),
         wish => {
-            let roots = Arc::new(authorities(&config.client_ca, &[])?);
+            let roots = Arc::new(authorities(&config.client_ca, false)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
             let verifier = match wish {
                 ClientCertificates::Required => verifier,
