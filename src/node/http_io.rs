@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::sip_io::Door;
 use crate::http::{Routes, server};
 
 /// Connections at one time; more wait in the kernel's queue.
@@ -42,11 +43,12 @@ impl HttpThread {
         listeners: Vec<TcpListener>,
         routes: Routes,
         ready: Arc<AtomicBool>,
+        door: Door,
     ) -> io::Result<HttpThread> {
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let (stop, stopping) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let run = move || runtime.block_on(serve(listeners, routes, stopping));
+        let run = move || runtime.block_on(serve(listeners, routes, door, stopping));
         let thread = std::thread::Builder::new().name("http".to_owned()).spawn(run)?;
         ready.store(true, Ordering::Release);
         Ok(HttpThread { addresses, stop, ready, thread: Some(thread) })
@@ -70,12 +72,17 @@ impl HttpThread {
     }
 }
 
-async fn serve(listeners: Vec<TcpListener>, routes: Routes, stopping: watch::Receiver<bool>) {
+async fn serve(
+    listeners: Vec<TcpListener>,
+    routes: Routes,
+    door: Door,
+    stopping: watch::Receiver<bool>,
+) {
     let mut accepting = JoinSet::new();
     for listener in listeners {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => {
-                accepting.spawn(accept(listener, routes.clone(), stopping.clone()));
+                accepting.spawn(accept(listener, routes.clone(), door.clone(), stopping.clone()));
             }
             Err(error) => tracing::error!("a listener of HTTP is lost: {error}"),
         }
@@ -86,6 +93,7 @@ async fn serve(listeners: Vec<TcpListener>, routes: Routes, stopping: watch::Rec
 async fn accept(
     listener: tokio::net::TcpListener,
     routes: Routes,
+    door: Door,
     stopping: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
@@ -103,7 +111,19 @@ async fn accept(
                 Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
                     let (routes, mut stopping) = (routes.clone(), stopping.clone());
+                    let door = door.clone();
                     connections.spawn(async move {
+                        let mut ending = stopping.clone();
+                        let sip = tokio::select! {
+                            sip = wants_sip(&stream) => sip,
+                            _ = ending.wait_for(|stop| *stop) => false,
+                        };
+                        if sip {
+                            if let Ok(stream) = stream.into_std() {
+                                door.hand_over(stream, peer).await;
+                            }
+                            return;
+                        }
                         let stop = async move { let _ = stopping.wait_for(|stop| *stop).await; };
                         let served = server::serve_connection(stream, Some(peer.ip()), routes, stop);
                         if let Err(error) = served.await {
@@ -121,3 +141,38 @@ async fn accept(
     let answered = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(LAST_ANSWERS, answered).await;
 }
+
+/// Whether a connection begins with a WebSocket handshake for `/sip`, which stays unread. Browsers
+/// open a connection of its own for it and send it at once.
+async fn wants_sip(stream: &tokio::net::TcpStream) -> bool {
+    let mut start = [0; HANDSHAKE];
+    let look = async {
+        // Anything else is told apart by its first bytes.
+        loop {
+            match stream.peek(&mut start).await {
+                Ok(length @ 1..) if length < SIP.len() && SIP.starts_with(&start[..length]) => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                Ok(length) => return length,
+                Err(_) => return 0,
+            }
+        }
+    };
+    let length = tokio::time::timeout(LAST_ANSWERS, look).await.unwrap_or(0);
+    let start = &start[..length];
+    let path =
+        start.strip_prefix(SIP).is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'?')));
+    path && start.to_ascii_lowercase().windows(WEBSOCKET.len()).any(|found| found == WEBSOCKET)
+}
+
+/// How a handshake begins.
+const SIP: &[u8] = b"GET /sip";
+
+/// What it asks for (RFC 6455 section 4.1), in lower case.
+const WEBSOCKET: &[u8] = b"websocket";
+
+/// As much of a handshake as is looked at: what browsers send, cookies included.
+const HANDSHAKE: usize = 4 << 10;
+
+/// A peer that sends single bytes is looked at again after this.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(20);

@@ -96,6 +96,17 @@ impl Settings {
     }
 }
 
+/// The way in for connections that HTTP listeners took.
+#[derive(Clone)]
+pub struct Door(mpsc::Sender<StreamEvent>);
+
+impl Door {
+    /// Hands over a connection whose first request, still unread, is a WebSocket handshake.
+    pub async fn hand_over(&self, stream: std::net::TcpStream, peer: SocketAddr) {
+        let _ = self.0.send(StreamEvent::HandedOver(stream, peer)).await;
+    }
+}
+
 /// What all connections' tasks look up.
 struct Shared {
     settings: Settings,
@@ -155,6 +166,11 @@ impl SipIo {
         let streams = Streams::new(Rc::clone(&shared), events, tasks);
         let buffer = vec![0; crate::sip::message::MAX_MESSAGE + 1].into_boxed_slice();
         Ok(SipIo { sockets, turn: 0, buffer, streams, shared, arrivals, listeners })
+    }
+
+    /// Where the HTTP server's threads hand over browsers that want SIP.
+    pub fn door(&self) -> Door {
+        Door(self.streams.events())
     }
 
     /// Takes from a configuration whom TLS is to find at trunks' addresses.

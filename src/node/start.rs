@@ -141,7 +141,8 @@ impl Node {
             },
             Arc::clone(&ready),
         ));
-        let http = HttpThread::start(listeners, routes, ready).map_err(StartError::System)?;
+        let http = HttpThread::start(listeners, routes, ready, sip.door());
+        let http = http.map_err(StartError::System)?;
 
         let (stop, stopping) = watch::channel(false);
         let outbox = Outbox::new(store, Arc::clone(&opened.client));

@@ -32,7 +32,12 @@ fn phone(
     more: &[&str],
 ) -> Running {
     let password = if user == "home" { "Correct-Horse-1" } else { "Battery-Staple-2" };
-    let address = server.over(transport).to_string();
+    // Browsers may also come by the HTTP server.
+    let (address, transport) = match transport {
+        "http" => (server.http(), "ws"),
+        transport => (server.over(transport), transport),
+    };
+    let address = address.to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
     command.args(["phone", "--server", &address, "--domain", "office.localhost"]);
     command.args(["--user", user, "--password", password, "--transport", transport, "--ca"]);
@@ -71,6 +76,12 @@ fn two_of_our_phones_call_over_websocket() {
 #[ignore = "interop"]
 fn two_of_our_phones_call_over_secure_websocket() {
     two_phones_call("wss");
+}
+
+#[test]
+#[ignore = "interop"]
+fn two_of_our_phones_call_over_the_http_servers_websocket() {
+    two_phones_call("http");
 }
 
 #[test]

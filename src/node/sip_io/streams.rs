@@ -69,6 +69,8 @@ enum Origin {
 /// What the tasks of streams tell.
 pub(super) enum StreamEvent {
     Accepted(Transport, TcpStream, SocketAddr),
+    /// A browser that came by an HTTP listener.
+    HandedOver(std::net::TcpStream, SocketAddr),
     /// The peer's certificate bears the name that its trunk asks for.
     Proven(Flow, String),
     Message(Flow, Bytes),
@@ -83,6 +85,11 @@ impl Streams {
     ) -> Streams {
         let (open, by_peer, by_source) = (HashMap::new(), HashMap::new(), HashMap::new());
         Streams { open, by_peer, by_source, last: 0, lost: VecDeque::new(), shared, events, tasks }
+    }
+
+    /// The way in for what tasks tell.
+    pub(super) fn events(&self) -> mpsc::Sender<StreamEvent> {
+        self.events.clone()
     }
 
     /// What cannot be reached any more, once for each name.
@@ -102,6 +109,10 @@ impl Streams {
                 let flow = Flow { transport, local, remote, connection: 0 };
                 self.accept(flow, stream);
                 None
+            }
+            StreamEvent::HandedOver(stream, remote) => {
+                let stream = TcpStream::from_std(stream).ok()?;
+                self.take(StreamEvent::Accepted(Transport::Ws, stream, remote))
             }
             StreamEvent::Proven(flow, name) => {
                 if let Some(stream) = self.open.get_mut(&flow.connection)

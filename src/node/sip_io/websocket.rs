@@ -44,7 +44,7 @@ pub(super) async fn accept(stream: Box<dyn Io>, origins: &[String]) -> Result<So
 /// Opens a connection to a server, as phones do.
 pub(super) async fn connect(stream: Box<dyn Io>, flow: Flow) -> Result<Socket, Trouble> {
     let failed = |error: Error| Trouble::WebSocket(error.to_string());
-    let uri = format!("{}://{}/", flow.transport.name(), flow.remote);
+    let uri = format!("{}://{}/sip", flow.transport.name(), flow.remote);
     let uri: Uri = uri.parse().map_err(|_| Trouble::WebSocket("no such address".to_owned()))?;
     let request = ClientRequestBuilder::new(uri).with_sub_protocol(SUBPROTOCOL);
     let connected =

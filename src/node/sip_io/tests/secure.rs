@@ -237,6 +237,44 @@ fn trunks_prove_their_names_to_each_other() {
 }
 
 #[test]
+fn a_proven_trunk_is_reached_over_its_own_connection() {
+    run(async {
+        let authority = Authority::new();
+        let mut settings = authority.settings(vec![authority.sign("us", &["us.example"])]);
+        settings.tls.client_ca = vec![authority.file()];
+        settings.tls.client_certificates = ClientCertificates::Optional;
+        let mut server = bound(&[Transport::Tls], settings);
+        let remote = address_of(&server, Transport::Tls);
+        // Nobody listens where the trunk says that it does.
+        let port = "127.0.0.1:9".parse().expect("an address");
+        let name = "carrier.example";
+        let tls = TrunkTls { name: name.to_owned(), identity: None };
+        server.know(&with_trunk(port, tls, Some(name)));
+
+        for (via, welcome) in [("h:9;branch", false), ("h:9;alias;branch", true)] {
+            let mut trunk = bound(&[Transport::Tls], authority.settings(vec![]));
+            let identity = Some(authority.sign(name, &[name]));
+            trunk.know(&with_trunk(
+                remote,
+                TrunkTls { name: "us.example".to_owned(), identity },
+                None,
+            ));
+            let flow = towards(&trunk, Transport::Tls, remote);
+            let request = String::from_utf8_lossy(OPTIONS).replace("h;branch", via);
+            assert!(trunk.send(flow, &Bytes::from(request)).is_none());
+            let (came, _) = said(&mut trunk, &mut server, flow).await;
+            let back = Flow { remote: port, connection: 0, ..came };
+            if welcome {
+                assert!(server.send(back, &Bytes::from_static(OPTIONS)).is_none());
+                assert_eq!(said(&mut trunk, &mut server, back).await.0.remote, remote);
+            } else {
+                refused(&mut server, &mut trunk, back, "it did not ask for that").await;
+            }
+        }
+    });
+}
+
+#[test]
 fn a_pair_that_does_not_belong_together_is_named_at_the_start() {
     run(async {
         let authority = Authority::new();
