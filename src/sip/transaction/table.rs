@@ -198,7 +198,9 @@ impl Transactions {
         timers.iter().for_each(|timer| self.timers.clear(&(id, *timer)));
         self.by_flow.remove(&(failed, id));
         self.by_flow.insert((flow, id));
-        self.notices.push_back(Notice::Otherwise(failed.remote));
+        if failed.transport != flow.transport {
+            self.notices.push_back(Notice::Otherwise(failed.remote));
+        }
         self.act_client(now, id, actions, None);
         true
     }

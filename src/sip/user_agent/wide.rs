@@ -1,5 +1,5 @@
-//! Requests that are too long for a datagram: TCP first, and UDP where that is refused (RFC 3261
-//! section 18.1.1).
+//! Requests that have a second way: by UDP where TCP is refused to a long one (RFC 3261 section
+//! 18.1.1), and by a new connection to the target where the peer's own is closed (section 12.2.1.1).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -41,6 +41,21 @@ impl Refusers {
     }
 }
 
+/// The place that a URI names, for when the connection that came from the same machine is closed.
+fn at_target(flow: Flow, hop: &str) -> Option<Flow> {
+    let Flow { transport, remote, connection, .. } = flow;
+    if connection == 0 || !transport.is_stream() || transport.is_websocket() {
+        return None;
+    }
+    let uri = SipUri::parse(hop)?;
+    let asked = Transport::of_uri(&uri).ok()?;
+    let port = uri.port().unwrap_or(transport.default_port());
+    let there = SocketAddr::new(uri.host_port().ip()?, port);
+    let other = there.ip() == remote.ip() && there != remote;
+    let same = asked.is_none_or(|asked| asked == transport);
+    (other && same).then_some(Flow { remote: there, connection: 0, ..flow })
+}
+
 impl UserAgent {
     /// Starts a client transaction for a request to `hop` (the top Route, or the Request-URI).
     pub(super) fn launch(
@@ -56,7 +71,10 @@ impl UserAgent {
                 let narrow = Some((flow, bytes));
                 self.transactions.send_or(now, method, branch, (wide, request), narrow)
             }
-            None => self.transactions.send(now, method, branch, flow, bytes),
+            None => {
+                let anew = at_target(flow, hop).map(|anew| (anew, bytes.clone()));
+                self.transactions.send_or(now, method, branch, (flow, bytes), anew)
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! What each transport makes of a message, and the change from one to another.
 
+use std::net::SocketAddr;
+
 use super::net::*;
 use crate::base::{Instant, Machine, Rng};
 use crate::sip::user_agent::{Config, Listener, UserAgent};
@@ -11,13 +13,19 @@ struct Mouth {
     agent: UserAgent,
     events: Vec<Event>,
     sent: Vec<(Flow, Message)>,
+    remote: SocketAddr,
+    connection: u64,
 }
 
 impl Mouth {
     fn new(transports: &[Transport]) -> Mouth {
         let listeners = transports.iter().map(|own| Listener::new(*own, address(1))).collect();
         let agent = UserAgent::new(Config::new(listeners, "test"), Rng::from_number(5));
-        Mouth { agent, events: vec![], sent: vec![] }
+        Mouth::of(agent)
+    }
+
+    fn of(agent: UserAgent) -> Mouth {
+        Mouth { agent, events: vec![], sent: vec![], remote: there(), connection: 0 }
     }
 
     fn input(&mut self, input: Input) {
@@ -32,7 +40,8 @@ impl Mouth {
 
     /// Calls `uri` over `transport` with a body of so many bytes; what was sent.
     fn invite(&mut self, uri: &str, transport: Transport, body: usize) -> (Flow, Message) {
-        let flow = Flow { transport, local: address(1), remote: there(), connection: 0 };
+        let Mouth { remote, connection, .. } = *self;
+        let flow = Flow { transport, local: address(1), remote, connection };
         let body = Body { content_type: "text/plain".to_owned(), bytes: vec![b'x'; body].into() };
         let before = self.sent.len();
         self.input(Input::Command(Command::Invite(Box::new(Invite {
@@ -53,7 +62,7 @@ impl Mouth {
     }
 }
 
-fn there() -> std::net::SocketAddr {
+fn there() -> SocketAddr {
     "198.51.100.1:5060".parse().expect("an address")
 }
 
@@ -122,6 +131,26 @@ fn a_response_by_tcp_ends_the_choice() {
 }
 
 #[test]
+fn a_phone_whose_connection_is_closed_is_tried_where_it_listens() {
+    for (uri, elsewhere) in [
+        ("sip:a@198.51.100.1:5062;transport=tcp", Some("198.51.100.1:5062")),
+        ("sip:a@198.51.100.1;transport=tcp", Some("198.51.100.1:5060")),
+        ("sip:a@10.0.0.5;transport=tcp", None),
+        ("sip:a@198.51.100.1;transport=udp", None),
+    ] {
+        let mut mouth = Mouth::new(&[Transport::Udp, Transport::Tcp]);
+        mouth.remote.set_port(41_000);
+        mouth.connection = 5;
+        let (flow, _) = mouth.invite(uri, Transport::Tcp, 10);
+        assert_eq!(flow.connection, 5);
+        mouth.input(Input::Unreachable { flow });
+        let again = mouth.sent.get(1).map(|(flow, _)| (flow.remote.to_string(), flow.connection));
+        assert_eq!(again, elsewhere.map(|place| (place.to_owned(), 0)), "{uri}");
+        assert_eq!(mouth.events.is_empty(), elsewhere.is_some(), "{uri}");
+    }
+}
+
+#[test]
 fn each_transport_has_its_names() {
     let cases = [
         (Transport::Udp, "sip:a@x.example", "UDP", "<sip:198.51.100.", ">"),
@@ -135,7 +164,7 @@ fn each_transport_has_its_names() {
     for (transport, uri, name, start, end) in cases {
         let listener = Listener::new(transport, "198.51.100.9:5060".parse().expect("an address"));
         let agent = UserAgent::new(Config::new(vec![listener], "test"), Rng::from_number(1));
-        let mut mouth = Mouth { agent, events: vec![], sent: vec![] };
+        let mut mouth = Mouth::of(agent);
         let (_, message) = mouth.invite(uri, transport, 10);
         assert!(via(&message).starts_with(&format!("SIP/2.0/{name} ")), "{}", via(&message));
         let contact = message.header(HeaderName::Contact).expect("a Contact");
