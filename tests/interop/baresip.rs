@@ -36,6 +36,11 @@ impl Baresip {
         fs::create_dir_all(&folder).unwrap();
         let control = SocketAddr::from(([127, 0, 0, 1], free_port("127.0.0.1")));
         let heard = folder.display();
+        let ca = project.folder().join("tls.pem");
+        let tls = match transport {
+            "tls" => format!("sip_cafile {}\nsip_verify_server yes\n", ca.display()),
+            _ => String::new(),
+        };
         // ausine wants 48 kHz and two channels; sndfile writes what is sent and heard; aubridge is
         // a loudspeaker that needs no sound card.
         let config = format!(
@@ -43,11 +48,9 @@ impl Baresip {
              audio_source ausine,{hums}\naudio_player aubridge,{user}\naudio_alert aubridge,{user}\n\
              ausrc_srate 48000\nausrc_channels 2\nauplay_srate 8000\nauplay_channels 1\n\
              snd_path {heard}\nctrl_tcp_listen {control}\n\
-             sip_cafile {}\nsip_verify_server yes\n\
-             module g711.so\nmodule sndfile.so\nmodule ausine.so\nmodule aubridge.so\n\
+             {tls}module g711.so\nmodule sndfile.so\nmodule ausine.so\nmodule aubridge.so\n\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
-            free_port("127.0.0.1"),
-            project.folder().join("tls.pem").display(),
+            free_port("127.0.0.1")
         );
         fs::write(folder.join("config"), config).unwrap();
         fs::write(
