@@ -86,7 +86,7 @@ impl std::error::Error for StartError {}
 
 impl Node {
     /// Starts everything; when this returns, all addresses are bound. Must run inside a
-    /// `tokio::task::LocalSet` of a current-thread runtime.
+    /// `tokio::runtime::LocalRuntime`.
     pub async fn start(config: Config, options: Options) -> Result<Node, StartError> {
         let clock = Clock::start();
         let listeners = http_io::bind(&config.http.listen).map_err(StartError::System)?;
