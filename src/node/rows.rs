@@ -16,7 +16,7 @@ use crate::call::Persist;
 
 /// Between two transactions: a change that comes after a quiet moment is written at once, one of
 /// a busy moment is lost if the process is killed within this time.
-const REST: Duration = Duration::from_millis(100);
+const REST: Duration = Duration::from_millis(250);
 
 /// Changes of one transaction.
 #[derive(Default)]
