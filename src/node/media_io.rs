@@ -6,17 +6,18 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant as SystemInstant;
 
 use tokio::sync::mpsc;
 
 use crate::base::{Duration, Fault, Rng};
-use crate::media::{Command, Event, Plane};
+use crate::media::{Command, Event, Plane, SessionId};
 use crate::node::media::poller::{Bell, Poller, pin};
 use crate::node::media::ports::Ports;
 use crate::node::media::worker::{BELL, Note, Worker};
@@ -77,6 +78,8 @@ impl std::error::Error for SendError {}
 pub struct MediaHandle {
     notes: SyncSender<Note>,
     bell: Arc<Bell>,
+    events: mpsc::Sender<Event>,
+    ports: Arc<Mutex<Ports>>,
 }
 
 impl MediaHandle {
@@ -93,11 +96,43 @@ impl MediaHandle {
     /// Puts an order down for the next [`ring`](Self::ring): several of one moment wake the
     /// worker once.
     pub fn queue(&self, command: Command) -> Result<(), SendError> {
-        self.notes.try_send(Note::Command(command)).map_err(|error| match error {
-            TrySendError::Full(Note::Command(command)) => SendError::Full(command),
-            TrySendError::Disconnected(Note::Command(command)) => SendError::Stopped(command),
+        match command {
+            Command::Open { session, ip } => self.open(session, ip),
+            command => self.put(Note::Command(command)),
+        }
+    }
+
+    /// Binds the socket here and now: whoever waits for its port is spared two changes of thread.
+    fn open(&self, session: SessionId, ip: IpAddr) -> Result<(), SendError> {
+        let Ok(room) = self.events.try_reserve() else {
+            return Err(SendError::Full(Command::Open { session, ip }));
+        };
+        let bound = self.ports.lock().unwrap_or_else(PoisonError::into_inner).bind(ip);
+        match bound {
+            Ok((socket, local)) => {
+                let refused = self.put(Note::Open { session, socket, local });
+                if refused.is_err() {
+                    self.ports.lock().unwrap_or_else(PoisonError::into_inner).release(local.port());
+                    return refused;
+                }
+                room.send(Event::Opened { session, local });
+            }
+            Err(error) => room.send(Event::Failed { session, reason: error.to_string() }),
+        }
+        Ok(())
+    }
+
+    fn put(&self, note: Note) -> Result<(), SendError> {
+        let (note, refused): (_, fn(Command) -> SendError) = match self.notes.try_send(note) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(note)) => (note, SendError::Full),
+            Err(TrySendError::Disconnected(note)) => (note, SendError::Stopped),
+        };
+        Err(refused(match note {
+            Note::Command(command) => command,
+            Note::Open { session, local, .. } => Command::Open { session, ip: local.ip() },
             _ => unreachable!("a channel gives back what it was given"),
-        })
+        }))
     }
 
     /// Tells the worker that orders lie there.
@@ -137,7 +172,13 @@ impl MediaWorker {
         let bell = Arc::new(Bell::new()?);
         let poller = Poller::new()?;
         poller.add(&*bell, BELL)?;
-        let handle = MediaHandle { notes, bell: Arc::clone(&bell) };
+        let ports = Arc::new(Mutex::new(Ports::new(config.ports, rng.fork())));
+        let handle = MediaHandle {
+            notes,
+            bell: Arc::clone(&bell),
+            events: events.clone(),
+            ports: Arc::clone(&ports),
+        };
         let writer = RecordingWriter::start(config.recordings, events.clone(), handle.clone())?;
         let worker = Worker {
             plane: Plane::new(rng.fork()),
@@ -146,7 +187,8 @@ impl MediaWorker {
             notes: received,
             events,
             writer,
-            ports: Ports::new(config.ports, rng.fork()),
+            ports,
+            arriving: None,
             origin,
             tick: config.tick,
             sockets: Vec::new(),

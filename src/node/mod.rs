@@ -28,7 +28,7 @@ use std::rc::Rc;
 use tokio::sync::{mpsc, watch};
 
 use crate::base::id::CallSid;
-use crate::base::{Instant, Machine};
+use crate::base::{Duration, Instant, Machine};
 use crate::call::Note;
 use crate::exchange::{self, Exchange};
 use crate::sip::{self, Transport};
@@ -62,34 +62,70 @@ pub struct Node {
 struct Media {
     handle: media_io::MediaHandle,
     events: mpsc::Receiver<crate::media::Event>,
+    /// When the first order was put down for which the worker was not woken yet.
+    waiting: Option<Instant>,
+    /// Somebody would hear that orders wait.
+    pressing: bool,
     /// Ends its thread when dropped.
     _worker: media_io::MediaWorker,
 }
 
+/// Orders that nobody hears yet (sockets to open, answers, sessions to close) wait this long for
+/// those of the same moment: waking a thread costs more than the order.
+const LEISURE: Duration = Duration::from_millis(2);
+/// And this long where nothing else wakes the switch.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 impl Media {
     fn start(config: media_io::Config, clock: &Clock, rng: crate::base::Rng) -> io::Result<Media> {
         let (worker, handle, events) = media_io::MediaWorker::start(config, clock.origin(), rng)?;
-        Ok(Media { handle, events, _worker: worker })
+        Ok(Media { handle, events, waiting: None, pressing: false, _worker: worker })
     }
 
-    /// Gives an order; what comes back is the event of a session that cannot be opened.
-    fn send(&self, command: crate::media::Command) -> Option<crate::media::Event> {
-        let failed = self.queue(command);
-        self.handle.ring();
-        failed
-    }
-
-    /// The same for one of several orders; [`media_io::MediaHandle::ring`] comes after the last.
-    fn queue(&self, command: crate::media::Command) -> Option<crate::media::Event> {
+    /// Puts an order down; what comes back is the event of a session that cannot be opened.
+    fn queue(
+        &mut self,
+        now: Instant,
+        command: crate::media::Command,
+    ) -> Option<crate::media::Event> {
+        use crate::media::Command::{Close, Connect, Open};
+        self.waiting.get_or_insert(now);
+        self.pressing |= !matches!(command, Open { .. } | Connect { .. } | Close { .. });
         let error = self.handle.queue(command).err()?;
         tracing::error!("{error}");
         match error {
-            media_io::SendError::Full(crate::media::Command::Open { session, .. })
-            | media_io::SendError::Stopped(crate::media::Command::Open { session, .. }) => {
+            media_io::SendError::Full(Open { session, .. })
+            | media_io::SendError::Stopped(Open { session, .. }) => {
                 Some(crate::media::Event::Failed { session, reason: "no media worker".to_owned() })
             }
             _ => None,
         }
+    }
+
+    /// The same, and wakes the worker.
+    fn send(
+        &mut self,
+        now: Instant,
+        command: crate::media::Command,
+    ) -> Option<crate::media::Event> {
+        let failed = self.queue(now, command);
+        self.pressing = true;
+        self.ring(now);
+        failed
+    }
+
+    /// Wakes the worker where that is due.
+    fn ring(&mut self, now: Instant) {
+        if self.waiting.is_some_and(|since| self.pressing || now.since(since) >= LEISURE) {
+            self.waiting = None;
+            self.pressing = false;
+            self.handle.ring();
+        }
+    }
+
+    /// When it has to be woken at the latest.
+    fn timeout(&self) -> Option<Instant> {
+        self.waiting.map(|since| since + PATIENCE)
     }
 }
 
@@ -117,7 +153,7 @@ impl Node {
         let mut stopping = Box::pin(stop());
         let mut draining = false;
         loop {
-            let deadline = self.exchange.timeout().map(|at| self.clock.deadline(at));
+            let deadline = self.deadline();
             // In no fixed order: a flood on one side must not keep timers, answers or the other
             // sides waiting.
             tokio::select! {
@@ -150,6 +186,11 @@ impl Node {
             }
         }
         self.close().await
+    }
+
+    fn deadline(&self) -> Option<tokio::time::Instant> {
+        let due = [self.exchange.timeout(), self.media.timeout()];
+        due.into_iter().flatten().min().map(|at| self.clock.deadline(at))
     }
 
     /// What arrived, and what else is there already: one wake-up for a burst. Whether the batch
@@ -197,7 +238,6 @@ impl Node {
 
     /// Does what the exchange asks for.
     fn carry_out(&mut self, now: Instant) {
-        let mut orders = false;
         while let Some(output) = self.exchange.poll() {
             match output {
                 exchange::Output::Transmit(flow, bytes) => {
@@ -210,8 +250,7 @@ impl Node {
                     }
                 }
                 exchange::Output::Media(command) => {
-                    orders = true;
-                    if let Some(failed) = self.media.queue(command) {
+                    if let Some(failed) = self.media.queue(now, command) {
                         self.exchange.handle(now, exchange::Input::Media(failed));
                     }
                 }
@@ -227,9 +266,7 @@ impl Node {
                 other => self.effects.start(other),
             }
         }
-        if orders {
-            self.media.handle.ring();
-        }
+        self.media.ring(now);
     }
 
     fn tell(&self, note: Note) {
@@ -251,7 +288,7 @@ impl Node {
         // Calls that were ended just now still send their BYEs and write their rows.
         let grace = tokio::time::Instant::now() + std::time::Duration::from_secs(2);
         while self.exchange.calls() > 0 || self.effects.pending() > 0 {
-            let deadline = self.exchange.timeout().map(|at| self.clock.deadline(at));
+            let deadline = self.deadline();
             tokio::select! {
                 arrival = self.sip.receive() => {
                     self.take_arrivals(arrival);

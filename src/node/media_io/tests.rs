@@ -41,6 +41,13 @@ impl Bench {
         }
     }
 
+    /// Orders are taken in turn: when this session is closed, those before it are carried out.
+    fn settle(&mut self) {
+        self.open(99);
+        self.handle.send(Command::Close { session: SessionId(99) }).unwrap();
+        assert!(matches!(self.event(), Event::Closed { session: SessionId(99), .. }));
+    }
+
     fn connect(&self, session: u64, phone: &UdpSocket) {
         let remote = Remote {
             address: phone.local_addr().unwrap(),
@@ -75,8 +82,7 @@ fn relays(tick: Duration, ports: RangeInclusive<u16>) {
     bench.connect(1, &a);
     bench.connect(2, &b);
     bench.handle.send(Command::Bridge { a: SessionId(1), b: SessionId(2) }).unwrap();
-    // Orders are taken in turn: when this one is answered, the bridge stands.
-    bench.open(3);
+    bench.settle();
     let mut buffer = [0; 1_500];
     for sequence in 0..200 {
         let (from, port, to) = if sequence % 2 == 0 { (&a, one, &b) } else { (&b, two, &a) };
