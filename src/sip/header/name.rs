@@ -157,10 +157,16 @@ impl HeaderName {
     /// Whether a second one makes the message ambiguous, and so refused.
     pub(crate) const fn is_single(self) -> bool {
         use HeaderName::*;
-        matches!(
-            self,
-            From | To | CallId | CSeq | MaxForwards | ContentLength | ContentType | Expires | Event
-        )
+        const SINGLE: u64 = From.bit()
+            | To.bit()
+            | CallId.bit()
+            | CSeq.bit()
+            | MaxForwards.bit()
+            | ContentLength.bit()
+            | ContentType.bit()
+            | Expires.bit()
+            | Event.bit();
+        SINGLE & self.bit() != 0
     }
 
     /// Its bit in the set of headers that a message has.

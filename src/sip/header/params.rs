@@ -57,9 +57,17 @@ impl<'a> Params<'a> {
             if name == 0 {
                 return false;
             }
-            at = skip_blanks(bytes, at + name);
-            if bytes.get(at) != Some(&b'=') {
-                continue;
+            at += name;
+            // Most often nothing but these follows, and no blanks.
+            match bytes.get(at) {
+                Some(b'=') => {}
+                Some(b';') => continue,
+                _ => {
+                    at = skip_blanks(bytes, at);
+                    if bytes.get(at) != Some(&b'=') {
+                        continue;
+                    }
+                }
             }
             at = skip_blanks(bytes, at + 1);
             let value = match bytes.get(at) {
@@ -75,9 +83,13 @@ impl<'a> Params<'a> {
     }
 }
 
-fn skip_blanks(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
+/// Hardly ever is there one.
+#[inline]
+fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\t') = bytes.get(at) {
+        at += 1;
+    }
+    at
 }
 
 /// Iterates over parameters as name and value.
