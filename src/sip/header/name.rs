@@ -87,6 +87,7 @@ names! {
 
 impl HeaderName {
     /// The name that these bytes spell, in any case of letters (RFC 3261 section 7.3.1).
+    #[inline]
     pub fn from_bytes(name: &[u8]) -> HeaderName {
         if let [letter] = name {
             return HeaderName::from_compact(*letter);

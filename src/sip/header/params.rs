@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::scan::{PARAM_VALUE, TOKEN, closing_quote, find_unquoted, run_from, split, trim};
+use super::scan::{
+    PARAM_VALUE, TOKEN, URI_PARAM, closing_quote, find_unquoted, run, run_from, split_near, trim,
+};
 
 /// The parameters of one value, read as they are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -117,14 +119,21 @@ impl<'a> Iterator for ParamsIter<'a> {
 
 /// One parameter without its `;`, and the rest from the next `;` on.
 fn split_param(text: &str) -> (&str, &str) {
-    match find_unquoted(text, |byte| byte == b';') {
+    // Most parameters hold nothing that could hide a semicolon.
+    let plain = run(text, URI_PARAM);
+    let end = match text.as_bytes().get(plain) {
+        None => None,
+        Some(b';') => Some(plain),
+        Some(_) => find_unquoted(text, |byte| byte == b';'),
+    };
+    match end {
         Some(end) => text.split_at_checked(end).unwrap_or((text, "")),
         None => (text, ""),
     }
 }
 
 fn halves(param: &str) -> (&str, Option<&str>) {
-    match split(param, b'=') {
+    match split_near(param, b'=') {
         Some((name, value)) => (trim(name), Some(trim(value))),
         None => (trim(param), None),
     }

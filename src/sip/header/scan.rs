@@ -113,9 +113,9 @@ pub(crate) fn split_at_blank(text: &str) -> Option<(&str, &str)> {
     around(text, memchr::memchr2(b' ', b'\t', text.as_bytes())?)
 }
 
-/// As [`split`], where the byte is expected within the first few: a loop beats a search then.
+/// As [`split`], where the byte is expected within the first few.
 pub(crate) fn split_near(text: &str, byte: u8) -> Option<(&str, &str)> {
-    around(text, text.bytes().position(|known| known == byte)?)
+    around(text, find_near(text.as_bytes(), byte)?)
 }
 
 fn around(text: &str, at: usize) -> Option<(&str, &str)> {
@@ -266,7 +266,7 @@ pub(crate) const URI: u8 = 4;
 pub(crate) const PARAM_VALUE: u8 = 8;
 /// What the user part of a URI consists of where it has neither password nor escapes.
 pub(crate) const PLAIN_USER: u8 = 16;
-/// What may stand in one parameter of a URI.
+/// What may stand in one parameter of a URI; no `;` and no quote among it.
 pub(crate) const URI_PARAM: u8 = 32;
 
 const fn set(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
@@ -301,6 +301,34 @@ mod tests {
         assert_eq!(closing_quote(r#""a\"b\\" c"#), Some(7));
         assert_eq!(closing_quote(r#""a\"#), None);
         assert_eq!(find_unquoted(r#""<" <"#, |b| b == b'<'), Some(4));
+    }
+
+    #[test]
+    fn bytes_are_found_wherever_they_stand() {
+        for before in 0..40 {
+            for after in [0, 1, 7, 8, 15, 16, 40] {
+                // The byte beside the one that is sought is where a borrow would show.
+                let bytes = [vec![b'\x0e'; before], vec![b'\r'], vec![b'\x0e'; after]].concat();
+                assert_eq!(find_below(&bytes, b'\r' + 1), Some(before));
+                assert_eq!(find_below(&bytes, b'\r'), None);
+                assert_eq!(find_near(&bytes, b'\r'), Some(before));
+                assert_eq!(find_near(&bytes, b'\x8d'), None);
+                let high = [vec![0xff; before], vec![0x80], vec![b'\n'; after]].concat();
+                assert_eq!(find_below(&high, b'\r'), (after > 0).then_some(before + 1));
+                assert_eq!(find_near(&high, 0x80), Some(before));
+            }
+        }
+    }
+
+    #[test]
+    fn runs_end_at_the_first_byte_of_another_class() {
+        for length in 0..12 {
+            for rest in ["", ";", ";abcdefg", "; a b c"] {
+                let text = format!("..{}{rest}", "a".repeat(length));
+                assert_eq!(run_from(text.as_bytes(), 2, TOKEN), length, "{text}");
+            }
+        }
+        assert_eq!(run_from(b"abc", 4, TOKEN), 0);
     }
 
     #[test]
