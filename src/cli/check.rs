@@ -104,7 +104,7 @@ fn check_project(config: Config, findings: &mut Findings) -> Result<(usize, usiz
         let opened = Opened::open(config, url).map_err(|error| error.to_string())?;
         let bins = bins::check(&opened, findings);
         let functions = check_functions(&opened, findings).await;
-        handlers::check(&opened, findings);
+        handlers::check(&opened.config, findings);
         Ok((bins, functions))
     })
 }

@@ -1,5 +1,6 @@
 //! The tables of `offhook.toml`, one function each.
 
+use super::handlers::WrittenHandler;
 use super::reader::{Reader, Source};
 use super::trunk::trunk;
 use super::*;
@@ -17,7 +18,15 @@ pub(super) fn read(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, Vec<Problem>> {
-    let mut source = Source { file, text, env, folder: project, problems: vec![] };
+    let mut source = Source {
+        file,
+        text,
+        env,
+        folder: project,
+        problems: vec![],
+        warnings: vec![],
+        handlers: vec![],
+    };
     let document = match toml_edit::Document::parse(text) {
         Ok(document) => document,
         Err(error) => {
@@ -41,7 +50,7 @@ pub(super) fn read(
     let speech = speech(s, table, project);
     let table = root.table(s, "functions");
     let function_env = functions(s, table);
-    let config = Config {
+    let mut config = Config {
         project: project.to_owned(),
         server,
         http,
@@ -54,9 +63,12 @@ pub(super) fn read(
         domains: each(s, &mut root, "domain", domain),
         numbers: each(s, &mut root, "number", number),
         trunks: each(s, &mut root, "trunk", trunk),
+        handlers: vec![],
+        warnings: vec![],
     };
     check_names(s, &root, &config);
     root.finish(s);
+    (config.handlers, config.warnings) = (source.handlers, source.warnings);
     if source.problems.is_empty() { Ok(config) } else { Err(source.problems) }
 }
 
@@ -229,6 +241,7 @@ fn list(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<(String, Vec<(
 
 fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
     let name = required(source, &mut table, "name");
+    let place = table.item("name").and_then(toml_edit::Item::span);
     let names = |texts: Option<Vec<(String, Span)>>| -> Vec<String> {
         texts.unwrap_or_default().into_iter().map(|(text, _)| text).collect()
     };
@@ -240,6 +253,7 @@ fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
         voice: voice(source, &mut table),
         any_caller_id: table.flag(source, "any_caller_id").unwrap_or(false),
     };
+    warn_of_silence(source, place, &domain.name, &domain.voice);
     // A port or blank would make a name that no request ever names.
     let host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if !domain.name.bytes().all(host) && domain.name.parse::<IpAddr>().is_err() {
@@ -252,7 +266,9 @@ fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
 
 fn number(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Number> {
     let number = required(source, &mut table, "number");
+    let place = table.item("number").and_then(toml_edit::Item::span);
     let voice = voice(source, &mut table);
+    warn_of_silence(source, place, number.as_deref().unwrap_or_default(), &voice);
     let number = number.filter(|text| {
         let digits = text.strip_prefix('+').unwrap_or_default();
         let good = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
@@ -304,10 +320,21 @@ fn voice(source: &mut Source<'_>, table: &mut Reader<'_>) -> Voice {
     voice
 }
 
+fn warn_of_silence(source: &mut Source<'_>, place: Span, owner: &str, voice: &Voice) {
+    if voice.handler.is_none() {
+        let message = format!("{owner} has no `voice` handler: calls to it are refused");
+        source.warning(place, message);
+    }
+}
+
 fn handler(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str) -> Option<Handler> {
     let (text, span) = table.text(source, key)?;
     match Handler::parse(&text) {
-        Some(handler) => Some(handler),
+        Some(handler) => {
+            let (line, column) = source.place(span);
+            source.handlers.push(WrittenHandler { handler: handler.clone(), line, column });
+            Some(handler)
+        }
         None => {
             let wanted = "https://…, http://…, bin:NAME, function:NAME or sip:user@domain";
             source.error(span, format!("{key}: \"{text}\" is no handler; expected {wanted}"));

@@ -11,8 +11,8 @@ use super::clock::seeded_rng;
 use super::functions;
 use super::start::StartError;
 use crate::base::Rng;
-use crate::config::Config;
-use crate::directory::{Directory, Handler};
+use crate::config::{Config, Names};
+use crate::directory::Directory;
 use crate::http::client::{self, Client};
 use crate::source::function::{self, Sandbox};
 use crate::source::{Bins, Project, Sources};
@@ -70,29 +70,6 @@ impl Opened {
         Ok(Opened { config, account, public_url, client, project, runner, sandbox, sources, rng })
     }
 
-    /// Handlers of the configuration that name a bin or function which is not there, one sentence
-    /// each. They may still come: files are looked for at each call.
-    pub fn missing_handlers(&self) -> Vec<String> {
-        let (bins, functions) = (self.project.bins.names(), self.function_names());
-        let domains = self.config.domains.iter().map(|domain| (&domain.name, &domain.voice));
-        let numbers = self.config.numbers.iter().map(|number| (&number.number, &number.voice));
-        let mut missing = vec![];
-        for (name, voice) in domains.chain(numbers) {
-            for handler in [&voice.handler, &voice.fallback].into_iter().flatten() {
-                let Handler::Document { url, .. } = handler else { continue };
-                let known = match url.split_once(':') {
-                    Some(("bin", bin)) => bins.iter().any(|known| known == bin),
-                    Some(("function", function)) => functions.iter().any(|known| known == function),
-                    _ => true,
-                };
-                if !known {
-                    missing.push(format!("{name}: there is no {url}; calls to it will fail"));
-                }
-            }
-        }
-        missing
-    }
-
     /// The names of the functions that are there now.
     pub fn function_names(&self) -> Vec<String> {
         self.runner.functions().names()
@@ -119,6 +96,14 @@ impl Opened {
     pub fn directory(&self) -> Directory {
         let Account { sid, token } = self.account.clone();
         self.config.directory(sid, token, self.public_url.clone())
+    }
+}
+
+/// What handlers may name: the files of a project folder as they are now.
+pub fn names(config: &Config) -> Names {
+    Names {
+        bins: Bins::new(config.project.join("bins")).names(),
+        functions: function::names(&config.project.join("functions")),
     }
 }
 
@@ -153,19 +138,5 @@ mod tests {
         opened.reconfigure(config(folder.path(), "bonjour"));
         let greet = opened.project.functions.invoke("greet", Invocation::default()).await;
         assert_eq!(greet.body, "bonjour");
-    }
-
-    #[tokio::test]
-    async fn handlers_that_are_not_there_are_named() {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir(folder.path().join("bins")).expect("made");
-        std::fs::write(folder.path().join("bins/here.xml"), "<Response/>").expect("written");
-        let text = "[[number]]\nnumber = \"+12223331234\"\nvoice = \"bin:here\"\n\
-                    fallback = \"bin:gone\"\n";
-        let file = folder.path().join(crate::config::FILE);
-        let config = Config::parse(folder.path(), &file, text, &|_| None).expect("sound");
-        let opened = Opened::open(config, "http://127.0.0.1:1".to_owned()).expect("opened");
-        let missing = opened.missing_handlers();
-        assert_eq!(missing, ["+12223331234: there is no bin:gone; calls to it will fail"]);
     }
 }

@@ -13,13 +13,13 @@ use super::clock::Clock;
 use super::effects::{Effects, resolve};
 use super::http_io::{self, HttpThread};
 use super::media_io;
-use super::project::{Opened, recordings_folder};
+use super::project::{Opened, names, recordings_folder};
 use super::sip_io::SipIo;
 use super::trace::Trace;
-use super::{Media, Node, reload};
+use super::{Media, Node, reload, tell_problems};
 use crate::call::{Note, Persist, RecordingStatus};
 use crate::callback::Outbox;
-use crate::config::Config;
+use crate::config::{Config, Problem, Severity};
 use crate::directory::Directory;
 use crate::exchange::{self, Exchange};
 use crate::http::recordings::{self, Recordings};
@@ -44,6 +44,8 @@ pub struct Options {
 /// Why a server does not start. Each says what failed and what to do.
 #[derive(Debug)]
 pub enum StartError {
+    /// Handlers of the configuration name what does not exist.
+    Handlers(Vec<Problem>),
     /// A listener, thread or descriptor could not be had.
     System(io::Error),
     /// The data folder cannot be used.
@@ -61,6 +63,10 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            StartError::Handlers(problems) => {
+                f.write_str("the configuration names what does not exist; mend it and try again")?;
+                problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
+            }
             StartError::System(error) => {
                 write!(f, "{error}; is another server running? change `listen` in offhook.toml")
             }
@@ -88,6 +94,12 @@ impl Node {
     /// Starts everything; when this returns, all addresses are bound. Must run inside a
     /// `tokio::task::LocalSet` of a current-thread runtime.
     pub async fn start(config: Config, options: Options) -> Result<Node, StartError> {
+        let problems = config.handler_problems(&names(&config));
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+            return Err(StartError::Handlers(problems));
+        }
+        tell_problems(&config.warnings);
+        tell_problems(&problems);
         let clock = Clock::start();
         let listeners = http_io::bind(&config.http.listen).map_err(StartError::System)?;
         let first = listeners.first().and_then(|listener| listener.local_addr().ok());
@@ -96,9 +108,6 @@ impl Node {
         let mut opened = Opened::open(config, public_url)?;
         let config = opened.config.clone();
         let lock = lock(&config.server.data)?;
-        for missing in opened.missing_handlers() {
-            tracing::warn!("{missing}");
-        }
 
         let database = config.server.data.join("offhook.db");
         let store: Arc<dyn Store> =
@@ -286,5 +295,22 @@ mod tests {
         assert!(error.to_string().contains("in use by another offhook"), "{error}");
         drop(held);
         assert!(lock(data.path()).is_ok(), "free again");
+    }
+
+    #[tokio::test]
+    async fn a_start_with_handlers_that_are_not_there_fails_as_a_check_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = "[http]\nlisten = [\"127.0.0.1:0\"]\n[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n\
+                    [[number]]\nnumber = \"+12223331234\"\nvoice = \"bin:gone\"\n";
+        let file = folder.path().join(crate::config::FILE);
+        let config = Config::parse(folder.path(), &file, text, &|_| None).expect("sound");
+        let started = Node::start(config, Options::default()).await;
+        let error = started.err().expect("a refusal").to_string();
+        let wanted = format!(
+            "{}:7:9: error config: there is no bin \"gone\"; there is none",
+            file.display()
+        );
+        assert!(error.ends_with(&wanted), "{error}");
+        assert!(!folder.path().join("data").exists(), "nothing was begun");
     }
 }

@@ -140,11 +140,7 @@ impl Functions {
 
     /// The names of all functions, in order.
     pub fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        collect_names(&self.dir, "", 0, &mut names);
-        names.sort();
-        names.dedup();
-        names
+        names(&self.dir)
     }
 
     /// The function as its file says now, and what loading it logged.
@@ -219,6 +215,15 @@ impl Functions {
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The names of all functions under a folder, in order.
+pub fn names(dir: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    collect_names(dir, "", 0, &mut names);
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// The strictest first: a file left over from before a function was protected must not open it.
