@@ -20,6 +20,7 @@ mod rows;
 pub mod sip_io;
 mod start;
 pub mod trace;
+mod watched;
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,8 +1,9 @@
 //! Background tasks: callbacks from the outbox, and edits of `offhook.toml` taken as they come.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -10,12 +11,12 @@ use super::clock::Clock;
 use super::project::{Opened, names};
 use super::start::resolved;
 use super::tell_problems;
+use super::watched::{Watched, look_often};
 use crate::callback::Outbox;
 use crate::config::{Config, FILE, Problem, Severity};
+use crate::directory::Directory;
 use crate::exchange::Input;
-
-/// How often the configuration file is looked at: an edit takes effect before one can dial.
-const LOOK: Duration = Duration::from_millis(200);
+use crate::source::Stamp;
 
 /// A store that fails is asked again after this.
 const STORE_TROUBLE: Duration = Duration::from_secs(5);
@@ -64,41 +65,6 @@ async fn deliver_round(
     }))
 }
 
-/// What tells one version of a file from the next: when it was written, and its length.
-type Stamp = (SystemTime, u64);
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
-}
-
-/// A file that is looked at again and again.
-#[derive(Debug)]
-struct Watched {
-    /// The version in force.
-    taken: Option<Stamp>,
-    /// What was there at the last look.
-    last: Option<Stamp>,
-}
-
-impl Watched {
-    fn new(now: Option<Stamp>) -> Watched {
-        Watched { taken: now, last: now }
-    }
-
-    /// Whether there is a new version that nobody has touched since the last look. Editors empty
-    /// a file before they write it, and an empty configuration is a sound one that has nobody in.
-    fn settled(&mut self, now: Option<Stamp>) -> bool {
-        let resting = now.is_some() && now == self.last;
-        self.last = now;
-        if !resting || now == self.taken {
-            return false;
-        }
-        self.taken = now;
-        true
-    }
-}
-
 /// The edits of `offhook.toml`.
 struct Edits {
     path: PathBuf,
@@ -110,13 +76,13 @@ struct Edits {
 impl Edits {
     fn new(project: &Path) -> Edits {
         let path = project.join(FILE);
-        Edits { watched: Watched::new(stamp(&path)), path, waiting: None }
+        Edits { watched: Watched::new(Stamp::of(&path)), path, waiting: None }
     }
 
     /// Looks at the file: the new version when there is one to take, or what is wrong with it. Of
     /// a broken one nothing is taken.
     fn look(&mut self) -> Option<Result<Config, Vec<Problem>>> {
-        if self.watched.settled(stamp(&self.path)) {
+        if self.watched.settled(Stamp::of(&self.path)) {
             self.waiting = None;
             let project = self.path.parent().unwrap_or(Path::new("."));
             let env = |name: &str| std::env::var(name).ok();
@@ -143,29 +109,37 @@ fn dead_handlers(config: &Config) -> Vec<Problem> {
     problems
 }
 
-/// Takes edits of the configuration; a bad one is told and changes nothing.
-pub(super) async fn watch(
+/// Edits that wait to be put in force: each is older than the next, and one is taken at once.
+const MOST_WAITING: usize = 1;
+
+/// Takes edits of the configuration from now on; a bad one is told and changes nothing. Reading
+/// is done on a thread of its own; what comes of it reaches the exchange through `results`.
+pub(super) fn watch(
     mut opened: Opened,
     results: mpsc::Sender<Input>,
-    mut stopping: watch::Receiver<bool>,
-) {
+    stopping: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let (edited, directories) = mpsc::channel(MOST_WAITING);
+    tokio::task::spawn_local(put_in_force(directories, results));
     let mut edits = Edits::new(&opened.config.project);
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = stopping.wait_for(|stop| *stop) => return,
+    look_often("configuration", stopping, move || match edits.look() {
+        None => !edited.is_closed(),
+        Some(Ok(config)) => {
+            opened.reconfigure(config);
+            tell_problems(&opened.config.warnings);
+            edited.blocking_send(opened.directory()).is_ok()
         }
-        match edits.look() {
-            None => continue,
-            Some(Ok(config)) => opened.reconfigure(config),
-            Some(Err(problems)) => {
-                tell_problems(&problems);
-                tracing::warn!("{FILE} has errors; the last good version stays in force");
-                continue;
-            }
+        Some(Err(problems)) => {
+            tell_problems(&problems);
+            tracing::warn!("{FILE} has errors; the last good version stays in force");
+            true
         }
-        tell_problems(&opened.config.warnings);
-        let directory = resolved(opened.directory()).await;
+    })
+}
+
+async fn put_in_force(mut edited: mpsc::Receiver<Directory>, results: mpsc::Sender<Input>) {
+    while let Some(directory) = edited.recv().await {
+        let directory = resolved(directory).await;
         tracing::info!(
             "{FILE} was edited: numbers, domains, credentials and trunks are in force; \
              all else wants a restart"
@@ -179,20 +153,6 @@ pub(super) async fn watch(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_is_read_once_it_rests() {
-        let at =
-            |second, length| Some((SystemTime::UNIX_EPOCH + Duration::from_secs(second), length));
-        let mut watched = Watched::new(at(1, 500));
-        assert!(!watched.settled(at(1, 500)), "nothing new");
-        assert!(!watched.settled(at(2, 0)), "emptied by an editor");
-        assert!(!watched.settled(at(2, 510)), "just written");
-        assert!(!watched.settled(None), "replaced by another file");
-        assert!(!watched.settled(at(3, 520)));
-        assert!(watched.settled(at(3, 520)), "rests");
-        assert!(!watched.settled(at(3, 520)), "once");
-    }
 
     /// What a look gave: the numbers of a version taken, or what is wrong with it.
     fn told(edits: &mut Edits) -> Option<Result<Vec<String>, Vec<String>>> {

@@ -153,7 +153,7 @@ impl Node {
         let outbox = Outbox::new(store, Arc::clone(&opened.client));
         let woken = Arc::clone(&effects.outbox);
         tokio::task::spawn_local(reload::deliver(outbox, woken, clock, stopping.clone()));
-        tokio::task::spawn_local(reload::watch(opened, effects.sender(), stopping));
+        reload::watch(opened, effects.sender(), stopping).map_err(StartError::System)?;
 
         let Options { trace, notes } = options;
         Ok(Node {

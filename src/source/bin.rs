@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +15,7 @@ use md5::{Digest, Md5};
 use crate::base::id::BinSid;
 use crate::http::client::DOCUMENT_LIMIT;
 
+use super::Stamp;
 use super::document::{BadDocument, read_document};
 use super::template::{Template, TemplateError};
 
@@ -98,15 +98,6 @@ struct Kept {
     error: Option<BinError>,
 }
 
-/// What changes when a file does: editors replace files, and clocks are coarse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 impl Bins {
     /// The bins in a folder; it need not exist.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
@@ -156,7 +147,7 @@ impl Bins {
         }
         let path = self.folder.join(format!("{name}.xml"));
         let stamp = match fs::metadata(&path) {
-            Ok(metadata) => stamp(&metadata),
+            Ok(metadata) => Stamp::from(&metadata),
             Err(error) => {
                 self.lock().remove(name);
                 return Err(unreadable(name, &error));
@@ -207,15 +198,6 @@ fn unreadable(name: &str, error: &io::Error) -> BinError {
     match error.kind() {
         io::ErrorKind::NotFound => BinError::NotFound(name.to_owned()),
         _ => BinError::Unreadable(name.to_owned(), error.to_string()),
-    }
-}
-
-fn stamp(metadata: &fs::Metadata) -> Stamp {
-    Stamp {
-        inode: metadata.ino(),
-        length: metadata.len(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
     }
 }
 

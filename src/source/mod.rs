@@ -11,6 +11,7 @@ pub mod e164;
 pub mod function;
 pub mod project;
 pub mod sound;
+pub mod stamp;
 pub mod template;
 #[cfg(test)]
 mod tests;
@@ -19,4 +20,5 @@ pub mod webhook;
 pub use bin::Bins;
 pub use project::{Access, FunctionRunner, Invocation, Project};
 pub use sound::Sound;
+pub use stamp::Stamp;
 pub use webhook::{Answer, Sources};

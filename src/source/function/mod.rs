@@ -19,10 +19,11 @@ mod tests;
 mod wasi;
 
 use std::collections::HashMap;
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Stamp;
 
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
@@ -69,8 +70,7 @@ enum Program {
 struct Found {
     path: PathBuf,
     access: Access,
-    /// Changes with every edit: length, modification time, inode.
-    stamp: (u64, i64, i64, u64),
+    stamp: Stamp,
 }
 
 /// Larger files are mistakes: scripts are written by hand, modules hold one decision.
@@ -174,7 +174,7 @@ impl Functions {
         let file = &*file.to_string_lossy();
         let script = file.ends_with(".js");
         let bound = if script { MAX_SCRIPT } else { MAX_MODULE };
-        if found.stamp.0 > bound {
+        if found.stamp.length() > bound {
             return (Err(LoadError::whole(file, format!("is larger than {bound} bytes"))), vec![]);
         }
         let bytes = match fs::read(&found.path) {
@@ -207,8 +207,9 @@ impl Functions {
         SUFFIXES.iter().find_map(|(suffix, access)| {
             let mut path = base.clone();
             path.push(suffix);
-            let stamp = fs::metadata(&path).ok().filter(Metadata::is_file).map(|m| stamp(&m))?;
-            Some(Found { path: path.into(), access: *access, stamp })
+            let path = PathBuf::from(path);
+            let stamp = Stamp::of(&path)?;
+            Some(Found { path, access: *access, stamp })
         })
     }
 
@@ -238,10 +239,6 @@ const SUFFIXES: [(&str, Access); 9] = [
     (".wasm", Access::Public),
     (".wat", Access::Public),
 ];
-
-fn stamp(metadata: &Metadata) -> (u64, i64, i64, u64) {
-    (metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino())
-}
 
 /// Whether the name stays in the folder, names no hidden file and does not reach a protected file
 /// by its full name.
