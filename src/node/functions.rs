@@ -9,8 +9,8 @@ use super::start::StartError;
 use crate::base::{Duration, Instant, Rng, WallTime};
 use crate::config::Config;
 use crate::http::{BoxFuture, Response, form};
-use crate::source::function::{self, Event, Functions, Level, Sandbox, TICK};
-use crate::source::{Access, FunctionRunner, Invocation};
+use crate::source::function::{self, Event, Functions, Level, LoadError, LogLine, Sandbox, TICK};
+use crate::source::{Access, FunctionRunner, Invocation, Loaded, tell_stale};
 
 /// Invocations at one time: more of them than cores only wait for one another.
 const SLOTS: u32 = 64;
@@ -113,7 +113,20 @@ impl Runner {
 
     /// Takes functions with another environment; those that run finish with what they began with.
     pub(super) fn replace(&self, functions: Functions) {
+        let functions = functions.falling_back_on(&self.functions());
         *self.functions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(functions);
+    }
+
+    /// Loads a function if it changed, and logs what its top level says.
+    pub(super) fn load(
+        &self,
+        functions: &Functions,
+        name: &str,
+    ) -> Result<Loaded<LoadError>, function::Error> {
+        let _running = self.ticker.running();
+        let (loaded, lines) = functions.load(name)?;
+        log(name, &lines);
+        Ok(loaded)
     }
 }
 
@@ -188,23 +201,29 @@ fn respond(name: &str, outcome: Result<function::Response, function::Error>) -> 
             return Response::text(error.status(), &format!("{}: {error}", error.status()));
         }
     };
-    for line in &answer.log {
+    log(name, &answer.log);
+    let mut response = Response::new(answer.status, &answer.content_type, answer.body);
+    for (header, value) in answer.headers {
+        response = response.with(&header, value);
+    }
+    if let Some(stale) = &answer.stale {
+        tracing::warn!(
+            "function {name}: the last good version answered; the edit is broken: {stale}"
+        );
+        response = tell_stale(response, &format!("functions/{stale}"));
+    }
+    response
+}
+
+/// What a function said goes to our log, under its name.
+fn log(name: &str, lines: &[LogLine]) {
+    for line in lines {
         match line.level {
             Level::Error => tracing::error!("function {name}: {}", line.text),
             Level::Warning => tracing::warn!("function {name}: {}", line.text),
             _ => tracing::info!("function {name}: {}", line.text),
         }
     }
-    if let Some(stale) = &answer.stale {
-        tracing::warn!(
-            "function {name}: the last good version answered; the edit is broken: {stale}"
-        );
-    }
-    let mut response = Response::new(answer.status, &answer.content_type, answer.body);
-    for (header, value) in answer.headers {
-        response = response.with(&header, value);
-    }
-    response
 }
 
 /// Moves the sandbox's clock while anything runs in it, and sleeps otherwise.

@@ -10,6 +10,7 @@ pub mod clock;
 mod effects;
 mod functions;
 mod http_io;
+mod loader;
 mod media;
 pub mod media_io;
 pub mod phone_line;

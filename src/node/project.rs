@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::account::Account;
 use super::clock::seeded_rng;
 use super::functions;
+use super::loader::Loader;
 use super::start::StartError;
 use crate::base::Rng;
 use crate::config::{Config, Names};
@@ -80,6 +81,11 @@ impl Opened {
         let (functions, sandbox) = (self.runner.functions(), self.sandbox.clone());
         let check = move || functions::check_all(&functions, sandbox);
         tokio::task::spawn_blocking(check).await.unwrap_or_default()
+    }
+
+    /// What loads the bins and functions of this project as they are saved.
+    pub(super) fn loader(&self) -> Loader {
+        Loader::new(Arc::clone(&self.project), Arc::clone(&self.runner))
     }
 
     /// Takes an edited configuration: functions see its environment from their next run on.

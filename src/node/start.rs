@@ -16,7 +16,8 @@ use super::media_io;
 use super::project::{Opened, names, recordings_folder};
 use super::sip_io::SipIo;
 use super::trace::Trace;
-use super::{Media, Node, reload, tell_problems};
+use super::watched::look_often;
+use super::{Media, Node, loader, reload, tell_problems};
 use crate::call::{Note, Persist, RecordingStatus};
 use crate::callback::Outbox;
 use crate::config::{Config, Problem, Severity};
@@ -153,6 +154,12 @@ impl Node {
         let outbox = Outbox::new(store, Arc::clone(&opened.client));
         let woken = Arc::clone(&effects.outbox);
         tokio::task::spawn_local(reload::deliver(outbox, woken, clock, stopping.clone()));
+        let mut loader = opened.loader();
+        let load = move || {
+            loader.look().iter().for_each(loader::Said::log);
+            true
+        };
+        look_often("loader", stopping.clone(), load).map_err(StartError::System)?;
         reload::watch(opened, effects.sender(), stopping).map_err(StartError::System)?;
 
         let Options { trace, notes } = options;

@@ -53,6 +53,16 @@ impl Watched {
         self.taken = now;
         true
     }
+
+    /// Whether it was there at the last look.
+    pub(super) fn is_there(&self) -> bool {
+        self.last.is_some()
+    }
+
+    /// What was taken could not be used: it counts as new at the next look.
+    pub(super) fn again(&mut self) {
+        self.taken = None;
+    }
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ pub mod template;
 mod tests;
 pub mod webhook;
 
-pub use bin::Bins;
-pub use project::{Access, FunctionRunner, Invocation, Project};
+pub use bin::{Bins, Loaded};
+pub use project::{Access, FunctionRunner, Invocation, Project, STALE_HEADER, tell_stale};
 pub use sound::Sound;
 pub use stamp::Stamp;
 pub use webhook::{Answer, Sources};

@@ -20,10 +20,11 @@ mod wasi;
 
 use std::collections::HashMap;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Stamp;
+use super::{Loaded, Stamp};
 
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
@@ -49,13 +50,18 @@ pub struct Functions {
     limits: Limits,
     /// Never more entries than files have existed under `dir` since the start.
     known: Mutex<HashMap<String, Arc<Known>>>,
-    /// Held while loading, so that a burst of requests loads an edit once.
-    loading: Mutex<()>,
+    /// One is held while loading, by the name, so that a burst of requests loads an edit once and
+    /// waits for no other function's.
+    loading: [Mutex<()>; LOADS],
 }
+
+/// Functions that load at one time; more than cores.
+const LOADS: usize = 16;
 
 /// A function as it was when its file was last read.
 struct Known {
-    file: Found,
+    /// None when it must be read again all the same.
+    file: Option<Found>,
     program: Option<Arc<Program>>,
     broken: Option<LoadError>,
 }
@@ -87,8 +93,19 @@ impl Functions {
             sandbox,
             limits: Limits::default(),
             known: Mutex::default(),
-            loading: Mutex::default(),
+            loading: Default::default(),
         }
+    }
+
+    /// Takes over from functions with another environment what each falls back on when its file
+    /// is broken now: the last good version, with the environment that it was loaded with.
+    pub fn falling_back_on(self, before: &Functions) -> Functions {
+        let again = |(name, known): (&String, &Arc<Known>)| {
+            let (program, broken) = (known.program.clone(), known.broken.clone());
+            (name.clone(), Arc::new(Known { file: None, program, broken }))
+        };
+        let known = before.known().iter().map(again).collect();
+        Functions { known: Mutex::new(known), ..self }
     }
 
     /// With other limits than the default ones; memory at most [`MAX_MEMORY`].
@@ -131,11 +148,30 @@ impl Functions {
 
     /// Loads the function if it changed, and says what is wrong with it.
     pub fn check(&self, name: &str) -> Result<(), Error> {
-        let _slot = self.sandbox.take_slot()?;
-        match &self.current(name)?.0.broken {
+        match self.load(name)?.0.broken {
             None => Ok(()),
-            Some(error) => Err(Error::Load(error.clone())),
+            Some(error) => Err(Error::Load(error)),
         }
+    }
+
+    /// Loads the function if it changed, so that the next request does not wait for it, and its
+    /// last good version is there when a later one is broken; with what its top level logged.
+    pub fn load(&self, name: &str) -> Result<(Loaded<LoadError>, Vec<LogLine>), Error> {
+        let _slot = self.sandbox.take_slot()?;
+        let (known, log) = self.current(name)?;
+        let broken = known.broken.clone();
+        Ok((Loaded { kept: broken.is_some() && known.program.is_some(), broken }, log))
+    }
+
+    /// Forgets a function whose file is gone for good.
+    pub fn forget(&self, name: &str) {
+        self.known().remove(name);
+    }
+
+    /// All functions as their files are now, in the order of their names.
+    pub fn stamps(&self) -> Vec<(String, Stamp)> {
+        let stamped = |(name, _, path): (String, usize, PathBuf)| Some((name, Stamp::of(&path)?));
+        files(&self.dir).into_iter().filter_map(stamped).collect()
     }
 
     /// The names of all functions, in order.
@@ -145,31 +181,32 @@ impl Functions {
 
     /// The function as its file says now, and what loading it logged.
     fn current(&self, name: &str) -> Result<(Arc<Known>, Vec<LogLine>), Error> {
-        let Some(found) = self.find(name) else {
-            self.known().remove(name);
-            return Err(Error::NotFound(name.to_owned()));
-        };
+        // What is known stays: an editor that replaces a file may leave none for a moment.
+        let Some(found) = self.find(name) else { return Err(Error::NotFound(name.to_owned())) };
         let fresh = |known: &HashMap<String, Arc<Known>>| {
-            known.get(name).filter(|known| known.file == found).cloned()
+            known.get(name).filter(|known| known.file.as_ref() == Some(&found)).cloned()
         };
         if let Some(known) = fresh(&self.known()) {
             return Ok((known, Vec::new()));
         }
-        let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        let turn = &self.loading[hasher.finish() as usize % LOADS];
+        let _one_at_a_time = turn.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = fresh(&self.known()) {
             return Ok((known, Vec::new()));
         }
-        let (outcome, log) = self.load(&found);
+        let (outcome, log) = self.read(&found);
         let (program, broken) = match outcome {
             Ok(program) => (Some(Arc::new(program)), None),
             Err(error) => (self.known().get(name).and_then(|k| k.program.clone()), Some(error)),
         };
-        let known = Arc::new(Known { file: found, program, broken });
+        let known = Arc::new(Known { file: Some(found), program, broken });
         self.known().insert(name.to_owned(), known.clone());
         Ok((known, log))
     }
 
-    fn load(&self, found: &Found) -> (Result<Program, LoadError>, Vec<LogLine>) {
+    fn read(&self, found: &Found) -> (Result<Program, LoadError>, Vec<LogLine>) {
         let file = found.path.strip_prefix(&self.dir).unwrap_or(&found.path);
         let file = &*file.to_string_lossy();
         let script = file.ends_with(".js");
@@ -220,11 +257,16 @@ impl Functions {
 
 /// The names of all functions under a folder, in order.
 pub fn names(dir: &Path) -> Vec<String> {
-    let mut names = Vec::new();
-    collect_names(dir, "", 0, &mut names);
-    names.sort();
-    names.dedup();
-    names
+    files(dir).into_iter().map(|(name, ..)| name).collect()
+}
+
+/// The file of each name, with its place in [`SUFFIXES`]; in the order of the names.
+fn files(dir: &Path) -> Vec<(String, usize, PathBuf)> {
+    let mut files = Vec::new();
+    collect(dir, "", 0, &mut files);
+    files.sort();
+    files.dedup_by(|later, first| later.0 == first.0);
+    files
 }
 
 /// The strictest first: a file left over from before a function was protected must not open it.
@@ -254,7 +296,7 @@ fn is_name(name: &str) -> bool {
         && !name.ends_with(".private")
 }
 
-fn collect_names(dir: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) {
+fn collect(dir: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, usize, PathBuf)>) {
     // Deeper folders are packages' insides, or a link in a circle.
     const MAX_DEPTH: usize = 8;
     let Ok(entries) = fs::read_dir(dir) else { return };
@@ -265,10 +307,16 @@ fn collect_names(dir: &Path, prefix: &str, depth: usize, names: &mut Vec<String>
             continue;
         };
         let path = entry.path();
-        if path.is_dir() && depth < MAX_DEPTH {
-            collect_names(&path, &format!("{prefix}{file}/"), depth + 1, names);
-        } else if let Some(name) = SUFFIXES.iter().find_map(|(end, _)| file.strip_suffix(end)) {
-            names.push(format!("{prefix}{name}"));
+        if path.is_dir() {
+            if depth < MAX_DEPTH {
+                collect(&path, &format!("{prefix}{file}/"), depth + 1, files);
+            }
+            continue;
+        }
+        let mut suffixes = SUFFIXES.iter().enumerate();
+        let named = suffixes.find_map(|(at, (end, _))| Some((at, file.strip_suffix(end)?)));
+        if let Some((at, name)) = named {
+            files.push((format!("{prefix}{name}"), at, path));
         }
     }
 }
