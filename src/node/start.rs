@@ -18,7 +18,7 @@ use super::sip_io::SipIo;
 use super::trace::Trace;
 use super::watched::look_often;
 use super::{Media, Node, loader, reload, tell_problems};
-use crate::call::{Note, Persist, RecordingStatus};
+use crate::call::{Note, Persist, RecordingRecord, RecordingStatus};
 use crate::callback::Outbox;
 use crate::config::{Config, Problem, Severity};
 use crate::directory::Directory;
@@ -271,8 +271,15 @@ async fn recover(
     let found = store.unfinished(clock.wall()).await.map_err(StartError::Store)?;
     let mut persist = Persist::default();
     for mut recording in found.recordings {
-        let length =
+        let repaired =
             files.iter().find(|file| file.recording == recording.sid).map(|file| file.length);
+        // Killed between the end of the file and that of its row: it has its name already.
+        let length = repaired.or_else(|| {
+            super::recording::length(folder, recording.sid).unwrap_or_else(|error| {
+                tracing::warn!("{}: its file cannot be read: {error}", recording.sid);
+                None
+            })
+        });
         recording.status = match length {
             Some(_) => RecordingStatus::Completed,
             None => RecordingStatus::Failed,
@@ -281,9 +288,13 @@ async fn recover(
         persist.recordings.push(recording);
     }
     if !found.calls.is_empty() || !persist.recordings.is_empty() {
-        let (calls, recordings) = (found.calls.len(), persist.recordings.len());
+        let calls = found.calls.len();
+        let whole = |recording: &&RecordingRecord| recording.duration.is_some();
+        let recovered = persist.recordings.iter().filter(whole).count();
+        let lost = persist.recordings.len() - recovered;
         tracing::warn!(
-            "the last run was killed: {calls} calls failed, {recordings} recordings recovered"
+            "the last run was killed: {calls} calls failed, {recovered} recordings recovered, \
+             {lost} lost"
         );
         store.persist(persist).await.map_err(StartError::Store)?;
     }
@@ -319,5 +330,34 @@ mod tests {
         );
         assert!(error.ends_with(&wanted), "{error}");
         assert!(!folder.path().join("data").exists(), "nothing was begun");
+    }
+
+    #[tokio::test]
+    async fn a_recording_with_its_name_but_an_unfinished_row_is_completed_after_a_kill() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut rng = crate::base::Rng::from_number(1);
+        let store = Sqlite::open(&data.path().join("db"), &mut rng).await.expect("a database");
+        let row = |rng: &mut crate::base::Rng| RecordingRecord {
+            sid: crate::base::id::RecordingSid::random(rng),
+            call: crate::base::id::CallSid::random(rng),
+            status: RecordingStatus::InProgress,
+            started: crate::base::WallTime::from_unix_millis(1_000),
+            duration: None,
+            channels: 1,
+            source: "RecordVerb",
+        };
+        let (named, lost) = (row(&mut rng), row(&mut rng));
+        let recordings = vec![named.clone(), lost.clone()];
+        store.persist(Persist { recordings, ..Persist::default() }).await.expect("written");
+        let sound = crate::audio::wav::write(&[5; 10_000], 1);
+        std::fs::write(super::super::recording::path(data.path(), named.sid), sound)
+            .expect("written");
+        recover(&store, &Clock::start(), data.path()).await.expect("recovered");
+        let now = |sid| store.recording(sid);
+        let named = now(named.sid).await.expect("read").expect("there");
+        let length = Some(crate::base::Duration::from_millis(1_250));
+        assert_eq!((named.status, named.duration), (RecordingStatus::Completed, length));
+        let lost = now(lost.sid).await.expect("read").expect("there");
+        assert_eq!((lost.status, lost.duration), (RecordingStatus::Failed, None));
     }
 }
