@@ -269,6 +269,8 @@ impl Node {
                 () = tokio::time::sleep_until(grace) => break,
             }
         }
+        // What they changed is written, however slow the disk.
+        rows::tell_lost(&self.effects.unwritten.settle().await, "the server stopped");
         let _ = self.stop.send(true);
         drop(self.media);
         self.http.stop();
