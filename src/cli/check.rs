@@ -126,6 +126,11 @@ async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
             }
         }
     }
+    for path in function::unnamed(&folder) {
+        let message = "cannot be called: a function's name has letters, digits, _ - . ~ and /, and \
+                       .private or .protected once at most";
+        findings.tell(&path, None, Severity::Warning, "function", message);
+    }
     checked.len()
 }
 
@@ -168,6 +173,12 @@ fn check_flows(project: &Path, findings: &mut Findings) -> usize {
         }
     }
     count
+}
+
+/// A name that a URL can say, near to one that none can.
+fn plain_name(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    name.trim().chars().map(|c| if fits(c) { c } else { '-' }).collect()
 }
 
 /// So many of something.

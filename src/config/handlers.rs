@@ -2,6 +2,8 @@
 //!
 //! Knows names only; whether a bin or function is itself sound is for those who load it.
 
+use percent_encoding::percent_decode_str;
+
 use super::{Config, FILE, Problem, Severity};
 use crate::base::hint;
 use crate::directory::Handler;
@@ -23,9 +25,35 @@ pub struct WrittenHandler {
 pub struct Names {
     /// Bins.
     pub bins: Vec<String>,
-    /// Functions.
+    /// Functions that calls can run.
     pub functions: Vec<String>,
+    /// Functions that are private by their file name: no call can run them.
+    pub private: Vec<String>,
 }
+
+impl Names {
+    /// Why a document cannot be asked of this bin.
+    pub fn wrong_bin(&self, name: &str) -> Option<String> {
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) {
+            return Some(format!("no bin can have the name \"{name}\"; {BIN_NAMES}"));
+        }
+        missing("bin", name, &self.bins)
+    }
+
+    /// Why a document cannot be asked of this function.
+    pub fn wrong_function(&self, name: &str) -> Option<String> {
+        if self.private.iter().any(|private| private == name) {
+            return Some(format!(
+                "function \"{name}\" is private by its file name, so that no call can run it; take \
+                 `.private` out of the name, or write `.protected`"
+            ));
+        }
+        missing("function", name, &self.functions)
+    }
+}
+
+/// How bins may be named.
+pub const BIN_NAMES: &str = "a bin's name has letters, digits, _ - . only";
 
 impl Config {
     /// What is wrong with the handlers, in the order in which they are written: errors where a
@@ -44,9 +72,11 @@ impl Config {
             Handler::Document { url, .. } => {
                 let (scheme, rest) = url.split_once(':')?;
                 let name = rest.split(['?', '#']).next().unwrap_or(rest);
+                // As a call's request for it will be read.
+                let name = &percent_decode_str(name).decode_utf8_lossy();
                 let message = match scheme {
-                    "bin" => missing("bin", name, &names.bins),
-                    "function" => missing("function", name, &names.functions),
+                    "bin" => names.wrong_bin(name),
+                    "function" => names.wrong_function(name),
                     "app" => {
                         Some(format!("{url}: apps are not supported yet; use bin: or function:"))
                     }
@@ -99,7 +129,11 @@ mod tests {
         let project = std::path::Path::new(".");
         let config = Config::parse(project, &project.join(FILE), &text, &|_| None).expect("sound");
         let own = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let names = Names { bins: own(&["hello", "bye"]), functions: own(&["menu/route"]) };
+        let names = Names {
+            bins: own(&["hello", "bye"]),
+            functions: own(&["menu/route"]),
+            private: own(&["keys"]),
+        };
         config.handler_problems(&names).iter().map(ToString::to_string).collect()
     }
 
@@ -119,6 +153,12 @@ mod tests {
                  you mean \"alice\"?",
             ]
         );
+        let odd = told(&["bin:hello%20you", "function:keys", "bin:h%65llo"]);
+        assert_eq!(odd.len(), 2, "{odd:?}");
+        assert!(
+            odd[0].contains("no bin can have the name \"hello you\"; a bin's name has letters")
+        );
+        assert!(odd[1].contains(":6:9: error config: function \"keys\" is private by its file"));
         assert!(told(&["bin:unheard"])[0].ends_with("known: hello, bye"), "nothing is near");
     }
 }

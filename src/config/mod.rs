@@ -19,7 +19,7 @@ mod reader;
 mod tests;
 mod trunk;
 
-pub use handlers::{Names, WrittenHandler};
+pub use handlers::{BIN_NAMES, Names, WrittenHandler};
 pub use reader::{Problem, Severity};
 
 /// The file's name in a project folder.

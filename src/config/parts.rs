@@ -336,8 +336,11 @@ fn handler(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str) -
             Some(handler)
         }
         None => {
-            let wanted = "https://…, http://…, bin:NAME, function:NAME or sip:user@domain";
-            source.error(span, format!("{key}: \"{text}\" is no handler; expected {wanted}"));
+            let wanted = match text.split_once(':') {
+                Some(("bin", name)) if !name.is_empty() => super::BIN_NAMES,
+                _ => "expected https://…, http://…, bin:NAME, function:NAME or sip:user@domain",
+            };
+            source.error(span, format!("{key}: \"{text}\" is no handler; {wanted}"));
             None
         }
     }

@@ -107,9 +107,14 @@ impl Opened {
 
 /// What handlers may name: the files of a project folder as they are now.
 pub fn names(config: &Config) -> Names {
+    let functions = function::names(&config.project.join("functions"));
+    let (private, functions): (Vec<_>, Vec<_>) =
+        functions.into_iter().partition(|(_, access)| *access == function::Access::Private);
+    let named = |functions: Vec<(String, _)>| functions.into_iter().map(|(name, _)| name).collect();
     Names {
         bins: Bins::new(config.project.join("bins")).names(),
-        functions: function::names(&config.project.join("functions")),
+        functions: named(functions),
+        private: named(private),
     }
 }
 

@@ -176,7 +176,7 @@ impl Functions {
 
     /// The names of all functions, in order.
     pub fn names(&self) -> Vec<String> {
-        names(&self.dir)
+        names(&self.dir).into_iter().map(|(name, _)| name).collect()
     }
 
     /// The function as its file says now, and what loading it logged.
@@ -255,15 +255,25 @@ impl Functions {
     }
 }
 
-/// The names of all functions under a folder, in order.
-pub fn names(dir: &Path) -> Vec<String> {
-    files(dir).into_iter().map(|(name, ..)| name).collect()
+/// The names of all functions under a folder, in order, and who may call each.
+pub fn names(dir: &Path) -> Vec<(String, Access)> {
+    let access = |at: usize| SUFFIXES.get(at).map_or(Access::Private, |(_, access)| *access);
+    files(dir).into_iter().map(|(name, at, _)| (name, access(at))).collect()
+}
+
+/// Files under a folder that look like functions and are none, because nothing could name them.
+pub fn unnamed(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    collect(dir, "", 0, &mut files);
+    files.retain(|(name, ..)| !is_name(name));
+    files.into_iter().map(|(_, _, path)| path).collect()
 }
 
 /// The file of each name, with its place in [`SUFFIXES`]; in the order of the names.
 fn files(dir: &Path) -> Vec<(String, usize, PathBuf)> {
     let mut files = Vec::new();
     collect(dir, "", 0, &mut files);
+    files.retain(|(name, ..)| is_name(name));
     files.sort();
     files.dedup_by(|later, first| later.0 == first.0);
     files
