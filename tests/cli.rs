@@ -11,7 +11,12 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_offhook");
 
 /// Runs the program in a folder; gives exit code, standard output and standard error.
 fn offhook(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let run = Command::new(PROGRAM).args(arguments).current_dir(folder).output();
+    let cache = env!("CARGO_TARGET_TMPDIR");
+    let run = Command::new(PROGRAM)
+        .args(arguments)
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", cache)
+        .output();
     let Output { status, stdout, stderr } = run.expect("it starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     (status.code().expect("an exit code"), text(stdout), text(stderr))
@@ -219,6 +224,16 @@ fn a_flow_that_fails_tells_what_came_and_exits_1() {
     let wanted =
         "flows/route.flow:2:3: error flow: unknown step \"anser\"; did you mean \"answer\"?";
     assert!(errors.starts_with(wanted), "{errors}");
+}
+
+#[test]
+fn looking_at_a_project_makes_nothing_in_it() {
+    let folder = project();
+    for arguments in [&["check"][..], &["preview", "bin:menu"], &["test"]] {
+        let (code, told, errors) = offhook(folder.path(), arguments);
+        assert_eq!(code, 0, "{told}{errors}");
+        assert!(!folder.path().join("data").exists(), "{arguments:?} made data/");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Functions in the world: clock, chance and ticks for the sandbox, threads for invocations.
 
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
@@ -15,10 +17,31 @@ use crate::source::{Access, FunctionRunner, Invocation, Loaded, tell_stale};
 /// Invocations at one time: more of them than cores only wait for one another.
 const SLOTS: u32 = 64;
 
+/// Where a served project keeps compiled code.
+pub(super) fn cache_folder(config: &Config) -> PathBuf {
+    config.server.data.join("cache").join("functions")
+}
+
+/// Where this user keeps compiled code of projects that were never served. Code from there is run,
+/// so it must be a folder that nobody else writes: else there is none.
+pub(super) fn own_cache_folder() -> Option<PathBuf> {
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    let folder = caches.join("offhook").join("functions");
+    let mut maker = std::fs::DirBuilder::new();
+    maker.recursive(true).mode(0o700).create(&folder).ok()?;
+    is_private(&folder).then_some(folder)
+}
+
+fn is_private(folder: &Path) -> bool {
+    let Ok(own) = std::fs::metadata("/proc/self") else { return false };
+    let found = std::fs::symlink_metadata(folder);
+    found.is_ok_and(|found| found.is_dir() && found.uid() == own.uid() && found.mode() & 0o022 == 0)
+}
+
 /// The sandbox that a project's functions run in.
-pub(super) fn sandbox(config: &Config, rng: Rng) -> Result<Sandbox, StartError> {
-    let cache = config.server.data.join("cache").join("functions");
-    std::fs::create_dir_all(&cache).map_err(|error| StartError::Data(cache.clone(), error))?;
+pub(super) fn sandbox(cache: Option<PathBuf>, rng: Rng) -> Result<Sandbox, StartError> {
     let host = Arc::new(World { clock: Clock::start(), rng: Mutex::new(rng) });
     let setup = function::Setup { cache, slots: SLOTS, host };
     Sandbox::new(setup).map_err(StartError::Functions)

@@ -39,24 +39,49 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Opens a project whose configuration was read. `public_url` stands in for one that is not
-    /// configured: what the first HTTP listener is reached at.
+    /// Opens a project whose configuration was read, to look at it: nothing is made in its folder.
+    /// `public_url` stands in for one that is not configured: what the first HTTP listener is
+    /// reached at.
     pub fn open(config: Config, public_url: String) -> Result<Opened, StartError> {
-        let data = &config.server.data;
+        let mut rng = seeded_rng().map_err(StartError::Randomness)?;
+        let server = &config.server;
+        let account =
+            Account::look(&server.data, server.account_sid, server.auth_token.clone(), &mut rng);
+        let cache = match server.data.is_dir() {
+            true => Some(functions::cache_folder(&config)),
+            false => functions::own_cache_folder(),
+        };
+        Self::with(config, public_url, account, cache, rng)
+    }
+
+    /// Opens a project to serve it: its data folder is made, and its account.
+    pub(super) fn open_to_serve(config: Config, public_url: String) -> Result<Opened, StartError> {
+        let data = config.server.data.clone();
+        let failed = |error| StartError::Data(data.clone(), error);
+        let cache = functions::cache_folder(&config);
         // Recordings are private: what is made here is the owner's alone.
         let mut maker = std::fs::DirBuilder::new();
         maker.recursive(true).mode(0o700);
-        maker
-            .create(recordings_folder(&config))
-            .map_err(|error| StartError::Data(data.clone(), error))?;
+        maker.create(recordings_folder(&config)).map_err(failed)?;
+        maker.create(&cache).map_err(|error| StartError::Data(cache.clone(), error))?;
         let mut rng = seeded_rng().map_err(StartError::Randomness)?;
         let server = &config.server;
-        let account = Account::open(data, server.account_sid, server.auth_token.clone(), &mut rng)
-            .map_err(|error| StartError::Data(data.clone(), error))?;
+        let account = Account::open(&data, server.account_sid, server.auth_token.clone(), &mut rng)
+            .map_err(failed)?;
+        Self::with(config, public_url, account, Some(cache), rng)
+    }
+
+    fn with(
+        config: Config,
+        public_url: String,
+        account: Account,
+        cache: Option<PathBuf>,
+        mut rng: Rng,
+    ) -> Result<Opened, StartError> {
         let public_url = config.http.public_url.clone().unwrap_or(public_url);
         let guard = client::Config::new(config.webhook_allow.clone(), account.token.clone());
         let client = Arc::new(Client::new(guard));
-        let sandbox = functions::sandbox(&config, rng.fork())?;
+        let sandbox = functions::sandbox(cache, rng.fork())?;
         functions::warm_up(sandbox.clone());
         let functions = functions::open(&config, &account, &public_url, sandbox.clone());
         let runner = Arc::new(functions::Runner::new(functions, sandbox.clone()));

@@ -106,7 +106,7 @@ impl Node {
         let first = listeners.first().and_then(|listener| listener.local_addr().ok());
         let public_url = first.map_or_else(String::new, |address| format!("http://{address}"));
         let sip = SipIo::bind(&config.sip.listen).map_err(StartError::System)?;
-        let mut opened = Opened::open(config, public_url)?;
+        let mut opened = Opened::open_to_serve(config, public_url)?;
         let config = opened.config.clone();
         let lock = lock(&config.server.data)?;
 
