@@ -1,5 +1,7 @@
 //! The tables of `offhook.toml`, one function each.
 
+use toml_edit::Item;
+
 use super::handlers::WrittenHandler;
 use super::reader::{Reader, Source};
 use super::trunk::trunk;
@@ -109,6 +111,7 @@ fn http(source: &mut Source<'_>, mut table: Reader<'_>) -> Http {
             .collect(),
         None => vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
     };
+    let place = table.item("public_url").or_else(|| table.item("listen")).and_then(Item::span);
     let public_url =
         table.text(source, "public_url").and_then(|(text, span)| match url::Url::parse(&text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => {
@@ -119,8 +122,40 @@ fn http(source: &mut Source<'_>, mut table: Reader<'_>) -> Http {
                 None
             }
         });
+    warn_of_nowhere(source, place, public_url.as_deref(), &listen);
     table.finish(source);
     Http { listen, public_url }
+}
+
+/// An address that means "all of mine" is none that others can reach: signatures are made for it
+/// and documents' URLs begin with it, but nothing that is sent there arrives here.
+fn warn_of_nowhere(
+    source: &mut Source<'_>,
+    place: Span,
+    public_url: Option<&str>,
+    listen: &[SocketAddr],
+) {
+    let nowhere = |host: url::Host<&str>| match host {
+        url::Host::Ipv4(address) => address.is_unspecified(),
+        url::Host::Ipv6(address) => address.is_unspecified(),
+        url::Host::Domain(_) => false,
+    };
+    let advice = "set it to the address under which others reach this server, such as \
+                  https://voice.example.com";
+    let message = match (public_url, listen.first()) {
+        (Some(text), _) => {
+            let url = url::Url::parse(text).ok();
+            let is_nowhere = url.as_ref().and_then(url::Url::host).is_some_and(nowhere);
+            is_nowhere.then(|| format!("public_url: nobody can reach {text}; {advice}"))
+        }
+        (None, Some(first)) => first.ip().is_unspecified().then(|| {
+            format!("public_url is not set and would be http://{first}, which nobody can reach; {advice}")
+        }),
+        (None, None) => None,
+    };
+    if let Some(message) = message {
+        source.warning(place, message);
+    }
 }
 
 fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
@@ -241,7 +276,7 @@ fn list(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<(String, Vec<(
 
 fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
     let name = required(source, &mut table, "name");
-    let place = table.item("name").and_then(toml_edit::Item::span);
+    let place = table.item("name").and_then(Item::span);
     let names = |texts: Option<Vec<(String, Span)>>| -> Vec<String> {
         texts.unwrap_or_default().into_iter().map(|(text, _)| text).collect()
     };
@@ -266,7 +301,7 @@ fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
 
 fn number(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Number> {
     let number = required(source, &mut table, "number");
-    let place = table.item("number").and_then(toml_edit::Item::span);
+    let place = table.item("number").and_then(Item::span);
     let voice = voice(source, &mut table);
     warn_of_silence(source, place, number.as_deref().unwrap_or_default(), &voice);
     let number = number.filter(|text| {
