@@ -13,7 +13,7 @@ pub mod timer;
 
 pub use fault::Fault;
 pub use machine::Machine;
-pub use nearest::nearest;
+pub use nearest::{hint, nearest};
 pub use rng::Rng;
 pub use secret::Secret;
 pub use time::{Duration, Epoch, Instant, WallTime};

@@ -12,12 +12,14 @@ use crate::directory::{Directory, Domain, Number, Trunk};
 use crate::sip::Transport;
 use crate::sip::auth::{Algorithm, Challenger};
 
+mod handlers;
 mod parts;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod trunk;
 
+pub use handlers::{BIN_NAMES, Names, WrittenHandler};
 pub use reader::{Problem, Severity};
 
 /// The file's name in a project folder.
@@ -50,6 +52,10 @@ pub struct Config {
     pub numbers: Vec<Number>,
     /// The trunks; their addresses are not resolved yet.
     pub trunks: Vec<Trunk>,
+    /// Every handler, with its place in the file.
+    pub handlers: Vec<WrittenHandler>,
+    /// What can be served so, but is hardly meant so.
+    pub warnings: Vec<Problem>,
 }
 
 /// `[server]`.

@@ -137,3 +137,34 @@ fn nothing_that_is_written_is_passed_over() {
     }
     assert!(parse("[[domain]]\nname = \"192.0.2.1\"\n").is_ok());
 }
+
+#[test]
+fn a_public_url_that_nobody_can_reach_is_warned_of() {
+    let warnings = |text: &str| -> Vec<String> {
+        let config = parse(&format!("[http]\n{text}\n")).expect("a sound file");
+        config.warnings.iter().map(ToString::to_string).collect()
+    };
+    for sound in [
+        "public_url = \"https://voice.example.com/x\"",
+        "public_url = \"http://127.0.0.1:8080\"\nlisten = [\"0.0.0.0:80\"]",
+        "listen = [\"127.0.0.1:0\", \"0.0.0.0:80\"]",
+        "",
+    ] {
+        assert_eq!(warnings(sound), [""; 0], "{sound}");
+    }
+    let advice = "set it to the address under which others reach this server, such as \
+                  https://voice.example.com";
+    for url in ["http://0.0.0.0:8080", "https://[::]"] {
+        let wanted = format!(
+            "offhook.toml:2:14: warning config: public_url: nobody can reach {url}; {advice}"
+        );
+        assert_eq!(warnings(&format!("public_url = \"{url}\"")), [wanted]);
+    }
+    for listen in ["0.0.0.0:8080", "[::]:80"] {
+        let wanted = format!(
+            "offhook.toml:2:10: warning config: public_url is not set and would be \
+             http://{listen}, which nobody can reach; {advice}"
+        );
+        assert_eq!(warnings(&format!("listen = [\"{listen}\"]")), [wanted]);
+    }
+}

@@ -34,6 +34,8 @@ pub(super) struct Effects {
     /// Wakes the outbox when rows with callbacks were written.
     pub(super) outbox: Arc<Notify>,
     persists: mpsc::Sender<Persist>,
+    /// What of it waits for the store.
+    pub(super) unwritten: rows::Unwritten,
 }
 
 impl Effects {
@@ -54,6 +56,7 @@ impl Effects {
             done: Notify::new(),
             outbox: Arc::new(Notify::new()),
             persists,
+            unwritten: rows::Unwritten::default(),
         });
         let writer = std::rc::Rc::clone(&effects);
         effects.tasks.borrow_mut().spawn_local(rows::write(writer, changes));
@@ -86,9 +89,13 @@ impl Effects {
             }
             Output::Persist(persist) => {
                 // Calls go on when the disk does not keep up (reliability before bookkeeping).
+                let rows = rows::sids(&persist);
                 match self.persists.try_send(persist) {
-                    Ok(()) => self.pending.set(self.pending.get() + 1),
-                    Err(_) => tracing::error!("the disk does not keep up: a change is not written"),
+                    Ok(()) => {
+                        self.unwritten.add(rows);
+                        self.pending.set(self.pending.get() + 1);
+                    }
+                    Err(_) => rows::tell_lost(&rows, "the disk does not keep up"),
                 }
             }
             // Carried out where they arise.

@@ -10,6 +10,7 @@ pub mod clock;
 mod effects;
 mod functions;
 mod http_io;
+mod loader;
 mod media;
 pub mod media_io;
 pub mod phone_line;
@@ -20,6 +21,7 @@ mod rows;
 pub mod sip_io;
 mod start;
 pub mod trace;
+mod watched;
 
 use std::io;
 use std::net::SocketAddr;
@@ -304,6 +306,8 @@ impl Node {
                 () = tokio::time::sleep_until(grace) => break,
             }
         }
+        // What they changed is written, however slow the disk.
+        rows::tell_lost(&self.effects.unwritten.settle().await, "the server stopped");
         let _ = self.stop.send(true);
         drop(self.media);
         self.http.stop();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub(in crate::cli) use crate::base::hint;
 use crate::base::id::{CallSid, LegId};
-use crate::base::nearest;
 use crate::base::{Epoch, Rng, WallTime};
 use crate::call::{Policy, Setup};
 use crate::config::Config;
@@ -112,14 +112,6 @@ fn may_call(config: &Config, domain: &Domain, from: &str) -> Result<(), String> 
     }
     let name = &domain.name;
     Err(format!("user \"{user}\" may not call at {name}; {}", hint(&user, &users)))
-}
-
-pub(in crate::cli) fn hint(word: &str, known: &[&str]) -> String {
-    match nearest(word, known.iter().copied()) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None if known.is_empty() => "there is none".to_owned(),
-        None => format!("known: {}", known.join(", ")),
-    }
 }
 
 /// A number in E.164, or a URI with its scheme.
