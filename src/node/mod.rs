@@ -72,7 +72,7 @@ impl Media {
         Ok(Media { handle, events, _worker: worker })
     }
 
-    /// Gives an order; what comes back is the event of a session that cannot be opened.
+    /// Gives an order; what comes back is the event that an order which was refused ends in.
     fn send(&self, command: crate::media::Command) -> Option<crate::media::Event> {
         let failed = self.queue(command);
         self.handle.ring();
@@ -83,13 +83,7 @@ impl Media {
     fn queue(&self, command: crate::media::Command) -> Option<crate::media::Event> {
         let error = self.handle.queue(command).err()?;
         tracing::error!("{error}");
-        match error {
-            media_io::SendError::Full(crate::media::Command::Open { session, .. })
-            | media_io::SendError::Stopped(crate::media::Command::Open { session, .. }) => {
-                Some(crate::media::Event::Failed { session, reason: "no media worker".to_owned() })
-            }
-            _ => None,
-        }
+        error.event()
     }
 }
 

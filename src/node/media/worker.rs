@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 use std::time::Instant as SystemInstant;
 
 use tokio::sync::mpsc::{Sender, error::TrySendError};
@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{Sender, error::TrySendError};
 use crate::base::id::RecordingSid;
 use crate::base::{Duration, Instant, Machine};
 use crate::media::{Command, Event, Input, Output, Plane, RecordingEnd};
+use crate::node::media::orders::Waiting;
 use crate::node::media::poller::{Bell, Poller};
 use crate::node::media::ports::Ports;
 use crate::node::recording::RecordingWriter;
@@ -36,7 +37,7 @@ pub struct Worker {
     pub(crate) plane: Plane,
     pub(crate) poller: Poller,
     pub(crate) bell: Arc<Bell>,
-    pub(crate) notes: Receiver<Note>,
+    pub(crate) notes: Waiting,
     pub(crate) events: Sender<Event>,
     pub(crate) writer: RecordingWriter,
     pub(crate) ports: Ports,
@@ -176,7 +177,7 @@ impl Worker {
                 self.behind = true;
                 return;
             }
-            match self.notes.try_recv() {
+            match self.notes.next() {
                 Ok(Note::Command(command)) => self.plane.handle(now, Input::Command(command)),
                 Ok(Note::RecordingLost(sid)) => self.plane.handle(now, Input::RecordingLost(sid)),
                 Ok(Note::Stop) | Err(TryRecvError::Disconnected) => {
