@@ -28,7 +28,7 @@ use std::rc::Rc;
 use tokio::sync::{mpsc, watch};
 
 use crate::base::id::CallSid;
-use crate::base::{Instant, Machine};
+use crate::base::{Instant, Machine, plural};
 use crate::call::Note;
 use crate::exchange::{self, Exchange};
 use crate::sip::{self, Transport};
@@ -211,8 +211,8 @@ impl Node {
                 }
                 exchange::Output::Note(note) => self.tell(note),
                 exchange::Output::Registered(registered) => {
-                    let (user, phones) = (registered.user, registered.phones);
-                    tracing::info!("{user} has {phones} phones registered");
+                    let phones = plural(registered.phones, "phone");
+                    tracing::info!("{} has {phones} registered", registered.user);
                 }
                 exchange::Output::Persist(persist) => {
                     tell_endings(&persist);
