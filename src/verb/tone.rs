@@ -10,7 +10,7 @@ use crate::audio::{Clip, RATE};
 pub enum Tone {
     /// Says that a recording begins.
     Beep,
-    /// Three falling notes in the place of something that could not be said.
+    /// Three rising notes in the place of something that could not be said.
     Trouble,
     /// One period of a ring-back tone: an index into [`RINGBACKS`].
     Ringback(usize),
