@@ -130,12 +130,15 @@ impl Node {
                 }
                 () = stopping.as_mut() => {
                     if draining {
+                        let calls = plural(self.exchange.calls(), "call");
+                        tracing::warn!("told to stop again: ending {calls} now");
                         self.give(exchange::Input::Shutdown);
                         break;
                     }
                     draining = true;
                     self.http.not_ready();
                     self.give(exchange::Input::Drain);
+                    self.tell_draining();
                     stopping = Box::pin(stop());
                 }
             }
@@ -143,7 +146,20 @@ impl Node {
                 break;
             }
         }
-        self.close().await
+        self.close().await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Whoever stops a server sees what it still waits for.
+    fn tell_draining(&self) {
+        match self.exchange.calls() {
+            0 => tracing::info!("stopping; no calls are up"),
+            calls => tracing::info!(
+                "stopping: no new calls, waiting for {} to end; another signal ends them at once",
+                plural(calls, "call")
+            ),
+        }
     }
 
     /// What arrived, and what else is there already: one wake-up for a burst. Whether the batch
