@@ -185,12 +185,14 @@ fn previews_that_fail_give_the_code_and_advice() {
     let folder = project();
     write(&folder, "bins/broken.xml", "<Response>{{#x}}</Response>");
     for (target, code, wanted) in [
-        ("bin:none", 1, "offhook: error 11200:"),
+        ("bin:none", 1, "there is no bin:none; known: bin:"),
+        ("bin:welcom", 1, "there is no bin:welcom; did you mean \"bin:welcome\"?"),
+        ("welcome", 1, "\"welcome\" is no target; did you mean \"bin:welcome\"?"),
         ("bin:broken", 1, "mend the bin's template"),
-        ("function:none", 1, "there is no function none"),
+        ("function:none", 1, "there is no function:none; "),
         ("http://10.0.0.1/x", 1, "list it under [webhook] allow in offhook.toml"),
         ("+12223330000", 1, "is none of the configured numbers"),
-        ("nonsense", 1, "\"nonsense\" is no target; expected bin:NAME"),
+        ("nonsense", 1, "\"nonsense\" is no target; known: bin:"),
     ] {
         let (status, xml, errors) = offhook(folder.path(), &["preview", target]);
         assert_eq!((status, xml.as_str()), (code, ""), "{target}: {errors}");

@@ -314,7 +314,8 @@ impl Call {
                 self.leg_event(leg, event);
             }
             Timer::Fetch(request) => {
-                let message = "no answer came in 30 s".to_owned();
+                let url = self.fetches.get(&request).map_or(String::new(), |f| shown(&f.url));
+                let message = format!("{url}: no answer came in 30 s");
                 self.fetched(request, Err(FetchError { code: 11203, message }));
             }
             Timer::Sound(request) => {
@@ -372,6 +373,15 @@ fn caller(setup: &Setup, now: Instant) -> Party {
         recorded: None,
         extra,
     }
+}
+
+/// A URL for the log: without password and parameters.
+pub(super) fn shown(url: &str) -> String {
+    let bare = url.split(['?', '#']).next().unwrap_or("");
+    let Some((scheme, rest)) = bare.split_once("://") else { return bare.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    format!("{scheme}://{host}{path}")
 }
 
 impl Machine for Call {

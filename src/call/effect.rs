@@ -36,7 +36,8 @@ pub struct Fetched {
 pub struct FetchError {
     /// The error code of the TwiML reference (11200 …, 12100 …).
     pub code: u32,
-    /// What happened and what to do, with the position for a parse error.
+    /// The URL or file, without password and parameters; what happened and what to do; for a
+    /// parse error the position. Neither code nor URL need be said again beside it.
     pub message: String,
 }
 

@@ -6,6 +6,7 @@ use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Outcome, Project};
+use crate::base::plural;
 use crate::config::Config;
 use crate::node::{Node, Options};
 use crate::sip::Transport;
@@ -55,7 +56,9 @@ pub(super) fn read_config(project: &Project) -> Result<Config, String> {
         for problem in &problems {
             eprintln!("{problem}");
         }
-        format!("{} problems in the configuration; mend them and try again", problems.len())
+        let them = if problems.len() == 1 { "it" } else { "them" };
+        let count = plural(problems.len(), "problem");
+        format!("{count} in the configuration; mend {them} and try again")
     })
 }
 

@@ -1,6 +1,7 @@
 //! Requests that are not admitted: what their sender is told, and what the log is.
 
 use super::*;
+use crate::base::plural;
 use crate::sip::HeaderField;
 
 /// Lines about refused requests in one second. Scanners send thousands, and the log is not
@@ -62,7 +63,8 @@ impl Exchange {
         let source = flow.remote.ip();
         let mut text = format!("{method} from {source} refused with {status}: {reason}");
         if hidden > 0 {
-            text.push_str(&format!(" ({hidden} more refusals before this are not shown)"));
+            let hidden = plural(hidden as usize, "refusal");
+            text.push_str(&format!(" ({hidden} before this not shown)"));
         }
         self.note(CallSid::from_bytes([0; 16]), *code, text);
     }

@@ -30,7 +30,7 @@ use std::rc::Rc;
 use tokio::sync::{mpsc, watch};
 
 use crate::base::id::CallSid;
-use crate::base::{Duration, Instant, Machine};
+use crate::base::{Duration, Instant, Machine, plural};
 use crate::call::Note;
 use crate::exchange::{self, Exchange};
 use crate::sip::{self, Transport};
@@ -84,7 +84,7 @@ impl Media {
         Ok(Media { handle, events, waiting: None, pressing: false, _worker: worker })
     }
 
-    /// Puts an order down; what comes back is the event of a session that cannot be opened.
+    /// Puts an order down; what comes back is the event that an order which was refused ends in.
     fn queue(
         &mut self,
         now: Instant,
@@ -95,13 +95,7 @@ impl Media {
         self.pressing |= !matches!(command, Open { .. } | Connect { .. } | Close { .. });
         let error = self.handle.queue(command).err()?;
         tracing::error!("{error}");
-        match error {
-            media_io::SendError::Full(Open { session, .. })
-            | media_io::SendError::Stopped(Open { session, .. }) => {
-                Some(crate::media::Event::Failed { session, reason: "no media worker".to_owned() })
-            }
-            _ => None,
-        }
+        error.event()
     }
 
     /// The same, and wakes the worker.
@@ -174,12 +168,15 @@ impl Node {
                 }
                 () = stopping.as_mut() => {
                     if draining {
+                        let calls = plural(self.exchange.calls(), "call");
+                        tracing::warn!("told to stop again: ending {calls} now");
                         self.give(exchange::Input::Shutdown);
                         break;
                     }
                     draining = true;
                     self.http.not_ready();
                     self.give(exchange::Input::Drain);
+                    self.tell_draining();
                     stopping = Box::pin(stop());
                 }
             }
@@ -187,7 +184,20 @@ impl Node {
                 break;
             }
         }
-        self.close().await
+        self.close().await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Whoever stops a server sees what it still waits for.
+    fn tell_draining(&self) {
+        match self.exchange.calls() {
+            0 => tracing::info!("stopping; no calls are up"),
+            calls => tracing::info!(
+                "stopping: no new calls, waiting for {} to end; another signal ends them at once",
+                plural(calls, "call")
+            ),
+        }
     }
 
     fn deadline(&self) -> Option<tokio::time::Instant> {
@@ -258,8 +268,8 @@ impl Node {
                 }
                 exchange::Output::Note(note) => self.tell(note),
                 exchange::Output::Registered(registered) => {
-                    let (user, phones) = (registered.user, registered.phones);
-                    tracing::info!("{user} has {phones} phones registered");
+                    let phones = plural(registered.phones, "phone");
+                    tracing::info!("{} has {phones} registered", registered.user);
                 }
                 exchange::Output::Persist(persist) => {
                     tell_endings(&persist);

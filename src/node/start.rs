@@ -69,7 +69,7 @@ impl fmt::Display for StartError {
                 problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
             }
             StartError::System(error) => {
-                write!(f, "{error}; is another server running? change `listen` in offhook.toml")
+                write!(f, "{error}; {}", to_do(error))
             }
             StartError::Data(folder, error) => write!(
                 f,
@@ -90,6 +90,20 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+/// What to do about a listener, or anything else, that cannot be had.
+fn to_do(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "is another server running? change `listen` in offhook.toml",
+        io::ErrorKind::AddrNotAvailable => {
+            "this address is not one of this machine's; change `listen` in offhook.toml"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 want a privilege; change `listen` in offhook.toml"
+        }
+        _ => "look at the limits of this machine and of this process",
+    }
+}
 
 impl Node {
     /// Starts everything; when this returns, all addresses are bound. Must run inside a

@@ -86,9 +86,7 @@ impl fmt::Display for BinError {
                 write!(f, "bins/{name}.xml gives more than {DOCUMENT_LIMIT} bytes")
             }
             BinError::Template(name, error) => write!(f, "bins/{name}.xml:{error}"),
-            BinError::Markup(name, error) => {
-                write!(f, "bins/{name}.xml:{error}")
-            }
+            BinError::Markup(name, error) => write!(f, "bins/{name}.xml:{error}"),
         }
     }
 }

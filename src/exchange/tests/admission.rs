@@ -118,5 +118,5 @@ fn the_log_tells_refusals_without_being_filled_or_fooled() {
     stage.now += Duration::from_secs(1);
     let invite = stage.invite("sip:1@192.0.2.1", "sip:a@elsewhere.example");
     stage.status(STRANGER, &invite);
-    assert!(stage.notes[10].contains("90 more refusals"), "{}", stage.notes[10]);
+    assert!(stage.notes[10].contains("(90 refusals before this"), "{}", stage.notes[10]);
 }

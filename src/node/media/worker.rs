@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant as SystemInstant;
 
@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{Sender, error::TrySendError};
 use crate::base::id::RecordingSid;
 use crate::base::{Duration, Instant, Machine};
 use crate::media::{Command, Event, Input, Output, Plane, RecordingEnd, SessionId};
+use crate::node::media::orders::Waiting;
 use crate::node::media::poller::{Bell, Poller};
 use crate::node::media::ports::Ports;
 use crate::node::recording::RecordingWriter;
@@ -45,7 +46,7 @@ pub struct Worker {
     pub(crate) plane: Plane,
     pub(crate) poller: Poller,
     pub(crate) bell: Arc<Bell>,
-    pub(crate) notes: Receiver<Note>,
+    pub(crate) notes: Waiting,
     pub(crate) events: Sender<Event>,
     pub(crate) writer: RecordingWriter,
     pub(crate) ports: Arc<Mutex<Ports>>,
@@ -187,7 +188,7 @@ impl Worker {
                 self.behind = true;
                 return;
             }
-            match self.notes.try_recv() {
+            match self.notes.next() {
                 Ok(Note::Command(command)) => self.plane.handle(now, Input::Command(command)),
                 Ok(Note::Open { session, socket, local }) => {
                     self.arriving = Some((socket, local));
