@@ -16,9 +16,10 @@ use super::effects::Effects;
 use crate::base::id::{CallSid, RecordingSid};
 use crate::call::Persist;
 
-/// Between two transactions: a change that comes after a quiet moment is written at once, one of
-/// a busy moment is lost if the process is killed within this time.
-const REST: Duration = Duration::from_millis(250);
+/// Between two transactions: a change that comes after a quiet moment, or that somebody outside is
+/// to be told of, is written at once; another of a busy moment is lost if the process is killed
+/// within this time, as the last second of a recording is.
+const REST: Duration = Duration::from_millis(1_000);
 
 /// At the end of the process: a store that has written nothing for so long writes no more. It
 /// waits 5 s itself for a database that another program has locked.

@@ -14,9 +14,10 @@ use md5::{Digest, Md5};
 
 use crate::base::id::BinSid;
 use crate::http::client::DOCUMENT_LIMIT;
+use crate::markup::Diagnostic;
+use crate::verb::Document;
 
 use super::Stamp;
-use super::document::{BadDocument, read_document};
 use super::template::{Template, TemplateError};
 
 /// The bins of a project.
@@ -56,7 +57,7 @@ pub enum BinError {
     /// Its template is wrong.
     Template(String, TemplateError),
     /// It has no tags, and its markup is wrong.
-    Markup(String, BadDocument),
+    Markup(String, Diagnostic),
 }
 
 impl BinError {
@@ -208,7 +209,7 @@ fn read(name: &str, path: &std::path::Path) -> Result<Template, BinError> {
         Template::parse(&text).map_err(|error| BinError::Template(name.to_owned(), error))?;
     // What a template's markup will be is known only when it is rendered.
     if template.is_static() {
-        read_document(text.as_bytes(), Some("text/xml"), name)
+        Document::parse(text.as_bytes(), Some("text/xml"))
             .map_err(|error| BinError::Markup(name.to_owned(), error))?;
     }
     Ok(template)
