@@ -17,13 +17,26 @@ use crate::sip::{
 impl UserAgent {
     pub(super) fn receive(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
         match self.read(flow, bytes) {
-            Parsed::Valid(message) if message.is_request() => self.request(now, flow, message),
+            Parsed::Valid(message) if message.is_request() => {
+                self.request(now, flow, message, false);
+            }
             Parsed::Valid(message) => self.response_came(now, message),
             Parsed::Reject { message, status, reason } => {
                 let back = self.way_back(flow, &message);
                 self.refuse_saying(back, &message, status, reason, &[]);
             }
             Parsed::Discard(_) => {}
+        }
+    }
+
+    /// What a peer in disgrace sends: heard where it belongs to what stands, else passed over.
+    pub(super) fn receive_muted(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        match self.read(flow, bytes) {
+            Parsed::Valid(message) if message.is_request() => {
+                self.request(now, flow, message, true);
+            }
+            Parsed::Valid(message) => self.response_came(now, message),
+            Parsed::Reject { .. } | Parsed::Discard(_) => {}
         }
     }
 
@@ -46,7 +59,7 @@ impl UserAgent {
 
     /// Where responses go: on the flow. For a datagram whose sender did not ask for rport, the
     /// port is the one in Via (RFC 3261 section 18.2.2).
-    fn way_back(&self, flow: Flow, message: &Message) -> Flow {
+    pub(super) fn way_back(&self, flow: Flow, message: &Message) -> Flow {
         let Some(via) = message.via().filter(|_| flow.transport == Transport::Udp) else {
             return flow;
         };
@@ -57,37 +70,51 @@ impl UserAgent {
         Flow { remote, ..flow }
     }
 
-    fn request(&mut self, now: Instant, flow: Flow, message: Message) {
+    fn request(&mut self, now: Instant, flow: Flow, message: Message, muted: bool) {
         match self.transactions.receive_request(now, &message) {
             Arrival::Absorbed => return,
             Arrival::AckOfAccepted => return self.receive_ack(now, message),
             Arrival::Unknown => {}
         }
+        if muted && !self.concerns(&message) {
+            return;
+        }
         let back = self.way_back(flow, &message);
-        let tagged = message.to().is_some_and(|to| to.tag().is_some());
-        let ends_something = tagged || message.method() == Method::Cancel;
+        // A REGISTER makes no dialog, whatever tags it brings.
+        let inside = message.method() != Method::Register
+            && message.to().is_some_and(|to| to.tag().is_some());
         match message.method() {
             Method::Ack => self.receive_ack(now, message),
-            _ if self.is_full(ends_something) => self.refuse_busy(back, &message),
+            Method::Cancel if self.is_full(true) => self.refuse_busy(back, &message),
             Method::Cancel => self.receive_cancel(now, back, message),
-            _ => match self.objection(&message) {
+            _ => match self.objection(&message, inside) {
                 Some((status, headers)) => {
                     self.refuse_statelessly(back, &message, status, &headers);
                 }
-                // A REGISTER makes no dialog, whatever tags it brings.
-                None if tagged && message.method() != Method::Register => {
-                    self.request_in_dialog(now, back, message);
-                }
+                None if inside && self.is_full(true) => self.refuse_busy(back, &message),
+                None if inside => self.request_in_dialog(now, back, message),
                 None => self.request_outside(now, flow, back, message),
             },
         }
     }
 
+    /// Whether a request belongs to something that has begun.
+    fn concerns(&self, message: &Message) -> bool {
+        match message.method() {
+            Method::Ack => true,
+            Method::Cancel => self.transactions.cancelled(message).is_some(),
+            _ => self.dialog_of(message).is_some(),
+        }
+    }
+
     /// What RFC 3261 section 8.2 finds wrong with a request, in its order.
-    fn objection(&self, message: &Message) -> Option<(u16, Vec<HeaderField>)> {
+    fn objection(&self, message: &Message, inside: bool) -> Option<(u16, Vec<HeaderField>)> {
         let plain = |status| Some((status, Vec::new()));
         match message.method() {
             Method::Other => return plain(501),
+            // Whoever screens says who may send these, and only then what becomes of them.
+            Method::Subscribe | Method::Refer | Method::Message | Method::Publish
+                if self.config.screening && !inside => {}
             Method::Prack
             | Method::Subscribe
             | Method::Notify
@@ -127,13 +154,30 @@ impl UserAgent {
         if let Some(status) = status {
             return self.refuse_statelessly(back, &message, status, &[]);
         }
-        if method == Method::Invite {
-            if self.usages.len() >= self.config.limits.dialogs {
-                return self.refuse_busy(back, &message);
-            }
-            let Some(remote) = Remote::of_request(&message, flow) else {
-                return self.refuse_saying(back, &message, 400, "Contact missing", &[]);
-            };
+        let invite = method == Method::Invite;
+        // What is answered without a transaction needs no room for one.
+        let no_room = self.is_full(false) && (invite || !self.config.screening)
+            || invite && self.usages.len() >= self.config.limits.dialogs;
+        if no_room {
+            return self.refuse_busy(back, &message);
+        }
+        if invite && Remote::of_request(&message, flow).is_none() {
+            return self.refuse_saying(back, &message, 400, "Contact missing", &[]);
+        }
+        match self.config.screening {
+            true => self.event(Event::Knock { flow, message }),
+            false => self.admit(now, flow, message),
+        }
+    }
+
+    /// Begins what a request outside dialogs asks for.
+    pub(super) fn admit(&mut self, now: Instant, flow: Flow, message: Message) {
+        let back = self.way_back(flow, &message);
+        if self.is_full(false) {
+            return self.refuse_busy(back, &message);
+        }
+        if message.method() == Method::Invite {
+            let Some(remote) = Remote::of_request(&message, flow) else { return };
             let Some(id) = self.transactions.accept(now, &message, back) else { return };
             return self.receive_invite(id, flow, back, remote, message);
         }
