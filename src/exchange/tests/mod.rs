@@ -2,6 +2,7 @@
 
 mod admission;
 mod calls;
+mod door;
 
 use std::collections::BTreeMap;
 

@@ -58,6 +58,9 @@ impl UserAgent {
             && matches!(request.method(), Method::Invite | Method::Update)
             && confirmed.remote.refresh_by_request(request, back)
         {
+            if usage.flow.remote.ip() != back.remote.ip() {
+                usage.login = None;
+            }
             usage.flow = back;
         }
         if request.method() != Method::Invite {
