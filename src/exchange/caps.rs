@@ -80,6 +80,12 @@ impl Usage {
         Ok(())
     }
 
+    /// Whether nothing is counted.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.legs.is_empty()
+    }
+
     /// A leg is over; harmless for one that was not counted.
     pub(super) fn release(&mut self, now: Instant, leg: LegId) {
         if let Some(names) = self.legs.remove(&leg) {
