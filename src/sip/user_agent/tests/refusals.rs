@@ -294,16 +294,14 @@ fn a_muted_peer_is_heard_in_its_dialogs_alone() {
         let flow = ear.flow;
         ear.sent.clear();
         ear.input(Input::Muted { flow, bytes: text.into() });
-        ear.sent.iter().filter_map(|(_, message)| message.status()).collect::<Vec<_>>()
+        ear.sent.iter().filter_map(|(_, message)| message.status()).collect::<Vec<u16>>()
     };
     let other = [("Call-ID: i", "Call-ID: j"), ("bK1", "bK2")];
     for method in ["INVITE", "REGISTER", "OPTIONS", "BYE", "CANCEL", "NOTIFY", "FROBNICATE"] {
-        assert_eq!(mute(&mut ear, request(method, &other)), [], "{method}");
+        assert!(mute(&mut ear, request(method, &other)).is_empty(), "{method}");
     }
-    assert_eq!(
-        mute(&mut ear, request("INVITE", &[("Max-Forwards: 70", "Max-Forwards: x"), other[1]])),
-        []
-    );
+    let broken = request("INVITE", &[("Max-Forwards: 70", "Max-Forwards: x"), other[1]]);
+    assert!(mute(&mut ear, broken).is_empty());
     assert!(ear.events.is_empty());
     ear.input(Input::Command(accept(dialog)));
     let to = header(&ear.sent.last().expect("a 200").1, HeaderName::To);
