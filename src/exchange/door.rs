@@ -89,10 +89,8 @@ impl Exchange {
             }
             Some(Need::Admission) => {
                 self.admit(now, flow, message)?;
-                // RFC 6665 section 4.2.1.1: an event package that we do not know. Of the others
-                // we do nothing yet, for anybody.
-                let status = if method == Method::Subscribe { 489 } else { 405 };
-                Ok(Welcome::Answer(status, vec![]))
+                // Known to be allowed, and nothing is done with it yet (RFC 3261 section 8.2.1).
+                Ok(Welcome::Answer(405, vec![]))
             }
             Some(Need::Dialog) => Ok(Welcome::Answer(481, vec![])),
             None => Ok(Welcome::Answer(501, vec![])),

@@ -125,7 +125,7 @@ fn only_calls_and_registrations_do_anything_outside_dialogs() {
     let table = [
         ("OPTIONS", 200, 200),
         ("MESSAGE", 401, 405),
-        ("SUBSCRIBE", 401, 489),
+        ("SUBSCRIBE", 401, 405),
         ("REFER", 401, 405),
         ("PUBLISH", 401, 405),
         ("NOTIFY", 405, 405),
