@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
-use super::hash::{Algorithm, hex, same, seal};
+use super::hash::{Algorithm, Sealer, hex, same};
 use super::{Exchange, Scheme};
 use crate::base::{Duration, Instant, Secret};
 use crate::sip::event::HeaderField;
@@ -55,7 +55,7 @@ pub enum RefusedReason {
 /// Asks for credentials and judges them.
 #[derive(Debug)]
 pub struct Challenger {
-    key: [u8; 32],
+    sealer: Sealer,
     proxy: bool,
     offers: Vec<Algorithm>,
     /// What each nonce was used for last, oldest nonce first.
@@ -73,7 +73,7 @@ impl Challenger {
     /// With a key of random bytes, made at each start: 401 and WWW-Authenticate.
     pub fn new(key: [u8; 32]) -> Challenger {
         Challenger {
-            key,
+            sealer: Sealer::new(&key),
             proxy: false,
             offers: Self::OFFERS.to_vec(),
             counts: BTreeMap::new(),
@@ -248,9 +248,20 @@ impl Challenger {
     }
 
     fn proof(&self, issued: Instant, realm: &str, source: IpAddr) -> [u8; 16] {
-        let source = source.to_canonical().to_string();
         let time = issued.as_nanos().to_be_bytes();
-        seal(&self.key, &[&time, source.as_bytes(), realm.as_bytes(), &[u8::from(self.proxy)]])
+        // The length tells the families apart.
+        let (v4, v6);
+        let source: &[u8] = match source.to_canonical() {
+            IpAddr::V4(address) => {
+                v4 = address.octets();
+                &v4
+            }
+            IpAddr::V6(address) => {
+                v6 = address.octets();
+                &v6
+            }
+        };
+        self.sealer.seal(&[&time, source, realm.as_bytes(), &[u8::from(self.proxy)]])
     }
 
     /// Uses up one count of a nonce.
