@@ -8,11 +8,12 @@ use ipnet::IpNet;
 
 use crate::base::Secret;
 use crate::base::id::AccountSid;
-use crate::directory::{Directory, Domain, Number, Trunk};
+use crate::directory::{Directory, Domain, Limits, Number, Trunk};
 use crate::sip::Transport;
 use crate::sip::auth::{Algorithm, Challenger};
 
 mod handlers;
+mod limits;
 mod parts;
 mod reader;
 #[cfg(test)]
@@ -87,6 +88,8 @@ pub struct Sip {
     pub public_address: Option<IpAddr>,
     /// Digest algorithms that phones are offered, in this order.
     pub digest: Vec<Algorithm>,
+    /// `[sip.limits]`.
+    pub limits: Limits,
 }
 
 /// `[media]`.
@@ -146,6 +149,7 @@ impl Config {
             domains: self.domains.iter().map(|d| (d.name.clone(), d.clone())).collect(),
             numbers: self.numbers.iter().map(|n| (n.number.clone(), n.clone())).collect(),
             trunks: self.trunks.clone(),
+            limits: self.sip.limits.clone(),
         }
     }
 }

@@ -3,10 +3,11 @@
 use toml_edit::Item;
 
 use super::handlers::WrittenHandler;
+use super::limits::{caps, limits};
 use super::reader::{Reader, Source};
 use super::trunk::trunk;
 use super::*;
-use crate::directory::{Handler, Voice};
+use crate::directory::{Caps, Handler, Voice};
 
 /// Where a value stands in the text.
 pub(super) type Span = Option<std::ops::Range<usize>>;
@@ -185,8 +186,10 @@ fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
         }
         None => Challenger::OFFERS.to_vec(),
     };
+    let limits = table.table(source, "limits");
+    let limits = self::limits(source, limits);
     table.finish(source);
-    Sip { listen, public_address, digest }
+    Sip { listen, public_address, digest, limits }
 }
 
 fn digest(source: &mut Source<'_>, name: &str, span: Span) -> Option<Algorithm> {
@@ -287,6 +290,7 @@ fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
         allowed_ips: networks(source, &mut table, "allowed_ips"),
         voice: voice(source, &mut table),
         any_caller_id: table.flag(source, "any_caller_id").unwrap_or(false),
+        caps: caps(source, &mut table, Caps::USER),
     };
     warn_of_silence(source, place, &domain.name, &domain.voice);
     // A port or blank would make a name that no request ever names.
@@ -391,7 +395,7 @@ pub(super) fn networks(
     for (text, span) in texts {
         let single = text.parse::<IpAddr>().map(IpNet::from);
         match text.parse::<IpNet>().ok().or(single.ok()) {
-            Some(network) => networks.push(network),
+            Some(network) => networks.push(canonical(network)),
             None => source.error(
                 span,
                 format!("{key}: expected an address or network such as 10.0.0.0/8, not \"{text}\""),
@@ -399,6 +403,17 @@ pub(super) fn networks(
         }
     }
     networks
+}
+
+/// A network of IPv4 addresses in IPv6's clothes as what it is: sources are compared so.
+fn canonical(network: IpNet) -> IpNet {
+    let bits = network.prefix_len().checked_sub(96);
+    match (network.addr().to_canonical(), bits) {
+        (address @ IpAddr::V4(_), Some(bits)) if network.addr().is_ipv6() => {
+            IpNet::new(address, bits).unwrap_or(network)
+        }
+        _ => network,
+    }
 }
 
 pub(super) fn required(

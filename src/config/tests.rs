@@ -1,5 +1,5 @@
 use super::*;
-use crate::directory::Handler;
+use crate::directory::{Caps, Handler};
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let env = |name: &str| (name == "TOKEN").then(|| "from-environment".to_owned());
@@ -167,4 +167,51 @@ fn a_public_url_that_nobody_can_reach_is_warned_of() {
         );
         assert_eq!(warnings(&format!("listen = [\"{listen}\"]")), [wanted]);
     }
+}
+
+#[test]
+fn limits_have_defaults_and_say_what_they_take() {
+    let limits = |text: &str| parse(text).map(|config| config.sip.limits).ok();
+    assert_eq!(limits(""), Some(Limits::default()));
+    let read = limits(
+        "[sip.limits]\nsource_rate = 50\nknown_rate = 0\nexempt = [\"192.0.2.0/24\"]\n\
+         login_failures = 5\nsilence_seconds = 60",
+    )
+    .expect("sound");
+    assert_eq!((read.source.per_second, read.source.burst), (50, 1000));
+    assert_eq!(read.known.per_second, 0);
+    assert_eq!((read.failures, read.silence.as_secs()), (5, 60));
+    assert_eq!(read.exempt.len(), 1);
+    let wrong = problems("[sip.limits]\nsource_rate = -1\nsilence_seconds = 0\nflood = 1");
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
+    assert!(wrong.iter().any(|said| said.contains("unknown key \"flood\"")), "{wrong:?}");
+}
+
+#[test]
+fn users_and_trunks_have_caps() {
+    let config = parse(
+        "[[domain]]\nname = \"a.example\"\n[[domain]]\nname = \"b.example\"\nmax_calls = 0\n\
+         calls_per_second = 20\n[[trunk]]\nname = \"c\"\nuri = \"sip:192.0.2.1\"\n\
+         max_calls = 30\nrealm = \"carrier\"",
+    )
+    .expect("sound");
+    assert_eq!(config.domains[0].caps, Caps::USER);
+    assert_eq!(
+        (config.domains[1].caps.calls, config.domains[1].caps.new_calls.per_second),
+        (0, 20)
+    );
+    assert_eq!((config.trunks[0].caps.calls, config.trunks[0].caps.new_calls.per_second), (30, 0));
+    assert_eq!(config.trunks[0].realm.as_deref(), Some("carrier"));
+}
+
+#[test]
+fn mapped_networks_are_those_of_ipv4() {
+    let text =
+        "[[domain]]\nname = \"a\"\nallowed_ips = [\"::ffff:192.0.2.0/120\", \"2001:db8::/32\"]";
+    let domain = parse(text).expect("sound").domains.remove(0);
+    let source = |text: &str| text.parse::<IpAddr>().expect("an address");
+    assert!(domain.allows(source("192.0.2.9")) && domain.allows(source("::ffff:192.0.2.9")));
+    assert!(domain.allows(source("2001:db8::9")));
+    assert!(!domain.allows(source("192.0.3.9")) && !domain.allows(source("::ffff:192.0.3.9")));
+    assert!(!domain.allows(source("2001:db9::9")));
 }

@@ -1,8 +1,10 @@
 //! `[[trunk]]`: a way to and from the telephone network.
 
+use super::limits::caps;
 use super::parts::{Span, networks, required};
 use super::reader::{Reader, Source};
 use super::*;
+use crate::directory::Caps;
 use crate::sip::uri::{Scheme, SipUri};
 
 pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Trunk> {
@@ -24,6 +26,8 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
         }
     }
     let inbound_ips = networks(source, &mut table, "inbound_ips");
+    let realm = table.text(source, "realm").map(|(text, _)| text);
+    let caps = caps(source, &mut table, Caps::TRUNK);
     let tcp = uri.as_deref().is_some_and(|uri| trunk_takes_tcp(source, table.span(), uri));
     if username.is_some() != password.is_some() {
         let advice = "a login wants both username and password; a trunk without one wants neither";
@@ -36,8 +40,10 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
         addresses: vec![],
         tcp,
         login: username.zip(password),
+        realm,
         inbound_ips,
         prefixes: prefixes.into_iter().map(|(prefix, _)| prefix).collect(),
+        caps,
     })
 }
 

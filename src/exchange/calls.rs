@@ -24,6 +24,8 @@ pub(super) struct Admitted {
     pub any_caller_id: bool,
     /// The SIP domain of the caller.
     pub domain: Option<String>,
+    /// The user who proved to be it, `user@domain`.
+    pub user: Option<String>,
 }
 
 impl Exchange {
@@ -62,7 +64,8 @@ impl Exchange {
         let call = Call::incoming(setup, self.rng.fork(), now);
         let max_forwards =
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
-        let entry = CallEntry { call, sid, max_forwards, flow, domain: admitted.domain };
+        let Admitted { domain, user, .. } = admitted;
+        let entry = CallEntry { call, sid, max_forwards, flow, domain, user };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
     }

@@ -53,12 +53,13 @@ impl Exchange {
                 Some(LegOutput::Event(event)) => {
                     self.tell_call(now, call, call::Input::Leg(id, event));
                 }
-                Some(LegOutput::Gone) => self.forget_leg(id),
+                Some(LegOutput::Gone) => self.forget_leg(now, id),
             }
         }
     }
 
-    fn forget_leg(&mut self, id: LegId) {
+    fn forget_leg(&mut self, now: Instant, id: LegId) {
+        self.usage.release(now, id);
         let entry = self.legs.table.remove(&id);
         if let Some(dialog) = entry.and_then(|entry| entry.leg.incoming_dialog()) {
             self.legs.incoming.remove(&dialog);

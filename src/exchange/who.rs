@@ -1,6 +1,7 @@
 //! Names of callers: from headers to what handlers are told, and back to what peers are shown.
 
 use crate::sip::Message;
+use crate::sip::header::scan::List;
 use crate::sip::uri::SipUri;
 use crate::verb::normalise;
 
@@ -35,6 +36,16 @@ pub(super) fn trunk_caller(invite: &Message) -> (String, Option<String>) {
 pub(super) fn diverted_from(invite: &Message) -> Option<String> {
     let value = invite.header_by_name("Diversion")?;
     number_of(crate::sip::header::NameAddr::parse(value.split(',').next()?)?.uri())
+}
+
+/// How often a call was forwarded, by what it brings along: an entry of History-Info for each place
+/// where it was, the first one included (RFC 7044 section 5), or a Diversion for each time (RFC 5806).
+pub(super) fn forwarded(invite: &Message) -> usize {
+    let entries = |name: &str| {
+        let fields = invite.all_headers().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        fields.map(|(_, value)| List::new(value).count()).sum::<usize>()
+    };
+    entries("Diversion").max(entries("History-Info").saturating_sub(1))
 }
 
 /// The number of a URI in E.164, else its user part.

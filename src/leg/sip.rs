@@ -319,7 +319,10 @@ impl SipLeg {
                 self.handle_ended(dialog, ending, message.as_ref());
             }
             // Both open a leg and are taken by the exchange before one exists.
-            sip::Event::Request { .. } | sip::Event::Invite { .. } | sip::Event::Reply { .. } => {}
+            sip::Event::Knock { .. }
+            | sip::Event::Request { .. }
+            | sip::Event::Invite { .. }
+            | sip::Event::Reply { .. } => {}
         }
         self.gone_if_done();
     }

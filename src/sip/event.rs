@@ -88,6 +88,14 @@ pub enum Input {
         /// The whole message.
         bytes: Bytes,
     },
+    /// The same from a peer that is only heard in what it has begun: nothing new, and no answer to
+    /// what nobody knows.
+    Muted {
+        /// Where it came from.
+        flow: Flow,
+        /// The whole message.
+        bytes: Bytes,
+    },
     /// A transport reported that nothing can be sent there (refused, closed, unreachable).
     Unreachable {
         /// The destination that failed.
@@ -110,6 +118,26 @@ pub enum Command {
         headers: Vec<HeaderField>,
         /// The body.
         body: Option<Body>,
+    },
+    /// Lets a request in that knocked ([`Event::Knock`]): [`Event::Invite`] or
+    /// [`Event::Request`] follows.
+    Admit {
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+    },
+    /// Finally answers a request that knocked, and keeps nothing of it: a repeat knocks again, and
+    /// the ACK of a refused INVITE finds nothing and ends there (RFC 3261 section 8.2.7).
+    Answer {
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+        /// 200 to 699; no 2xx for INVITE.
+        status: u16,
+        /// Headers to add.
+        headers: Vec<HeaderField>,
     },
     /// Starts a dialog by INVITE.
     Invite(Box<Invite>),
@@ -252,6 +280,14 @@ pub enum Ending {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// A sound request outside any dialog, where [`super::user_agent::Config::screening`] is on.
+    /// Nothing is kept of it: answer with [`Command::Admit`], [`Command::Answer`], or silence.
+    Knock {
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+    },
     /// A request outside any dialog that is not INVITE, ACK or CANCEL. Answer it with
     /// [`Command::Respond`].
     Request {
@@ -340,7 +376,10 @@ impl Event {
             | Event::InDialog { dialog, .. }
             | Event::Response { dialog, .. }
             | Event::Ended { dialog, .. } => Some(*dialog),
-            Event::Request { .. } | Event::Invite { .. } | Event::Reply { .. } => None,
+            Event::Knock { .. }
+            | Event::Request { .. }
+            | Event::Invite { .. }
+            | Event::Reply { .. } => None,
         }
     }
 }

@@ -2,13 +2,14 @@
 
 mod admission;
 mod calls;
+mod door;
 
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::base::id::AccountSid;
 use crate::base::{Secret, WallTime};
-use crate::directory::{Domain, Handler, Number, Trunk, Voice};
+use crate::directory::{Caps, Domain, Handler, Limits, Number, Trunk, Voice};
 use crate::sip::auth::answer;
 use crate::sip::user_agent::Listener;
 use crate::sip::{Login, Message, Parsed};
@@ -50,6 +51,7 @@ fn domain(name: &str, lists: &[&str], allowed: &[&str]) -> Domain {
         allowed_ips: allowed.iter().map(|net| net.parse().expect("a network")).collect(),
         voice: voice("bin:from-phone"),
         any_caller_id: false,
+        caps: Caps::USER,
     }
 }
 
@@ -70,6 +72,8 @@ fn directory() -> Directory {
         login: None,
         inbound_ips: vec!["192.0.2.60/32".parse().expect("a network")],
         prefixes: vec!["+1".into()],
+        realm: None,
+        caps: Caps::TRUNK,
     };
     Directory {
         account_sid: AccountSid::from_bytes([1; 16]),
@@ -82,6 +86,7 @@ fn directory() -> Directory {
         domains: domains.into_iter().map(|domain| (domain.name.clone(), domain)).collect(),
         numbers: [(number.number.clone(), number)].into(),
         trunks: vec![trunk],
+        limits: Limits::default(),
     }
 }
 

@@ -154,6 +154,7 @@ impl UserAgent {
         };
         let (flow, bytes) = self.write_ack(Side::from(&usage), &remote, &credentials);
         self.keep_ack(client, SentAck { tag: tag.into(), flow, bytes });
+        usage.login = usage.login.take().and_then(|login| calling.credentials.pinned(login));
         usage.phase = Phase::Confirmed(Box::new(Confirmed::new(remote)));
         self.usages.insert(dialog, usage);
         self.timers.clear(&(dialog, Due::Cancelled));

@@ -76,6 +76,9 @@ pub struct Config {
     /// Answer datagrams to the port they came from even when the sender did not ask for that by
     /// rport (RFC 3581). Off, the port in Via is believed.
     pub force_rport: bool,
+    /// Ask before anything is kept of a request outside dialogs: such requests come as
+    /// [`crate::sip::Event::Knock`], so that a flood of them costs no memory.
+    pub screening: bool,
     /// The bounds.
     pub limits: Limits,
 }
@@ -84,7 +87,13 @@ impl Config {
     /// With default limits.
     pub fn new(listeners: Vec<Listener>, user_agent_name: impl Into<String>) -> Config {
         let user_agent_name = user_agent_name.into();
-        Config { listeners, user_agent_name, force_rport: false, limits: Limits::default() }
+        Config {
+            listeners,
+            user_agent_name,
+            force_rport: false,
+            screening: false,
+            limits: Limits::default(),
+        }
     }
 
     /// The listener of a flow. Without any listener a flow speaks for itself.

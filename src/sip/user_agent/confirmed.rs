@@ -262,6 +262,10 @@ impl UserAgent {
         let cnonce = self.rng.hex(16);
         let Some(usage) = self.usages.get(&dialog) else { return false };
         let (Some(login), Some(remote)) = (&usage.login, usage.remote()) else { return false };
+        // Whoever the peer told us to speak to instead is not the one whom the login is for.
+        if self.hop(remote, usage.flow).remote.ip() != usage.flow.remote.ip() {
+            return false;
+        }
         let (uri, _) = remote.routes.apply(&remote.target);
         let met = order.credentials.meet(challenge, order.method, &uri, login, &cnonce);
         if met {

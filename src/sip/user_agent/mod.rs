@@ -158,6 +158,10 @@ impl UserAgent {
             Command::Respond { transaction, status, headers, body } => {
                 self.respond(now, transaction, status, &headers, body);
             }
+            Command::Admit { flow, message } => self.admit(now, flow, message),
+            Command::Answer { flow, message, status, headers } => {
+                self.answer_statelessly(flow, message, status, &headers);
+            }
             Command::Invite(invite) => self.start_invite(now, invite),
             Command::Progress { dialog, status, headers, body } => {
                 self.progress(now, dialog, status, &headers, body);
@@ -278,6 +282,7 @@ impl Machine for UserAgent {
     fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Received { flow, bytes } => self.receive(now, flow, bytes),
+            Input::Muted { flow, bytes } => self.receive_muted(now, flow, bytes),
             Input::Unreachable { flow } => self.transactions.unreachable(now, flow),
             Input::Command(command) => self.command(now, command),
         }

@@ -58,6 +58,9 @@ impl UserAgent {
             && matches!(request.method(), Method::Invite | Method::Update)
             && confirmed.remote.refresh_by_request(request, back)
         {
+            if usage.flow.remote.ip() != back.remote.ip() {
+                usage.login = None;
+            }
             usage.flow = back;
         }
         if request.method() != Method::Invite {
@@ -123,6 +126,26 @@ impl UserAgent {
             Some(body) => builder.body(&body.content_type, body.bytes).build(),
             None => builder.build(),
         }
+    }
+
+    /// Finally answers a request that knocked, without keeping anything of it. The To tag follows
+    /// from the request, so that a repeat gets the same one (RFC 3261 section 8.2.7).
+    pub(super) fn answer_statelessly(
+        &mut self,
+        flow: Flow,
+        message: Message,
+        status: u16,
+        headers: &[HeaderField],
+    ) {
+        // A 2xx makes a dialog, and that wants to be remembered.
+        let least = if message.method() == Method::Invite { 300 } else { 200 };
+        if !(least..700).contains(&status) || message.method() == Method::Ack {
+            return;
+        }
+        let (flow, tag) = (self.way_back(flow, &message), self.stateless_tag(&message).into());
+        let request = Pending { message, flow, tag, dialog: None };
+        let bytes = self.response(&request, status, headers, None);
+        self.transmit(flow, bytes);
     }
 
     /// Refuses a request without keeping anything of it (RFC 3261 section 8.2.7): repeats are

@@ -120,7 +120,9 @@ impl UserAgent {
             max_forwards: 70,
             flow,
         });
-        (flow, extend(builder, credentials).build())
+        // They are a hash of the password, for whoever asked for it and for nobody else.
+        let own = flow.remote.ip() == side.flow.remote.ip();
+        (flow, extend(builder, if own { credentials } else { &[] }).build())
     }
 
     /// A branch that nobody guesses. It carries our cookie and the Request-URI's hash, so that

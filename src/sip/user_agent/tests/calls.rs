@@ -193,5 +193,6 @@ pub fn kind(event: &Event) -> &'static str {
         Event::Reply { .. } => "reply",
         Event::Response { .. } => "response",
         Event::Ended { .. } => "ended",
+        Event::Knock { .. } => "knock",
     }
 }
