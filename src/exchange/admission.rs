@@ -24,6 +24,7 @@ impl Exchange {
             Ok(admitted) => self.start_call(now, dialog, flow, invite, admitted),
             Err(refused) => {
                 self.note_refusal(now, "INVITE", flow, &refused);
+                self.tell_refusal("INVITE", flow, invite, &refused);
                 let Refused { status, headers, .. } = refused;
                 let reject = sip::Command::Reject { dialog, status, headers };
                 self.agent.handle(now, sip::Input::Command(reject));

@@ -28,12 +28,14 @@ mod old_digest;
 mod refusal;
 mod registration;
 mod routing;
+mod story;
 #[cfg(test)]
 mod tests;
 mod who;
 
 pub use admission::domain_sid;
 pub use registration::Registered;
+pub use story::{Figures, RefusedRequest, Told};
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
 const MAX_CALLS: usize = 20_000;
@@ -108,6 +110,8 @@ pub enum Output {
     Note(Note),
     /// A user's registrations changed.
     Registered(Registered),
+    /// For the stories of calls; nothing depends on it.
+    Told(Told),
 }
 
 /// The switch.

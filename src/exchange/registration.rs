@@ -42,6 +42,7 @@ impl Exchange {
             Ok(answer) => answer,
             Err(refused) => {
                 self.note_refusal(now, "REGISTER", flow, &refused);
+                self.tell_refusal("REGISTER", flow, message, &refused);
                 (refused.status, refused.headers)
             }
         }

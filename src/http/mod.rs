@@ -8,6 +8,7 @@ pub mod connection;
 pub mod cookies;
 pub mod digest;
 pub mod error;
+pub mod export;
 pub mod form;
 pub mod guard;
 #[cfg(test)]

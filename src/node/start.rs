@@ -14,6 +14,7 @@ use super::effects::{Effects, resolve};
 use super::http_io::{self, HttpThread};
 use super::media_io;
 use super::project::{Opened, recordings_folder};
+use super::seeing::{Seeing, metrics};
 use super::sip_io::SipIo;
 use super::trace::Trace;
 use super::{Media, Node, reload};
@@ -123,10 +124,11 @@ impl Node {
         };
         let media = Media::start(media, &clock, opened.rng.fork()).map_err(StartError::System)?;
 
+        let (seeing, observer) = Seeing::start(&config, clock).map_err(StartError::System)?;
         let directory = resolved(opened.directory()).await;
         let exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);
         let (effects, results) =
-            Effects::new(Arc::clone(&opened.sources), voices, Arc::clone(&store));
+            Effects::new(Arc::clone(&opened.sources), voices, Arc::clone(&store), observer.clone());
 
         let ready = Arc::new(AtomicBool::new(false));
         let mut routes = Project::routes(&opened.project);
@@ -138,6 +140,8 @@ impl Node {
             },
             Arc::clone(&ready),
         ));
+        let page = metrics::Page::new(observer.clone(), config.metrics_allow.clone());
+        routes.add(&["GET"], "/metrics", page);
         let http = HttpThread::start(listeners, routes, ready).map_err(StartError::System)?;
 
         let (stop, stopping) = watch::channel(false);
@@ -154,6 +158,8 @@ impl Node {
             media,
             effects,
             results,
+            observer,
+            seeing,
             trace,
             notes,
             http,
