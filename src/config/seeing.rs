@@ -104,7 +104,8 @@ pub(super) fn otel(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Ote
         let right = url::Url::parse(&text)
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         if !right {
-            source.error(span, "endpoint: expected http://HOST:PORT, such as http://127.0.0.1:4318");
+            source
+                .error(span, "endpoint: expected http://HOST:PORT, such as http://127.0.0.1:4318");
         }
         right.then(|| text.trim_end_matches('/').to_owned())
     });

@@ -98,7 +98,11 @@ impl Effects {
                 }
             }
             // Carried out where they arise.
-            Output::Transmit(..) | Output::Media(_) | Output::Note(_) | Output::Registered(_) | Output::Told(_) => {}
+            Output::Transmit(..)
+            | Output::Media(_)
+            | Output::Note(_)
+            | Output::Registered(_)
+            | Output::Told(_) => {}
         }
     }
 

@@ -187,7 +187,10 @@ mod tests {
         let bytes = encode(&packet, 1, None);
         assert!(bytes.len() < 65_500, "{}", bytes.len());
         let chunks = decode(&bytes);
-        assert_eq!((chunks[&1].as_slice(), chunks[&5].len(), chunks[&6].len()), (&[10u8][..], 16, 16));
+        assert_eq!(
+            (chunks[&1].as_slice(), chunks[&5].len(), chunks[&6].len()),
+            (&[10u8][..], 16, 16)
+        );
         assert!(!chunks.contains_key(&14) && !chunks.contains_key(&17));
     }
 

@@ -305,14 +305,14 @@ mod tests {
             "call CA1  inbound +15550001111 to +15552223333: completed",
             "leg  CA2  inbound +15550001111 to +15552223333: busy, busy (SIP 486)",
             "",
-            "               192.0.2.7:5062                      offhook                        192.0.2.7:5070",
+            "               192.0.2.7:5062                        offhook                       192.0.2.7:5070",
             "    +0.000            |--------- INVITE (SDP) --------->|                                 |",
-            "    +0.001            |<---------- 100 Trying ----------|                                 |",
+            "    +0.001            |<--------- 100 Trying -----------|                                 |",
             "    +0.002  * document bin:dial came in 1.5 ms",
             "    +0.002  * <Dial>  bin:dial:2:3",
             "    +0.003            |                                 |--------- INVITE (SDP) --------->|",
             "    +0.250            |                                 |<-------- 486 Busy Here ---------|",
-            "    +1.500            |<---------- 200 to BYE ----------|                                 |",
+            "    +1.500            |<--------- 200 to BYE -----------|                                 |",
         ];
         assert_eq!(drawn, wanted, "\n{}", drawn.join("\n"));
         let full = draw(&story(), true);

@@ -448,7 +448,9 @@ mod tests {
 
     /// The value of a series.
     fn value(page: &str, series: &str) -> Option<f64> {
-        let line = page.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+        let line = page
+            .lines()
+            .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
         line.rsplit(' ').next()?.parse().ok()
     }
 
@@ -474,7 +476,10 @@ mod tests {
             ("offhook_calls", 3.0),
             ("offhook_queue_depth{queue=\"rows\"}", 7.0),
             ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"0.001\"}", 0.0),
-            ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"0.0025\"}", 1.0),
+            (
+                "offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"0.0025\"}",
+                1.0,
+            ),
             ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"15\"}", 1.0),
             ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"+Inf\"}", 2.0),
             ("offhook_document_seconds_count{source=\"webhook\",result=\"ok\"}", 2.0),
@@ -504,9 +509,15 @@ mod tests {
     #[test]
     fn every_reason_has_a_label_of_its_own() {
         let metrics = Metrics::default();
-        for (status, code) in
-            [(401, 32202), (403, 32201), (404, 32002), (404, 32010), (403, 32200), (503, 0), (400, 32100)]
-        {
+        for (status, code) in [
+            (401, 32202),
+            (403, 32201),
+            (404, 32002),
+            (404, 32010),
+            (403, 32200),
+            (503, 0),
+            (400, 32100),
+        ] {
             metrics.refused(&RefusedRequest {
                 method: "INVITE",
                 call_id: String::new(),

@@ -232,8 +232,7 @@ impl Seeing {
         let metrics = Arc::new(Metrics::default());
         let queue = Arc::new(Queue::default());
         let stop = Arc::new(Notify::new());
-        let observer =
-            Observer { clock, queue: Arc::clone(&queue), metrics: Arc::clone(&metrics) };
+        let observer = Observer { clock, queue: Arc::clone(&queue), metrics: Arc::clone(&metrics) };
         let worker = worker::Worker::open(config, clock, queue, metrics)?;
         let stopping = Arc::clone(&stop);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -176,10 +176,12 @@ pub fn url(url: &str) -> String {
 
 /// The same for every URL in a sentence.
 pub fn text(text: &str) -> String {
-    text.split_inclusive(char::is_whitespace).map(|word| match word.contains("://") {
-        true => url(word.trim_end()) + &word[word.trim_end().len()..],
-        false => word.to_owned(),
-    }).collect()
+    text.split_inclusive(char::is_whitespace)
+        .map(|word| match word.contains("://") {
+            true => url(word.trim_end()) + &word[word.trim_end().len()..],
+            false => word.to_owned(),
+        })
+        .collect()
 }
 
 fn is_secret(name: &str) -> bool {
@@ -223,14 +225,17 @@ mod tests {
         for secret in ["0123456789abcdef", "deadbeef", "cafe", "feed"] {
             assert!(!said.contains(secret), "{secret}: {said}");
         }
-        for kept in ["username=\"home\"", "nonce=\"abc\"", "qop=auth", "nc=00000001", "algorithm=MD5"] {
+        for kept in
+            ["username=\"home\"", "nonce=\"abc\"", "qop=auth", "nc=00000001", "algorithm=MD5"]
+        {
             assert!(said.contains(kept), "{kept}: {said}");
         }
     }
 
     #[test]
     fn other_schemes_lose_all() {
-        for value in ["Basic aG9tZTpzZWNyZXQ=", "Bearer ey.JhbGc=.x", "Basic\r\n aG9tZTpzZWNyZXQ="] {
+        for value in ["Basic aG9tZTpzZWNyZXQ=", "Bearer ey.JhbGc=.x", "Basic\r\n aG9tZTpzZWNyZXQ="]
+        {
             let said = redacted(&format!("BYE sip:a SIP/2.0\r\nAuthorization: {value}\r\n\r\n"));
             assert!(!said.contains("aG9t") && !said.contains("ey.J"), "{said}");
         }
@@ -248,7 +253,8 @@ mod tests {
         for secret in ["secret", "hush", "d0Rm", "asd88", "AQAF", "moon", "Signal=5"] {
             assert!(!said.contains(secret), "{secret}: {said}");
         }
-        for kept in ["inline:", "|2^20|1:32", "<sip:a@192.0.2.1:5060>", "tag=a:b@c", "Duration=160"] {
+        for kept in ["inline:", "|2^20|1:32", "<sip:a@192.0.2.1:5060>", "tag=a:b@c", "Duration=160"]
+        {
             assert!(said.contains(kept), "{kept}: {said}");
         }
     }
@@ -271,7 +277,10 @@ mod tests {
     #[test]
     fn urls_lose_passwords() {
         assert_eq!(url("https://u:pw@h/x?a=1"), "https://u:***@h/x?a=1");
-        assert_eq!(url("http://h/v?auth_token=t&Api-Key=k&x=y"), "http://h/v?auth_token=***&Api-Key=***&x=y");
+        assert_eq!(
+            url("http://h/v?auth_token=t&Api-Key=k&x=y"),
+            "http://h/v?auth_token=***&Api-Key=***&x=y"
+        );
         assert_eq!(url("bin:menu"), "bin:menu");
         assert_eq!(text("no http://h/?pwd=1 today"), "no http://h/?pwd=*** today");
     }

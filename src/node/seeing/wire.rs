@@ -86,7 +86,9 @@ mod tests {
         assert_eq!(call_id(invite), Some("abc@d"));
         assert_eq!(start(b"SIP/2.0 486 Busy Here\r\n"), Start::Response(4));
         assert_eq!(start(b"WHAT sip:a SIP/2.0\r\n"), Start::Request(METHODS.len()));
-        for noise in [&b""[..], b"\r\n\r\n", b"SIP/2.0", b"SIP/2.0 999", b"GET / HTTP/1.1\r\n", b" "] {
+        for noise in
+            [&b""[..], b"\r\n\r\n", b"SIP/2.0", b"SIP/2.0 999", b"GET / HTTP/1.1\r\n", b" "]
+        {
             assert_eq!(start(noise), Start::Neither);
             assert_eq!(call_id(noise), None);
         }

@@ -84,16 +84,7 @@ impl Worker {
             Some(otel) => Some(Tracing::open(otel).map_err(io::Error::other)?),
             None => None,
         };
-        Ok(Worker {
-            clock,
-            queue,
-            metrics,
-            story,
-            lost_lines: 0,
-            complained: None,
-            hep,
-            tracing,
-        })
+        Ok(Worker { clock, queue, metrics, story, lost_lines: 0, complained: None, hep, tracing })
     }
 
     /// Works until it is told to stop, then until nothing waits.
