@@ -149,6 +149,7 @@ impl Node {
                     stopping = Box::pin(stop());
                 }
             }
+            self.show();
             if draining && self.exchange.calls() == 0 {
                 break;
             }
@@ -247,7 +248,6 @@ impl Node {
         if orders {
             self.media.handle.ring();
         }
-        self.show();
     }
 
     /// How everything stands, for gauges: a few stores to memory.

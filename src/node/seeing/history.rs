@@ -167,10 +167,10 @@ fn parties(records: &[Record], root: &str) -> Vec<Party> {
     let mut order: Vec<&str> = vec![];
     let mut last: BTreeMap<&str, &Party> = BTreeMap::new();
     for record in records {
-        if let What::Party(party) = &record.what {
-            if last.insert(&party.sid, party).is_none() {
-                order.push(&party.sid);
-            }
+        if let What::Party(party) = &record.what
+            && last.insert(&party.sid, party).is_none()
+        {
+            order.push(&party.sid);
         }
     }
     order.sort_by_key(|sid| *sid != root);

@@ -112,7 +112,9 @@ impl Queue {
             _ => 0,
         };
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.seen.len() >= MOST_WAITING || waiting.bytes + bytes > MOST_WAITING_BYTES {
+        // What is told of calls is little, and lets them be forgotten: messages go first.
+        let room = if bytes > 0 { MOST_WAITING } else { MOST_WAITING + MOST_WAITING / 4 };
+        if waiting.seen.len() >= room || waiting.bytes + bytes > MOST_WAITING_BYTES {
             drop(waiting);
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;

@@ -27,6 +27,8 @@ const REFUSED_MESSAGES: u32 = 4;
 const MOST_FINISHED: usize = 4_096;
 /// Dialogs known at one time: twice the calls that an exchange takes, and those that finished.
 const MOST_DIALOGS: usize = 65_536;
+/// Calls that are not over: more than an exchange takes.
+const MOST_CALLS: usize = 32_768;
 /// Messages that wait for their call.
 const MOST_STRAYS: usize = 1_024;
 /// And their bytes.
@@ -125,6 +127,11 @@ impl Recorder {
         match told {
             Told::Dialog { call, leg, call_id } => {
                 let hash = self.hash(&call_id);
+                if self.calls.len() >= MOST_CALLS {
+                    // Ends were lost on the way here; live calls' next dialogs are known again.
+                    self.calls.clear();
+                    self.dialogs.clear();
+                }
                 self.know(hash, Some(call), DIALOG_MESSAGES);
                 self.calls.entry(call).or_default().push(hash);
                 let line = What::Dialog { call: call.to_string(), leg: leg.0, call_id };

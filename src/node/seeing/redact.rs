@@ -54,6 +54,10 @@ impl Header {
         if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
             return before;
         }
+        // Most lines are told by their first letter.
+        if !line.first().is_some_and(|byte| b"aApP".contains(byte)) {
+            return Header::Plain;
+        }
         let end = memchr::memchr(b':', line).unwrap_or(line.len());
         let name = line.get(..end).unwrap_or_default().trim_ascii_end();
         let value = line.get(end + 1..).unwrap_or_default().trim_ascii_start();
@@ -102,43 +106,41 @@ fn opaque(line: &mut [u8]) {
 
 /// `sip:user:password@host` (RFC 3261 section 19.1.1 calls it a risk; it is still seen).
 fn uri_passwords(line: &mut [u8]) {
-    let lower = line.to_ascii_lowercase();
     let mut from = 0;
-    while let Some(found) = lower.get(from..).and_then(|rest| memmem::find(rest, b"sip")) {
-        let scheme = from + found + 3;
-        from = scheme;
-        let rest = lower.get(scheme..).unwrap_or_default();
-        let Some(rest) = rest.strip_prefix(b"s").unwrap_or(rest).strip_prefix(b":") else {
-            continue;
+    while let Some(found) = memchr::memchr(b'@', line.get(from..).unwrap_or_default()) {
+        let at = from + found;
+        // A password has none of these, so what is before the last of them is something else.
+        let before = line.get(from..at).unwrap_or_default();
+        let ends = |byte: &u8| b"<>\" \t,".contains(byte);
+        let start = from + before.iter().rposition(ends).map_or(0, |end| end + 1);
+        let word = line.get(start..at).unwrap_or_default();
+        let scheme = |name: &[u8]| {
+            let found = word.windows(name.len()).position(|part| part.eq_ignore_ascii_case(name));
+            found.map(|found| found + name.len())
         };
-        let start = lower.len() - rest.len();
-        let ends = |byte: &u8| b"@> \t\",".contains(byte);
-        let Some(end) = rest.iter().position(ends).filter(|end| rest[*end] == b'@') else {
-            continue;
-        };
-        if let Some(colon) = memchr::memchr(b':', &rest[..end]) {
-            mask(line, start + colon + 1, |byte| byte == b'@');
+        if let Some(user) = scheme(b"sip:").or_else(|| scheme(b"sips:"))
+            && let Some(colon) = word.get(user..).and_then(|user| memchr::memchr(b':', user))
+        {
+            mask(line, start + user + colon + 1, |byte| byte == b'@');
         }
-        from = start + end;
+        from = at + 1;
     }
 }
 
 /// SDES and other keys of media (RFC 4568 section 9.1), ICE passwords, pressed keys.
 fn media_secrets(line: &mut [u8]) {
-    let lower = line.to_ascii_lowercase();
-    let any = |_| false;
-    if lower.starts_with(b"a=crypto:") {
+    let begins =
+        |name: &[u8]| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    if begins(b"a=crypto:") {
+        let lower = line.to_ascii_lowercase();
         for at in memmem::find_iter(&lower, b"inline:") {
             mask(line, at + 7, |byte| matches!(byte, b'|' | b';' | b' '));
         }
-    } else if lower.starts_with(b"a=ice-pwd:") {
-        mask(line, 10, any);
-    } else if lower.starts_with(b"a=key-mgmt:") {
-        mask(line, 11, any);
-    } else if lower.starts_with(b"k=") {
-        mask(line, 2, any);
-    } else if lower.starts_with(b"signal=") {
-        mask(line, 7, any);
+        return;
+    }
+    let whole: [&[u8]; 4] = [b"a=ice-pwd:", b"a=key-mgmt:", b"k=", b"signal="];
+    if let Some(name) = whole.into_iter().find(|name| begins(name)) {
+        mask(line, name.len(), |_| false);
     }
 }
 
@@ -261,13 +263,15 @@ mod tests {
 
     #[test]
     fn nothing_that_a_peer_writes_panics() {
-        let samples: [&[u8]; 6] = [
+        let samples: [&[u8]; 8] = [
             b"Authorization",
             b"x\r\nAuthorization:\r\nAuthorization: response=\r\n\r\na=crypto:inline:",
             b"x\nAuthorization: Digest response=\"",
             b"x\nTo: sip:@ sip:: sips:a:@",
             b"\r\n\r\n\xff\xfea=crypto:",
             b"x\nContact: sip",
+            b"@\nTo:sip:@@:@sips:",
+            b"x\n\nk=\na=crypto:\nsignal=",
         ];
         for bytes in samples {
             assert_eq!(message(bytes).len(), bytes.len());
