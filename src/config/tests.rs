@@ -144,7 +144,7 @@ fn what_is_seen_is_configured() {
     assert_eq!(config.story.bytes, 256 << 20);
     assert_eq!(config.story.age.as_secs(), 7 * 86_400);
     assert_eq!((config.hep, config.otel), (None, None));
-    let own = |text: &str| text.parse().expect("an address");
+    let own = |text: &str| text.parse::<IpAddr>().expect("an address");
     assert!(config.metrics_allow.iter().any(|net| net.contains(&own("127.0.0.9"))));
     assert!(!config.metrics_allow.iter().any(|net| net.contains(&own("192.0.2.1"))));
     let config = parse(
@@ -170,5 +170,45 @@ fn what_is_seen_is_configured() {
     ] {
         let said = problems(text);
         assert!(said.len() == 1 && said[0].contains(wanted), "{text}: {said:?}");
+    }
+}
+
+/// The reference of the configuration is the sample: what is not in it nobody finds.
+#[test]
+fn the_sample_shows_every_key() {
+    const TABLES: [&str; 15] = [
+        "[server]",
+        "[http]",
+        "[sip]",
+        "[media]",
+        "[speech]",
+        "[webhook]",
+        "[story]",
+        "[metrics]",
+        "[hep]",
+        "[otel]",
+        "[functions]",
+        "[[credential_list]]",
+        "[[domain]]",
+        "[[number]]",
+        "[[trunk]]",
+    ];
+    let sample = include_str!("../../samples/first/offhook.toml");
+    let tables = problems("qqqqqqqqqqqqqqqq = 1");
+    let (_, names) = tables[0].split_once("known: ").expect("a list of tables");
+    for name in names.split(", ") {
+        assert!(TABLES.iter().any(|table| table.trim_matches(['[', ']']) == name), "{name}");
+    }
+    for table in TABLES {
+        assert!(sample.lines().any(|line| line == table), "{table}");
+        let said = problems(&format!("{table}\nqqqqqqqqqqqqqqqq = 1\n"));
+        let known = said.iter().find_map(|line| Some(line.split_once("known: ")?.1));
+        for key in known.expect("a list of keys").split(", ") {
+            let shown = |line: &str| {
+                let line = line.trim_start_matches(['#', ' ']);
+                line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+            };
+            assert!(sample.lines().any(shown), "{table}: {key} is not in the sample");
+        }
     }
 }
