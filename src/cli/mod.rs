@@ -86,9 +86,10 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Prints a line; a reader that has gone away (`| head`) is no error.
+/// Prints a line, which peers may have written parts of; a reader that has gone away (`| head`) is no error.
 fn say(line: &str) {
     use std::io::Write as _;
+    let line = crate::node::seeing::ladder::printable(line);
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 

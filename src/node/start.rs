@@ -124,7 +124,8 @@ impl Node {
         };
         let media = Media::start(media, &clock, opened.rng.fork()).map_err(StartError::System)?;
 
-        let (seeing, observer) = Seeing::start(&config, clock).map_err(StartError::System)?;
+        let (seeing, observer) = Seeing::start(&config, clock)
+            .map_err(|error| StartError::Data(config.server.data.clone(), error))?;
         let directory = resolved(opened.directory()).await;
         let exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);
         let (effects, results) =

@@ -62,3 +62,18 @@ fn refusals_are_told_with_what_their_sender_never_hears() {
     assert_eq!(stage.status(PHONE, &first), 401);
     assert_eq!(stage.told, [], "a first request without credentials is no news");
 }
+
+#[test]
+fn noise_faults_and_repeats_are_counted_apart() {
+    let mut stage = Stage::new();
+    stage.receive(PHONE, "no SIP at all\r\n\r\n");
+    let options = stage.request("OPTIONS", "sip:192.0.2.1", "sip:bob@office.example", "", "");
+    let malformed = options.replacen("Max-Forwards: 70", "Max-Forwards: 700", 1);
+    assert!(malformed != options, "{options}");
+    assert_eq!(stage.status(PHONE, &malformed), 400);
+    assert_eq!(stage.status(PHONE, &options), 200);
+    assert_eq!(stage.status(PHONE, &options), 200, "the same answer again");
+    let counted = stage.exchange.figures().sip;
+    assert_eq!((counted.discarded, counted.rejected), (1, 1));
+    assert_eq!((counted.repeats_received, counted.repeats_sent), (1, 1));
+}

@@ -20,6 +20,16 @@ const OWN: &str = "offhook";
 
 /// Lines for a terminal; with `full`, every message whole.
 pub fn draw(story: &Story, full: bool) -> Vec<String> {
+    rows(story, full).iter().map(|line| printable(line)).collect()
+}
+
+/// A line without what a terminal would obey: peers write much of what is shown.
+pub fn printable(line: &str) -> String {
+    let plain = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    line.chars().map(plain).collect()
+}
+
+fn rows(story: &Story, full: bool) -> Vec<String> {
     let columns = Columns::of(story);
     let mut lines = head(story);
     let Some(start) = story.records.first().map(|record| record.at) else { return lines };
@@ -328,8 +338,10 @@ mod tests {
             story.records.push(message(u64::from(port), port % 2 == 0, port, &long));
         }
         story.records.push(message(0, false, 1, ""));
+        story.records.push(message(0, false, 1, "INVITE\x1b[2J sip:x\r\n\r\n\x07\u{9b}31m"));
         let drawn = draw(&story, true);
         assert!(drawn.iter().all(|line| line.chars().count() < 400));
-        assert!(json(&story)["records"].as_array().is_some_and(|records| records.len() == 40));
+        assert!(!drawn.concat().contains(char::is_control), "terminals are not obeyed");
+        assert!(json(&story)["records"].as_array().is_some_and(|records| records.len() == 41));
     }
 }

@@ -18,9 +18,9 @@ use ipnet::IpNet;
 
 /// A number that only grows, or a gauge.
 #[derive(Debug, Default)]
-pub struct Cell(AtomicU64);
+pub struct Series(AtomicU64);
 
-impl Cell {
+impl Series {
     /// Counts on.
     pub fn add(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
@@ -46,9 +46,9 @@ const BOUNDS: [u64; 13] = [
 /// How long something took, in buckets.
 #[derive(Debug, Default)]
 pub struct Histogram {
-    buckets: [Cell; BOUNDS.len()],
-    count: Cell,
-    micros: Cell,
+    buckets: [Series; BOUNDS.len()],
+    count: Series,
+    micros: Series,
 }
 
 impl Histogram {
@@ -125,47 +125,47 @@ const DROPS: [&str; 5] = ["sights", "stories", "refusals", "hep", "spans"];
 /// Everything that is counted here; the rest are [`Figures`] of the exchange.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    requests: [[Cell; METHODS.len() + 1]; 2],
-    responses: [[Cell; 7]; 2],
-    calls: [Cell; OUTCOMES.len()],
-    dialled: [Cell; OUTCOMES.len()],
-    refused: [[Cell; REFUSALS.len()]; 2],
-    registered: Cell,
-    unreachable: Cell,
+    requests: [[Series; METHODS.len() + 1]; 2],
+    responses: [[Series; 7]; 2],
+    calls: [Series; OUTCOMES.len()],
+    dialled: [Series; OUTCOMES.len()],
+    refused: [[Series; REFUSALS.len()]; 2],
+    registered: Series,
+    unreachable: Series,
     media: Media,
     documents: [[Histogram; 2]; 3],
     /// A transaction of the store.
     pub store: Histogram,
-    queues: [Cell; QUEUES.len()],
-    drops: [Cell; DROPS.len()],
+    queues: [Series; QUEUES.len()],
+    drops: [Series; DROPS.len()],
     figures: Shown,
 }
 
 /// Media, counted as sessions open and close.
 #[derive(Debug, Default)]
 struct Media {
-    opened: Cell,
-    closed: Cell,
-    failed: Cell,
-    received: Cell,
-    sent: Cell,
-    lost: Cell,
-    silent: Cell,
+    opened: Series,
+    closed: Series,
+    failed: Series,
+    received: Series,
+    sent: Series,
+    lost: Series,
+    silent: Series,
 }
 
 /// The exchange's figures as they were last shown.
 #[derive(Debug, Default)]
 struct Shown {
-    calls: Cell,
-    legs: Cell,
-    registrations: Cell,
-    transactions: Cell,
-    dialogs: Cell,
-    rejected: Cell,
-    discarded: Cell,
-    repeats_received: Cell,
-    repeats_sent: Cell,
-    overloaded: Cell,
+    calls: Series,
+    legs: Series,
+    registrations: Series,
+    transactions: Series,
+    dialogs: Series,
+    rejected: Series,
+    discarded: Series,
+    repeats_received: Series,
+    repeats_sent: Series,
+    overloaded: Series,
 }
 
 impl Metrics {
@@ -387,12 +387,12 @@ impl Text {
         };
     }
 
-    fn one(&mut self, name: &str, kind: &str, help: &str, cell: &Cell) {
+    fn one(&mut self, name: &str, kind: &str, help: &str, series: &Series) {
         self.head(name, kind, help);
-        self.line(name, "", cell.value());
+        self.line(name, "", series.value());
     }
 
-    fn table(&mut self, name: &str, label: &str, names: &[&str], cells: &[Cell], also: &str) {
+    fn table(&mut self, name: &str, label: &str, names: &[&str], cells: &[Series], also: &str) {
         for (value, cell) in names.iter().zip(cells) {
             self.line(name, &format!("{also}{label}=\"{value}\""), cell.value());
         }
@@ -534,7 +534,7 @@ mod tests {
                 reason: String::new(),
             });
         }
-        let counts: Vec<u64> = metrics.refused[0].iter().map(Cell::value).collect();
+        let counts: Vec<u64> = metrics.refused[0].iter().map(Series::value).collect();
         assert_eq!(counts, [1; REFUSALS.len()]);
     }
 }

@@ -15,7 +15,7 @@ use crate::base::id::CallSid;
 use crate::base::{Duration, Epoch, Instant};
 use crate::exchange::{RefusedRequest, Told};
 use crate::node::trace::Direction;
-use crate::sip::Flow;
+use crate::sip::{Flow, Message, Method, Parsed};
 
 /// Messages of one dialog that are kept: a call of hours with session timers and hold.
 const DIALOG_MESSAGES: u32 = 256;
@@ -155,12 +155,7 @@ impl Recorder {
     fn refused(&mut self, at: Instant, refused: RefusedRequest) {
         let source = refused.flow.remote;
         let times = self.offenders.count(at, &refused.user, source.ip());
-        if at.since(self.second.0) >= Duration::from_secs(1) {
-            self.second = (at, 0);
-        }
-        self.second.1 += 1;
-        if self.second.1 > REFUSALS_PER_SECOND {
-            self.hidden += 1;
+        if !self.may_tell(at) {
             return;
         }
         let hash = self.hash(&refused.call_id);
@@ -182,12 +177,60 @@ impl Recorder {
         self.claim(hash);
     }
 
+    /// Whether one more refusal may be written in this second.
+    fn may_tell(&mut self, at: Instant) -> bool {
+        if at.since(self.second.0) >= Duration::from_secs(1) {
+            self.second = (at, 0);
+        }
+        self.second.1 += 1;
+        let may = self.second.1 <= REFUSALS_PER_SECOND;
+        self.hidden += u64::from(!may);
+        may
+    }
+
+    /// A call or registration that nobody was asked about, because its message was at fault or
+    /// there was no room: the response says so itself.
+    fn unexplained(&mut self, stray: &Stray, status: u16) {
+        let Parsed::Valid(response) = Message::parse(stray.bytes.clone()) else { return };
+        let method = match response.method() {
+            Method::Invite => "INVITE",
+            Method::Register => "REGISTER",
+            _ => return,
+        };
+        let user = response.from().and_then(|from| Some(from.sip_uri()?.user()?.into_owned()));
+        let uri = response.to().map(|to| to.uri().to_owned()).unwrap_or_default();
+        let reason = format!("the message itself was refused: {}", response.reason_phrase());
+        self.refused(
+            stray.at,
+            RefusedRequest {
+                method,
+                call_id: response.call_id().to_owned(),
+                flow: stray.flow,
+                user: user.unwrap_or_default(),
+                uri,
+                status,
+                code: 32100,
+                reason,
+            },
+        );
+    }
+
     /// Keeps a message of a known dialog, and lets any other wait for a while.
     fn message(&mut self, stray: Stray) {
         let Some(call_id) = wire::call_id(&stray.bytes) else { return };
         let hash = self.hash(call_id);
         if self.dialogs.contains_key(&hash) {
             return self.keep(hash, &stray);
+        }
+        let failure = match stray.direction {
+            Direction::Sent => wire::failure(&stray.bytes),
+            Direction::Received => None,
+        };
+        if let Some(status) = failure {
+            self.unexplained(&stray, status);
+            if self.dialogs.contains_key(&hash) {
+                return self.keep(hash, &stray);
+            }
         }
         self.stray_bytes += stray.bytes.len();
         self.strays.push_back((hash, stray));

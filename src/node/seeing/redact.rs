@@ -279,6 +279,24 @@ mod tests {
     }
 
     #[test]
+    fn damaged_messages_keep_their_length_and_harm_nobody() {
+        let whole =
+            b"REGISTER sip:a:b@c SIP/2.0\r\nAuthorization: Digest response=\"x\", cnonce=\"y\"\r\n\
+            Proxy-Authorization: Basic zzz=\r\n\r\na=crypto:1 X inline:abc|2^20\r\nSignal=5\r\n";
+        let mut rng = crate::base::Rng::from_number(5);
+        for _ in 0..2_000 {
+            let mut bytes = whole.to_vec();
+            for _ in 0..4 {
+                let [at, value] = rng.bytes::<2>().map(usize::from);
+                let at = at % bytes.len();
+                bytes[at] = value as u8;
+            }
+            bytes.truncate(1 + usize::from(rng.bytes::<1>()[0]) % bytes.len());
+            assert_eq!(message(&bytes).len(), bytes.len());
+        }
+    }
+
+    #[test]
     fn urls_lose_passwords() {
         assert_eq!(url("https://u:pw@h/x?a=1"), "https://u:***@h/x?a=1");
         assert_eq!(

@@ -51,6 +51,13 @@ pub(super) fn start(bytes: &[u8]) -> Start {
     }
 }
 
+/// The status of a response that says no (400 and above), but for challenges, which are no news.
+pub(super) fn failure(bytes: &[u8]) -> Option<u16> {
+    let digits = bytes.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
+    let status: u16 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (status >= 400 && !matches!(status, 401 | 407)).then_some(status)
+}
+
 /// The Call-ID header's value, in full or compact form (RFC 3261 section 20.8).
 pub(super) fn call_id(bytes: &[u8]) -> Option<&str> {
     lines(bytes).skip(1).take_while(|line| !line.is_empty()).find_map(|line| {
@@ -91,6 +98,10 @@ mod tests {
         {
             assert_eq!(start(noise), Start::Neither);
             assert_eq!(call_id(noise), None);
+        }
+        assert_eq!(failure(b"SIP/2.0 420 Bad Extension\r\n"), Some(420));
+        for other in [&b"SIP/2.0 401 U"[..], b"SIP/2.0 200 OK", b"SIP/2.0 4", b"INVITE"] {
+            assert_eq!(failure(other), None);
         }
         assert_eq!(call_id(b"BYE sip:a SIP/2.0\nCALL-ID:x\n\n"), Some("x"));
         assert_eq!(call_id(b"BYE sip:a SIP/2.0\r\n\r\nCall-ID: body\r\n"), None);

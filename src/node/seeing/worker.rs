@@ -76,7 +76,11 @@ impl Worker {
         };
         let hep = match &config.hep {
             Some(config::Hep { collector, capture_id, password }) => {
-                Some(hep::Sender::open(*collector, *capture_id, password.clone())?)
+                let opened = hep::Sender::open(*collector, *capture_id, password.clone());
+                Some(
+                    opened
+                        .map_err(|error| io::Error::other(format!("[hep] collector: {error}")))?,
+                )
             }
             None => None,
         };

@@ -144,3 +144,31 @@ fn a_scanner_does_not_fill_the_disk() {
     assert!(recorder.offenders.counts.len() <= MOST_OFFENDERS);
     assert_eq!(ordinal(11) + &ordinal(21) + &ordinal(112), ", 11th time, 21st time, 112th time");
 }
+
+#[test]
+fn a_call_that_no_rule_was_asked_about_is_explained_by_its_answer() {
+    let mut recorder = recorder();
+    let answer = |at, status: &str, method: &str| {
+        let text = format!(
+            "SIP/2.0 {status}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:eve@h>;tag=a\r\n\
+             To: <sip:x@office>;tag=b\r\nCall-ID: u\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
+        );
+        let (direction, bytes) = (Direction::Sent, Bytes::from(text));
+        let sight = Sight::Message { direction, flow: flow(5062), bytes };
+        Seen { at: Instant::from_millis(at), sight }
+    };
+    recorder.take(message(1, "u", "INVITE sip:x@office SIP/2.0"));
+    recorder.take(answer(2, "401 Unauthorized", "INVITE"));
+    recorder.take(answer(3, "489 Bad Event", "SUBSCRIBE"));
+    assert_eq!(records(&mut recorder), [], "a challenge is no news, a SUBSCRIBE no call");
+    recorder.take(answer(4, "420 Bad Extension", "INVITE"));
+    let records = records(&mut recorder);
+    let Some(What::Refused(refused)) = records.first().map(|record| &record.what) else {
+        panic!("{records:?}")
+    };
+    let wanted = "the message itself was refused: Bad Extension, from 192.0.2.7";
+    assert_eq!((refused.reason.as_str(), refused.user.as_str()), (wanted, "eve"));
+    let first = first_lines(&records);
+    assert_eq!(first.first().map(String::as_str), Some("INVITE sip:x@office SIP/2.0"));
+    assert_eq!(first.last().map(String::as_str), Some("SIP/2.0 420 Bad Extension"));
+}
