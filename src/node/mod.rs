@@ -190,7 +190,7 @@ impl Node {
             Arrival::Message(flow, bytes) => {
                 self.observer.message(self.clock.now(), Direction::Received, flow, &bytes);
                 if let Some(trace) = &self.trace {
-                    trace.record(self.clock.now(), Direction::Received, flow, &bytes);
+                    trace.record(&bytes);
                 }
                 sip::Input::Received { flow, bytes }
             }
@@ -216,7 +216,7 @@ impl Node {
                 exchange::Output::Transmit(flow, bytes) => {
                     self.observer.message(now, Direction::Sent, flow, &bytes);
                     if let Some(trace) = &self.trace {
-                        trace.record(now, Direction::Sent, flow, &bytes);
+                        trace.record(&bytes);
                     }
                     if let Some(Arrival::Unreachable(flow)) = self.sip.send(flow, &bytes) {
                         self.observer.metrics().unreachable();

@@ -36,7 +36,7 @@ const SPEECH_CACHE: u64 = 256 << 20;
 /// What a caller of [`Node::start`] may want to watch.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// Keeps SIP messages for ladders.
+    /// Keeps the Call-IDs of calls.
     pub trace: Option<Trace>,
     /// Gets the calls' notes as they are written.
     pub notes: Option<mpsc::Sender<Note>>,
@@ -124,7 +124,7 @@ impl Node {
         };
         let media = Media::start(media, &clock, opened.rng.fork()).map_err(StartError::System)?;
 
-        let (seeing, observer) = Seeing::start(&config, clock)
+        let (seeing, observer) = Seeing::start(&config, clock, &opened.public_url)
             .map_err(|error| StartError::Data(config.server.data.clone(), error))?;
         let directory = resolved(opened.directory()).await;
         let exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);

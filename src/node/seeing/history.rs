@@ -23,6 +23,11 @@ pub struct Story {
 }
 
 impl Story {
+    /// Whether it is a call and every leg of it has ended.
+    pub fn is_over(&self) -> bool {
+        !self.parties.is_empty() && self.parties.iter().all(|party| !party.reason.is_empty())
+    }
+
     /// The messages with their times.
     pub fn messages(&self) -> impl Iterator<Item = (u64, &Captured)> {
         self.records.iter().filter_map(|record| match &record.what {
@@ -254,6 +259,7 @@ mod tests {
         assert_eq!(legs, [("CA1", "completed"), ("CA2", "initiated")]);
         let times: Vec<u64> = wanted.records.iter().map(|record| record.at).collect();
         assert!(times.is_sorted(), "{times:?}");
+        assert!(!wanted.is_over(), "no leg says how it ended");
         for key in ["CA2", "in\"@x", "out@x"] {
             let story = find(data.path(), key).expect("read");
             assert_eq!(story.as_ref(), Some(&wanted), "{key}");

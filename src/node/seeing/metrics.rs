@@ -91,8 +91,13 @@ pub enum Source {
 impl Source {
     const NAMES: [&str; 3] = ["webhook", "bin", "function"];
 
-    /// By the scheme of a URL.
-    pub fn of(url: &str) -> Source {
+    /// By the scheme of a URL, or by its path where it is our own: those never leave the process.
+    pub fn of(url: &str, public_url: &str) -> Source {
+        match url.strip_prefix(public_url) {
+            Some(own) if own.starts_with("/bins/") => return Source::Bin,
+            Some(own) if own.starts_with("/functions/") => return Source::Function,
+            _ => {}
+        }
         match url.split_once(':') {
             Some(("bin", _)) => Source::Bin,
             Some(("function", _)) => Source::Function,
@@ -462,8 +467,12 @@ mod tests {
         metrics.message(Direction::Sent, Start::Response(4));
         metrics.ended(CallDirection::Inbound, Status::Completed);
         metrics.ended(CallDirection::OutboundDial, Status::Busy);
-        metrics.document(Source::of("https://x"), Duration::from_millis(2), true);
-        metrics.document(Source::of("https://x"), Duration::from_secs(60), true);
+        metrics.document(
+            Source::of("https://x/bins/", "http://own"),
+            Duration::from_millis(2),
+            true,
+        );
+        metrics.document(Source::of("https://x", "http://own"), Duration::from_secs(60), true);
         metrics.queue("rows", 7);
         metrics.show(&Figures { calls: 3, ..Figures::default() });
         let page = metrics.render();
@@ -485,6 +494,20 @@ mod tests {
             ("offhook_document_seconds_count{source=\"webhook\",result=\"ok\"}", 2.0),
         ] {
             assert_eq!(value(&page, series), Some(wanted), "{series}\n{page}");
+        }
+    }
+
+    #[test]
+    fn documents_are_told_apart_by_who_makes_them() {
+        for (url, source) in [
+            ("bin:x", Source::Bin),
+            ("function:x", Source::Function),
+            ("http://own:1/bins/x", Source::Bin),
+            ("http://own:1/functions/x?a=1", Source::Function),
+            ("http://own:1/assets/x", Source::Webhook),
+            ("https://other/functions/x", Source::Webhook),
+        ] {
+            assert_eq!(Source::of(url, "http://own:1"), source, "{url}");
         }
     }
 

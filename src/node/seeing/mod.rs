@@ -86,6 +86,7 @@ struct Row {
 #[derive(Clone)]
 pub struct Observer {
     clock: Clock,
+    public_url: Arc<str>,
     queue: Arc<Queue>,
     metrics: Arc<Metrics>,
 }
@@ -187,7 +188,7 @@ impl Observer {
         let (call, url) = fetch;
         let at = self.clock.now();
         let took = at.since(asked);
-        self.metrics.document(metrics::Source::of(url), took, result.is_ok());
+        self.metrics.document(metrics::Source::of(url, &self.public_url), took, result.is_ok());
         let error = result.as_ref().err().map(|error| (error.code, redact::text(&error.message)));
         self.see(at, Sight::Fetched { call, url: redact::url(url), took, error });
     }
@@ -229,12 +230,21 @@ pub struct Seeing {
 }
 
 impl Seeing {
-    /// Starts it.
-    pub fn start(config: &Config, clock: Clock) -> io::Result<(Seeing, Observer)> {
+    /// Starts it. `public_url` tells documents of our own from webhooks.
+    pub fn start(
+        config: &Config,
+        clock: Clock,
+        public_url: &str,
+    ) -> io::Result<(Seeing, Observer)> {
         let metrics = Arc::new(Metrics::default());
         let queue = Arc::new(Queue::default());
         let stop = Arc::new(Notify::new());
-        let observer = Observer { clock, queue: Arc::clone(&queue), metrics: Arc::clone(&metrics) };
+        let observer = Observer {
+            clock,
+            public_url: public_url.into(),
+            queue: Arc::clone(&queue),
+            metrics: Arc::clone(&metrics),
+        };
         let worker = worker::Worker::open(config, clock, queue, metrics)?;
         let stopping = Arc::clone(&stop);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
