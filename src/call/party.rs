@@ -87,18 +87,38 @@ impl Party {
         self.record.status = self.final_status(cause);
         self.record.ended = Some(ended);
         if self.record.reason.is_empty() {
-            let reason = match cause {
-                Cause::Hangup => "the party hung up",
-                Cause::Cancelled => "the caller gave up before the answer",
-                Cause::Local => "hung up by the document",
-                Cause::Busy => "busy",
-                Cause::NoAnswer => "not answered",
-                Cause::Failed => "could not be reached",
-                Cause::Lost => "the party was lost",
-            };
-            self.record.reason = reason.to_owned();
+            let reached = self.record.sip_call_id.is_some();
+            self.record.reason = plain_reason(cause, self.record.sip_status, reached);
         }
         self.presence = Presence::Gone;
+    }
+}
+
+/// Why a leg is over, for people. `reached` tells a far end's word from our own.
+fn plain_reason(cause: Cause, sip_status: Option<u16>, reached: bool) -> String {
+    let said = match cause {
+        Cause::Hangup => return "the party hung up".to_owned(),
+        Cause::Cancelled => return "the caller gave up before the answer".to_owned(),
+        Cause::Local => return "hung up by the document".to_owned(),
+        Cause::Lost => return "the party was lost".to_owned(),
+        Cause::Busy => "busy",
+        Cause::NoAnswer if sip_status == Some(603) => "declined",
+        Cause::NoAnswer => "not answered",
+        Cause::Failed if !reached => "no way there was found",
+        // The words of RFC 3261 section 21, as a caller would put them.
+        Cause::Failed => match sip_status.unwrap_or_default() {
+            404 | 410 | 484 | 604 => "no such number or user there",
+            401 | 403 | 407 => "the far end does not allow it",
+            408 => "nothing came back from there",
+            415 | 488 | 606 => "no sound that both sides know",
+            482 | 483 => "the call went in circles",
+            500..=599 => "the far end has trouble",
+            _ => "could not be reached",
+        },
+    };
+    match sip_status {
+        Some(status) => format!("{said} ({status})"),
+        None => said.to_owned(),
     }
 }
 
@@ -137,5 +157,28 @@ impl Watcher {
             method: self.method,
             parameters: parameters(number),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_has_a_reason_in_plain_words() {
+        for (cause, status, reached, wanted) in [
+            (Cause::Hangup, Some(200), true, "the party hung up"),
+            (Cause::Busy, Some(486), true, "busy (486)"),
+            (Cause::NoAnswer, Some(603), true, "declined (603)"),
+            (Cause::NoAnswer, Some(487), true, "not answered (487)"),
+            (Cause::Failed, Some(404), true, "no such number or user there (404)"),
+            (Cause::Failed, Some(488), true, "no sound that both sides know (488)"),
+            (Cause::Failed, Some(503), true, "the far end has trouble (503)"),
+            (Cause::Failed, Some(403), true, "the far end does not allow it (403)"),
+            (Cause::Failed, Some(403), false, "no way there was found (403)"),
+            (Cause::Failed, None, false, "no way there was found"),
+        ] {
+            assert_eq!(plain_reason(cause, status, reached), wanted);
+        }
     }
 }

@@ -16,12 +16,14 @@ mod handlers;
 mod limits;
 mod parts;
 mod reader;
+mod seeing;
 #[cfg(test)]
 mod tests;
 mod trunk;
 
 pub use handlers::{BIN_NAMES, Names, WrittenHandler};
 pub use reader::{Problem, Severity};
+pub use seeing::{Hep, Otel, Story};
 
 /// The file's name in a project folder.
 pub const FILE: &str = "offhook.toml";
@@ -43,6 +45,14 @@ pub struct Config {
     pub webhook_allow: Vec<IpNet>,
     /// `[speech]`.
     pub speech: Speech,
+    /// `[story]`.
+    pub story: Story,
+    /// `[metrics]`: who may read `/metrics`.
+    pub metrics_allow: Vec<IpNet>,
+    /// `[hep]`, when a collector is named.
+    pub hep: Option<Hep>,
+    /// `[otel]`, when an endpoint is named.
+    pub otel: Option<Otel>,
     /// `[functions]`: what handlers find in `context`.
     pub function_env: Vec<(String, Secret)>,
     /// `[[credential_list]]`, `[[domain]]`, `[[number]]`, `[[trunk]]`.

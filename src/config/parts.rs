@@ -5,6 +5,7 @@ use toml_edit::Item;
 use super::handlers::WrittenHandler;
 use super::limits::{caps, limits};
 use super::reader::{Reader, Source};
+use super::seeing;
 use super::trunk::trunk;
 use super::*;
 use crate::directory::{Caps, Handler, Voice};
@@ -51,6 +52,14 @@ pub(super) fn read(
     let webhook_allow = webhook(s, table);
     let table = root.table(s, "speech");
     let speech = speech(s, table, project);
+    let table = root.table(s, "story");
+    let story = seeing::story(s, table);
+    let table = root.table(s, "metrics");
+    let metrics_allow = seeing::metrics(s, table);
+    let table = root.table(s, "hep");
+    let hep = seeing::hep(s, table);
+    let table = root.table(s, "otel");
+    let otel = seeing::otel(s, table);
     let table = root.table(s, "functions");
     let function_env = functions(s, table);
     let mut config = Config {
@@ -61,6 +70,10 @@ pub(super) fn read(
         media,
         webhook_allow,
         speech,
+        story,
+        metrics_allow,
+        hep,
+        otel,
         function_env,
         lists: each(s, &mut root, "credential_list", list),
         domains: each(s, &mut root, "domain", domain),

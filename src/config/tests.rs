@@ -215,3 +215,78 @@ fn mapped_networks_are_those_of_ipv4() {
     assert!(!domain.allows(source("192.0.3.9")) && !domain.allows(source("::ffff:192.0.3.9")));
     assert!(!domain.allows(source("2001:db9::9")));
 }
+
+#[test]
+fn what_is_seen_is_configured() {
+    let config = parse("").expect("an empty file");
+    assert_eq!(config.story.bytes, 256 << 20);
+    assert_eq!(config.story.age.as_secs(), 7 * 86_400);
+    assert_eq!((config.hep, config.otel), (None, None));
+    let own = |text: &str| text.parse::<IpAddr>().expect("an address");
+    assert!(config.metrics_allow.iter().any(|net| net.contains(&own("127.0.0.9"))));
+    assert!(!config.metrics_allow.iter().any(|net| net.contains(&own("192.0.2.1"))));
+    let config = parse(
+        "[story]\nkeep_megabytes = 0\nkeep_days = 1\n[metrics]\nallow = [\"10.0.0.0/8\"]\n\
+         [hep]\ncollector = \"192.0.2.10:9060\"\ncapture_id = 7\npassword = \"p\"\n\
+         [otel]\nendpoint = \"http://127.0.0.1:4318/\"\nservice = \"s\"\n\
+         headers = { X-Key = { env = \"TOKEN\" } }\n",
+    )
+    .expect("a sound file");
+    assert_eq!((config.story.bytes, config.metrics_allow.len()), (0, 1));
+    let hep = config.hep.expect("a collector");
+    assert_eq!((hep.collector.port(), hep.capture_id), (9060, 7));
+    let otel = config.otel.expect("a collector");
+    assert_eq!(otel.endpoint, "http://127.0.0.1:4318", "without the slash");
+    assert_eq!(otel.headers, [("X-Key".to_owned(), Secret::new("from-environment"))]);
+    for (text, wanted) in [
+        ("[story]\nkeep_days = 0", "keep_days: expected 1 to 3650"),
+        ("[story]\nkeep_megabytes = -1", "keep_megabytes: expected 0"),
+        ("[hep]\ncollector = \"capture.example\"", "expected an address and port"),
+        ("[hep]\ncapture_id = -1", "capture_id: expected"),
+        ("[otel]\nendpoint = \"127.0.0.1:4318\"", "endpoint: expected http://"),
+        ("[metrics]\nallow = [\"here\"]", "allow: expected an address or network"),
+    ] {
+        let said = problems(text);
+        assert!(said.len() == 1 && said[0].contains(wanted), "{text}: {said:?}");
+    }
+}
+
+/// The reference of the configuration is the sample: what is not in it nobody finds.
+#[test]
+fn the_sample_shows_every_key() {
+    const TABLES: [&str; 15] = [
+        "[server]",
+        "[http]",
+        "[sip]",
+        "[media]",
+        "[speech]",
+        "[webhook]",
+        "[story]",
+        "[metrics]",
+        "[hep]",
+        "[otel]",
+        "[functions]",
+        "[[credential_list]]",
+        "[[domain]]",
+        "[[number]]",
+        "[[trunk]]",
+    ];
+    let sample = include_str!("../../samples/first/offhook.toml");
+    let tables = problems("qqqqqqqqqqqqqqqq = 1");
+    let (_, names) = tables[0].split_once("known: ").expect("a list of tables");
+    for name in names.split(", ") {
+        assert!(TABLES.iter().any(|table| table.trim_matches(['[', ']']) == name), "{name}");
+    }
+    for table in TABLES {
+        assert!(sample.lines().any(|line| line == table), "{table}");
+        let said = problems(&format!("{table}\nqqqqqqqqqqqqqqqq = 1\n"));
+        let known = said.iter().find_map(|line| Some(line.split_once("known: ")?.1));
+        for key in known.expect("a list of keys").split(", ") {
+            let shown = |line: &str| {
+                let line = line.trim_start_matches(['#', ' ']);
+                line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+            };
+            assert!(sample.lines().any(shown), "{table}: {key} is not in the sample");
+        }
+    }
+}

@@ -47,6 +47,8 @@ impl Exchange {
         self.legs.table.insert(id, LegEntry { leg, call: number });
         self.legs.incoming.insert(dialog, id);
         let sid = CallSid::random(&mut self.rng);
+        let call_id = invite.call_id().to_owned();
+        self.tell(Told::Dialog { call: sid, leg: id, call_id });
         let setup = Setup {
             sid,
             leg: id,
@@ -108,12 +110,22 @@ impl Exchange {
             }
             call::Output::Persist(persist) => self.outputs.push_back(Output::Persist(persist)),
             call::Output::Note(note) => self.outputs.push_back(Output::Note(note)),
-            // For those who step through documents: flow tests.
-            call::Output::Verb(..) => {}
+            call::Output::Verb(leg, begun) => self.tell_verb(number, leg, &begun),
             call::Output::Done => {
-                self.calls.table.remove(&number);
+                if let Some(entry) = self.calls.table.remove(&number) {
+                    self.tell(Told::Over { call: entry.sid });
+                }
                 self.calls.timers.clear(&number);
             }
+        }
+    }
+
+    fn tell_verb(&mut self, number: CallNumber, leg: LegId, begun: &call::Begun) {
+        let placed = begun.document.verbs().get(begun.index);
+        let call = self.calls.table.get(&number).map(|entry| entry.sid);
+        if let (Some(placed), Some(call)) = (placed, call) {
+            let (name, position, base) = (placed.name, placed.position, begun.base.clone());
+            self.tell(Told::Verb { call, leg, name, position, base });
         }
     }
 

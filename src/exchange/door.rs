@@ -61,6 +61,7 @@ impl Exchange {
             }
             Err(refused) => {
                 self.note_refusal(now, message.method_name(), flow, &refused);
+                self.tell_refusal(message.method().name(), flow, &message, &refused);
                 let Refused { status, headers, .. } = refused;
                 sip::Command::Answer { flow, message, status, headers }
             }

@@ -45,7 +45,14 @@ impl Exchange {
             match entry.leg.poll() {
                 None => break,
                 Some(LegOutput::Sip(command)) => {
+                    let begun = match &command {
+                        sip::Command::Invite(invite) => Some(invite.dialog),
+                        _ => None,
+                    };
                     self.agent.handle(now, sip::Input::Command(command));
+                    if let Some(dialog) = begun {
+                        self.tell_dialog(call, id, dialog);
+                    }
                 }
                 Some(LegOutput::Media(command)) => {
                     self.outputs.push_back(Output::Media(command));

@@ -31,6 +31,7 @@ mod old_digest;
 mod refusal;
 mod registration;
 mod routing;
+mod story;
 #[cfg(test)]
 mod tests;
 mod who;
@@ -38,6 +39,7 @@ mod who;
 pub use admission::domain_sid;
 pub use guard::Counters;
 pub use registration::Registered;
+pub use story::{Figures, RefusedRequest, Told};
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
 const MAX_CALLS: usize = 20_000;
@@ -112,6 +114,8 @@ pub enum Output {
     Note(Note),
     /// A user's registrations changed.
     Registered(Registered),
+    /// For the stories of calls; nothing depends on it.
+    Told(Told),
 }
 
 /// The switch.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
+use super::seeing::Observer;
 use super::{RESULTS, rows};
 use crate::audio::Clip;
 use crate::audio::wav;
@@ -27,6 +28,7 @@ pub(super) struct Effects {
     pub(super) sources: Arc<Sources>,
     pub(super) voices: Arc<Voices>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) observer: Observer,
     results: mpsc::Sender<Input>,
     tasks: RefCell<JoinSet<()>>,
     pending: Cell<usize>,
@@ -43,6 +45,7 @@ impl Effects {
         sources: Arc<Sources>,
         voices: Arc<Voices>,
         store: Arc<dyn Store>,
+        observer: Observer,
     ) -> (std::rc::Rc<Self>, mpsc::Receiver<Input>) {
         let (results, receiver) = mpsc::channel(RESULTS);
         let (persists, changes) = mpsc::channel(ROWS);
@@ -50,6 +53,7 @@ impl Effects {
             sources,
             voices,
             store,
+            observer,
             results,
             tasks: RefCell::new(JoinSet::new()),
             pending: Cell::new(0),
@@ -73,7 +77,9 @@ impl Effects {
         let own = std::rc::Rc::clone(self);
         match output {
             Output::Fetch(ticket, fetch) => self.spawn(async move {
+                let asked = own.observer.asked(&fetch);
                 let result = own.sources.fetch(&fetch).await;
+                own.observer.fetched(asked, (fetch.call, &fetch.url), &result);
                 Some(Input::Fetched(ticket, result))
             }),
             Output::Speak(ticket, speech) => self.spawn(async move {
@@ -99,7 +105,11 @@ impl Effects {
                 }
             }
             // Carried out where they arise.
-            Output::Transmit(..) | Output::Media(_) | Output::Note(_) | Output::Registered(_) => {}
+            Output::Transmit(..)
+            | Output::Media(_)
+            | Output::Note(_)
+            | Output::Registered(_)
+            | Output::Told(_) => {}
         }
     }
 
@@ -128,6 +138,11 @@ impl Effects {
         }
         self.pending.set(self.pending.get().saturating_sub(count));
         self.done.notify_one();
+    }
+
+    /// Changes that wait for the disk.
+    pub(super) fn rows_waiting(&self) -> usize {
+        self.persists.max_capacity() - self.persists.capacity()
     }
 
     /// Effects under way.

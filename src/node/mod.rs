@@ -18,6 +18,7 @@ pub mod project;
 pub mod recording;
 mod reload;
 mod rows;
+pub mod seeing;
 pub mod sip_io;
 mod start;
 pub mod trace;
@@ -36,6 +37,7 @@ use crate::exchange::{self, Exchange};
 use crate::sip::{self, Transport};
 use clock::Clock;
 use effects::Effects;
+use seeing::{Observer, Seeing};
 use sip_io::{Arrival, SipIo};
 pub use start::{Options, StartError};
 use trace::{Direction, Trace};
@@ -51,6 +53,8 @@ pub struct Node {
     media: Media,
     effects: Rc<Effects>,
     results: mpsc::Receiver<exchange::Input>,
+    observer: Observer,
+    seeing: Seeing,
     trace: Option<Trace>,
     notes: Option<mpsc::Sender<Note>>,
     http: http_io::HttpThread,
@@ -180,6 +184,7 @@ impl Node {
                     stopping = Box::pin(stop());
                 }
             }
+            self.show();
             if draining && self.exchange.calls() == 0 {
                 break;
             }
@@ -220,10 +225,14 @@ impl Node {
 
     /// Likewise for media.
     fn take_media(&mut self, first: crate::media::Event) {
+        self.observer.metrics().media(&first);
         self.give(exchange::Input::Media(first));
         for _ in 1..SipIo::batch() {
             match self.media.events.try_recv() {
-                Ok(event) => self.give(exchange::Input::Media(event)),
+                Ok(event) => {
+                    self.observer.metrics().media(&event);
+                    self.give(exchange::Input::Media(event));
+                }
                 Err(_) => break,
             }
         }
@@ -232,12 +241,16 @@ impl Node {
     fn take_arrival(&mut self, arrival: Arrival) {
         let input = match arrival {
             Arrival::Message(flow, bytes) => {
+                self.observer.message(self.clock.now(), Direction::Received, flow, &bytes);
                 if let Some(trace) = &self.trace {
-                    trace.record(self.clock.now(), Direction::Received, flow, &bytes);
+                    trace.record(&bytes);
                 }
                 sip::Input::Received { flow, bytes }
             }
-            Arrival::Unreachable(flow) => sip::Input::Unreachable { flow },
+            Arrival::Unreachable(flow) => {
+                self.observer.metrics().unreachable();
+                sip::Input::Unreachable { flow }
+            }
         };
         self.give(exchange::Input::Sip(input));
     }
@@ -253,10 +266,12 @@ impl Node {
         while let Some(output) = self.exchange.poll() {
             match output {
                 exchange::Output::Transmit(flow, bytes) => {
+                    self.observer.message(now, Direction::Sent, flow, &bytes);
                     if let Some(trace) = &self.trace {
-                        trace.record(now, Direction::Sent, flow, &bytes);
+                        trace.record(&bytes);
                     }
                     if let Some(Arrival::Unreachable(flow)) = self.sip.send(flow, &bytes) {
+                        self.observer.metrics().unreachable();
                         let report = sip::Input::Unreachable { flow };
                         self.exchange.handle(now, exchange::Input::Sip(report));
                     }
@@ -266,13 +281,16 @@ impl Node {
                         self.exchange.handle(now, exchange::Input::Media(failed));
                     }
                 }
-                exchange::Output::Note(note) => self.tell(note),
+                exchange::Output::Note(note) => self.tell(now, note),
+                exchange::Output::Told(told) => self.observer.told(now, told),
                 exchange::Output::Registered(registered) => {
+                    self.observer.metrics().registered();
                     let phones = plural(registered.phones, "phone");
                     tracing::info!("{} has {phones} registered", registered.user);
                 }
                 exchange::Output::Persist(persist) => {
                     tell_endings(&persist);
+                    self.observer.rows(now, &persist);
                     self.effects.start(exchange::Output::Persist(persist));
                 }
                 other => self.effects.start(other),
@@ -281,7 +299,18 @@ impl Node {
         self.media.ring(now);
     }
 
-    fn tell(&self, note: Note) {
+    /// How everything stands, for gauges: a few stores to memory.
+    fn show(&self) {
+        let metrics = self.observer.metrics();
+        metrics.show(&self.exchange.figures());
+        metrics.queue("results", self.results.len());
+        metrics.queue("media_events", self.media.events.len());
+        metrics.queue("effects", self.effects.pending());
+        metrics.queue("rows", self.effects.rows_waiting());
+    }
+
+    fn tell(&self, now: Instant, note: Note) {
+        self.observer.note(now, &note);
         // What was refused before it became a call has no name.
         let nameless = note.call == CallSid::from_bytes([0; 16]);
         let whose = if nameless { String::new() } else { format!("{}: ", note.call) };
@@ -322,6 +351,7 @@ impl Node {
         drop(self.media);
         self.http.stop();
         self.effects.close().await;
+        self.seeing.stop();
         Ok(())
     }
 }

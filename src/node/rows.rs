@@ -154,7 +154,10 @@ pub(super) async fn write(own: Rc<Effects>, mut changes: mpsc::Receiver<Persist>
             group.add(change);
         }
         let (count, urgent) = (group.changes, group.is_urgent());
-        if let Err(error) = own.store.persist(group.rows).await {
+        let begun = Instant::now();
+        let written = own.store.persist(group.rows).await;
+        own.observer.metrics().store.observe(begun.elapsed());
+        if let Err(error) = written {
             tell_lost(&own.unwritten.oldest(count), error);
         }
         rested = Instant::now() + REST;

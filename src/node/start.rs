@@ -14,6 +14,7 @@ use super::effects::{Effects, resolve};
 use super::http_io::{self, HttpThread};
 use super::media_io;
 use super::project::{Opened, names, recordings_folder};
+use super::seeing::{Seeing, metrics};
 use super::sip_io::SipIo;
 use super::trace::Trace;
 use super::watched::look_often;
@@ -36,7 +37,7 @@ const SPEECH_CACHE: u64 = 256 << 20;
 /// What a caller of [`Node::start`] may want to watch.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// Keeps SIP messages for ladders.
+    /// Keeps the Call-IDs of calls.
     pub trace: Option<Trace>,
     /// Gets the calls' notes as they are written.
     pub notes: Option<mpsc::Sender<Note>>,
@@ -147,10 +148,12 @@ impl Node {
         };
         let media = Media::start(media, &clock, opened.rng.fork()).map_err(StartError::System)?;
 
+        let (seeing, observer) = Seeing::start(&config, clock, &opened.public_url)
+            .map_err(|error| StartError::Data(config.server.data.clone(), error))?;
         let directory = resolved(opened.directory()).await;
         let exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);
         let (effects, results) =
-            Effects::new(Arc::clone(&opened.sources), voices, Arc::clone(&store));
+            Effects::new(Arc::clone(&opened.sources), voices, Arc::clone(&store), observer.clone());
 
         let ready = Arc::new(AtomicBool::new(false));
         let mut routes = Project::routes(&opened.project);
@@ -162,6 +165,8 @@ impl Node {
             },
             Arc::clone(&ready),
         ));
+        let page = metrics::Page::new(observer.clone(), config.metrics_allow.clone());
+        routes.add(&["GET"], "/metrics", page);
         let http = HttpThread::start(listeners, routes, ready).map_err(StartError::System)?;
 
         let (stop, stopping) = watch::channel(false);
@@ -184,6 +189,8 @@ impl Node {
             media,
             effects,
             results,
+            observer,
+            seeing,
             trace,
             notes,
             http,

@@ -78,6 +78,28 @@ impl Sqlite {
         })
     }
 
+    /// Opens a file to read it beside the server that writes it, which may be of another version:
+    /// nothing is made, migrated or written. Writes fail.
+    pub async fn read(path: &Path) -> Result<Sqlite, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY)
+            .disable_statement_logging();
+        let mut connection = options.connect().await.map_err(unusable)?;
+        let known = MIGRATIONS.len() as i64;
+        let found: i64 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(unusable)?;
+        if found != known {
+            return Err(StoreError::NewerSchema { found, known });
+        }
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
+        let (writer, install) = (AsyncMutex::new(Writer::new(connection)), String::new());
+        Ok(Sqlite { writer, readers, waiting: Mutex::default(), install })
+    }
+
     /// Closes the file in good order; whatever was acknowledged is kept without it, too.
     pub async fn close(self) -> Result<(), StoreError> {
         use sqlx::Connection;

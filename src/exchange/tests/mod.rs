@@ -3,6 +3,7 @@
 mod admission;
 mod calls;
 mod door;
+mod stories;
 
 use std::collections::BTreeMap;
 
@@ -33,6 +34,7 @@ struct Stage {
     notes: Vec<String>,
     resolve: Vec<(LegId, String)>,
     registered: Vec<Registered>,
+    told: Vec<Told>,
     port: u16,
     branches: u32,
 }
@@ -110,6 +112,7 @@ impl Stage {
             notes: vec![],
             resolve: vec![],
             registered: vec![],
+            told: vec![],
             port: 20_000,
             branches: 0,
         }
@@ -130,6 +133,7 @@ impl Stage {
                 Output::Note(note) => self.notes.push(note.text),
                 Output::Resolve(leg, host) => self.resolve.push((leg, host)),
                 Output::Registered(registered) => self.registered.push(registered),
+                Output::Told(told) => self.told.push(told),
                 Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}
             }
         }

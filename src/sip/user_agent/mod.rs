@@ -53,7 +53,23 @@ pub struct UserAgent {
     last_incoming: u64,
     /// The CSeq of our latest request outside dialogs.
     sent_outside: u32,
+    counters: Counters,
     out: VecDeque<Output>,
+}
+
+/// What a user agent has counted since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests that could be read but were malformed: answered with 4xx.
+    pub rejected: u64,
+    /// What was no SIP, or nothing that may be answered.
+    pub discarded: u64,
+    /// Requests that a transaction had seen before.
+    pub repeats_received: u64,
+    /// Requests and responses that were sent again by timers or for a repeated request.
+    pub repeats_sent: u64,
+    /// Requests answered 503 because there was no room.
+    pub overloaded: u64,
 }
 
 /// Why a client transaction was started.
@@ -118,6 +134,7 @@ impl UserAgent {
             timers: TimerTable::new(),
             last_incoming: 0,
             sent_outside: 0,
+            counters: Counters::default(),
             out: VecDeque::new(),
         }
     }
@@ -130,6 +147,12 @@ impl UserAgent {
     /// How many transactions live, those that only absorb repeats included.
     pub fn transactions(&self) -> usize {
         self.transactions.len()
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> Counters {
+        let Counters { repeats_sent, .. } = self.counters;
+        Counters { repeats_sent: repeats_sent + self.transactions.repeats(), ..self.counters }
     }
 
     /// How many requests wait for [`Command::Respond`].
@@ -230,7 +253,10 @@ impl UserAgent {
 
     fn due(&mut self, now: Instant, dialog: DialogId, due: Due) {
         match due {
-            Due::Unacked => self.repeat_accepted(now, dialog),
+            Due::Unacked => {
+                self.counters.repeats_sent += 1;
+                self.repeat_accepted(now, dialog);
+            }
             Due::Cancelled => self.cancel_given_up(now, dialog),
             Due::Progress => self.repeat_progress(now, dialog),
             Due::Glare => self.glare_over(now, dialog),

@@ -23,10 +23,11 @@ impl UserAgent {
             }
             Parsed::Valid(message) => self.response_came(now, message),
             Parsed::Reject { message, status, reason } => {
+                self.counters.rejected += 1;
                 let back = self.way_back(flow, &message);
                 self.refuse_saying(back, &message, status, reason, &[]);
             }
-            Parsed::Discard(_) => {}
+            Parsed::Discard(_) => self.counters.discarded += 1,
         }
     }
 
@@ -76,7 +77,11 @@ impl UserAgent {
 
     fn request(&mut self, now: Instant, flow: Flow, message: Message, muted: bool) {
         match self.transactions.receive_request(now, &message) {
-            Arrival::Absorbed => return,
+            Arrival::Absorbed => {
+                // An ACK ends a transaction; it is no repeat.
+                self.counters.repeats_received += u64::from(message.method() != Method::Ack);
+                return;
+            }
             Arrival::AckOfAccepted => return self.receive_ack(now, message),
             Arrival::Unknown => {}
         }
@@ -232,6 +237,7 @@ impl UserAgent {
     }
 
     fn refuse_busy(&mut self, back: Flow, message: &Message) {
+        self.counters.overloaded += 1;
         let seconds = self.config.limits.retry_after.as_secs().to_string();
         self.refuse_statelessly(back, message, 503, &[("Retry-After".to_owned(), seconds)]);
     }
