@@ -313,6 +313,7 @@ impl SipLeg {
             }
             sip::Event::Response { message, .. } => self.handle_response(message.as_ref()),
             sip::Event::Confirmed { message, .. } => self.handle_confirmed(&message),
+            sip::Event::Acknowledged { .. } | sip::Event::Refresh { .. } => {}
             sip::Event::Progress { dialog, message } => self.handle_progress(dialog, &message),
             sip::Event::Accepted { dialog, message } => self.handle_accepted(dialog, &message),
             sip::Event::Ended { dialog, ending, message } => {

@@ -88,8 +88,7 @@ impl UserAgent {
         let plain = |status| Some((status, Vec::new()));
         match message.method() {
             Method::Other => return plain(501),
-            Method::Prack
-            | Method::Subscribe
+            Method::Subscribe
             | Method::Notify
             | Method::Refer
             | Method::Message
@@ -119,13 +118,16 @@ impl UserAgent {
         let method = message.method();
         let ends_here = matches!(method, Method::Options | Method::Register);
         let status = match method {
-            Method::Bye | Method::Info | Method::Update => Some(481),
+            Method::Bye | Method::Info | Method::Update | Method::Prack => Some(481),
             _ if message.max_forwards() == Some(0) && !ends_here => Some(483),
             _ if self.is_loop(&message) || self.transactions.merged(&message) => Some(482),
             _ => None,
         };
         if let Some(status) = status {
             return self.refuse_statelessly(back, &message, status, &[]);
+        }
+        if let Some((status, headers)) = self.short_session(&message) {
+            return self.refuse_statelessly(back, &message, status, &headers);
         }
         if method == Method::Invite {
             if self.usages.len() >= self.config.limits.dialogs {
@@ -162,6 +164,10 @@ impl UserAgent {
             Some(Purpose::Order(dialog, order)) => {
                 let (dialog, order) = (*dialog, order.clone());
                 self.order_response(now, client, dialog, order, message);
+            }
+            Some(Purpose::Prack(dialog, order)) => {
+                let (dialog, order) = (*dialog, order.clone());
+                self.prack_response(now, dialog, *order, &message);
             }
             Some(Purpose::Bye(dialog, order)) => {
                 let (dialog, order) = (*dialog, order.clone());
