@@ -365,6 +365,7 @@ fn caller(setup: &Setup, now: Instant) -> Party {
             owed: None,
         },
         presence: Presence::Ringing,
+        early: false,
         answered: None,
         target: None,
         sending: None,

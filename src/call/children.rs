@@ -132,6 +132,7 @@ impl Call {
                 owed: None,
             },
             presence: Presence::Ringing,
+            early: false,
             answered: None,
             target: Some(number),
             sending: None,

@@ -12,6 +12,8 @@ pub(super) struct Party {
     pub record: CallRecord,
     /// How far it is.
     pub presence: Presence,
+    /// Whether it hears sound before its answer.
+    pub early: bool,
     /// The answer, for durations.
     pub answered: Option<Instant>,
     /// Its number among the targets of the dial that called it.
@@ -58,7 +60,12 @@ pub(super) struct Watcher {
 }
 
 impl Party {
-    /// Whether media can be asked of it.
+    /// Whether media can be asked of it, if only one way.
+    pub fn hears(&self) -> bool {
+        self.is_talking() || self.early && self.presence == Presence::Ringing
+    }
+
+    /// Whether it was answered and is still there.
     pub fn is_talking(&self) -> bool {
         self.presence == Presence::Talking
     }

@@ -114,7 +114,11 @@ pub enum Refusal {
 pub enum Command {
     /// Tells an incoming party that it rings.
     Ring,
-    /// Answers an incoming party. Media commands before this are refused.
+    /// Lets an incoming party hear sound before it is answered (183, RFC 3960); where its side
+    /// cannot, it goes on with its own ringing. Media commands are taken from here on.
+    EarlyMedia,
+    /// Answers an incoming party. Media commands before this, or [`Command::EarlyMedia`], are
+    /// refused.
     Answer,
     /// Refuses an incoming party.
     Refuse(Refusal),

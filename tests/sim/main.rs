@@ -7,6 +7,7 @@
 mod answers;
 mod chaos;
 mod dial;
+mod early;
 mod endings;
 mod gather;
 mod loss;

@@ -410,6 +410,7 @@ impl Stage {
         assert!(!self.gone.contains(&leg), "{} is gone: {command:?}", name(leg));
         let line = match &command {
             Command::Ring => "ring".to_owned(),
+            Command::EarlyMedia => "hears early".to_owned(),
             Command::Answer => "answer".to_owned(),
             Command::Refuse(refusal) => format!("refuse {refusal:?}"),
             Command::Hangup => "hangup".to_owned(),

@@ -60,7 +60,7 @@ impl Stage<'_> {
     pub(super) fn command(&mut self, leg: LegId, command: Command) {
         let now = self.now;
         match command {
-            Command::Ring | Command::Bridge(_) | Command::Unbridge => {}
+            Command::Ring | Command::EarlyMedia | Command::Bridge(_) | Command::Unbridge => {}
             Command::Answer => {
                 self.party(leg).state = State::Talking;
                 let answered = Event::Answered { sip_call_id: call_id(leg), headers: Vec::new() };
