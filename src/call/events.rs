@@ -15,7 +15,9 @@ impl Call {
         if !self.parties.contains_key(&leg) {
             return;
         }
+        let Some(event) = self.transfer_event(leg, event) else { return };
         match event {
+            Event::Transfer { to, replaces } => self.asked_for_transfer(leg, &to, replaces),
             Event::Ringing => self.target_rings(leg),
             Event::EarlyMedia => self.tell_dial(leg, Progress::EarlyMedia),
             Event::Answered { sip_call_id, headers } if leg != self.caller() => {

@@ -6,7 +6,7 @@ use crate::leg::{Cause, SipCaller};
 use super::effect::{CallRecord, Callback, Method, Status};
 
 /// A party.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Party {
     /// Its row.
     pub record: CallRecord,
@@ -47,7 +47,7 @@ pub(super) enum Presence {
 }
 
 /// A status callback.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Watcher {
     /// Absolute URL.
     pub url: String,

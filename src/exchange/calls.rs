@@ -56,6 +56,7 @@ impl Exchange {
             policy: Policy {
                 owned: Arc::clone(&self.owned),
                 any_caller_id: admitted.any_caller_id,
+                domains: Arc::new(self.directory.domains.keys().cloned().collect()),
             },
             epoch: self.config.epoch,
         };
@@ -107,6 +108,10 @@ impl Exchange {
             call::Output::Note(note) => self.outputs.push_back(Output::Note(note)),
             // For those who step through documents: flow tests.
             call::Output::Verb(..) => {}
+            call::Output::Adopt(referrer, replaces) => {
+                let guest = self.guest(now, number, &replaces).map(Box::new);
+                self.tell_call(now, number, call::Input::Adopted(referrer, guest));
+            }
             call::Output::Done => {
                 self.calls.table.remove(&number);
                 self.calls.timers.clear(&number);

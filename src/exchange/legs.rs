@@ -1,6 +1,8 @@
 //! Legs inside the exchange: what reaches them and what they ask for.
 
 use super::*;
+use crate::call::Guest;
+use crate::leg::Replaces;
 use crate::leg::sip::{Input as LegInput, Output as LegOutput};
 
 impl Exchange {
@@ -56,6 +58,29 @@ impl Exchange {
                 Some(LegOutput::Gone) => self.forget_leg(id),
             }
         }
+    }
+
+    /// The party that talks with the far end of a dialog, taken out of its own call.
+    pub(super) fn guest(
+        &mut self,
+        now: Instant,
+        host: CallNumber,
+        replaces: &Replaces,
+    ) -> Option<Guest> {
+        let tags = [replaces.to_tag.as_str(), &replaces.from_tag];
+        let dialog = self.agent.dialog_with(&replaces.call_id, tags)?;
+        let leg = match dialog.incoming() {
+            true => *self.legs.incoming.get(&dialog)?,
+            false => SipLeg::leg_of(dialog),
+        };
+        let from = self.legs.table.get(&leg)?.call;
+        if from == host {
+            return None;
+        }
+        let guest = self.calls.table.get_mut(&from)?.call.release(now, leg)?;
+        self.calls.talking.push_back(from);
+        self.legs.table.get_mut(&guest.leg())?.call = host;
+        Some(guest)
     }
 
     fn forget_leg(&mut self, id: LegId) {

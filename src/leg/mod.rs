@@ -96,6 +96,35 @@ pub struct Record {
     pub trim: bool,
 }
 
+/// A dialog that another is to replace (RFC 3891), named as its far end names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaces {
+    /// Call-ID.
+    pub call_id: String,
+    /// Our tag, when the dialog is ours.
+    pub to_tag: String,
+    /// The other side's.
+    pub from_tag: String,
+}
+
+impl Replaces {
+    /// Of the header's value.
+    pub fn parse(value: &str) -> Option<Replaces> {
+        let mut parts = value.split(';').map(str::trim);
+        let call_id = parts.next().filter(|id| !id.is_empty())?.to_owned();
+        let (mut to_tag, mut from_tag) = (None, None);
+        for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+            match name.trim() {
+                name if name.eq_ignore_ascii_case("to-tag") => to_tag = Some(value.trim()),
+                name if name.eq_ignore_ascii_case("from-tag") => from_tag = Some(value.trim()),
+                _ => {}
+            }
+        }
+        let (to_tag, from_tag) = (to_tag?.to_owned(), from_tag?.to_owned());
+        Some(Replaces { call_id, to_tag, from_tag })
+    }
+}
+
 /// How an incoming leg is refused before it was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -150,6 +179,9 @@ pub enum Command {
     Record(Record),
     /// Ends a recording; [`Event::Recorded`] follows.
     StopRecording(RecordingSid),
+    /// How far the transfer is that [`Event::Transfer`] asked for, as a SIP status. The first one
+    /// accepts it (below 300) or refuses it; one of 200 or more is the last.
+    TransferStatus(u16),
 }
 
 /// Why a leg ended.
@@ -184,6 +216,14 @@ pub enum Event {
         sip_call_id: String,
         /// X- headers of the answer.
         headers: Vec<(String, String)>,
+    },
+    /// The party wants whom it talks with put through (REFER); [`Command::TransferStatus`] is
+    /// awaited.
+    Transfer {
+        /// The URI of whom, without headers.
+        to: String,
+        /// The dialog that the new one is to replace: both talk already.
+        replaces: Option<Replaces>,
     },
     /// A key went down.
     Digit(char),

@@ -23,6 +23,7 @@ mod outgoing;
 mod sound;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod within;
 
 pub use offer::objection;
@@ -106,6 +107,7 @@ pub struct SipLeg {
     /// Our description before the re-INVITE of ours that is under way: a failure brings it back
     /// (RFC 3261 section 14.1).
     before: Option<LocalDescription>,
+    referral: transfer::Referral,
     /// Recordings whose end is not known yet: the call hears of them before it hears of the end.
     recordings: usize,
     outputs: VecDeque<Output>,
@@ -174,6 +176,7 @@ impl SipLeg {
             progress: Progress::Alive,
             offered: false,
             before: None,
+            referral: transfer::Referral::None,
             recordings: 0,
             outputs: VecDeque::new(),
         }
@@ -253,6 +256,7 @@ impl SipLeg {
         match command {
             Command::Ring => self.ring(),
             Command::EarlyMedia => self.sound_early(),
+            Command::TransferStatus(status) => self.report_transfer(status),
             Command::Answer => self.answer(),
             Command::Refuse(refusal) => self.refuse(refusal),
             Command::Hangup if self.puts_off_hang_up() => {}

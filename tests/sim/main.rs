@@ -14,6 +14,7 @@ mod loss;
 mod protocol;
 mod record;
 mod register;
+mod transfer;
 mod trunk;
 mod webhook;
 mod world;

@@ -411,6 +411,7 @@ impl Stage {
         let line = match &command {
             Command::Ring => "ring".to_owned(),
             Command::EarlyMedia => "hears early".to_owned(),
+            Command::TransferStatus(status) => format!("transfer {status}"),
             Command::Answer => "answer".to_owned(),
             Command::Refuse(refusal) => format!("refuse {refusal:?}"),
             Command::Hangup => "hangup".to_owned(),

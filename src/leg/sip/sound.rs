@@ -105,6 +105,7 @@ impl SipLeg {
             | Command::EarlyMedia
             | Command::Answer
             | Command::Refuse(_)
+            | Command::TransferStatus(_)
             | Command::Hangup => return,
         };
         self.order(command);

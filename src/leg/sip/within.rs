@@ -24,12 +24,17 @@ impl SipLeg {
             Method::Info => self.handle_info(transaction, request),
             Method::Options => self.respond(transaction, 200, None),
             Method::Subscribe | Method::Notify => self.respond(transaction, 489, None),
-            Method::Refer => self.respond(transaction, 603, None),
+            Method::Refer => self.handle_refer(dialog, transaction, request),
             _ => self.respond(transaction, 405, None),
         }
     }
 
-    fn respond(&mut self, transaction: sip::TransactionId, status: u16, body: Option<Body>) {
+    pub(super) fn respond(
+        &mut self,
+        transaction: sip::TransactionId,
+        status: u16,
+        body: Option<Body>,
+    ) {
         self.sip(sip::Command::Respond { transaction, status, headers: vec![], body });
     }
 
@@ -109,6 +114,10 @@ impl SipLeg {
     /// The answer to a request of ours: a dialog that is unknown over there is over here. A
     /// re-INVITE that failed leaves the session as it was (RFC 3261 section 14.1).
     pub(super) fn handle_response(&mut self, method: &str, response: Option<&Message>) {
+        // What became of a report ends no call (RFC 5057 section 5).
+        if method == "NOTIFY" {
+            return;
+        }
         let status = response.and_then(Message::status);
         if method == "INVITE" {
             match (status, self.before.take()) {

@@ -249,7 +249,7 @@ impl UserAgent {
         }
         self.order_done(now, dialog, &order, Some(response));
         // RFC 3261 section 12.2.1.2: the peer does not know the dialog any more.
-        if matches!(status, 408 | 481) {
+        if matches!(status, 408 | 481) && ends_dialog(&order) {
             self.abort(now, dialog, Ending::Rejected(status), None);
         }
     }
@@ -262,7 +262,9 @@ impl UserAgent {
         ending: Ending,
     ) {
         self.order_done(now, dialog, order, None);
-        self.abort(now, dialog, ending, None);
+        if ends_dialog(order) {
+            self.abort(now, dialog, ending, None);
+        }
     }
 
     /// Tells the outcome, and lets the next re-INVITE go.
@@ -384,4 +386,10 @@ pub(super) fn is_offer(request: &Message) -> bool {
         Method::Update => !request.body().is_empty(),
         _ => false,
     }
+}
+
+/// Whether a peer that knows nothing of the request knows nothing of the dialog either; a report
+/// has a life of its own (RFC 5057 section 5.1).
+fn ends_dialog(order: &Order) -> bool {
+    !matches!(order.method, "NOTIFY" | "REFER" | "MESSAGE")
 }

@@ -31,7 +31,8 @@ use super::{Command, DialogId, Ending, Event, Flow, Input, Message, Output, Send
 use crate::base::{Instant, Machine, Rng, TimerTable};
 
 /// The methods that are answered by something else than 405 or 501.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK";
+pub const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, NOTIFY";
 
 /// The extensions that a peer may require: what the registrar does, and our dialogs.
 pub const SUPPORTED: [&str; 4] = ["path", "outbound", "100rel", "timer"];
@@ -154,6 +155,15 @@ impl UserAgent {
     /// The Call-ID of a dialog.
     pub fn call_id(&self, dialog: DialogId) -> Option<&str> {
         self.usages.get(&dialog).map(|usage| &*usage.call_id)
+    }
+
+    /// The dialog with that Call-ID and these tags, whichever of them is ours (RFC 3891).
+    pub fn dialog_with(&self, call_id: &str, tags: [&str; 2]) -> Option<DialogId> {
+        let [one, two] = tags;
+        [(one, two), (two, one)].into_iter().find_map(|(local, remote)| {
+            let usage = self.usages.get(self.by_tag.get(local)?)?;
+            usage.remote_of(call_id, remote).map(|_| usage.id)
+        })
     }
 
     /// The flow on which a dialog came about, and its remote target once that is known.

@@ -86,8 +86,11 @@ impl UserAgent {
     /// What RFC 3261 section 8.2 finds wrong with a request, in its order.
     fn objection(&self, message: &Message) -> Option<(u16, Vec<HeaderField>)> {
         let plain = |status| Some((status, Vec::new()));
+        let tagged = message.to().is_some_and(|to| to.tag().is_some());
         match message.method() {
             Method::Other => return plain(501),
+            // Inside a dialog they belong to what it is for.
+            Method::Refer | Method::Notify | Method::Message if tagged => {}
             Method::Subscribe
             | Method::Notify
             | Method::Refer

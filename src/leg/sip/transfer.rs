@@ -1,0 +1,116 @@
+//! REFER: a party asks that whom it talks with be put through to somebody else, and is told how
+//! that goes (RFC 3515, RFC 5589). Whether it may is the call's to say.
+
+use super::super::Replaces;
+use super::*;
+use crate::sip::HeaderName;
+use crate::sip::header::NameAddr;
+use crate::sip::uri::{SipUri, percent_decode};
+use crate::sip::write::reason_phrase;
+
+/// How long a report of progress may stay away before the referrer may take the transfer for
+/// lost: longer than a phone rings.
+const EXPIRES: u32 = 180;
+
+/// A REFER of the party's.
+#[derive(Debug)]
+pub(super) enum Referral {
+    /// There is none.
+    None,
+    /// It waits for the call's word.
+    Asked { dialog: DialogId, transaction: sip::TransactionId, id: u32 },
+    /// It was accepted; its progress is reported.
+    Reported { dialog: DialogId, id: u32 },
+}
+
+impl SipLeg {
+    pub(super) fn handle_refer(
+        &mut self,
+        dialog: DialogId,
+        transaction: sip::TransactionId,
+        request: &Message,
+    ) {
+        if !matches!(self.referral, Referral::None) {
+            return self.respond(transaction, 491, None);
+        }
+        let mut targets = request.values(HeaderName::ReferTo);
+        let target = targets.next().and_then(refer_to);
+        // RFC 3515 section 2.4.2: exactly one.
+        let Some((to, replaces)) = target.filter(|_| targets.next().is_none()) else {
+            return self.respond(transaction, 400, None);
+        };
+        let id = request.cseq().map_or(0, |cseq| cseq.number);
+        self.referral = Referral::Asked { dialog, transaction, id };
+        self.emit(Event::Transfer { to, replaces });
+    }
+
+    /// The call's word on the transfer: the first accepts or refuses it, later ones tell how it
+    /// goes, a final one ends the reports.
+    pub(super) fn report_transfer(&mut self, status: u16) {
+        match std::mem::replace(&mut self.referral, Referral::None) {
+            Referral::None => {}
+            Referral::Asked { transaction, .. } if status >= 300 => {
+                self.respond(transaction, status, None);
+            }
+            Referral::Asked { dialog, transaction, id } => {
+                self.respond(transaction, 202, None);
+                self.notify_transfer(dialog, id, status);
+            }
+            Referral::Reported { dialog, id } => self.notify_transfer(dialog, id, status),
+        }
+    }
+
+    fn notify_transfer(&mut self, dialog: DialogId, id: u32, status: u16) {
+        let state = match status {
+            ..200 => {
+                self.referral = Referral::Reported { dialog, id };
+                format!("active;expires={EXPIRES}")
+            }
+            _ => "terminated;reason=noresource".to_owned(),
+        };
+        let headers = vec![
+            ("Event".to_owned(), format!("refer;id={id}")),
+            ("Subscription-State".to_owned(), state),
+        ];
+        let line = format!("SIP/2.0 {status} {}\r\n", reason_phrase(status));
+        let content_type = "message/sipfrag;version=2.0".to_owned();
+        let body = Some(Body { content_type, bytes: Bytes::from(line) });
+        self.sip(sip::Command::Request { dialog, method: "NOTIFY", headers, body });
+    }
+}
+
+/// Whom a Refer-To names, and the dialog that the new one is to replace (RFC 3891).
+fn refer_to(value: &str) -> Option<(String, Option<Replaces>)> {
+    let address = NameAddr::parse(value)?;
+    let uri = address.uri();
+    let replaces = SipUri::parse(uri).and_then(|view| {
+        let mut headers = view.headers();
+        let (_, value) = headers.find(|(name, _)| name.eq_ignore_ascii_case("replaces"))?;
+        Replaces::parse(&percent_decode(value))
+    });
+    let plain = sip::dialog::request_uri(uri);
+    // An instruction to send something else than INVITE is no transfer (RFC 3515 section 2.1).
+    let other = plain.split(';').skip(1).any(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        name.eq_ignore_ascii_case("method") && !value.eq_ignore_ascii_case("INVITE")
+    });
+    (!other).then(|| (plain.to_owned(), replaces))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refer_to_is_taken_apart() {
+        assert_eq!(refer_to("<sip:bob@h>"), Some(("sip:bob@h".to_owned(), None)));
+        assert_eq!(refer_to("sip:bob@h"), Some(("sip:bob@h".to_owned(), None)));
+        let value = "\"B\" <sip:bob@h;user=phone?Replaces=c%40h%3Bto-tag%3Dt%3Bfrom-tag%3Df&X=y>";
+        let (to, replaces) = refer_to(value).expect("it can be read");
+        assert_eq!(to, "sip:bob@h;user=phone");
+        let expected = Replaces { call_id: "c@h".into(), to_tag: "t".into(), from_tag: "f".into() };
+        assert_eq!(replaces, Some(expected));
+        assert_eq!(refer_to("<sip:bob@h;method=BYE>"), None);
+        assert_eq!(refer_to("<sip:bob"), None);
+    }
+}
