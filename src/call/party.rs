@@ -60,6 +60,21 @@ pub(super) struct Watcher {
 }
 
 impl Party {
+    /// One that is there from the start, and that nobody watches.
+    pub fn talking(record: CallRecord, now: Instant) -> Party {
+        Party {
+            record,
+            presence: Presence::Talking,
+            early: false,
+            answered: Some(now),
+            target: None,
+            sending: None,
+            watcher: None,
+            recorded: None,
+            extra: Vec::new(),
+        }
+    }
+
     /// Whether media can be asked of it, if only one way.
     pub fn hears(&self) -> bool {
         self.is_talking() || self.early && self.presence == Presence::Ringing

@@ -4,14 +4,15 @@
 //! `Dial` that runs, so that the referrer may hang up early; should it come to nothing, a
 //! referrer who is still there gets its place back.
 
-use crate::base::id::LegId;
+use crate::base::Instant;
+use crate::base::id::{CallSid, LegId};
 use crate::leg::{Command, Event, Replaces};
 use crate::verb::tone::Tone;
 use crate::verb::{Destination, Outcome, Outgoing, Progress, Reply, Target, normalise};
 
 use super::children::user_part;
-use super::core::{Call, Timer};
-use super::effect::{Direction, Output, Status};
+use super::core::{Call, LEGS_PER_CALL, Timer};
+use super::effect::{CallRecord, Direction, Output, Status};
 use super::party::{Party, Presence};
 
 /// A transfer under way.
@@ -97,9 +98,7 @@ impl Call {
 
     /// Whether an address is of a domain of ours.
     fn is_ours(&self, address: &str) -> bool {
-        let host = address.rsplit_once('@').map(|(_, host)| host.split([':', ';', '?']).next());
-        let host = host.flatten().map(str::to_ascii_lowercase);
-        host.is_some_and(|host| self.setup.policy.domains.contains(&host))
+        host_of(address).is_some_and(|host| self.setup.policy.domains.contains(&host))
     }
 
     /// Whom the referrer means, under the rules for what it may call: users of ours, and numbers
@@ -233,8 +232,8 @@ impl Call {
 
     fn join_instead(&mut self, referrer: LegId, transferee: LegId, new: LegId) {
         self.leg(transferee, Command::StopPlaying);
-        self.leg(transferee, Command::Unbridge);
-        self.leg(transferee, Command::Bridge(new));
+        // A leg that is only being answered joins as soon as its sound flows.
+        self.leg(new, Command::Bridge(transferee));
         self.leg(referrer, Command::TransferStatus(200));
         self.note(0, "a party was put through by transfer");
         self.hang_up(referrer, Status::Completed, "it put the other party through");
@@ -254,7 +253,7 @@ impl Call {
     }
 
     /// Lets the party go that talks with `leg`, to another call; `leg` itself is hung up.
-    pub fn release(&mut self, now: crate::base::Instant, leg: LegId) -> Option<Guest> {
+    pub fn release(&mut self, now: Instant, leg: LegId) -> Option<Guest> {
         self.now = now;
         if self.transfer.is_some() || !self.is_running() {
             return None;
@@ -293,6 +292,53 @@ impl Call {
         }
     }
 
+    /// Puts a party that called in to replace `old` (RFC 3891) in its place: the number for its
+    /// leg, which is ordered to answer. `None` when nobody talks with `old`.
+    pub fn replace(&mut self, now: Instant, old: LegId, from: String) -> Option<LegId> {
+        self.now = now;
+        if self.transfer.is_some() || !self.is_running() || self.counts.legs >= LEGS_PER_CALL {
+            return None;
+        }
+        let (place, other) = self.joined_with(old)?;
+        let to = self.parties.get(&old)?.record.to.clone();
+        let new = LegId(self.setup.next_leg + self.counts.legs);
+        self.counts.legs += 1;
+        let wall = self.setup.epoch.wall(now);
+        let record = CallRecord {
+            sid: CallSid::random(&mut self.rng),
+            parent: Some(self.setup.sid),
+            from,
+            to,
+            direction: Direction::Inbound,
+            status: Status::InProgress,
+            started: wall,
+            answered: Some(wall),
+            ended: None,
+            reason: String::new(),
+            sip_status: None,
+            sip_call_id: None,
+            owed: None,
+        };
+        self.parties.insert(new, Party::talking(record, now));
+        self.leg(new, Command::Answer);
+        self.take_place(old, new, place);
+        self.status_event(new, "answered");
+        self.join_instead(old, other, new);
+        self.settle();
+        Some(new)
+    }
+
+    /// Whether a party is a phone of that domain.
+    pub fn is_phone_of(&self, leg: LegId, domain: &str) -> bool {
+        let Some(party) = self.parties.get(&leg) else { return false };
+        match party.record.direction {
+            Direction::Inbound => {
+                self.setup.incoming.sip.as_ref().is_some_and(|sip| sip.domain == domain)
+            }
+            _ => host_of(&party.record.to).is_some_and(|host| host == domain),
+        }
+    }
+
     fn make_leg(&mut self, call: Outgoing) -> LegId {
         let leg = LegId(self.setup.next_leg + self.counts.legs);
         // No number of any `Dial`'s: nobody asks for it before the leg takes its place.
@@ -303,4 +349,10 @@ impl Call {
         }
         leg
     }
+}
+
+/// The host of a SIP address, lower case.
+fn host_of(address: &str) -> Option<String> {
+    let (_, host) = address.rsplit_once('@')?;
+    Some(host.split([':', ';', '?']).next()?.to_ascii_lowercase())
 }

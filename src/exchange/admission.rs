@@ -7,9 +7,9 @@ use crate::base::id::DomainSid;
 use crate::directory::{Domain, Number, Trunk, Voice};
 use crate::leg::sip::{objection, x_headers};
 use crate::leg::{Incoming, SipCaller};
-use crate::sip::Message;
 use crate::sip::auth::{RefusedReason, Verdict};
 use crate::sip::uri::{SipUri, escape_user};
+use crate::sip::{HeaderName, Message};
 use crate::verb::normalise;
 
 impl Exchange {
@@ -21,6 +21,9 @@ impl Exchange {
         invite: &Message,
     ) {
         match self.admit(now, flow, invite) {
+            Ok(admitted) if invite.has(HeaderName::Replaces) => {
+                self.replace_leg(now, dialog, flow, invite, &admitted);
+            }
             Ok(admitted) => self.start_call(now, dialog, flow, invite, admitted),
             Err(refused) => {
                 self.note_refusal(now, "INVITE", flow, &refused);

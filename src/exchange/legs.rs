@@ -1,9 +1,11 @@
 //! Legs inside the exchange: what reaches them and what they ask for.
 
+use super::calls::Admitted;
 use super::*;
 use crate::call::Guest;
 use crate::leg::Replaces;
 use crate::leg::sip::{Input as LegInput, Output as LegOutput};
+use crate::sip::{HeaderName, Message};
 
 impl Exchange {
     /// Hands an input to a leg; one for a leg that is gone is lost, as it should be.
@@ -67,20 +69,76 @@ impl Exchange {
         host: CallNumber,
         replaces: &Replaces,
     ) -> Option<Guest> {
+        let (leg, from) = self.leg_named(replaces)?;
+        if from == host {
+            return None;
+        }
+        let guest = self.calls.table.get_mut(&from)?.call.release(now, leg)?;
+        // What its old call still asks for, such as to part it, comes before its new call's.
+        self.drain_call(now, from);
+        self.legs.table.get_mut(&guest.leg())?.call = host;
+        Some(guest)
+    }
+
+    /// The leg of a dialog that somebody wants to replace, and its call.
+    fn leg_named(&self, replaces: &Replaces) -> Option<(LegId, CallNumber)> {
         let tags = [replaces.to_tag.as_str(), &replaces.from_tag];
         let dialog = self.agent.dialog_with(&replaces.call_id, tags)?;
         let leg = match dialog.incoming() {
             true => *self.legs.incoming.get(&dialog)?,
             false => SipLeg::leg_of(dialog),
         };
-        let from = self.legs.table.get(&leg)?.call;
-        if from == host {
-            return None;
-        }
-        let guest = self.calls.table.get_mut(&from)?.call.release(now, leg)?;
-        self.calls.talking.push_back(from);
-        self.legs.table.get_mut(&guest.leg())?.call = host;
-        Some(guest)
+        Some((leg, self.legs.table.get(&leg)?.call))
+    }
+
+    /// An admitted INVITE that is to take the place of another dialog (RFC 3891 section 3). Only
+    /// a phone may, and only in the place of one of its own domain.
+    pub(super) fn replace_leg(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        flow: Flow,
+        invite: &Message,
+        admitted: &Admitted,
+    ) {
+        let named = invite.header(HeaderName::Replaces).and_then(Replaces::parse);
+        let found = named.and_then(|replaces| self.leg_named(&replaces));
+        let status = match (found, &admitted.domain) {
+            (None, _) => 481,
+            (Some(_), None) => 403,
+            (Some((old, number)), Some(domain)) => {
+                let from = admitted.incoming.from.clone();
+                let call = self.calls.table.get_mut(&number).map(|entry| &mut entry.call);
+                match call.filter(|call| call.is_phone_of(old, domain)) {
+                    None => 403,
+                    Some(call) => match call.replace(now, old, from) {
+                        None => 481,
+                        Some(new) => {
+                            return self.seat(now, new, number, dialog, flow, invite);
+                        }
+                    },
+                }
+            }
+        };
+        let reject = sip::Command::Reject { dialog, status, headers: vec![] };
+        self.agent.handle(now, sip::Input::Command(reject));
+    }
+
+    /// Makes the leg that a call has just given a place.
+    fn seat(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        call: CallNumber,
+        dialog: DialogId,
+        flow: Flow,
+        invite: &Message,
+    ) {
+        let address = self.media_address(flow);
+        let leg = SipLeg::incoming(id, invite, dialog, address, &mut self.rng.fork());
+        self.legs.table.insert(id, LegEntry { leg, call });
+        self.legs.incoming.insert(dialog, id);
+        self.drain_call(now, call);
     }
 
     fn forget_leg(&mut self, id: LegId) {

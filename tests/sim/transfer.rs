@@ -99,8 +99,14 @@ fn reports(world: &mut World) -> Vec<String> {
 
 /// Alice calls, Bob takes it.
 fn alice_talks_with_bob(seed: u64) -> (World, Dialog) {
+    alice_talks_with_bob_and_then(seed, None)
+}
+
+/// The same, and the next call is answered by another document.
+fn alice_talks_with_bob_and_then(seed: u64, next: Option<&str>) -> (World, Dialog) {
     let mut world = with_bob(seed);
     world.web.page(VOICE, Page::xml(&format!("<Dial><Sip>{BOB}</Sip></Dial>")));
+    next.into_iter().for_each(|next| world.web.page(VOICE, Page::xml(next)));
     world.phone("alice");
     world.phone("carol");
     world.dial("alice", "500");
@@ -242,9 +248,9 @@ fn strangers_and_strange_targets_are_refused() {
 
 #[test]
 fn two_calls_of_one_phone_become_one() {
-    let (mut world, mut first) = alice_talks_with_bob(6);
+    let carol = "<Dial><Sip>sip:carol@office.localhost</Sip></Dial>";
+    let (mut world, mut first) = alice_talks_with_bob_and_then(6, Some(carol));
     // He puts Alice on hold and asks Carol first.
-    world.web.page(VOICE, Page::xml("<Dial><Sip>sip:carol@office.localhost</Sip></Dial>"));
     world.answers_after("carol", 1);
     let second = bob_calls(&mut world, "b2");
     world.seconds(2);
@@ -275,4 +281,60 @@ fn a_call_that_is_not_here_cannot_be_joined() {
     let bye = world.expect("raw", "BYE");
     answer(&mut world, &bye, "200 OK", "x", false);
     world.end();
+}
+
+#[test]
+fn a_phone_takes_a_call_over_from_another_of_its_domain() {
+    let (mut world, alices) = alice_talks_with_bob(8);
+    // Bob's other phone, the same raw peer, calls in the place of the first.
+    let (uri, to) = ("sip:500@office.localhost", "<sip:500@office.localhost>");
+    let mut replaces = alices
+        .replaces()
+        .replace("%3B", ";")
+        .replace("%3D", "=")
+        .replace("Replaces=", "Replaces: ");
+    replaces.push_str("\r\n");
+    let sdp = world.raw("raw").sdp("sendrecv").replace("40000", "40010");
+    let first = Rest { from: BOB, to, headers: &replaces, body: &sdp, ..Rest::default() };
+    let invite = world.request("raw", "INVITE", uri, "b3", &first);
+    world.say("raw", &invite);
+    let challenge = world.expect("raw", "SIP/2.0 401");
+    let headers = replaces.clone() + &login(&challenge, "INVITE", uri);
+    let second = Rest { cseq: 2, headers: &headers, ..first.clone() };
+    let invite = world.request("raw", "INVITE", uri, "b3", &second);
+    world.say("raw", &invite);
+    let ok = world.expect("raw", "SIP/2.0 200");
+    let to = header(&ok, "To");
+    let ack = Rest { from: BOB, to: &to, cseq: 2, ..Rest::default() };
+    let ack = world.request("raw", "ACK", "sip:192.0.2.1:5060", "b3", &ack);
+    world.say("raw", &ack);
+    world.seconds(1);
+    let bye = world.raw("raw").all("BYE").first().map(|bye| (*bye).to_owned());
+    let bye = bye.expect("the first phone is hung up");
+    assert_eq!(header(&bye, "Call-ID"), alices.call_id);
+    answer(&mut world, &bye, "200 OK", "x", false);
+    assert!(world.talk_together("alice", "raw"));
+    let mut taken = Dialog::calling(&ok);
+    taken.request(&mut world, "BYE", "");
+    world.end();
+
+    // A dialog that is not here, or not anybody's of that domain.
+    let (mut world, _) = alice_talks_with_bob(9);
+    let replaces = "Replaces: x;to-tag=y;from-tag=z\r\n";
+    let rest = Rest {
+        from: BOB,
+        to: "<sip:500@office.localhost>",
+        headers: replaces,
+        body: &sdp,
+        ..Rest::default()
+    };
+    let invite = world.request("raw", "INVITE", uri, "b4", &rest);
+    world.say("raw", &invite);
+    let challenge = world.expect("raw", "SIP/2.0 401");
+    let headers = replaces.to_owned() + &login(&challenge, "INVITE", uri);
+    let rest = Rest { cseq: 2, headers: &headers, ..rest };
+    let invite = world.request("raw", "INVITE", uri, "b4", &rest);
+    world.say("raw", &invite);
+    world.expect("raw", "SIP/2.0 481");
+    assert!(world.talk_together("alice", "raw"));
 }

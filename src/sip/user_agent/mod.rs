@@ -35,7 +35,7 @@ pub const ALLOW: &str =
     "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, NOTIFY";
 
 /// The extensions that a peer may require: what the registrar does, and our dialogs.
-pub const SUPPORTED: [&str; 4] = ["path", "outbound", "100rel", "timer"];
+pub const SUPPORTED: [&str; 5] = ["path", "outbound", "100rel", "timer", "replaces"];
 
 /// One endpoint of SIP on any number of listeners.
 #[derive(Debug)]
