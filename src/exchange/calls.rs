@@ -63,7 +63,8 @@ impl Exchange {
         let call = Call::incoming(setup, self.rng.fork(), now);
         let max_forwards =
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
-        let entry = CallEntry { call, sid, max_forwards, flow, domain: admitted.domain };
+        let entry =
+            CallEntry { call, sid, max_forwards, flow, domain: admitted.domain, reason: None };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
     }

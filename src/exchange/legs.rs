@@ -7,6 +7,12 @@ use crate::leg::Replaces;
 use crate::leg::sip::{Input as LegInput, Output as LegOutput};
 use crate::sip::{HeaderName, Message};
 
+/// Reasons that are passed on: one of each protocol that there is (RFC 3326: SIP, Q.850).
+const MAX_REASONS: usize = 2;
+
+/// The longest that is passed on; a cause and a few words.
+const MAX_REASON: usize = 128;
+
 impl Exchange {
     /// Hands an input to a leg; one for a leg that is gone is lost, as it should be.
     pub(super) fn tell_leg(&mut self, now: Instant, id: LegId, input: LegInput) {
@@ -25,6 +31,9 @@ impl Exchange {
             Some(SipLeg::leg_of(dialog))
         };
         let known = leg.filter(|leg| self.legs.table.contains_key(leg));
+        if let (Some(leg), sip::Event::Ended { message: Some(message), .. }) = (known, &event) {
+            self.note_reason(leg, message);
+        }
         match (known, event) {
             (Some(leg), event) => self.tell_leg(now, leg, LegInput::Sip(event)),
             // The leg is gone: its peer must still get an answer.
@@ -48,7 +57,8 @@ impl Exchange {
             let call = entry.call;
             match entry.leg.poll() {
                 None => break,
-                Some(LegOutput::Sip(command)) => {
+                Some(LegOutput::Sip(mut command)) => {
+                    self.pass_reason(call, &mut command);
                     self.agent.handle(now, sip::Input::Command(command));
                 }
                 Some(LegOutput::Media(command)) => {
@@ -59,6 +69,35 @@ impl Exchange {
                 }
                 Some(LegOutput::Gone) => self.forget_leg(id),
             }
+        }
+    }
+
+    /// Keeps why a party left, in the words of its own network, for whoever is left by it.
+    fn note_reason(&mut self, leg: LegId, message: &Message) {
+        let reasons: Vec<&str> = message
+            .values(HeaderName::Reason)
+            .filter(|reason| reason.len() <= MAX_REASON && !reason.contains("elsewhere"))
+            .take(MAX_REASONS)
+            .collect();
+        let call = self.legs.table.get(&leg).map(|entry| entry.call);
+        if let Some(entry) = call.and_then(|call| self.calls.table.get_mut(&call))
+            && !reasons.is_empty()
+        {
+            entry.reason = Some(reasons.join(", "));
+        }
+    }
+
+    /// Says on the other side of the bridge why it ends (RFC 3326): networks bill and retry by
+    /// it. What a leg says itself stays.
+    fn pass_reason(&self, call: CallNumber, command: &mut sip::Command) {
+        let (sip::Command::Hangup { headers, .. } | sip::Command::Reject { headers, .. }) = command
+        else {
+            return;
+        };
+        let known = self.calls.table.get(&call).and_then(|entry| entry.reason.clone());
+        let said = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("reason"));
+        if let Some(reason) = known.filter(|_| !said) {
+            headers.push(("Reason".to_owned(), reason));
         }
     }
 

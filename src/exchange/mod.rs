@@ -162,6 +162,8 @@ struct CallEntry {
     flow: Flow,
     /// The SIP domain of the caller, which names its outgoing identity.
     domain: Option<String>,
+    /// Why a party of it left, as its network said (RFC 3326).
+    reason: Option<String>,
 }
 
 impl Exchange {

@@ -182,6 +182,12 @@ pub enum Command {
     /// How far the transfer is that [`Event::Transfer`] asked for, as a SIP status. The first one
     /// accepts it (below 300) or refuses it; one of 200 or more is the last.
     TransferStatus(u16),
+    /// Asks the party, which must have been answered, to call somebody else instead of us
+    /// (REFER); [`Event::Referred`]s follow.
+    Refer {
+        /// The URI of whom.
+        to: String,
+    },
 }
 
 /// Why a leg ended.
@@ -225,6 +231,9 @@ pub enum Event {
         /// The dialog that the new one is to replace: both talk already.
         replaces: Option<Replaces>,
     },
+    /// How far the party is with what [`Command::Refer`] asked for, as a SIP status; one of 200
+    /// or more is the last. The leg is still there, and usually hung up now.
+    Referred(u16),
     /// A key went down.
     Digit(char),
     /// A play or series of digits ended.

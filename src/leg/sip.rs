@@ -108,6 +108,8 @@ pub struct SipLeg {
     /// (RFC 3261 section 14.1).
     before: Option<LocalDescription>,
     referral: transfer::Referral,
+    /// Whether a REFER of ours is under way.
+    referring: bool,
     /// Recordings whose end is not known yet: the call hears of them before it hears of the end.
     recordings: usize,
     outputs: VecDeque<Output>,
@@ -177,6 +179,7 @@ impl SipLeg {
             offered: false,
             before: None,
             referral: transfer::Referral::None,
+            referring: false,
             recordings: 0,
             outputs: VecDeque::new(),
         }
@@ -257,6 +260,7 @@ impl SipLeg {
             Command::Ring => self.ring(),
             Command::EarlyMedia => self.sound_early(),
             Command::TransferStatus(status) => self.report_transfer(status),
+            Command::Refer { to } => self.refer(&to),
             Command::Answer => self.answer(),
             Command::Refuse(refusal) => self.refuse(refusal),
             Command::Hangup if self.puts_off_hang_up() => {}

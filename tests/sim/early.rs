@@ -101,3 +101,18 @@ fn two_that_ring_at_once_are_not_heard_across_each_other() {
     }
     world.end();
 }
+
+#[test]
+fn why_one_side_left_is_told_to_the_other() {
+    let (mut world, invite) = dialled(5, "+14155551212");
+    say(&mut world, &invite, "486 Busy Here", "one", "Reason: Q.850;cause=17\r\n", false);
+    world.expect("raw", "ACK");
+    world.end();
+    let alice = world.ip("alice");
+    let refused = world.sent.iter().find_map(|(_, _, to, bytes)| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let refusal = ["SIP/2.0 48", "SIP/2.0 6"].iter().any(|start| text.starts_with(start));
+        (to.ip() == alice && refusal).then_some(text)
+    });
+    assert_eq!(header(&refused.expect("refused"), "Reason"), "Q.850;cause=17", "RFC 3326");
+}

@@ -415,6 +415,7 @@ impl Stage {
         let line = match &command {
             Command::Ring => "ring".to_owned(),
             Command::EarlyMedia => "hears early".to_owned(),
+            Command::Refer { to } => format!("referred to {to}"),
             Command::TransferStatus(status) => format!("transfer {status}"),
             Command::Answer => "answer".to_owned(),
             Command::Refuse(refusal) => format!("refuse {refusal:?}"),

@@ -66,6 +66,11 @@ impl Incoming {
         self.dialog
     }
 
+    /// The dialog, once its ACK came.
+    pub(super) fn talking(&self) -> Option<DialogId> {
+        (self.state == State::Confirmed).then_some(self.dialog)
+    }
+
     pub(super) fn over(&mut self) {
         self.state = State::Over;
     }

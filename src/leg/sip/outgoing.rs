@@ -44,6 +44,10 @@ struct Failure {
 }
 
 impl Outgoing {
+    pub(super) fn winner(&self) -> Option<DialogId> {
+        self.winner
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.branches.iter().all(|branch| branch.over)
     }
@@ -217,7 +221,10 @@ impl SipLeg {
         let answer = outgoing.answer_of(dialog, response);
         for loser in outgoing.open_branches() {
             if loser != dialog {
-                self.sip(sip::Command::Hangup { dialog: loser, headers: vec![] });
+                // So that it is no missed call over there (RFC 3326 section 2).
+                let elsewhere = "SIP;cause=200;text=\"Call completed elsewhere\"";
+                let headers = vec![("Reason".to_owned(), elsewhere.to_owned())];
+                self.sip(sip::Command::Hangup { dialog: loser, headers });
             }
         }
         if !self.settle_answer(answer) {

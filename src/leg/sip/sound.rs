@@ -106,6 +106,7 @@ impl SipLeg {
             | Command::Answer
             | Command::Refuse(_)
             | Command::TransferStatus(_)
+            | Command::Refer { .. }
             | Command::Hangup => return,
         };
         self.order(command);

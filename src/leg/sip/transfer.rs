@@ -6,7 +6,7 @@ use super::*;
 use crate::sip::HeaderName;
 use crate::sip::header::NameAddr;
 use crate::sip::uri::{SipUri, percent_decode};
-use crate::sip::write::reason_phrase;
+use crate::sip::write::{name_addr, reason_phrase};
 
 /// How long a report of progress may stay away before the referrer may take the transfer for
 /// lost: longer than a phone rings.
@@ -60,6 +60,57 @@ impl SipLeg {
         }
     }
 
+    /// The dialog in which the party was answered.
+    fn talking(&self) -> Option<DialogId> {
+        match &self.role {
+            Role::Incoming(incoming) => incoming.talking(),
+            Role::Outgoing(outgoing) => outgoing.winner(),
+        }
+    }
+
+    /// Asks the party to call somebody else, one at a time.
+    pub(super) fn refer(&mut self, to: &str) {
+        let Some(dialog) = self.talking().filter(|_| !self.referring) else {
+            return self.emit(Event::Referred(491));
+        };
+        self.referring = true;
+        let headers = vec![("Refer-To".to_owned(), name_addr(None, to))];
+        self.sip(sip::Command::Request { dialog, method: "REFER", headers, body: None });
+    }
+
+    /// The party took the REFER, or would not.
+    pub(super) fn refer_answered(&mut self, status: Option<u16>) {
+        let status = status.unwrap_or(408);
+        if status >= 300 && std::mem::take(&mut self.referring) {
+            self.emit(Event::Referred(status));
+        }
+    }
+
+    /// A report of how the party gets on; others belong to no subscription of ours (RFC 6665
+    /// section 4.1.3).
+    pub(super) fn handle_notify(&mut self, transaction: sip::TransactionId, request: &Message) {
+        let event = request.header(HeaderName::Event).unwrap_or_default();
+        let refer = event.split(';').next().is_some_and(|e| e.trim().eq_ignore_ascii_case("refer"));
+        if !refer || !self.referring {
+            return self.respond(transaction, 481, None);
+        }
+        self.respond(transaction, 200, None);
+        let status = fragment_status(&request.body());
+        let state = request.header(HeaderName::SubscriptionState).unwrap_or_default();
+        let over =
+            state.trim_start().get(..10).is_some_and(|s| s.eq_ignore_ascii_case("terminated"));
+        // One that ends without an outcome leaves it unknown, which is no success.
+        let status = match (status, over) {
+            (Some(status), true) if status < 200 => Some(480),
+            (None, true) => Some(480),
+            (status, _) => status,
+        };
+        self.referring = !over && status.is_none_or(|status| status < 200);
+        if let Some(status) = status {
+            self.emit(Event::Referred(status));
+        }
+    }
+
     fn notify_transfer(&mut self, dialog: DialogId, id: u32, status: u16) {
         let state = match status {
             ..200 => {
@@ -77,6 +128,13 @@ impl SipLeg {
         let body = Some(Body { content_type, bytes: Bytes::from(line) });
         self.sip(sip::Command::Request { dialog, method: "NOTIFY", headers, body });
     }
+}
+
+/// The status in a `message/sipfrag` (RFC 3420).
+fn fragment_status(body: &[u8]) -> Option<u16> {
+    let line = std::str::from_utf8(body).ok()?.lines().next()?;
+    let rest = line.trim_start().strip_prefix("SIP/2.0 ")?;
+    rest.get(..3)?.parse().ok().filter(|status| (100..700).contains(status))
 }
 
 /// Whom a Refer-To names, and the dialog that the new one is to replace (RFC 3891).
@@ -100,6 +158,15 @@ fn refer_to(value: &str) -> Option<(String, Option<Replaces>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fragment_tells_its_status_or_nothing() {
+        assert_eq!(fragment_status(b"SIP/2.0 200 OK\r\nTo: x\r\n"), Some(200));
+        assert_eq!(fragment_status(b"SIP/2.0 180"), Some(180));
+        for bad in [&b""[..], b"SIP/2.0 ", b"SIP/2.0 999 x", b"OK", b"\xff"] {
+            assert_eq!(fragment_status(bad), None);
+        }
+    }
 
     #[test]
     fn a_refer_to_is_taken_apart() {

@@ -23,7 +23,8 @@ impl SipLeg {
             Method::Update | Method::Prack => self.handle_reinvite(transaction, request),
             Method::Info => self.handle_info(transaction, request),
             Method::Options => self.respond(transaction, 200, None),
-            Method::Subscribe | Method::Notify => self.respond(transaction, 489, None),
+            Method::Notify => self.handle_notify(transaction, request),
+            Method::Subscribe => self.respond(transaction, 489, None),
             Method::Refer => self.handle_refer(dialog, transaction, request),
             _ => self.respond(transaction, 405, None),
         }
@@ -115,8 +116,10 @@ impl SipLeg {
     /// re-INVITE that failed leaves the session as it was (RFC 3261 section 14.1).
     pub(super) fn handle_response(&mut self, method: &str, response: Option<&Message>) {
         // What became of a report ends no call (RFC 5057 section 5).
-        if method == "NOTIFY" {
-            return;
+        match method {
+            "NOTIFY" => return,
+            "REFER" => return self.refer_answered(response.and_then(Message::status)),
+            _ => {}
         }
         let status = response.and_then(Message::status);
         if method == "INVITE" {

@@ -253,7 +253,7 @@ impl Reliable {
     }
 
     /// The next response that may go out.
-    pub fn next(&mut self) -> Option<Provisional> {
+    pub fn take_next(&mut self) -> Option<Provisional> {
         if self.under_way.is_some() {
             return None;
         }
@@ -274,7 +274,7 @@ impl Reliable {
         if under_way.next > now {
             return None;
         }
-        under_way.interval = under_way.interval * 2;
+        under_way.interval *= 2;
         under_way.next = now + under_way.interval;
         Some(Repeat::Send(under_way.status, under_way.response.clone()))
     }
@@ -383,10 +383,10 @@ mod tests {
         for _ in 0..10 {
             assert!(reliable.queue(provisional(true)).is_none());
         }
-        assert!(reliable.next().is_none());
+        assert!(reliable.take_next().is_none());
         let mut sent = 0;
         reliable.acknowledge(1);
-        while reliable.next().is_some() {
+        while reliable.take_next().is_some() {
             let rseq = send(&mut reliable, Instant::ZERO, true);
             reliable.acknowledge(rseq);
             sent += 1;

@@ -150,10 +150,11 @@ impl UserAgent {
                     return confirmed.waiting.push_back(order);
                 }
             }
-            Some(Phase::Calling(calling)) if may_go_early(&order) => {
-                if calling.forks.first().is_some_and(|fork| fork.exchanged || !order.offers()) {
-                    return self.send_order(now, dialog, order);
-                }
+            Some(Phase::Calling(calling))
+                if may_go_early(&order)
+                    && calling.forks.first().is_some_and(|f| f.exchanged || !order.offers()) =>
+            {
+                return self.send_order(now, dialog, order);
             }
             Some(Phase::Ringing(ringing)) if may_go_early(&order) => {
                 let told = ringing.latest.is_some();

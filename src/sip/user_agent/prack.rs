@@ -184,7 +184,7 @@ impl UserAgent {
         if let Some(held) = ringing.reliable.release() {
             return self.accept(now, dialog, &held.headers, held.body);
         }
-        if let Some(provisional) = ringing.reliable.next() {
+        if let Some(provisional) = ringing.reliable.take_next() {
             self.send_reliably(now, dialog, provisional);
         }
     }

@@ -67,6 +67,7 @@ impl Stage<'_> {
             Command::Ring
             | Command::EarlyMedia
             | Command::TransferStatus(_)
+            | Command::Refer { .. }
             | Command::Bridge(_)
             | Command::Unbridge => {}
             Command::Answer => {

@@ -286,10 +286,10 @@ fn updates_that_cross_are_told_so_and_one_gets_through() {
     let mut asked = [0, 0];
     for _ in 0..60 {
         net.run_for(millis(100));
-        for side in 0..2 {
+        for (side, asked) in asked.iter_mut().enumerate() {
             let requests = net.events[side].iter().filter(|e| matches!(e, Event::InDialog { .. }));
-            if requests.count() > asked[side] {
-                asked[side] += 1;
+            if requests.count() > *asked {
+                *asked += 1;
                 let (transaction, _) = net.asked(side);
                 net.command(side, respond(transaction, 200));
             }
