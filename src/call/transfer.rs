@@ -328,14 +328,12 @@ impl Call {
         Some(new)
     }
 
-    /// Whether a party is a phone of that domain.
-    pub fn is_phone_of(&self, leg: LegId, domain: &str) -> bool {
-        let Some(party) = self.parties.get(&leg) else { return false };
+    /// The SIP domain whose phone a party is, or would be.
+    pub fn domain_of(&self, leg: LegId) -> Option<String> {
+        let party = self.parties.get(&leg)?;
         match party.record.direction {
-            Direction::Inbound => {
-                self.setup.incoming.sip.as_ref().is_some_and(|sip| sip.domain == domain)
-            }
-            _ => host_of(&party.record.to).is_some_and(|host| host == domain),
+            Direction::Inbound => Some(self.setup.incoming.sip.as_ref()?.domain.clone()),
+            _ => host_of(&party.record.to),
         }
     }
 

@@ -110,7 +110,7 @@ impl Exchange {
             // For those who step through documents: flow tests.
             call::Output::Verb(..) => {}
             call::Output::Adopt(referrer, replaces) => {
-                let guest = self.guest(now, number, &replaces).map(Box::new);
+                let guest = self.guest(now, (number, referrer), &replaces).map(Box::new);
                 self.tell_call(now, number, call::Input::Adopted(referrer, guest));
             }
             call::Output::Done => {

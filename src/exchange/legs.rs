@@ -101,15 +101,18 @@ impl Exchange {
         }
     }
 
-    /// The party that talks with the far end of a dialog, taken out of its own call.
+    /// The party that talks with the far end of a dialog, taken out of its own call. The dialog
+    /// must be one of the referrer's own domain.
     pub(super) fn guest(
         &mut self,
         now: Instant,
-        host: CallNumber,
+        (host, referrer): (CallNumber, LegId),
         replaces: &Replaces,
     ) -> Option<Guest> {
         let (leg, from) = self.leg_named(replaces)?;
-        if from == host {
+        let domain = |call, leg| self.calls.table.get(&call)?.call.domain_of(leg);
+        // Whoever learnt the tags of another's call must not get that by them.
+        if from == host || domain(from, leg)? != domain(host, referrer)? {
             return None;
         }
         let guest = self.calls.table.get_mut(&from)?.call.release(now, leg)?;
@@ -148,7 +151,7 @@ impl Exchange {
             (Some((old, number)), Some(domain)) => {
                 let from = admitted.incoming.from.clone();
                 let call = self.calls.table.get_mut(&number).map(|entry| &mut entry.call);
-                match call.filter(|call| call.is_phone_of(old, domain)) {
+                match call.filter(|call| call.domain_of(old).as_ref() == Some(domain)) {
                     None => 403,
                     Some(call) => match call.replace(now, old, from) {
                         None => 481,
