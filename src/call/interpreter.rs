@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::base::Instant;
 use crate::base::id::{LegId, RequestId};
 use crate::verb::{self, Ask, Document, Handover, Progress, Run, Sound, Step, Turn};
 
@@ -55,6 +56,13 @@ pub(super) struct Script {
     pub pending: Option<(Sound, u32)>,
     /// The play that its verb waits for.
     pub playing: Option<u64>,
+}
+
+impl Script {
+    /// When the verb that runs wants its turn.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.run.as_ref().and_then(|run| run.timeout())
+    }
 }
 
 impl Call {

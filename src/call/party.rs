@@ -6,12 +6,14 @@ use crate::leg::{Cause, SipCaller};
 use super::effect::{CallRecord, Callback, Method, Status};
 
 /// A party.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Party {
     /// Its row.
     pub record: CallRecord,
     /// How far it is.
     pub presence: Presence,
+    /// Whether it hears sound before its answer.
+    pub early: bool,
     /// The answer, for durations.
     pub answered: Option<Instant>,
     /// Its number among the targets of the dial that called it.
@@ -45,7 +47,7 @@ pub(super) enum Presence {
 }
 
 /// A status callback.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Watcher {
     /// Absolute URL.
     pub url: String,
@@ -58,7 +60,27 @@ pub(super) struct Watcher {
 }
 
 impl Party {
-    /// Whether media can be asked of it.
+    /// One that is there from the start, and that nobody watches.
+    pub fn talking(record: CallRecord, now: Instant) -> Party {
+        Party {
+            record,
+            presence: Presence::Talking,
+            early: false,
+            answered: Some(now),
+            target: None,
+            sending: None,
+            watcher: None,
+            recorded: None,
+            extra: Vec::new(),
+        }
+    }
+
+    /// Whether media can be asked of it, if only one way.
+    pub fn hears(&self) -> bool {
+        self.is_talking() || self.early && self.presence == Presence::Ringing
+    }
+
+    /// Whether it was answered and is still there.
     pub fn is_talking(&self) -> bool {
         self.presence == Presence::Talking
     }

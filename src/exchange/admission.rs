@@ -10,9 +10,9 @@ use crate::base::id::DomainSid;
 use crate::directory::{Domain, Number, Trunk, Voice};
 use crate::leg::sip::{objection, x_headers};
 use crate::leg::{Incoming, SipCaller};
-use crate::sip::Message;
 use crate::sip::auth::{RefusedReason, Verdict};
 use crate::sip::uri::{SipUri, escape_user};
+use crate::sip::{HeaderName, Message};
 use crate::verb::normalise;
 
 /// How often a call may have been forwarded before it came here. More is a loop that some element
@@ -40,6 +40,9 @@ impl Exchange {
         invite: &Message,
     ) {
         match self.admitted.take() {
+            Some(admitted) if invite.has(HeaderName::Replaces) => {
+                self.replace_leg(now, dialog, flow, invite, &admitted);
+            }
             Some(admitted) => self.start_call(now, dialog, flow, invite, *admitted),
             None => {
                 let reject = sip::Command::Reject { dialog, status: 500, headers: vec![] };

@@ -60,6 +60,7 @@ impl Exchange {
             policy: Policy {
                 owned: Arc::clone(&self.owned),
                 any_caller_id: admitted.any_caller_id,
+                domains: Arc::new(self.directory.domains.keys().cloned().collect()),
             },
             epoch: self.config.epoch,
         };
@@ -67,7 +68,7 @@ impl Exchange {
         let max_forwards =
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
         let Admitted { domain, user, .. } = admitted;
-        let entry = CallEntry { call, sid, max_forwards, flow, domain, user };
+        let entry = CallEntry { call, sid, max_forwards, flow, domain, user, reason: None };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
     }
@@ -111,6 +112,10 @@ impl Exchange {
             call::Output::Persist(persist) => self.outputs.push_back(Output::Persist(persist)),
             call::Output::Note(note) => self.outputs.push_back(Output::Note(note)),
             call::Output::Verb(leg, begun) => self.tell_verb(number, leg, &begun),
+            call::Output::Adopt(referrer, replaces) => {
+                let guest = self.guest(now, (number, referrer), &replaces).map(Box::new);
+                self.tell_call(now, number, call::Input::Adopted(referrer, guest));
+            }
             call::Output::Done => {
                 if let Some(entry) = self.calls.table.remove(&number) {
                     self.tell(Told::Over { call: entry.sid });

@@ -176,6 +176,8 @@ struct CallEntry {
     domain: Option<String>,
     /// The user who makes it and answers for what it costs.
     user: Option<String>,
+    /// Why a party of it left, as its network said (RFC 3326).
+    reason: Option<String>,
 }
 
 impl Exchange {

@@ -122,6 +122,11 @@ impl LocalDescription {
         self.id
     }
 
+    /// Who sends, as we said last.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
     /// The o= line's version: counts the descriptions that differ from the one before.
     pub fn version(&self) -> u64 {
         self.version

@@ -180,7 +180,8 @@ pub enum Command {
     },
     /// A request outside any dialog, such as REGISTER or OPTIONS; [`Event::Reply`] follows.
     Send(Box<Send>),
-    /// A request in a confirmed dialog: INFO, or a re-INVITE when the method is INVITE.
+    /// A request in a dialog: INFO, UPDATE, or in a confirmed one a re-INVITE when the method is
+    /// INVITE. An early dialog must have been heard of; with several forks the first is meant.
     Request {
         /// The dialog.
         dialog: DialogId,
@@ -329,6 +330,20 @@ pub enum Event {
         /// The ACK.
         message: Message,
     },
+    /// The PRACK for a 1xx of ours with a body came (RFC 3262). Its own body answers the offer in
+    /// that 1xx, if the INVITE had none; a PRACK with a new offer comes as [`Event::InDialog`].
+    Acknowledged {
+        /// The dialog.
+        dialog: DialogId,
+        /// The PRACK.
+        message: Message,
+    },
+    /// The session wants to be refreshed by a re-INVITE (RFC 4028 section 10), since the peer
+    /// takes no UPDATE: send one whose offer changes nothing.
+    Refresh {
+        /// The dialog.
+        dialog: DialogId,
+    },
     /// A request inside a dialog (re-INVITE, INFO, UPDATE …), to be answered with
     /// [`Command::Respond`]. BYE, ACK and CANCEL are answered by the user agent itself.
     InDialog {
@@ -373,6 +388,8 @@ impl Event {
             Event::Progress { dialog, .. }
             | Event::Accepted { dialog, .. }
             | Event::Confirmed { dialog, .. }
+            | Event::Acknowledged { dialog, .. }
+            | Event::Refresh { dialog }
             | Event::InDialog { dialog, .. }
             | Event::Response { dialog, .. }
             | Event::Ended { dialog, .. } => Some(*dialog),

@@ -7,12 +7,14 @@
 mod answers;
 mod chaos;
 mod dial;
+mod early;
 mod endings;
 mod gather;
 mod loss;
 mod protocol;
 mod record;
 mod register;
+mod transfer;
 mod trunk;
 mod webhook;
 mod world;

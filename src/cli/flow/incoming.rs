@@ -83,7 +83,11 @@ pub(in crate::cli) fn setup(opened: &Opened, arrival: Arrival, rng: &mut Rng) ->
         account: opened.account.sid,
         voice: arrival.voice,
         public_url: opened.public_url.clone(),
-        policy: Policy { owned: Arc::new(owned), any_caller_id: arrival.any_caller_id },
+        policy: Policy {
+            owned: Arc::new(owned),
+            any_caller_id: arrival.any_caller_id,
+            ..Policy::default()
+        },
         epoch: Epoch::new(wall),
         next_leg: FIRST_CALLED,
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::base::Duration;
+use crate::sip::dialog::session_timer;
 use crate::sip::{Flow, Transport};
 
 /// A listener, and what peers are to call it.
@@ -81,19 +82,16 @@ pub struct Config {
     pub screening: bool,
     /// The bounds.
     pub limits: Limits,
+    /// Session timers (RFC 4028).
+    pub session: session_timer::Settings,
 }
 
 impl Config {
     /// With default limits.
     pub fn new(listeners: Vec<Listener>, user_agent_name: impl Into<String>) -> Config {
         let user_agent_name = user_agent_name.into();
-        Config {
-            listeners,
-            user_agent_name,
-            force_rport: false,
-            screening: false,
-            limits: Limits::default(),
-        }
+        let (limits, session) = Default::default();
+        Config { listeners, user_agent_name, force_rport: false, screening: false, limits, session }
     }
 
     /// The listener of a flow. Without any listener a flow speaks for itself.

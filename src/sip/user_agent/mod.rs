@@ -7,8 +7,11 @@
 mod calling;
 mod config;
 mod confirmed;
+mod ending;
 mod outside;
+mod prack;
 mod receive;
+mod refresh;
 mod respond;
 mod ringing;
 #[cfg(test)]
@@ -28,10 +31,11 @@ use super::{Command, DialogId, Ending, Event, Flow, Input, Message, Output, Send
 use crate::base::{Instant, Machine, Rng, TimerTable};
 
 /// The methods that are answered by something else than 405 or 501.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE";
+pub const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, NOTIFY";
 
-/// The extensions that a peer may require: what the registrar does.
-pub const SUPPORTED: [&str; 2] = ["path", "outbound"];
+/// The extensions that a peer may require: what the registrar does, and our dialogs.
+pub const SUPPORTED: [&str; 5] = ["path", "outbound", "100rel", "timer", "replaces"];
 
 /// One endpoint of SIP on any number of listeners.
 #[derive(Debug)]
@@ -79,6 +83,8 @@ enum Purpose {
     Invite(DialogId),
     /// It carries out an order.
     Order(DialogId, Box<Order>),
+    /// It is the PRACK of a 1xx to that dialog's INVITE.
+    Prack(DialogId, Box<Order>),
     /// It is the BYE of that dialog.
     Bye(DialogId, Box<Order>),
     /// It is outside any dialog.
@@ -115,6 +121,15 @@ enum Due {
     Progress,
     /// Time to send a re-INVITE again after a 491.
     Glare,
+    /// Time to repeat a 1xx, or to give up its PRACK (RFC 3262 section 3).
+    Reliable,
+    /// Time to refresh the session, or to end it (RFC 4028 section 10).
+    Session,
+}
+
+impl Due {
+    const ALL: [Due; 6] =
+        [Due::Unacked, Due::Cancelled, Due::Progress, Due::Glare, Due::Reliable, Due::Session];
 }
 
 impl UserAgent {
@@ -163,6 +178,15 @@ impl UserAgent {
     /// The Call-ID of a dialog.
     pub fn call_id(&self, dialog: DialogId) -> Option<&str> {
         self.usages.get(&dialog).map(|usage| &*usage.call_id)
+    }
+
+    /// The dialog with that Call-ID and these tags, whichever of them is ours (RFC 3891).
+    pub fn dialog_with(&self, call_id: &str, tags: [&str; 2]) -> Option<DialogId> {
+        let [one, two] = tags;
+        [(one, two), (two, one)].into_iter().find_map(|(local, remote)| {
+            let usage = self.usages.get(self.by_tag.get(local)?)?;
+            usage.remote_of(call_id, remote).map(|_| usage.id)
+        })
     }
 
     /// The flow on which a dialog came about, and its remote target once that is known.
@@ -247,7 +271,7 @@ impl UserAgent {
             Some(Purpose::Outside(send, _)) => {
                 self.event(Event::Reply { id: send.id, message: None });
             }
-            Some(Purpose::Nobody) | None => {}
+            Some(Purpose::Prack(..) | Purpose::Nobody) | None => {}
         }
     }
 
@@ -260,6 +284,8 @@ impl UserAgent {
             Due::Cancelled => self.cancel_given_up(now, dialog),
             Due::Progress => self.repeat_progress(now, dialog),
             Due::Glare => self.glare_over(now, dialog),
+            Due::Reliable => self.repeat_reliable(now, dialog),
+            Due::Session => self.session_due(now, dialog),
         }
     }
 
@@ -277,7 +303,7 @@ impl UserAgent {
                 self.transactions.abandon_later(now, client);
             }
         }
-        for due in [Due::Unacked, Due::Cancelled, Due::Progress, Due::Glare] {
+        for due in Due::ALL {
             self.timers.clear(&(dialog, due));
         }
         self.event(Event::Ended { dialog, ending, message });

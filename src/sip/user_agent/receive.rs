@@ -119,13 +119,15 @@ impl UserAgent {
     /// What RFC 3261 section 8.2 finds wrong with a request, in its order.
     fn objection(&self, message: &Message, inside: bool) -> Option<(u16, Vec<HeaderField>)> {
         let plain = |status| Some((status, Vec::new()));
+        let tagged = message.to().is_some_and(|to| to.tag().is_some());
         match message.method() {
             Method::Other => return plain(501),
+            // Inside a dialog they belong to what it is for.
+            Method::Refer | Method::Notify | Method::Message if tagged => {}
             // Whoever screens says who may send these, and only then what becomes of them.
             Method::Subscribe | Method::Refer | Method::Message | Method::Publish
                 if self.config.screening && !inside => {}
-            Method::Prack
-            | Method::Subscribe
+            Method::Subscribe
             | Method::Notify
             | Method::Refer
             | Method::Message
@@ -155,13 +157,16 @@ impl UserAgent {
         let method = message.method();
         let ends_here = matches!(method, Method::Options | Method::Register);
         let status = match method {
-            Method::Bye | Method::Info | Method::Update => Some(481),
+            Method::Bye | Method::Info | Method::Update | Method::Prack => Some(481),
             _ if message.max_forwards() == Some(0) && !ends_here => Some(483),
             _ if self.is_loop(&message) || self.transactions.merged(&message) => Some(482),
             _ => None,
         };
         if let Some(status) = status {
             return self.refuse_statelessly(back, &message, status, &[]);
+        }
+        if let Some((status, headers)) = self.short_session(&message) {
+            return self.refuse_statelessly(back, &message, status, &headers);
         }
         let invite = method == Method::Invite;
         // What is answered without a transaction needs no room for one.
@@ -215,6 +220,10 @@ impl UserAgent {
             Some(Purpose::Order(dialog, order)) => {
                 let (dialog, order) = (*dialog, order.clone());
                 self.order_response(now, client, dialog, order, message);
+            }
+            Some(Purpose::Prack(dialog, order)) => {
+                let (dialog, order) = (*dialog, order.clone());
+                self.prack_response(now, dialog, *order, &message);
             }
             Some(Purpose::Bye(dialog, order)) => {
                 let (dialog, order) = (*dialog, order.clone());

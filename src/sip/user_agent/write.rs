@@ -76,6 +76,7 @@ impl UserAgent {
         side: Side<'_>,
         remote: &Remote,
         order: &Order,
+        session: &[HeaderField],
     ) -> (String, Flow, Bytes) {
         let (uri, routes) = remote.routes.apply(&remote.target);
         let flow = self.hop(remote, side.flow);
@@ -91,7 +92,7 @@ impl UserAgent {
             flow,
         });
         let builder = extend(builder, order.credentials.fields());
-        let builder = extend(builder, &order.headers);
+        let builder = extend(extend(builder, session), &order.headers);
         let bytes = match &order.body {
             Some(body) => builder.body(&body.content_type, body.bytes.clone()).build(),
             None => builder.build(),

@@ -85,7 +85,7 @@ fn each_fault_has_its_answer() {
         ("INVITE", &[("SIP/2.0\r\nVia", "SIP/7.0\r\nVia")], Some(505)),
         ("INVITE", &[to_tag], Some(481)),
         ("INVITE", &[("Contact", "Content-Encoding: gzip\r\nContact")], Some(415)),
-        ("INVITE", &[("Contact", "Require: path, 100rel\r\nContact")], Some(420)),
+        ("INVITE", &[("Contact", "Require: path, teleport\r\nContact")], Some(420)),
         ("OPTIONS", &[("Max-Forwards: 70", "Max-Forwards: 0")], None),
         ("OPTIONS", &[to_tag], Some(481)),
         ("REGISTER", &[to_tag], None),
@@ -94,7 +94,7 @@ fn each_fault_has_its_answer() {
         ("ACK", &[to_tag], None),
         ("ACK", &[("Call-ID: i\r\n", "")], None),
         ("NOTIFY", &[], Some(405)),
-        ("PRACK", &[to_tag], Some(405)),
+        ("PRACK", &[to_tag], Some(481)),
         ("FROBNICATE", &[], Some(501)),
     ];
     for (method, changes, expected) in cases {
@@ -106,9 +106,9 @@ fn each_fault_has_its_answer() {
 fn refusals_say_what_would_do() {
     let mut ear = Ear::new();
     ear.hear(&request("NOTIFY", &[]));
-    ear.hear(&request("INVITE", &[("Contact", "Require: path, 100rel\r\nContact")]));
+    ear.hear(&request("INVITE", &[("Contact", "Require: path, teleport\r\nContact")]));
     assert!(header(&ear.sent[0].1, HeaderName::Allow).contains("INVITE"));
-    assert_eq!(header(&ear.sent[1].1, HeaderName::Unsupported), "100rel");
+    assert_eq!(header(&ear.sent[1].1, HeaderName::Unsupported), "teleport");
     ear.hear(&request("NOTIFY", &[]));
     assert_eq!(ear.sent[0].1.to(), ear.sent[2].1.to(), "the same tag for a repeat");
 }
