@@ -8,18 +8,23 @@ use ipnet::IpNet;
 
 use crate::base::Secret;
 use crate::base::id::AccountSid;
-use crate::directory::{Directory, Domain, KeyPair, Number, Trunk};
+use crate::directory::{Directory, Domain, KeyPair, Limits, Number, Trunk};
 use crate::sip::Transport;
 use crate::sip::auth::{Algorithm, Challenger};
 
+mod handlers;
+mod limits;
 mod parts;
 mod reader;
+mod seeing;
 mod sip;
 #[cfg(test)]
 mod tests;
 mod trunk;
 
+pub use handlers::{BIN_NAMES, Names, WrittenHandler};
 pub use reader::{Problem, Severity};
+pub use seeing::{Hep, Otel, Story};
 
 /// The file's name in a project folder.
 pub const FILE: &str = "offhook.toml";
@@ -43,6 +48,14 @@ pub struct Config {
     pub webhook_allow: Vec<IpNet>,
     /// `[speech]`.
     pub speech: Speech,
+    /// `[story]`.
+    pub story: Story,
+    /// `[metrics]`: who may read `/metrics`.
+    pub metrics_allow: Vec<IpNet>,
+    /// `[hep]`, when a collector is named.
+    pub hep: Option<Hep>,
+    /// `[otel]`, when an endpoint is named.
+    pub otel: Option<Otel>,
     /// `[functions]`: what handlers find in `context`.
     pub function_env: Vec<(String, Secret)>,
     /// `[[credential_list]]`, `[[domain]]`, `[[number]]`, `[[trunk]]`.
@@ -53,6 +66,10 @@ pub struct Config {
     pub numbers: Vec<Number>,
     /// The trunks; their addresses are not resolved yet.
     pub trunks: Vec<Trunk>,
+    /// Every handler, with its place in the file.
+    pub handlers: Vec<WrittenHandler>,
+    /// What can be served so, but is hardly meant so.
+    pub warnings: Vec<Problem>,
 }
 
 /// `[server]`.
@@ -92,6 +109,8 @@ pub struct Sip {
     pub connections_per_source: usize,
     /// The web pages whose browsers may connect; empty: any.
     pub origins: Vec<String>,
+    /// `[sip.limits]`.
+    pub limits: Limits,
 }
 
 impl Default for Sip {
@@ -104,6 +123,7 @@ impl Default for Sip {
             flow_timer: 120,
             connections_per_source: 1_000,
             origins: vec![],
+            limits: Limits::default(),
         }
     }
 }
@@ -203,6 +223,7 @@ impl Config {
             domains: self.domains.iter().map(|d| (d.name.clone(), d.clone())).collect(),
             numbers: self.numbers.iter().map(|n| (n.number.clone(), n.clone())).collect(),
             trunks: self.trunks.clone(),
+            limits: self.sip.limits.clone(),
         }
     }
 }

@@ -55,6 +55,8 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
             false => source.error(span, "origins: expected https://HOST or http://HOST:PORT"),
         }
     }
+    let limits = table.table(source, "limits");
+    sip.limits = super::limits::limits(source, limits);
     table.finish(source);
     sip
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::directory::Handler;
+use crate::directory::{Caps, Handler};
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let env = |name: &str| (name == "TOKEN").then(|| "from-environment".to_owned());
@@ -182,24 +182,166 @@ fn tls_and_its_trunks_are_read() {
 }
 
 #[test]
-fn the_sample_shows_every_key() {
-    let sample = include_str!("../../samples/first/offhook.toml");
-    let shown = |key: &str| {
-        let word = |c: char| c.is_alphanumeric() || c == '_';
-        sample.split(|c| !word(c)).any(|found| found == key)
+fn a_public_url_that_nobody_can_reach_is_warned_of() {
+    let warnings = |text: &str| -> Vec<String> {
+        let config = parse(&format!("[http]\n{text}\n")).expect("a sound file");
+        config.warnings.iter().map(ToString::to_string).collect()
     };
-    let tables = ["server", "http", "sip", "tls", "media", "speech", "webhook", "functions"];
-    let lists = ["credential_list", "domain", "number", "trunk"];
-    let tables = tables.map(|name| (name, format!("[{name}]\n?\n")));
-    let lists = lists.map(|name| (name, format!("[[{name}]]\n?\n")));
-    let pair = ("certificates", "[tls]\ncertificates = [{ ? }]\n".to_owned());
-    for (table, text) in tables.into_iter().chain(lists).chain([pair]) {
-        let said = problems(&text.replace('?', "zzzzzzzzzzzz = 1"));
-        let known = said.iter().find_map(|line| line.split_once("known: "));
-        let (_, known) = known.unwrap_or_else(|| panic!("{table}: {said:?}"));
-        assert!(shown(table), "[{table}] is missing in the sample");
-        for key in known.split(", ") {
-            assert!(shown(key), "{key} of [{table}] is missing in the sample");
+    for sound in [
+        "public_url = \"https://voice.example.com/x\"",
+        "public_url = \"http://127.0.0.1:8080\"\nlisten = [\"0.0.0.0:80\"]",
+        "listen = [\"127.0.0.1:0\", \"0.0.0.0:80\"]",
+        "",
+    ] {
+        assert_eq!(warnings(sound), [""; 0], "{sound}");
+    }
+    let advice = "set it to the address under which others reach this server, such as \
+                  https://voice.example.com";
+    for url in ["http://0.0.0.0:8080", "https://[::]"] {
+        let wanted = format!(
+            "offhook.toml:2:14: warning config: public_url: nobody can reach {url}; {advice}"
+        );
+        assert_eq!(warnings(&format!("public_url = \"{url}\"")), [wanted]);
+    }
+    for listen in ["0.0.0.0:8080", "[::]:80"] {
+        let wanted = format!(
+            "offhook.toml:2:10: warning config: public_url is not set and would be \
+             http://{listen}, which nobody can reach; {advice}"
+        );
+        assert_eq!(warnings(&format!("listen = [\"{listen}\"]")), [wanted]);
+    }
+}
+
+#[test]
+fn limits_have_defaults_and_say_what_they_take() {
+    let limits = |text: &str| parse(text).map(|config| config.sip.limits).ok();
+    assert_eq!(limits(""), Some(Limits::default()));
+    let read = limits(
+        "[sip.limits]\nsource_rate = 50\nknown_rate = 0\nexempt = [\"192.0.2.0/24\"]\n\
+         login_failures = 5\nsilence_seconds = 60",
+    )
+    .expect("sound");
+    assert_eq!((read.source.per_second, read.source.burst), (50, 1000));
+    assert_eq!(read.known.per_second, 0);
+    assert_eq!((read.failures, read.silence.as_secs()), (5, 60));
+    assert_eq!(read.exempt.len(), 1);
+    let wrong = problems("[sip.limits]\nsource_rate = -1\nsilence_seconds = 0\nflood = 1");
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
+    assert!(wrong.iter().any(|said| said.contains("unknown key \"flood\"")), "{wrong:?}");
+}
+
+#[test]
+fn users_and_trunks_have_caps() {
+    let config = parse(
+        "[[domain]]\nname = \"a.example\"\n[[domain]]\nname = \"b.example\"\nmax_calls = 0\n\
+         calls_per_second = 20\n[[trunk]]\nname = \"c\"\nuri = \"sip:192.0.2.1\"\n\
+         max_calls = 30\nrealm = \"carrier\"",
+    )
+    .expect("sound");
+    assert_eq!(config.domains[0].caps, Caps::USER);
+    assert_eq!(
+        (config.domains[1].caps.calls, config.domains[1].caps.new_calls.per_second),
+        (0, 20)
+    );
+    assert_eq!((config.trunks[0].caps.calls, config.trunks[0].caps.new_calls.per_second), (30, 0));
+    assert_eq!(config.trunks[0].realm.as_deref(), Some("carrier"));
+}
+
+#[test]
+fn mapped_networks_are_those_of_ipv4() {
+    let text =
+        "[[domain]]\nname = \"a\"\nallowed_ips = [\"::ffff:192.0.2.0/120\", \"2001:db8::/32\"]";
+    let domain = parse(text).expect("sound").domains.remove(0);
+    let source = |text: &str| text.parse::<IpAddr>().expect("an address");
+    assert!(domain.allows(source("192.0.2.9")) && domain.allows(source("::ffff:192.0.2.9")));
+    assert!(domain.allows(source("2001:db8::9")));
+    assert!(!domain.allows(source("192.0.3.9")) && !domain.allows(source("::ffff:192.0.3.9")));
+    assert!(!domain.allows(source("2001:db9::9")));
+}
+
+#[test]
+fn what_is_seen_is_configured() {
+    let config = parse("").expect("an empty file");
+    assert_eq!(config.story.bytes, 256 << 20);
+    assert_eq!(config.story.age.as_secs(), 7 * 86_400);
+    assert_eq!((config.hep, config.otel), (None, None));
+    let own = |text: &str| text.parse::<IpAddr>().expect("an address");
+    assert!(config.metrics_allow.iter().any(|net| net.contains(&own("127.0.0.9"))));
+    assert!(!config.metrics_allow.iter().any(|net| net.contains(&own("192.0.2.1"))));
+    let config = parse(
+        "[story]\nkeep_megabytes = 0\nkeep_days = 1\n[metrics]\nallow = [\"10.0.0.0/8\"]\n\
+         [hep]\ncollector = \"192.0.2.10:9060\"\ncapture_id = 7\npassword = \"p\"\n\
+         [otel]\nendpoint = \"http://127.0.0.1:4318/\"\nservice = \"s\"\n\
+         headers = { X-Key = { env = \"TOKEN\" } }\n",
+    )
+    .expect("a sound file");
+    assert_eq!((config.story.bytes, config.metrics_allow.len()), (0, 1));
+    let hep = config.hep.expect("a collector");
+    assert_eq!((hep.collector.port(), hep.capture_id), (9060, 7));
+    let otel = config.otel.expect("a collector");
+    assert_eq!(otel.endpoint, "http://127.0.0.1:4318", "without the slash");
+    assert_eq!(otel.headers, [("X-Key".to_owned(), Secret::new("from-environment"))]);
+    for (text, wanted) in [
+        ("[story]\nkeep_days = 0", "keep_days: expected 1 to 3650"),
+        ("[story]\nkeep_megabytes = -1", "keep_megabytes: expected 0"),
+        ("[hep]\ncollector = \"capture.example\"", "expected an address and port"),
+        ("[hep]\ncapture_id = -1", "capture_id: expected"),
+        ("[otel]\nendpoint = \"127.0.0.1:4318\"", "endpoint: expected http://"),
+        ("[metrics]\nallow = [\"here\"]", "allow: expected an address or network"),
+    ] {
+        let said = problems(text);
+        assert!(said.len() == 1 && said[0].contains(wanted), "{text}: {said:?}");
+    }
+}
+
+/// The reference of the configuration is the sample: what is not in it nobody finds.
+#[test]
+fn the_sample_shows_every_key() {
+    const TABLES: [&str; 17] = [
+        "[server]",
+        "[http]",
+        "[sip]",
+        "[sip.limits]",
+        "[tls]",
+        "[media]",
+        "[speech]",
+        "[webhook]",
+        "[story]",
+        "[metrics]",
+        "[hep]",
+        "[otel]",
+        "[functions]",
+        "[[credential_list]]",
+        "[[domain]]",
+        "[[number]]",
+        "[[trunk]]",
+    ];
+    let sample = include_str!("../../samples/first/offhook.toml");
+    let tables = problems("qqqqqqqqqqqqqqqq = 1");
+    let (_, names) = tables[0].split_once("known: ").expect("a list of tables");
+    for name in names.split(", ") {
+        assert!(TABLES.iter().any(|table| table.trim_matches(['[', ']']) == name), "{name}");
+    }
+    for table in TABLES {
+        assert!(sample.lines().any(|line| line == table), "{table}");
+        let said = problems(&format!("{table}\nqqqqqqqqqqqqqqqq = 1\n"));
+        let known = said.iter().find_map(|line| Some(line.split_once("known: ")?.1));
+        for key in known.expect("a list of keys").split(", ") {
+            let own_table = format!("[{}.{key}]", table.trim_matches(['[', ']']));
+            let shown = |line: &str| {
+                let line = line.trim_start_matches(['#', ' ']);
+                line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+            };
+            let shown = sample.lines().any(|line| line == own_table || shown(line));
+            assert!(shown, "{table}: {key} is not in the sample");
+        }
+    }
+    // The keys of tables that are written in one line.
+    for list in ["[tls]\ncertificates", "[[credential_list]]\ncredentials"] {
+        let said = problems(&format!("{list} = [{{ qqqqqqqqqqqqqqqq = 1 }}]\n"));
+        let known = said.iter().find_map(|line| Some(line.split_once("known: ")?.1));
+        for key in known.expect("a list of keys").split(", ") {
+            assert!(sample.contains(&format!(" {key} = ")), "{list}: {key} is not in the sample");
         }
     }
 }

@@ -1,10 +1,11 @@
 //! `[[trunk]]`: a way to and from the telephone network.
 
+use super::limits::caps;
 use super::parts::{Span, networks, required};
 use super::reader::{Reader, Source};
 use super::sip::file;
 use super::*;
-use crate::directory::TrunkTls;
+use crate::directory::{Caps, TrunkTls};
 use crate::sip::uri::{Scheme, SipUri};
 
 pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Trunk> {
@@ -38,6 +39,8 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
         source.error(table.span(), "tls_certificate: the uri wants sips: or ;transport=tls");
     }
     let tls = name_or_host.filter(|_| secure).map(|name| TrunkTls { name, identity });
+    let realm = table.text(source, "realm").map(|(text, _)| text);
+    let caps = caps(source, &mut table, Caps::TRUNK);
     if username.is_some() != password.is_some() {
         let advice = "a login wants both username and password; a trunk without one wants neither";
         source.error(table.span(), advice);
@@ -51,8 +54,10 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
         tls,
         client_name,
         login: username.zip(password),
+        realm,
         inbound_ips,
         prefixes: prefixes.into_iter().map(|(prefix, _)| prefix).collect(),
+        caps,
     })
 }
 

@@ -11,6 +11,10 @@ use ipnet::IpNet;
 use crate::base::Secret;
 use crate::base::id::AccountSid;
 
+mod limits;
+
+pub use limits::{Caps, Limits, Rate};
+
 /// Everything that was configured, as one immutable value; an edit makes a new one.
 #[derive(Clone, Debug)]
 pub struct Directory {
@@ -28,6 +32,8 @@ pub struct Directory {
     pub numbers: BTreeMap<String, Number>,
     /// Trunks in the order of the file.
     pub trunks: Vec<Trunk>,
+    /// How much peers may ask for.
+    pub limits: Limits,
 }
 
 /// Where a call's first document comes from.
@@ -72,6 +78,8 @@ pub struct Domain {
     pub voice: Voice,
     /// Whether callers may show any caller ID they like (default: only numbers of ours).
     pub any_caller_id: bool,
+    /// How much of the telephone network each of its users may use.
+    pub caps: Caps,
 }
 
 /// A telephone number of ours.
@@ -101,10 +109,14 @@ pub struct Trunk {
     pub client_name: Option<String>,
     /// Digest login for its challenges.
     pub login: Option<(String, Secret)>,
+    /// The realm of its challenges; no other is answered. `None`: the first one that a call meets.
+    pub realm: Option<String>,
     /// Calls from here are from this trunk.
     pub inbound_ips: Vec<IpNet>,
     /// What may be dialled through it: E.164 prefixes; empty: nothing.
     pub prefixes: Vec<String>,
+    /// How many calls may go out through it.
+    pub caps: Caps,
 }
 
 /// TLS towards a trunk.
@@ -138,7 +150,15 @@ impl Directory {
 
     /// The trunk that requests from `source` belong to.
     pub fn trunk_from(&self, source: IpAddr) -> Option<&Trunk> {
+        let source = source.to_canonical();
         self.trunks.iter().find(|trunk| trunk.inbound_ips.iter().any(|net| net.contains(&source)))
+    }
+
+    /// Whether `source` is among the addresses of a trunk or of a domain.
+    pub fn knows(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        let listed = |domain: &Domain| domain.allowed_ips.iter().any(|net| net.contains(&source));
+        self.trunk_from(source).is_some() || self.domains.values().any(listed)
     }
 
     /// The trunk with the longest prefix of `number` (E.164), the first of equals.
@@ -156,6 +176,14 @@ impl Directory {
             }
         }
         best.map(|(_, trunk)| trunk)
+    }
+}
+
+impl Domain {
+    /// Whether `source` may use it as far as addresses go.
+    pub fn allows(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.allowed_ips.is_empty() || self.allowed_ips.iter().any(|net| net.contains(&source))
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Admitted {
     pub any_caller_id: bool,
     /// The SIP domain of the caller.
     pub domain: Option<String>,
+    /// The user who proved to be it, `user@domain`.
+    pub user: Option<String>,
 }
 
 impl Exchange {
@@ -45,6 +47,8 @@ impl Exchange {
         self.legs.table.insert(id, LegEntry { leg, call: number });
         self.legs.incoming.insert(dialog, id);
         let sid = CallSid::random(&mut self.rng);
+        let call_id = invite.call_id().to_owned();
+        self.tell(Told::Dialog { call: sid, leg: id, call_id });
         let setup = Setup {
             sid,
             leg: id,
@@ -56,13 +60,15 @@ impl Exchange {
             policy: Policy {
                 owned: Arc::clone(&self.owned),
                 any_caller_id: admitted.any_caller_id,
+                domains: Arc::new(self.directory.domains.keys().cloned().collect()),
             },
             epoch: self.config.epoch,
         };
         let call = Call::incoming(setup, self.rng.fork(), now);
         let max_forwards =
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
-        let entry = CallEntry { call, sid, max_forwards, flow, domain: admitted.domain };
+        let Admitted { domain, user, .. } = admitted;
+        let entry = CallEntry { call, sid, max_forwards, flow, domain, user, reason: None };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
     }
@@ -105,12 +111,26 @@ impl Exchange {
             }
             call::Output::Persist(persist) => self.outputs.push_back(Output::Persist(persist)),
             call::Output::Note(note) => self.outputs.push_back(Output::Note(note)),
-            // For those who step through documents: flow tests.
-            call::Output::Verb(..) => {}
+            call::Output::Verb(leg, begun) => self.tell_verb(number, leg, &begun),
+            call::Output::Adopt(referrer, replaces) => {
+                let guest = self.guest(now, (number, referrer), &replaces).map(Box::new);
+                self.tell_call(now, number, call::Input::Adopted(referrer, guest));
+            }
             call::Output::Done => {
-                self.calls.table.remove(&number);
+                if let Some(entry) = self.calls.table.remove(&number) {
+                    self.tell(Told::Over { call: entry.sid });
+                }
                 self.calls.timers.clear(&number);
             }
+        }
+    }
+
+    fn tell_verb(&mut self, number: CallNumber, leg: LegId, begun: &call::Begun) {
+        let placed = begun.document.verbs().get(begun.index);
+        let call = self.calls.table.get(&number).map(|entry| entry.sid);
+        if let (Some(placed), Some(call)) = (placed, call) {
+            let (name, position, base) = (placed.name, placed.position, begun.base.clone());
+            self.tell(Told::Verb { call, leg, name, position, base });
         }
     }
 

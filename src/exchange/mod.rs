@@ -23,17 +23,23 @@ use crate::sip::{self, DialogId, Flow, Transport};
 
 mod admission;
 mod calls;
+mod caps;
+mod door;
+mod guard;
 mod legs;
 mod old_digest;
 mod refusal;
 mod registration;
 mod routing;
+mod story;
 #[cfg(test)]
 mod tests;
 mod who;
 
 pub use admission::domain_sid;
+pub use guard::Counters;
 pub use registration::Registered;
+pub use story::{Figures, RefusedRequest, Told};
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
 const MAX_CALLS: usize = 20_000;
@@ -110,6 +116,8 @@ pub enum Output {
     Note(Note),
     /// A user's registrations changed.
     Registered(Registered),
+    /// For the stories of calls; nothing depends on it.
+    Told(Told),
 }
 
 /// The switch.
@@ -126,6 +134,10 @@ pub struct Exchange {
     legs: Legs,
     calls: Calls,
     draining: bool,
+    guard: guard::Guard,
+    usage: caps::Usage,
+    /// Who makes the INVITE that is being let in.
+    admitted: Option<Box<calls::Admitted>>,
     refusals: refusal::Refusals,
     outputs: VecDeque<Output>,
 }
@@ -164,17 +176,21 @@ struct CallEntry {
     flow: Flow,
     /// The SIP domain of the caller, which names its outgoing identity.
     domain: Option<String>,
+    /// The user who makes it and answers for what it costs.
+    user: Option<String>,
+    /// Why a party of it left, as its network said (RFC 3326).
+    reason: Option<String>,
 }
 
 impl Exchange {
     /// An exchange without calls.
-    pub fn new(config: Config, directory: Arc<Directory>, mut rng: Rng) -> Self {
+    pub fn new(mut config: Config, directory: Arc<Directory>, mut rng: Rng) -> Self {
+        config.agent.screening = true;
         let agent = UserAgent::new(config.agent.clone(), rng.fork());
         let challenger = Challenger::new(rng.bytes());
         Exchange {
             config,
             owned: owned(&directory),
-            directory,
             agent,
             challenger,
             old_digest: old_digest::OldDigest::default(),
@@ -182,8 +198,12 @@ impl Exchange {
             legs: Legs::default(),
             calls: Calls::default(),
             draining: false,
+            guard: guard::Guard::new(directory.limits.clone()),
+            usage: caps::Usage::default(),
+            admitted: None,
             refusals: Default::default(),
             outputs: VecDeque::new(),
+            directory,
             rng,
         }
     }
@@ -206,6 +226,21 @@ impl Exchange {
     /// How many legs there are, those included whose dialogs are still closing.
     pub fn legs(&self) -> usize {
         self.legs.table.len()
+    }
+
+    /// What has happened at the door since the start.
+    pub fn counters(&self) -> Counters {
+        self.guard.counters
+    }
+
+    /// How many sources are silenced now for guessing passwords.
+    pub fn silenced(&self) -> usize {
+        self.guard.silenced()
+    }
+
+    /// How many registrations there are.
+    pub fn registrations(&self) -> usize {
+        self.registrar.len()
     }
 
     /// The media address for a party that is reached over `flow`.
@@ -249,11 +284,29 @@ impl Exchange {
         }
     }
 
+    /// Bytes that the guard lets through, and ways that are no more.
+    fn handle_sip(&mut self, now: Instant, input: sip::Input) {
+        let input = match input {
+            sip::Input::Received { flow, bytes } => {
+                let registered = || self.registrar.has_flow(now, flow);
+                match self.guard.hear(now, flow, &bytes, &self.directory, registered) {
+                    guard::Hearing::Open => sip::Input::Received { flow, bytes },
+                    guard::Hearing::Muted => sip::Input::Muted { flow, bytes },
+                    guard::Hearing::Deaf => return,
+                }
+            }
+            sip::Input::Unreachable { flow } => {
+                self.drop_registrations(now, flow);
+                sip::Input::Unreachable { flow }
+            }
+            input => input,
+        };
+        self.agent.handle(now, input);
+    }
+
     fn handle_sip_event(&mut self, now: Instant, event: sip::Event) {
         match event {
-            sip::Event::Request { transaction, flow, message } => {
-                self.handle_request(now, transaction, flow, &message);
-            }
+            sip::Event::Knock { flow, message } => self.handle_knock(now, flow, message),
             sip::Event::Invite { dialog, flow, message } => {
                 self.handle_invite(now, dialog, flow, &message);
             }
@@ -276,12 +329,7 @@ impl Machine for Exchange {
 
     fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Sip(input) => {
-                if let sip::Input::Unreachable { flow } = &input {
-                    self.flow_lost(now, *flow);
-                }
-                self.agent.handle(now, input);
-            }
+            Input::Sip(input) => self.handle_sip(now, input),
             Input::Media(event) => self.handle_media_event(now, event),
             Input::Fetched(ticket, result) => {
                 self.tell_call(now, ticket.call, call::Input::Fetched(ticket.request, result));
@@ -292,6 +340,12 @@ impl Machine for Exchange {
             Input::Resolved(leg, addresses) => self.handle_resolved(now, leg, &addresses),
             Input::Directory(directory) => {
                 self.owned = owned(&directory);
+                if self.directory.limits != directory.limits
+                    || self.directory.trunks != directory.trunks
+                    || self.directory.domains != directory.domains
+                {
+                    self.guard.reconfigure(directory.limits.clone());
+                }
                 self.directory = directory;
             }
             Input::Drain => self.draining = true,

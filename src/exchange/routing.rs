@@ -73,7 +73,7 @@ impl Exchange {
         let directory = Arc::clone(&self.directory);
         let uri = match &dial.destination {
             Destination::Number(number) => {
-                return Some(self.trunk_target(&directory, call, &dial, number));
+                return Some(self.trunk_target(now, &directory, call, id, &dial, number));
             }
             Destination::Sip { uri, .. } => uri.clone(),
         };
@@ -160,8 +160,10 @@ impl Exchange {
 
     fn trunk_target(
         &mut self,
+        now: Instant,
         directory: &Directory,
         call: CallNumber,
+        id: LegId,
         dial: &Dial,
         number: &str,
     ) -> Result<Vec<Target>, u16> {
@@ -178,6 +180,15 @@ impl Exchange {
         let Some(flow) = self.first_flow(transport, &trunk.addresses) else {
             return self.no_way(call, 503, trouble_of(trunk));
         };
+        let user = self.calls.table.get(&call).and_then(|entry| {
+            let domain = directory.domain(entry.domain.as_deref()?)?;
+            Some((entry.user.clone()?, domain.caps))
+        });
+        let user = user.as_ref().map(|(user, caps)| (user.as_str(), *caps));
+        if let Err(over) = self.usage.take(now, id, user, (&trunk.name, trunk.caps)) {
+            self.guard.counters.capped_calls += 1;
+            return self.no_way(call, 503, over.to_string());
+        }
         let remote = flow.remote;
         let host = SipUri::parse(&trunk.uri).map(|uri| {
             let host = uri.host();
@@ -193,7 +204,7 @@ impl Exchange {
         target.login = trunk.login.as_ref().map(|(username, password)| Login {
             username: username.clone(),
             password: password.clone(),
-            realm: None,
+            realm: trunk.realm.clone(),
         });
         Ok(vec![target])
     }

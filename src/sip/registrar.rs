@@ -11,6 +11,7 @@ mod tests;
 pub use binding::Binding;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use binding::{Change, Source};
@@ -68,8 +69,8 @@ pub struct Registrar {
     users: BTreeMap<Arc<str>, Vec<Binding>>,
     /// The next expiry of each user.
     timers: TimerTable<Arc<str>>,
-    /// The users of each stream connection, so that its end is theirs.
-    connections: BTreeSet<(u64, Arc<str>)>,
+    /// Whose bindings came over a flow, by its hash: a tenth of what the flow itself takes.
+    by_flow: BTreeSet<(u64, Arc<str>)>,
     count: usize,
     capacity: Option<usize>,
     /// What phones with RFC 5626 are told as Flow-Timer, in seconds.
@@ -120,6 +121,20 @@ impl Registrar {
         Outcome { status: 200, headers, changed }
     }
 
+    /// The answer to a REGISTER that came before and whose answer was lost: the same refusal, or
+    /// what is registered now. It changes nothing.
+    pub fn repeat(&mut self, now: Instant, aor: &str, message: &Message, flow: Flow) -> Outcome {
+        self.expire(now, aor);
+        let bindings = self.users.get(aor).map_or(&[][..], |bindings| bindings);
+        let Some(source) = Source::of(message, flow) else { return plain(400) };
+        let known = bindings.iter().any(|binding| source.made(binding));
+        if !known && let Err(outcome) = self.changes(now, aor, message, flow) {
+            return outcome;
+        }
+        let headers = self.listing(now, bindings, message);
+        Outcome { status: 200, headers, changed: false }
+    }
+
     /// Where a user is reachable now, the one that it prefers first (by q, then the latest).
     pub fn bindings(&self, now: Instant, aor: &str) -> Vec<Binding> {
         let all = self.users.get(aor).into_iter().flatten();
@@ -143,28 +158,13 @@ impl Registrar {
         self.count == 0
     }
 
-    /// Removes the bindings of a user that came over a flow which is gone; true if there were
-    /// any (RFC 5626 section 5.3: a broken stream takes its bindings with it).
-    pub fn drop_flow(&mut self, aor: &str, flow: Flow) -> bool {
-        let Some(bindings) = self.users.get(aor) else { return false };
-        let kept: Vec<Binding> = bindings.iter().filter(|b| b.flow != flow).cloned().collect();
-        let dropped = kept.len() < bindings.len();
-        if dropped {
-            self.store(aor, kept);
-        }
-        dropped
-    }
-
     /// A stream connection is closed: its bindings are reached at their Contact from here on, or
     /// end, where nothing else led there (RFC 5626 section 5.3). Gives the users who lost one.
-    pub fn close(&mut self, connection: u64) -> Vec<Arc<str>> {
-        let from = (connection, Arc::<str>::from(""));
-        let of = self.connections.range(from..).take_while(|(number, _)| *number == connection);
-        let users: Vec<Arc<str>> = of.map(|(_, user)| user.clone()).collect();
+    pub fn close(&mut self, flow: Flow) -> Vec<Arc<str>> {
         let mut losers = Vec::new();
-        for user in users {
+        for user in self.users_of(flow) {
             let Some(bindings) = self.users.get(&user) else { continue };
-            let stays = |binding: &Binding| match binding.flow.connection == connection {
+            let stays = |binding: &Binding| match binding.flow == flow {
                 true => Some(Binding { flow: binding.flow_when_closed()?, ..binding.clone() }),
                 false => Some(binding.clone()),
             };
@@ -176,6 +176,24 @@ impl Registrar {
             }
         }
         losers
+    }
+
+    /// Whose bindings came over a flow.
+    pub fn users_of(&self, flow: Flow) -> Vec<Arc<str>> {
+        let hash = hash_of(flow);
+        let of_hash = self.by_flow.range((hash, Arc::from(""))..).take_while(|(h, _)| *h == hash);
+        let came = |aor: &str| {
+            self.users.get(aor).is_some_and(|bindings| bindings.iter().any(|b| b.flow == flow))
+        };
+        of_hash.filter(|(_, aor)| came(aor)).map(|(_, aor)| aor.clone()).collect()
+    }
+
+    /// Whether a binding that is alive came over a flow.
+    pub fn has_flow(&self, now: Instant, flow: Flow) -> bool {
+        let alive = |b: &Binding| b.flow == flow && b.expires_at > now;
+        self.users_of(flow)
+            .iter()
+            .any(|aor| self.users.get(aor).is_some_and(|b| b.iter().any(alive)))
     }
 
     /// The next expiry.
@@ -295,29 +313,29 @@ impl Registrar {
         }
     }
 
-    fn store(&mut self, aor: &str, bindings: Vec<Binding>) {
+    fn store(&mut self, aor: &str, mut bindings: Vec<Binding>) {
         let known = self.users.get_key_value(aor).map(|(key, _)| key.clone());
         let key = known.unwrap_or_else(|| aor.into());
         let next = bindings.iter().map(|binding| binding.expires_at).min();
         self.count += bindings.len();
-        let numbers = |bindings: &[Binding]| -> Vec<u64> {
-            bindings.iter().map(|b| b.flow.connection).filter(|number| *number != 0).collect()
-        };
-        for number in numbers(self.users.get(&key).map_or(&[][..], |before| before)) {
-            self.connections.remove(&(number, key.clone()));
+        // A list that grew by one has room for four, and most users have one phone.
+        bindings.shrink_to_fit();
+        if let Some(before) = self.users.remove(&key) {
+            self.count -= before.len();
+            for binding in before {
+                self.by_flow.remove(&(hash_of(binding.flow), key.clone()));
+            }
         }
-        self.connections.extend(numbers(&bindings).into_iter().map(|n| (n, key.clone())));
-        let before = match next {
+        for binding in &bindings {
+            self.by_flow.insert((hash_of(binding.flow), key.clone()));
+        }
+        match next {
             Some(at) => {
                 self.timers.set(key.clone(), at);
-                self.users.insert(key, bindings)
+                self.users.insert(key, bindings);
             }
-            None => {
-                self.timers.clear(&key);
-                self.users.remove(&key)
-            }
-        };
-        self.count -= before.map_or(0, |before| before.len());
+            None => self.timers.clear(&key),
+        }
     }
 }
 
@@ -337,6 +355,13 @@ fn first_hop_knows(message: &Message) -> bool {
     }
     let first = message.values(HeaderName::Path).last().and_then(NameAddr::parse);
     first.and_then(|path| Some(path.sip_uri()?.params().has("ob"))).unwrap_or(false)
+}
+
+/// A short name for a flow. Two may share it, so what it finds is looked at.
+fn hash_of(flow: Flow) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    flow.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn plain(status: u16) -> Outcome {

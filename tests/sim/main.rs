@@ -7,6 +7,7 @@
 mod answers;
 mod chaos;
 mod dial;
+mod early;
 mod endings;
 mod flows;
 mod gather;
@@ -14,6 +15,7 @@ mod loss;
 mod protocol;
 mod record;
 mod register;
+mod transfer;
 mod trunk;
 mod webhook;
 mod world;

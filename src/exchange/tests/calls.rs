@@ -21,6 +21,7 @@ fn nothing_is_left(stage: &mut Stage) {
     assert!(stage.exchange.legs.table.is_empty(), "legs");
     assert!(stage.exchange.legs.incoming.is_empty(), "dialogs");
     assert!(stage.exchange.legs.resolving.is_empty(), "names");
+    assert!(stage.exchange.usage.is_empty(), "caps");
     assert_eq!(stage.exchange.agent.dialogs(), 0);
     assert_eq!(stage.exchange.agent.transactions(), 0);
 }

@@ -2,6 +2,8 @@
 
 mod admission;
 mod calls;
+mod door;
+mod stories;
 mod transports;
 
 use std::collections::BTreeMap;
@@ -9,7 +11,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::base::id::AccountSid;
 use crate::base::{Secret, WallTime};
-use crate::directory::{Domain, Handler, Number, Trunk, Voice};
+use crate::directory::{Caps, Domain, Handler, Limits, Number, Trunk, Voice};
 use crate::sip::auth::answer;
 use crate::sip::user_agent::Listener;
 use crate::sip::{Login, Message, Parsed};
@@ -34,6 +36,7 @@ struct Stage {
     resolve: Vec<(LegId, String)>,
     expected: Vec<(SocketAddr, String)>,
     registered: Vec<Registered>,
+    told: Vec<Told>,
     port: u16,
     branches: u32,
     /// Where messages come from, if not as datagrams from their source.
@@ -54,6 +57,7 @@ fn domain(name: &str, lists: &[&str], allowed: &[&str]) -> Domain {
         allowed_ips: allowed.iter().map(|net| net.parse().expect("a network")).collect(),
         voice: voice("bin:from-phone"),
         any_caller_id: false,
+        caps: Caps::USER,
     }
 }
 
@@ -76,6 +80,8 @@ fn directory() -> Directory {
         login: None,
         inbound_ips: vec!["192.0.2.60/32".parse().expect("a network")],
         prefixes: vec!["+1".into()],
+        realm: None,
+        caps: Caps::TRUNK,
     };
     Directory {
         account_sid: AccountSid::from_bytes([1; 16]),
@@ -88,6 +94,7 @@ fn directory() -> Directory {
         domains: domains.into_iter().map(|domain| (domain.name.clone(), domain)).collect(),
         numbers: [(number.number.clone(), number)].into(),
         trunks: vec![trunk],
+        limits: Limits::default(),
     }
 }
 
@@ -119,6 +126,7 @@ impl Stage {
             resolve: vec![],
             expected: vec![],
             registered: vec![],
+            told: vec![],
             port: 20_000,
             branches: 0,
             flow: None,
@@ -141,6 +149,7 @@ impl Stage {
                 Output::Resolve(leg, host) => self.resolve.push((leg, host)),
                 Output::Registered(registered) => self.registered.push(registered),
                 Output::Expect(address, name) => self.expected.push((address, name)),
+                Output::Told(told) => self.told.push(told),
                 Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}
             }
         }

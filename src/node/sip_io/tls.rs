@@ -22,7 +22,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::{self, ClientCertificates};
 use crate::directory::KeyPair;
-use crate::node::reload::{Stamp, Watched, stamp};
+use crate::node::watched::Watched;
+use crate::source::Stamp;
 
 /// How often certificate files are looked at. A change counts at the second look that finds it
 /// unchanged, so within 5 s even on a busy machine.
@@ -230,10 +231,10 @@ pub(super) async fn watch(tls: Rc<Tls>) {
 fn stamps(group: &Group) -> Option<Stamps> {
     match group {
         Group::Shown(_, pair) | Group::Identity(pair) => {
-            Some(vec![stamp(&pair.certificate)?, stamp(&pair.key)?])
+            Some(vec![Stamp::of(&pair.certificate)?, Stamp::of(&pair.key)?])
         }
         Group::Roots(paths) | Group::ClientRoots(paths) => {
-            paths.iter().map(|path| stamp(path)).collect()
+            paths.iter().map(|path| Stamp::of(path)).collect()
         }
     }
 }

@@ -139,8 +139,9 @@ fn a_device_that_comes_back_replaces_its_old_flow() {
     let bindings = book.registrar.bindings(book.now, ALICE);
     assert_eq!((bindings.len(), bindings[0].flow), (1, flow(2222)));
     assert_eq!(bindings[0].path, ["<sip:edge;lr>"]);
-    assert!(!book.registrar.drop_flow(ALICE, flow(1111)));
-    assert!(book.registrar.drop_flow(ALICE, flow(2222)) && book.registrar.is_empty());
+    assert_eq!(book.registrar.close(flow(1111)), []);
+    assert_eq!(book.registrar.close(flow(2222)), [ALICE.into()]);
+    assert!(book.registrar.is_empty());
 }
 
 #[test]
@@ -222,27 +223,71 @@ fn a_first_hop_that_loses_flows_is_told_of() {
 #[test]
 fn a_closed_connection_takes_along_who_has_no_other_way() {
     let mut book = Book::new();
+    let way = |transport, connection| Flow { transport, connection, ..flow(40_000) };
     let over = |book: &mut Book, transport, connection, contact: &str| {
         book.cseq += 1;
         let message =
             register("c", book.cseq, &format!("Supported: outbound\r\nContact: {contact}\r\n"));
-        let flow = Flow { transport, connection, ..flow(40_000) };
+        let flow = way(transport, connection);
         assert_eq!(book.registrar.register(book.now, ALICE, &message, flow).status, 200);
     };
     over(&mut book, Transport::Wss, 7, "<sip:web@x.invalid;transport=ws>");
     over(&mut book, Transport::Tcp, 8, "<sip:desk@192.0.2.7;transport=tcp>");
     over(&mut book, Transport::Tls, 9, &format!("<sip:mobile@h;transport=tls>;{DEVICE};reg-id=1"));
     over(&mut book, Transport::Tls, 10, &format!("<sip:mobile@h;transport=tls>;{DEVICE};reg-id=1"));
-    assert_eq!(book.registrar.close(9), [], "that flow was replaced");
-    assert_eq!(book.registrar.close(8), [], "it listens at its Contact");
+    assert_eq!(book.registrar.close(way(Transport::Tls, 9)), [], "that flow was replaced");
+    assert_eq!(book.registrar.close(way(Transport::Tcp, 8)), [], "it listens at its Contact");
     let all = book.registrar.bindings(book.now, ALICE);
     assert_eq!(all.len(), 3);
     let desk = all.iter().find(|b| b.uri.starts_with("sip:desk")).map(|b| b.flow).expect("kept");
     assert_eq!((desk.remote.port(), desk.connection), (5060, 0));
     over(&mut book, Transport::Tcp, 11, "<sip:natted@10.0.0.7;transport=tcp>");
-    assert_eq!(book.registrar.close(11), [ALICE.into()], "a translator was between");
-    assert_eq!(book.registrar.close(7), [ALICE.into()]);
-    assert_eq!(book.registrar.close(7), [], "once");
-    assert_eq!(book.registrar.close(10), [ALICE.into()]);
+    assert_eq!(
+        book.registrar.close(way(Transport::Tcp, 11)),
+        [ALICE.into()],
+        "a translator was between"
+    );
+    assert_eq!(book.registrar.close(way(Transport::Wss, 7)), [ALICE.into()]);
+    assert_eq!(book.registrar.close(way(Transport::Wss, 7)), [], "once");
+    assert_eq!(book.registrar.close(way(Transport::Tls, 10)), [ALICE.into()]);
     assert_eq!(book.uris(), ["sip:desk@192.0.2.7;transport=tcp"]);
+}
+
+#[test]
+fn a_repeat_is_told_what_stands_and_changes_nothing() {
+    let mut book = Book::new();
+    let first = register("c", 1, "Contact: <sip:a@h1>\r\n");
+    let brief = register("c", 2, "Contact: <sip:a@h2>;expires=5\r\n");
+    let gone = register("c", 3, "Contact: <sip:a@h1>;expires=0\r\n");
+    book.registrar.register(book.now, ALICE, &first, flow(5060));
+    let again = book.registrar.repeat(book.now, ALICE, &first, flow(5060));
+    assert_eq!((again.status, again.changed), (200, false));
+    assert_eq!(contacts(&again), ["<sip:a@h1>;expires=3600"]);
+    assert_eq!(book.registrar.repeat(book.now, ALICE, &brief, flow(5060)).status, 423);
+    book.registrar.register(book.now, ALICE, &gone, flow(5060));
+    let again = book.registrar.repeat(book.now, ALICE, &gone, flow(5060));
+    assert_eq!((again.status, contacts(&again).len()), (200, 0));
+    let late = book.registrar.repeat(book.now, ALICE, &first, flow(5060));
+    assert_eq!((late.status, contacts(&late).len()), (200, 0), "what is gone stays gone");
+}
+
+#[test]
+fn a_flow_knows_its_users_as_long_as_they_are_there() {
+    let mut book = Book::new();
+    let message = register("c", 1, "Contact: <sip:a@h1>\r\n");
+    let bob = "sip:bob@example.com";
+    book.registrar.register(book.now, ALICE, &message, flow(1));
+    book.registrar.register(book.now, bob, &message, flow(1));
+    assert_eq!(book.registrar.users_of(flow(1)).len(), 2);
+    assert!(book.registrar.users_of(flow(2)).is_empty());
+    let moved = register("c", 2, "Contact: <sip:a@h1>\r\n");
+    book.registrar.register(book.now, ALICE, &moved, flow(2));
+    assert_eq!(book.registrar.users_of(flow(1)), [bob.into()]);
+    assert_eq!(book.registrar.close(flow(1)), [bob.into()]);
+    assert!(!book.registrar.has_flow(book.now, flow(1)));
+    assert!(book.registrar.has_flow(book.now, flow(2)));
+    book.later(3600);
+    assert!(!book.registrar.has_flow(book.now, flow(2)), "expired, timer or not");
+    book.registrar.handle_timeout(book.now);
+    assert!(book.registrar.by_flow.is_empty());
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::base::Secret;
 use crate::base::id::AccountSid;
 use crate::config::ClientCertificates;
-use crate::directory::{KeyPair, Trunk, TrunkTls};
+use crate::directory::{Caps, KeyPair, Limits, Trunk, TrunkTls};
 
 /// An authority with a folder for what it signs.
 pub(super) struct Authority {
@@ -189,8 +189,10 @@ fn with_trunk(remote: SocketAddr, tls: TrunkTls, client_name: Option<&str>) -> D
         tls: Some(tls),
         client_name: client_name.map(str::to_owned),
         login: None,
+        realm: None,
         inbound_ips: vec!["127.0.0.0/8".parse().expect("a network")],
         prefixes: vec![],
+        caps: Caps::TRUNK,
     };
     Directory {
         account_sid: AccountSid::from_bytes([1; 16]),
@@ -200,6 +202,7 @@ fn with_trunk(remote: SocketAddr, tls: TrunkTls, client_name: Option<&str>) -> D
         domains: Default::default(),
         numbers: Default::default(),
         trunks: vec![trunk],
+        limits: Limits::default(),
     }
 }
 

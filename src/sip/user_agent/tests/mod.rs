@@ -2,7 +2,9 @@
 
 mod calls;
 mod chaos;
+mod extensions;
 mod net;
 mod races;
 mod refusals;
+mod sessions;
 mod transports;
