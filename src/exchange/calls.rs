@@ -1,5 +1,6 @@
 //! Calls inside the exchange: made, told, heard, forgotten.
 
+use super::trunks::Key;
 use super::*;
 use crate::base::id::CallSid;
 use crate::call::{LEGS_PER_CALL, Policy, Setup};
@@ -24,6 +25,8 @@ pub(super) struct Admitted {
     pub any_caller_id: bool,
     /// The SIP domain of the caller.
     pub domain: Option<String>,
+    /// The trunk or line that it came by.
+    pub channel: Option<Key>,
 }
 
 impl Exchange {
@@ -42,9 +45,18 @@ impl Exchange {
         let id = LegId(first);
         let leg =
             SipLeg::incoming(id, invite, dialog, self.media_address(flow), &mut self.rng.fork());
-        self.legs.table.insert(id, LegEntry { leg, call: number });
+        let channel = admitted.channel;
+        if let Some(key) = &channel {
+            self.trunks.occupy(key);
+        }
+        self.legs.table.insert(id, LegEntry { leg, call: number, route: None, channel });
         self.legs.incoming.insert(dialog, id);
         let sid = CallSid::random(&mut self.rng);
+        let caller = admitted.incoming.sip.as_ref();
+        let user = caller.map(|sip| format!("{}@{}", sip.username, sip.domain));
+        // Who calls through a line of its own shows that line, whatever the document writes.
+        let has_line =
+            user.as_deref().is_some_and(|user| self.directory.lines_of(user).next().is_some());
         let setup = Setup {
             sid,
             leg: id,
@@ -55,14 +67,14 @@ impl Exchange {
             public_url: self.directory.public_url.clone(),
             policy: Policy {
                 owned: Arc::clone(&self.owned),
-                any_caller_id: admitted.any_caller_id,
+                any_caller_id: admitted.any_caller_id || has_line,
             },
             epoch: self.config.epoch,
         };
         let call = Call::incoming(setup, self.rng.fork(), now);
         let max_forwards =
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
-        let entry = CallEntry { call, sid, max_forwards, flow, domain: admitted.domain };
+        let entry = CallEntry { call, sid, max_forwards, flow, domain: admitted.domain, user };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
     }
@@ -116,6 +128,7 @@ impl Exchange {
 
     pub(super) fn shut_down(&mut self, now: Instant) {
         self.draining = true;
+        self.unregister_all(now);
         let all: Vec<CallNumber> = self.calls.table.keys().copied().collect();
         for number in all {
             self.tell_call(now, number, call::Input::Shutdown);

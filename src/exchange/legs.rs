@@ -14,15 +14,12 @@ impl Exchange {
 
     /// An event of a dialog that has a leg.
     pub(super) fn handle_dialog_event(&mut self, now: Instant, event: sip::Event) {
-        let Some(dialog) = event.dialog() else { return };
-        let leg = if dialog.incoming() {
-            self.legs.incoming.get(&dialog).copied()
-        } else {
-            Some(SipLeg::leg_of(dialog))
-        };
-        let known = leg.filter(|leg| self.legs.table.contains_key(leg));
-        match (known, event) {
-            (Some(leg), event) => self.tell_leg(now, leg, LegInput::Sip(event)),
+        match self.owner(event) {
+            (Some(leg), event) => {
+                if let Some(event) = self.follow(now, leg, event) {
+                    self.tell_leg(now, leg, LegInput::Sip(event));
+                }
+            }
             // The leg is gone: its peer must still get an answer.
             (None, sip::Event::InDialog { transaction, .. }) => {
                 let command =
@@ -45,7 +42,9 @@ impl Exchange {
             match entry.leg.poll() {
                 None => break,
                 Some(LegOutput::Sip(command)) => {
-                    self.agent.handle(now, sip::Input::Command(command));
+                    if let Some(command) = self.steer(now, id, command) {
+                        self.agent.handle(now, sip::Input::Command(command));
+                    }
                 }
                 Some(LegOutput::Media(command)) => {
                     self.outputs.push_back(Output::Media(command));
@@ -59,10 +58,21 @@ impl Exchange {
     }
 
     fn forget_leg(&mut self, id: LegId) {
-        let entry = self.legs.table.remove(&id);
-        if let Some(dialog) = entry.and_then(|entry| entry.leg.incoming_dialog()) {
+        self.leave_channel(id);
+        self.legs.timers.clear(&id);
+        let Some(entry) = self.legs.table.remove(&id) else { return };
+        if let Some(dialog) = entry.leg.incoming_dialog() {
             self.legs.incoming.remove(&dialog);
         }
-        self.legs.resolving.remove(&id);
+        if let Some(key) = entry.channel {
+            self.trunks.leave(&key);
+        }
+        let Some(route) = entry.route else { return };
+        if let Some(alias) = route.alias() {
+            self.legs.attempts.remove(&alias);
+        }
+        if let Some(lookup) = route.lookup() {
+            self.stop_seeking(lookup);
+        }
     }
 }

@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::leg::sip::{MediaAddress, SipLeg};
 use crate::media;
 use crate::sip::auth::{Algorithm, Challenger};
+use crate::sip::locate::{self, Family};
 use crate::sip::registrar::{Lifetimes, Registrar};
 use crate::sip::user_agent::{self, UserAgent};
 use crate::sip::{self, DialogId, Flow, Transport};
@@ -24,16 +25,20 @@ use crate::sip::{self, DialogId, Flow, Transport};
 mod admission;
 mod calls;
 mod legs;
+mod locating;
 mod old_digest;
 mod refusal;
 mod registration;
+mod route;
 mod routing;
 #[cfg(test)]
 mod tests;
+mod trunks;
 mod who;
 
 pub use admission::domain_sid;
 pub use registration::Registered;
+pub use trunks::TrunkState;
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
 const MAX_CALLS: usize = 20_000;
@@ -77,8 +82,8 @@ pub enum Input {
     Fetched(Ticket, Result<Fetched, FetchError>),
     /// The answer to [`Output::Speak`] or [`Output::Load`].
     Sound(Ticket, Result<Clip, FetchError>),
-    /// The answer to [`Output::Resolve`]: addresses in order of preference, none if unknown.
-    Resolved(LegId, Vec<IpAddr>),
+    /// The answer to [`Output::Ask`].
+    Answered(locate::Question, Result<locate::Answer, locate::Unanswered>),
     /// The configuration changed; calls in progress keep what they began with.
     Directory(Arc<Directory>),
     /// No new calls from here on (503 with Retry-After).
@@ -100,8 +105,8 @@ pub enum Output {
     Speak(Ticket, Speech),
     /// Get a sound file: ticket, call, URL.
     Load(Ticket, CallSid, String),
-    /// Look up a host name for a leg.
-    Resolve(LegId, String),
+    /// Ask the DNS.
+    Ask(locate::Question),
     /// Write rows and reports.
     Persist(Persist),
     /// A line for the log and for the call's story.
@@ -123,6 +128,8 @@ pub struct Exchange {
     registrar: Registrar,
     legs: Legs,
     calls: Calls,
+    locating: locating::Locating,
+    trunks: trunks::Trunks,
     draining: bool,
     refusals: refusal::Refusals,
     outputs: VecDeque<Output>,
@@ -134,14 +141,21 @@ struct Legs {
     table: BTreeMap<LegId, LegEntry>,
     /// The legs of dialogs that peers started; those that we started carry the leg's number.
     incoming: BTreeMap<DialogId, LegId>,
-    /// Where an outgoing leg goes, while its host name is being looked up.
-    resolving: BTreeMap<LegId, routing::Unresolved>,
+    /// The legs of attempts that are not a leg's first.
+    attempts: BTreeMap<DialogId, LegId>,
+    last_attempt: u64,
+    /// When the present server of a leg is given up.
+    timers: TimerTable<LegId>,
     talking: VecDeque<LegId>,
 }
 
 struct LegEntry {
     leg: SipLeg,
     call: CallNumber,
+    /// Its way to servers, which are tried in turn.
+    route: Option<route::Route>,
+    /// The trunk that it came in by.
+    channel: Option<trunks::Key>,
 }
 
 /// The calls, and which of them still have something to say.
@@ -162,6 +176,8 @@ struct CallEntry {
     flow: Flow,
     /// The SIP domain of the caller, which names its outgoing identity.
     domain: Option<String>,
+    /// `user@domain` of the caller, if that is a user of ours.
+    user: Option<String>,
 }
 
 impl Exchange {
@@ -169,8 +185,13 @@ impl Exchange {
     pub fn new(config: Config, directory: Arc<Directory>, mut rng: Rng) -> Self {
         let agent = UserAgent::new(config.agent.clone(), rng.fork());
         let challenger = Challenger::new(rng.bytes());
+        let locating = locating::Locating::new(&config, Family::default(), rng.fork());
+        let mut trunks = trunks::Trunks::default();
+        trunks.configure(&directory, &mut rng);
         Exchange {
             config,
+            locating,
+            trunks,
             owned: owned(&directory),
             directory,
             agent,
@@ -236,6 +257,8 @@ impl Exchange {
                 self.drain_leg(now, leg);
             } else if let Some(call) = self.calls.talking.pop_front() {
                 self.drain_call(now, call);
+            } else if let Some(output) = self.locating.locator.poll() {
+                self.handle_locate(now, output);
             } else {
                 break;
             }
@@ -250,6 +273,7 @@ impl Exchange {
             sip::Event::Invite { dialog, flow, message } => {
                 self.handle_invite(now, dialog, flow, &message);
             }
+            sip::Event::Reply { id, message } => self.trunk_reply(now, id, message),
             event => self.handle_dialog_event(now, event),
         }
     }
@@ -277,12 +301,18 @@ impl Machine for Exchange {
             Input::Sound(ticket, result) => {
                 self.tell_call(now, ticket.call, call::Input::Sound(ticket.request, result));
             }
-            Input::Resolved(leg, addresses) => self.handle_resolved(now, leg, &addresses),
+            Input::Answered(question, answer) => {
+                self.tell_locator(now, locate::Input::Answered(question, answer));
+            }
             Input::Directory(directory) => {
                 self.owned = owned(&directory);
                 self.directory = directory;
+                self.configure_trunks(now);
             }
-            Input::Drain => self.draining = true,
+            Input::Drain => {
+                self.draining = true;
+                self.unregister_all(now);
+            }
             Input::Shutdown => self.shut_down(now),
         }
         self.settle(now);
@@ -295,6 +325,9 @@ impl Machine for Exchange {
         if self.registrar.timeout().is_some_and(|at| at <= now) {
             self.registrar.handle_timeout(now);
         }
+        self.locating.locator.handle_timeout(now);
+        self.trunks_timeout(now);
+        self.route_timeout(now);
         while let Some(call) = self.calls.timers.pop(now) {
             if let Some(entry) = self.calls.table.get_mut(&call) {
                 entry.call.handle_timeout(now);
@@ -309,7 +342,14 @@ impl Machine for Exchange {
     }
 
     fn timeout(&self) -> Option<Instant> {
-        let deadlines = [self.agent.timeout(), self.registrar.timeout(), self.calls.timers.next()];
+        let deadlines = [
+            self.agent.timeout(),
+            self.registrar.timeout(),
+            self.calls.timers.next(),
+            self.legs.timers.next(),
+            self.locating.locator.timeout(),
+            self.trunks.timeout(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod clock;
+pub mod dns;
 mod effects;
 mod functions;
 mod http_io;
@@ -33,6 +34,7 @@ use crate::call::Note;
 use crate::exchange::{self, Exchange};
 use crate::sip::{self, Transport};
 use clock::Clock;
+use dns::Dns;
 use effects::Effects;
 use sip_io::{Arrival, SipIo};
 pub use start::{Options, StartError};
@@ -48,6 +50,7 @@ pub struct Node {
     sip: SipIo,
     media: Media,
     effects: Rc<Effects>,
+    dns: Dns,
     results: mpsc::Receiver<exchange::Input>,
     trace: Option<Trace>,
     notes: Option<mpsc::Sender<Note>>,
@@ -220,6 +223,11 @@ impl Node {
                     let (user, phones) = (registered.user, registered.phones);
                     tracing::info!("{user} has {phones} phones registered");
                 }
+                exchange::Output::Ask(question) => {
+                    if let Err(unanswered) = self.dns.ask(question) {
+                        self.exchange.handle(now, unanswered);
+                    }
+                }
                 exchange::Output::Persist(persist) => {
                     tell_endings(&persist);
                     self.effects.start(exchange::Output::Persist(persist));
@@ -248,9 +256,13 @@ impl Node {
 
     /// Waits for what is being written, then lets everything go.
     async fn close(mut self) -> io::Result<()> {
-        // Calls that were ended just now still send their BYEs and write their rows.
+        // Calls that were ended just now still send their BYEs and write their rows, and carriers
+        // are told that we go.
         let grace = tokio::time::Instant::now() + std::time::Duration::from_secs(2);
-        while self.exchange.calls() > 0 || self.effects.pending() > 0 {
+        let busy = |node: &Node| {
+            node.exchange.calls() + node.exchange.leaving() + node.effects.pending() > 0
+        };
+        while busy(&self) {
             let deadline = self.exchange.timeout().map(|at| self.clock.deadline(at));
             tokio::select! {
                 arrival = self.sip.receive() => {

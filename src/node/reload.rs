@@ -8,7 +8,6 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::clock::Clock;
 use super::project::Opened;
-use super::start::resolved;
 use super::tell_problems;
 use crate::callback::Outbox;
 use crate::config::{Config, FILE};
@@ -122,9 +121,9 @@ pub(super) async fn watch(
                 for missing in opened.missing_handlers() {
                     tracing::warn!("{missing}");
                 }
-                let directory = resolved(opened.directory()).await;
+                let directory = opened.directory();
                 tracing::info!(
-                    "{FILE} was edited: numbers, domains, credentials and trunks are in force; \
+                    "{FILE} was edited: numbers, domains, credentials, trunks and lines are in force; \
                      all else wants a restart"
                 );
                 if results.send(Input::Directory(Arc::new(directory))).await.is_err() {

@@ -9,6 +9,7 @@ pub mod locate;
 pub mod message;
 pub mod method;
 pub mod registrar;
+pub mod registration;
 pub mod transaction;
 pub mod uri;
 pub mod user_agent;
