@@ -11,6 +11,8 @@ pub struct Dns {
     records: HashMap<Question, Vec<Record>>,
     /// The TTL of every answer.
     pub ttl: Duration,
+    /// How long an answer takes.
+    pub delay: Duration,
     /// Whether no name server answers.
     pub dead: bool,
     /// What was asked, and when.
@@ -20,7 +22,8 @@ pub struct Dns {
 impl Default for Dns {
     fn default() -> Self {
         let (records, ttl) = (HashMap::new(), Duration::from_secs(60));
-        Dns { records, ttl, dead: false, asked: Vec::new() }
+        let delay = Duration::from_millis(3);
+        Dns { records, ttl, delay, dead: false, asked: Vec::new() }
     }
 }
 

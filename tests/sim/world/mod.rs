@@ -304,7 +304,7 @@ impl World {
             Output::Ask(question) => {
                 let answer = self.dns.answer(now, &question, &self.names);
                 let input = exchange::Input::Answered(question, answer);
-                self.later(now + Duration::from_millis(3), Arrival::Exchange(input));
+                self.later(now + self.dns.delay, Arrival::Exchange(input));
             }
             Output::Persist(persist) => self.rows.write(now, persist),
             Output::Note(note) => self.notes.push((now, note)),
