@@ -214,3 +214,45 @@ fn trunks_and_lines_are_read_with_all_their_keys() {
                      password = \"y\"\n";
     assert!(problems(elsewhere)[0].contains("no [[domain]] \"b\""), "{:?}", problems(elsewhere));
 }
+
+/// The sample with everything in it that is commented out.
+fn whole_sample() -> String {
+    let sample = include_str!("../../samples/first/offhook.toml");
+    let shown = |line: &str| {
+        let rest = line.strip_prefix("# ").unwrap_or_default();
+        let key = rest.split_once(" = ").map_or(rest, |(key, _)| key);
+        key.starts_with("[[")
+            || !key.is_empty() && key.bytes().all(|b| b"_".contains(&b) || b.is_ascii_lowercase())
+    };
+    let lines = sample.lines().map(|line| if shown(line) { &line[2..] } else { line });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
+    let sample = whole_sample();
+    let env = |_: &str| Some("secret".to_owned());
+    let said = Config::parse(Path::new("project"), Path::new(FILE), &sample, &env).err();
+    let said: Vec<String> = said.unwrap_or_default().iter().map(ToString::to_string).collect();
+    // `AC…` stands for a SID.
+    assert!(said.iter().all(|line| line.contains("account_sid")), "{said:?}");
+    let tables = ["[server]", "[http]", "[sip]", "[dns]", "[media]", "[speech]", "[webhook]"];
+    let lists = ["[[credential_list]]", "[[domain]]", "[[number]]", "[[trunk]]", "[[line]]"];
+    for table in tables.into_iter().chain(lists) {
+        let said = problems(&format!("{table}\nqqqqqqqqqqqq = 1\n")).join("\n");
+        let (_, known) = said.split_once("known: ").expect("what is known");
+        let known = known.lines().next().unwrap_or_default();
+        let at = sample.find(&format!("\n{table}")).expect("the table");
+        let rest = &sample[at + 1 + table.len()..];
+        // Numbers take the keys of domains, and lines those of trunks, which are shown there.
+        let shared = matches!(table, "[[number]]" | "[[line]]");
+        let end = rest.find("\n[").unwrap_or(rest.len());
+        let shown = if shared { &sample[..] } else { &rest[..end] };
+        for key in known.split(", ") {
+            let written = shown.lines().any(|line| line.starts_with(&format!("{key} = ")));
+            let listed =
+                sample.contains(&format!("[[{key}]]")) || sample.contains(&format!("[{key}]"));
+            assert!(written || listed, "{table} {key} is not in the sample");
+        }
+    }
+}

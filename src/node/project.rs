@@ -77,7 +77,8 @@ impl Opened {
         let domains = self.config.domains.iter().map(|domain| (&domain.name, &domain.voice));
         let numbers = self.config.numbers.iter().map(|number| (&number.number, &number.voice));
         let mut missing = vec![];
-        for (name, voice) in domains.chain(numbers) {
+        let lines = self.config.lines.iter().map(|line| (&line.account.name, &line.voice));
+        for (name, voice) in domains.chain(numbers).chain(lines) {
             for handler in [&voice.handler, &voice.fallback].into_iter().flatten() {
                 let Handler::Document { url, .. } = handler else { continue };
                 let known = match url.split_once(':') {

@@ -10,7 +10,7 @@ use crate::markup::Position;
 use crate::node::project::Opened;
 use crate::sip::uri::SipUri;
 
-/// Looks at every handler of domains and numbers.
+/// Looks at every handler of domains, numbers and lines.
 pub(super) fn check(opened: &Opened, findings: &mut Findings) {
     let config = &opened.config;
     let file = config.project.join(FILE);
@@ -18,9 +18,12 @@ pub(super) fn check(opened: &Opened, findings: &mut Findings) {
     let (bins, functions) = (opened.project.bins.names(), opened.function_names());
     let voices = config.domains.iter().map(|domain| (domain.name.as_str(), &domain.voice));
     let voices = voices.chain(config.numbers.iter().map(|n| (n.number.as_str(), &n.voice)));
+    let lines = config.lines.iter().map(|line| (line.account.name.as_str(), &line.voice));
+    // A line without a handler rings its user.
+    let (wanted, voices) = (voices.clone().count(), voices.chain(lines));
     let mut told: Vec<String> = Vec::new();
-    for (owner, voice) in voices {
-        if voice.handler.is_none() {
+    for (index, (owner, voice)) in voices.enumerate() {
+        if voice.handler.is_none() && index < wanted {
             let message = format!("{owner} has no `voice` handler: calls to it are refused");
             findings.tell(&file, find(&text, owner), Severity::Warning, "config", message);
         }

@@ -121,9 +121,13 @@ impl Exchange {
         found: Result<Vec<Hop>, LocateError>,
     ) {
         let hops = found.unwrap_or_default();
-        let flows = hops.iter().filter_map(|hop| self.flow_to(hop)).take(MOST_SERVERS).collect();
+        let flows = hops.iter().filter_map(|hop| self.flow_to(hop)).take(MOST_SERVERS);
+        let mut flows: Vec<Flow> = flows.collect();
+        // Towards the server that holds our registration a ping also keeps a NAT open.
+        let held = self.trunks.registered_at(key);
+        flows.sort_by_key(|flow| Some(*flow) != held);
         if self.health(key).is_some_and(|health| matches!(health.phase, Phase::Locating)) {
-            self.ping_next(now, key, flows);
+            self.ping_next(now, key, flows.into());
         }
     }
 

@@ -17,7 +17,7 @@ impl Exchange {
         uri: &SipUri<'_>,
         directory: &Directory,
     ) -> Option<Result<Admitted, Refused>> {
-        let key = self.trunks.by_contact(uri.user_raw()?)?;
+        let key = self.trunks.contacts.get(uri.user_raw()?)?;
         let trunk = key.find(directory)?;
         let line = directory.lines.iter().find(|line| line.account.name == trunk.name);
         let admitted = match line.filter(|_| key.is_line()) {

@@ -99,6 +99,8 @@ pub struct TrunkState {
 #[derive(Default)]
 pub(super) struct Trunks {
     table: BTreeMap<Key, Upstream>,
+    /// Whose Contact it is, by its user part.
+    contacts: BTreeMap<String, Key>,
     /// Whose request outside dialogs it is.
     requests: BTreeMap<u64, Key>,
     timers: TimerTable<Key>,
@@ -180,13 +182,6 @@ impl Trunks {
         }
     }
 
-    fn by_contact(&self, user: &str) -> Option<&Key> {
-        let ours = |upstream: &Upstream| {
-            upstream.account.as_ref().is_some_and(|account| account.contact == user)
-        };
-        self.table.iter().find(|(_, upstream)| ours(upstream)).map(|(key, _)| key)
-    }
-
     /// Takes over what is configured now. What stays as it was is not disturbed.
     pub(super) fn configure(&mut self, directory: &Directory, rng: &mut Rng) {
         let wanted: BTreeMap<Key, &Trunk> = Key::all(directory).collect();
@@ -195,6 +190,7 @@ impl Trunks {
         for key in gone {
             self.timers.clear(&key);
             if let Some(account) = self.table.remove(&key).and_then(|upstream| upstream.account) {
+                self.contacts.remove(&account.contact);
                 self.retire(account);
             }
         }
@@ -221,10 +217,15 @@ impl Trunks {
                 let id = FIRST_REQUEST + self.last_request;
                 self.requests.insert(id, key.clone());
                 let registration = Registration::new(Settings { id, ..settings }, rng.fork());
-                upstream.account = Some(Account { contact: rng.hex(16), registration });
+                let contact = contact_of(directory, &key);
+                self.contacts.insert(contact.clone(), key.clone());
+                upstream.account = Some(Account { contact, registration });
                 self.timers.set(key, Instant::ZERO);
             }
             if let Some(before) = before {
+                if upstream.account.is_none() {
+                    self.contacts.remove(&before.contact);
+                }
                 self.retire(before);
             }
         }
@@ -248,6 +249,15 @@ impl Upstream {
         });
         registered && self.health.as_ref().is_none_or(Health::is_up)
     }
+}
+
+/// The user part of a Contact: nobody can guess it, and it is the same after a restart, so that a
+/// registration of before still leads here.
+fn contact_of(directory: &Directory, key: &Key) -> String {
+    use sha2::Digest as _;
+    let secret = directory.auth_token.expose();
+    let digest = sha2::Sha256::digest(format!("contact\n{secret}\n{key}").as_bytes());
+    digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A Route value of a proxy, which is a loose router as all are (RFC 3261 section 19.1.1).
