@@ -444,10 +444,11 @@ impl Exchange {
         self.legs.timers.clear(&id);
         let wait = message.as_ref().and_then(Message::retry_after);
         let (next, trouble) = match ending {
-            Ending::Rejected(503) => (Next::Hop, "answered 503".to_owned()),
+            // Without a response it is our own user agent that is full.
+            Ending::Rejected(503) if message.is_some() => (Next::Hop, "answered 503".to_owned()),
             Ending::Timeout => (Next::Hop, "did not answer".to_owned()),
             Ending::Unreachable => (Next::Hop, "cannot be reached".to_owned()),
-            Ending::Rejected(status @ (408 | 500..=599)) => {
+            Ending::Rejected(status @ (408 | 500..=599)) if message.is_some() => {
                 (Next::Way, format!("answered {status}"))
             }
             _ => (Next::Nothing, String::new()),

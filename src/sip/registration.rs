@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::net::SocketAddr;
 
 use super::header::{HeaderName, NameAddr};
 use super::uri::SipUri;
@@ -26,13 +27,22 @@ const REFUSED_WAIT: Duration = Duration::from_secs(300);
 /// More than a week is a mistake, or a way to be rid of us.
 const LONGEST_EXPIRES: u32 = 604_800;
 
+/// A server that has not answered by then is passed over, if there is another: timer F would take
+/// half a minute.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// Servers that are told apart by the numbers of their requests; more share the last.
+const SLOTS: usize = 16;
+
 /// Routes kept of a Service-Route; no network in the field has five.
 const MOST_ROUTES: usize = 8;
 
 /// What a registration is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The number of its requests, which share Call-ID and From tag.
+    /// The number of its requests, whose last four bits are 0: there the servers are told apart,
+    /// so that requests to one server share Call-ID and From tag, and a late answer of another is
+    /// known as such.
     pub id: u64,
     /// The Request-URI: `sip:domain`.
     pub registrar: String,
@@ -62,8 +72,8 @@ pub enum Input {
     Start,
     /// The answer to [`Output::Locate`]: servers in order, or why there is none.
     Located(Result<Vec<Way>, String>),
-    /// The final response to [`Output::Send`]; `None` when none came.
-    Reply(Option<Message>),
+    /// The final response to an [`Output::Send`] of that number; `None` when none came.
+    Reply(u64, Option<Message>),
     /// Take it back.
     Stop,
 }
@@ -123,9 +133,9 @@ impl fmt::Display for State {
 enum Phase {
     Idle,
     Locating,
-    Asking { way: Way, others: VecDeque<Way>, asked: u32 },
+    Asking { id: u64, way: Way, others: VecDeque<Way>, asked: u32, until: Option<Instant> },
     Waiting(Instant),
-    Leaving,
+    Leaving(u64),
     Over,
 }
 
@@ -144,6 +154,8 @@ pub struct Registration {
     rng: Rng,
     phase: Phase,
     granted: Option<Granted>,
+    /// The servers that were asked, by the last bits of their requests' numbers.
+    servers: Vec<SocketAddr>,
     /// Why the latest try failed; empty after a success.
     trouble: String,
     /// Tries that failed in a row.
@@ -162,6 +174,7 @@ impl Registration {
             rng,
             phase: Phase::Idle,
             granted: None,
+            servers: Vec::new(),
             trouble: String::new(),
             failures: 0,
             least: 0,
@@ -178,7 +191,7 @@ impl Registration {
     /// How far it is.
     pub fn state(&self) -> State {
         match (&self.phase, &self.granted) {
-            (Phase::Leaving, _) => State::Leaving,
+            (Phase::Leaving(_), _) => State::Leaving,
             (Phase::Over | Phase::Idle, _) => State::Off,
             (_, Some(granted)) => State::Registered { until: granted.until },
             (Phase::Waiting(retry), None) => {
@@ -234,12 +247,27 @@ impl Registration {
             return self.fail(now, reason, wait.unwrap_or(FIRST_WAIT));
         };
         let asked = self.settings.expires.max(self.least);
-        self.send(&way, asked);
-        self.phase = Phase::Asking { way, others, asked };
+        let id = self.send(&way, asked);
+        let until = (!others.is_empty()).then_some(now + PATIENCE);
+        self.phase = Phase::Asking { id, way, others, asked, until };
     }
 
-    fn send(&mut self, way: &Way, expires: u32) {
-        let Settings { id, registrar, address_of_record, route, login, .. } = &self.settings;
+    /// The number of requests to a server.
+    fn number(&mut self, server: SocketAddr) -> u64 {
+        let slot = match self.servers.iter().position(|known| *known == server) {
+            Some(slot) => slot,
+            None if self.servers.len() < SLOTS => {
+                self.servers.push(server);
+                self.servers.len() - 1
+            }
+            None => SLOTS - 1,
+        };
+        self.settings.id | slot as u64
+    }
+
+    fn send(&mut self, way: &Way, expires: u32) -> u64 {
+        let id = self.number(way.flow.remote);
+        let Settings { registrar, address_of_record, route, login, .. } = &self.settings;
         let mut headers = vec![
             ("Contact".to_owned(), way.contact.clone()),
             ("Expires".to_owned(), expires.to_string()),
@@ -248,7 +276,7 @@ impl Registration {
         ];
         headers.extend(route.iter().map(|route| ("Route".to_owned(), route.clone())));
         let send = Send {
-            id: *id,
+            id,
             method: "REGISTER",
             uri: registrar.clone(),
             to: address_of_record.clone(),
@@ -259,24 +287,21 @@ impl Registration {
             body: None,
         };
         self.out.push_back(Output::Send(Box::new(send)));
+        id
     }
 
-    fn reply(&mut self, now: Instant, response: Option<Message>) {
-        if self.phase == Phase::Leaving {
-            self.phase = Phase::Over;
-            self.granted = None;
+    fn reply(&mut self, now: Instant, number: u64, response: Option<Message>) {
+        let asked_now = match &self.phase {
+            Phase::Leaving(id) => *id,
+            Phase::Asking { id, .. } => *id,
+            _ => return,
+        };
+        if asked_now != number {
             return;
         }
-        let phase = std::mem::replace(&mut self.phase, Phase::Locating);
-        let Phase::Asking { way, others, asked } = phase else {
-            self.phase = phase;
-            return;
-        };
-        let Some(response) = response else {
-            self.out.push_back(Output::Failed(way.flow, None));
-            self.trouble = format!("{} does not answer", way.flow.remote);
-            return self.next(now, others, None);
-        };
+        let phase = std::mem::replace(&mut self.phase, Phase::Over);
+        let Phase::Asking { way, others, asked, .. } = phase else { return };
+        let Some(response) = response else { return self.silent(now, way, others) };
         let status = response.status().unwrap_or_default();
         match status {
             200..300 => self.granted(now, way, asked, &response),
@@ -296,6 +321,13 @@ impl Registration {
             }
             _ => self.fail(now, answered(&way, &response), REFUSED_WAIT),
         }
+    }
+
+    /// No answer came, or not in time.
+    fn silent(&mut self, now: Instant, way: Way, others: VecDeque<Way>) {
+        self.out.push_back(Output::Failed(way.flow, None));
+        self.trouble = format!("{} does not answer", way.flow.remote);
+        self.next(now, others, None);
     }
 
     fn granted(&mut self, now: Instant, way: Way, asked: u32, response: &Message) {
@@ -351,15 +383,14 @@ impl Registration {
     fn stop(&mut self) {
         let asking = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Asking { way, .. } => Some(way),
-            phase @ (Phase::Leaving | Phase::Over) => {
+            phase @ (Phase::Leaving(_) | Phase::Over) => {
                 self.phase = phase;
                 return;
             }
             Phase::Idle | Phase::Locating | Phase::Waiting(_) => None,
         };
         if let Some(way) = self.granted.take().map(|granted| granted.way).or(asking) {
-            self.send(&way, 0);
-            self.phase = Phase::Leaving;
+            self.phase = Phase::Leaving(self.send(&way, 0));
         }
     }
 
@@ -388,7 +419,7 @@ impl Machine for Registration {
         match input {
             Input::Start => self.start(),
             Input::Located(ways) => self.located(now, ways),
-            Input::Reply(response) => self.reply(now, response),
+            Input::Reply(id, response) => self.reply(now, id, response),
             Input::Stop => self.stop(),
         }
         self.tell();
@@ -398,10 +429,15 @@ impl Machine for Registration {
         if self.granted.as_ref().is_some_and(|granted| granted.until <= now) {
             self.granted = None;
         }
-        if let Phase::Waiting(at) = self.phase
-            && at <= now
-        {
-            self.start();
+        match &self.phase {
+            Phase::Waiting(at) if *at <= now => self.start(),
+            Phase::Asking { until: Some(at), .. } if *at <= now => {
+                let phase = std::mem::replace(&mut self.phase, Phase::Over);
+                if let Phase::Asking { way, others, .. } = phase {
+                    self.silent(now, way, others);
+                }
+            }
+            _ => {}
         }
         self.tell();
     }
@@ -413,6 +449,7 @@ impl Machine for Registration {
     fn timeout(&self) -> Option<Instant> {
         let retry = match self.phase {
             Phase::Waiting(at) => Some(at),
+            Phase::Asking { until, .. } => until,
             _ => None,
         };
         let end = self.granted.as_ref().map(|granted| granted.until);

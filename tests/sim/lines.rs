@@ -120,6 +120,20 @@ fn a_registration_follows_the_configuration() {
 }
 
 #[test]
+fn another_password_registers_anew_without_taking_the_old_one_back() {
+    let mut world = with_trunk();
+    let before = grants(&mut world, 600, "");
+    let account = Trunk { proxy: Some("sip:198.51.100.5".to_owned()), ..account("isp") };
+    let other = Office::new().change(|directory| directory.trunks = vec![account]).build();
+    world.tell(Input::Directory(other.into()));
+    let after = grants(&mut world, 600, "");
+    assert_eq!((contact(&after), header(&after, "Expires")), (contact(&before), "600".to_owned()));
+    assert_eq!(header(&after, "Route"), "<sip:198.51.100.5;lr>");
+    world.seconds(60);
+    assert_eq!(world.raw("raw").all("REGISTER").len(), 4);
+}
+
+#[test]
 fn a_wrong_password_is_told_in_plain_words_and_not_hammered() {
     let mut world = with_trunk();
     let challenge = "WWW-Authenticate: Digest realm=\"provider\", nonce=\"n0\"\r\n";

@@ -141,7 +141,7 @@ impl Exchange {
         };
         let directory = Arc::clone(&self.directory);
         let Some(trunk) = key.find(&directory) else { return };
-        let id = self.request_of(key);
+        let id = self.trunks.request(key);
         let own = self.advertised(flow.local.ip()).to_string();
         let to = registrar_of(&trunk.uri).unwrap_or_else(|| trunk.uri.clone());
         let routes = trunk.proxy.as_deref().map(|proxy| ("Route".to_owned(), loose(proxy)));

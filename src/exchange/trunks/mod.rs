@@ -20,8 +20,12 @@ mod inbound;
 
 use health::Health;
 
-/// The numbers of our requests outside dialogs begin here, apart from those of others.
-const FIRST_REQUEST: u64 = 1 << 60;
+/// The numbers of our requests outside dialogs have this bit, apart from those of others. The last
+/// four bits belong to registrations, see [`Settings::id`].
+const REQUEST: u64 = 1 << 60;
+
+/// The bits that a registration uses.
+const SERVER_BITS: u64 = 15;
 
 /// Servers of one trunk that a ping or REGISTER tries in turn.
 const MOST_SERVERS: usize = 4;
@@ -211,24 +215,37 @@ impl Trunks {
             if same {
                 continue;
             }
-            let before = upstream.account.take();
+            if let Some(before) = upstream.account.take() {
+                self.contacts.remove(&before.contact);
+                let place = |settings: &Settings| {
+                    (settings.registrar.clone(), settings.address_of_record.clone())
+                };
+                let old = before.registration.settings();
+                // The same binding is replaced; taking it back could overtake that.
+                match settings.as_ref().map(place) == Some(place(old)) {
+                    true => drop(self.requests.remove(&old.id)),
+                    false => self.retire(before),
+                }
+            }
             if let Some(settings) = settings {
-                self.last_request += 1;
-                let id = FIRST_REQUEST + self.last_request;
-                self.requests.insert(id, key.clone());
+                let id = self.request(&key);
                 let registration = Registration::new(Settings { id, ..settings }, rng.fork());
                 let contact = contact_of(directory, &key);
                 self.contacts.insert(contact.clone(), key.clone());
-                upstream.account = Some(Account { contact, registration });
+                if let Some(upstream) = self.table.get_mut(&key) {
+                    upstream.account = Some(Account { contact, registration });
+                }
                 self.timers.set(key, Instant::ZERO);
             }
-            if let Some(before) = before {
-                if upstream.account.is_none() {
-                    self.contacts.remove(&before.contact);
-                }
-                self.retire(before);
-            }
         }
+    }
+
+    /// A number for requests.
+    fn request(&mut self, key: &Key) -> u64 {
+        self.last_request += 1;
+        let id = REQUEST | self.last_request << SERVER_BITS.count_ones();
+        self.requests.insert(id, key.clone());
+        id
     }
 
     fn retire(&mut self, account: Account) {
@@ -359,26 +376,18 @@ impl Exchange {
         }
     }
 
-    /// A number for a request of a trunk.
-    fn request_of(&mut self, key: &Key) -> u64 {
-        self.trunks.last_request += 1;
-        let id = FIRST_REQUEST + self.trunks.last_request;
-        self.trunks.requests.insert(id, key.clone());
-        id
-    }
-
     /// The final response to a request outside dialogs.
     pub(super) fn trunk_reply(&mut self, now: Instant, id: u64, message: Option<Message>) {
+        let (answered, id) = (id, id & !SERVER_BITS);
         if self.trunks.leaving.contains_key(&id) {
-            self.drive_leaving(now, id, registration::Input::Reply(message));
-            self.trunks.leaving.remove(&id);
-            return;
+            let reply = registration::Input::Reply(answered, message);
+            return self.drive_leaving(now, id, reply);
         }
         let Some(key) = self.trunks.requests.get(&id).cloned() else { return };
         let upstream = self.trunks.table.get(&key);
         let account = upstream.and_then(|upstream| upstream.account.as_ref());
         if account.is_some_and(|account| account.registration.settings().id == id) {
-            self.drive(now, &key, registration::Input::Reply(message));
+            self.drive(now, &key, registration::Input::Reply(answered, message));
         } else {
             self.trunks.requests.remove(&id);
             self.ping_reply(now, &key, id, message.as_ref());

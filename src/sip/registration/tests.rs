@@ -6,6 +6,8 @@ struct Stage {
     registration: Registration,
     now: Instant,
     said: Vec<Output>,
+    /// The number of the latest request.
+    id: u64,
 }
 
 fn way(last: u8) -> Way {
@@ -29,7 +31,7 @@ fn response(line: &str, headers: &str) -> Message {
 impl Stage {
     fn new() -> Stage {
         let settings = Settings {
-            id: 7,
+            id: 16,
             registrar: "sip:provider.example".to_owned(),
             address_of_record: "sip:12345@provider.example".to_owned(),
             route: Some("<sip:edge.example;lr>".to_owned()),
@@ -37,7 +39,7 @@ impl Stage {
             login: None,
         };
         let registration = Registration::new(settings, Rng::from_number(1));
-        let mut stage = Stage { registration, now: Instant::ZERO, said: vec![] };
+        let mut stage = Stage { registration, now: Instant::ZERO, said: vec![], id: 0 };
         stage.give(Input::Start);
         assert!(matches!(stage.said[..], [Output::Locate, Output::Changed]));
         stage
@@ -58,11 +60,14 @@ impl Stage {
     }
 
     fn reply(&mut self, line: &str, headers: &str) {
-        self.give(Input::Reply(Some(response(line, headers))));
+        self.give(Input::Reply(self.id, Some(response(line, headers))));
     }
 
     fn listen(&mut self) {
         while let Some(output) = self.registration.poll() {
+            if let Output::Send(send) = &output {
+                self.id = send.id;
+            }
             self.said.push(output);
         }
     }
@@ -103,7 +108,7 @@ fn it_registers_and_refreshes_in_time() {
     stage.give(Input::Located(Ok(vec![way(1)])));
     assert_eq!(stage.sent(), Some((1, 600)));
     let Some(Output::Send(send)) = stage.said.first() else { panic!("{:?}", stage.said) };
-    assert_eq!((send.id, send.method, send.uri.as_str()), (7, "REGISTER", "sip:provider.example"));
+    assert_eq!((send.id, send.method, send.uri.as_str()), (16, "REGISTER", "sip:provider.example"));
     let header = |name: &str| {
         let found = send.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
@@ -163,7 +168,7 @@ fn servers_are_tried_in_turn_then_it_waits_longer_each_time() {
         let failed = Output::Failed(way(1).flow, Some(Duration::from_secs(20)));
         assert_eq!(format!("{:?}", stage.said[0]), format!("{failed:?}"));
         assert_eq!(stage.sent(), Some((2, 600)));
-        stage.give(Input::Reply(None));
+        stage.give(Input::Reply(stage.id, None));
         assert!(stage.trouble().contains("198.51.100.2:5060 does not answer"));
         waits.push(stage.wait());
         assert!(matches!(stage.said[..], [Output::Locate]), "{:?}", stage.said);
@@ -172,6 +177,22 @@ fn servers_are_tried_in_turn_then_it_waits_longer_each_time() {
     assert!((900..=1_800).contains(&waits[8]), "{waits:?}");
     stage.give(Input::Located(Err("the host has no address".to_owned())));
     assert_eq!(stage.trouble(), "the host has no address");
+}
+
+#[test]
+fn a_silent_server_is_left_early_and_its_late_answer_passed_over() {
+    let mut stage = Stage::new();
+    stage.give(Input::Located(Ok(vec![way(1), way(2)])));
+    let first = stage.id;
+    assert_eq!(stage.wait(), 6);
+    assert!(matches!(stage.said[..], [Output::Failed(..), Output::Send(_)]), "{:?}", stage.said);
+    assert_eq!((stage.sent(), stage.registration.timeout()), (Some((2, 600)), None), "the last");
+    stage.give(Input::Reply(first, Some(response("403 Forbidden", ""))));
+    assert_eq!(stage.registration.state(), State::Trying);
+    stage.reply("200 OK", "Expires: 600\r\n");
+    assert_eq!(stage.registration.flow(), Some(way(2).flow));
+    stage.give(Input::Reply(first, None));
+    assert!(stage.said.is_empty());
 }
 
 #[test]
@@ -193,14 +214,14 @@ fn a_refresh_that_fails_is_tried_again_while_it_lasts() {
     let mut stage = Stage::granted(600);
     stage.wait();
     stage.give(Input::Located(Ok(vec![way(1)])));
-    stage.give(Input::Reply(None));
+    stage.give(Input::Reply(stage.id, None));
     assert!(matches!(stage.registration.state(), State::Registered { .. }));
     assert!(!stage.said.iter().any(|said| matches!(said, Output::Changed)), "{:?}", stage.said);
     let mut left = 20;
     while matches!(stage.registration.state(), State::Registered { .. }) {
         stage.wait();
         stage.give(Input::Located(Ok(vec![way(1)])));
-        stage.give(Input::Reply(None));
+        stage.give(Input::Reply(stage.id, None));
         left -= 1;
         assert!(left > 0, "it ends at last");
     }
@@ -215,7 +236,7 @@ fn it_is_taken_back_at_the_end() {
     assert_eq!((stage.sent(), stage.registration.state()), (Some((1, 0)), State::Leaving));
     stage.give(Input::Stop);
     assert!(stage.said.is_empty(), "once");
-    stage.give(Input::Reply(None));
+    stage.give(Input::Reply(stage.id, None));
     assert_eq!((stage.registration.state(), stage.registration.timeout()), (State::Off, None));
 
     let mut stage = Stage::new();
