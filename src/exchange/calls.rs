@@ -1,5 +1,6 @@
 //! Calls inside the exchange: made, told, heard, forgotten.
 
+use super::routing::codecs_of;
 use super::trunks::Key;
 use super::*;
 use crate::base::id::CallSid;
@@ -43,11 +44,14 @@ impl Exchange {
         let number = CallNumber(self.calls.last);
         let first = number.0 * LEGS;
         let id = LegId(first);
-        let leg =
+        let mut leg =
             SipLeg::incoming(id, invite, dialog, self.media_address(flow), &mut self.rng.fork());
         let channel = admitted.channel;
         if let Some(key) = &channel {
             self.trunks.occupy(key);
+            if let Some(trunk) = key.find(&self.directory) {
+                leg.set_codecs(codecs_of(trunk));
+            }
         }
         self.legs.table.insert(id, LegEntry { leg, call: number, route: None, channel });
         self.legs.incoming.insert(dialog, id);

@@ -258,7 +258,7 @@ pub(super) fn login_of(trunk: &Trunk) -> Option<Login> {
 }
 
 /// The codecs that a trunk is offered; empty for all.
-fn codecs_of(trunk: &Trunk) -> Vec<Codec> {
+pub(super) fn codecs_of(trunk: &Trunk) -> Vec<Codec> {
     let known = |name: &String| Codec::ALL.into_iter().find(|codec| codec.name() == name);
     trunk.codecs.iter().filter_map(known).collect()
 }

@@ -208,36 +208,46 @@ impl Trunks {
                 upstream.health = trunk.ping.map(Health::new);
                 self.timers.set(key.clone(), Instant::ZERO);
             }
-            let id = upstream.account.as_ref().map(|account| account.registration.settings().id);
-            let settings = settings_of(trunk, id.unwrap_or_default());
-            let same = upstream.account.as_ref().map(|account| account.registration.settings())
-                == settings.as_ref();
-            if same {
-                continue;
-            }
-            if let Some(before) = upstream.account.take() {
-                self.contacts.remove(&before.contact);
-                let place = |settings: &Settings| {
-                    (settings.registrar.clone(), settings.address_of_record.clone())
-                };
-                let old = before.registration.settings();
-                // The same binding is replaced; taking it back could overtake that.
-                match settings.as_ref().map(place) == Some(place(old)) {
-                    true => drop(self.requests.remove(&old.id)),
-                    false => self.retire(before),
-                }
-            }
-            if let Some(settings) = settings {
-                let id = self.request(&key);
-                let registration = Registration::new(Settings { id, ..settings }, rng.fork());
-                let contact = contact_of(directory, &key);
-                self.contacts.insert(contact.clone(), key.clone());
-                if let Some(upstream) = self.table.get_mut(&key) {
-                    upstream.account = Some(Account { contact, registration });
-                }
-                self.timers.set(key, Instant::ZERO);
+            self.configure_account(directory, &key, trunk, rng);
+        }
+    }
+
+    /// The same for the registration of one of them.
+    fn configure_account(
+        &mut self,
+        directory: &Directory,
+        key: &Key,
+        trunk: &Trunk,
+        rng: &mut Rng,
+    ) {
+        let Some(upstream) = self.table.get_mut(key) else { return };
+        let old = upstream.account.as_ref().map(|account| account.registration.settings());
+        let wanted = settings_of(trunk, old.map_or(0, |settings| settings.id));
+        if old == wanted.as_ref() {
+            return;
+        }
+        if let Some(before) = upstream.account.take() {
+            self.contacts.remove(&before.contact);
+            let old = before.registration.settings();
+            let stays = wanted.as_ref().is_some_and(|wanted| {
+                wanted.registrar == old.registrar
+                    && wanted.address_of_record == old.address_of_record
+            });
+            // The same binding is replaced; taking it back could overtake that.
+            match stays {
+                true => drop(self.requests.remove(&old.id)),
+                false => self.retire(before),
             }
         }
+        let Some(settings) = wanted else { return };
+        let id = self.request(key);
+        let registration = Registration::new(Settings { id, ..settings }, rng.fork());
+        let contact = contact_of(directory, key);
+        self.contacts.insert(contact.clone(), key.clone());
+        if let Some(upstream) = self.table.get_mut(key) {
+            upstream.account = Some(Account { contact, registration });
+        }
+        self.timers.set(key.clone(), Instant::ZERO);
     }
 
     /// A number for requests.
