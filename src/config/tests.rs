@@ -209,6 +209,9 @@ fn trunks_and_lines_are_read_with_all_their_keys() {
     assert_eq!((line.user.as_str(), line.number.as_str()), ("alice@office.example", "+4930123456"));
     assert_eq!(line.account.uri, "sip:provider.example:5080;transport=tcp");
     assert_eq!(line.account.login.as_ref().map(|(user, _)| user.as_str()), Some("a12345"));
+    let keep_alive = |trunk: &Trunk| trunk.registration.as_ref().and_then(|r| r.keep_alive);
+    assert_eq!(keep_alive(&line.account).map(|every| every.as_secs()), Some(25));
+    assert_eq!(keep_alive(trunk), None);
     assert_eq!(line.account.prefixes, ["+"], "whatever its owner may dial");
     let elsewhere = "[[line]]\nname = \"l\"\nuser = \"a@b\"\ndomain = \"p\"\nlogin = \"x\"\n\
                      password = \"y\"\n";

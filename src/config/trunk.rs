@@ -21,6 +21,7 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
     let password = table.secret(source, "password");
     let register = table.flag(source, "register") == Some(true);
     let expires = expires(source, &mut table);
+    let keep_alive = keep_alive(source, &mut table, 0);
     let inbound_ips = networks(source, &mut table, "inbound_ips");
     let prefixes = prefixes(source, &mut table);
     if username.is_some() != password.is_some() {
@@ -30,10 +31,11 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
     if register && username.is_none() {
         source.error(table.span(), "register: to register wants username and password");
     }
-    let registration = username
-        .clone()
-        .filter(|_| register)
-        .map(|user| Registration { user: escape_user(&user).into_owned(), expires });
+    let registration = username.clone().filter(|_| register).map(|user| Registration {
+        user: escape_user(&user).into_owned(),
+        expires,
+        keep_alive,
+    });
     let settings = common(source, &mut table, Trunk::new("", ""));
     let (priority, weight) =
         (small(source, &mut table, "priority", 0), small(source, &mut table, "weight", 1));
@@ -75,6 +77,8 @@ pub(super) fn line(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Lin
         source.error(table.span(), "\"password\" is missing here");
     }
     let expires = expires(source, &mut table);
+    // Lines are what stands at home, behind a NAT.
+    let keep_alive = keep_alive(source, &mut table, 25);
     let prefixes = match table.item("prefixes") {
         // The account is the user's own: whatever its owner may dial.
         None => vec!["+".to_owned()],
@@ -85,7 +89,8 @@ pub(super) fn line(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Lin
     let settings = common(source, &mut table, Trunk::new("", ""));
     table.finish(source);
     let login = login?;
-    let registration = Some(Registration { user: escape_user(&login).into_owned(), expires });
+    let registration =
+        Some(Registration { user: escape_user(&login).into_owned(), expires, keep_alive });
     let account = Trunk {
         name: name?,
         uri: uri.filter(|_| sound)?,
@@ -171,6 +176,11 @@ fn expires(source: &mut Source<'_>, table: &mut Reader<'_>) -> u32 {
             EXPIRES
         }
     }
+}
+
+fn keep_alive(source: &mut Source<'_>, table: &mut Reader<'_>, usual: u16) -> Option<Duration> {
+    let seconds = small(source, table, "keep_alive", usual);
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
 fn prefixes(source: &mut Source<'_>, table: &mut Reader<'_>) -> Vec<String> {

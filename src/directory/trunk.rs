@@ -11,6 +11,8 @@ pub struct Registration {
     pub user: String,
     /// How long is asked for, in seconds.
     pub expires: u32,
+    /// How often a NAT on the way is kept open; `None`: not at all.
+    pub keep_alive: Option<Duration>,
 }
 
 /// Health by OPTIONS.

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use super::header::{HeaderName, NameAddr};
 use super::uri::SipUri;
-use super::{Flow, Login, Message, Send};
+use super::{Flow, Login, Message, Send, Transport};
 use crate::base::{Duration, Instant, Machine, Rng};
 
 #[cfg(test)]
@@ -54,6 +54,8 @@ pub struct Settings {
     pub expires: u32,
     /// For challenges.
     pub login: Option<Login>,
+    /// How often a NAT on the way is kept open for datagrams, while registered.
+    pub keep_alive: Option<Duration>,
 }
 
 /// A server that can be reached, and what we are called there.
@@ -89,6 +91,8 @@ pub enum Output {
     Failed(Flow, Option<Duration>),
     /// A server answered.
     Worked(Flow),
+    /// Send two line ends, which every SIP stack passes over (RFC 5626 section 4.4.1).
+    KeepAlive(Flow),
     /// The state is another than before; see [`Registration::state`].
     Changed,
 }
@@ -145,6 +149,8 @@ struct Granted {
     until: Instant,
     way: Way,
     service_route: Vec<String>,
+    /// When the NAT is to be kept open next.
+    alive: Option<Instant>,
 }
 
 /// One registration.
@@ -344,7 +350,9 @@ impl Registration {
         // A share of the time, and no two of many at once; short ones leave time for resends.
         let share = if seconds > 120 { 0.75 + 0.15 * self.rng.unit() } else { 0.5 };
         self.phase = Phase::Waiting(now + length.mul_f64(share));
-        self.granted = Some(Granted { until: now + length, way, service_route });
+        let datagrams = way.flow.transport == Transport::Udp;
+        let alive = self.settings.keep_alive.filter(|_| datagrams).map(|every| now + every);
+        self.granted = Some(Granted { until: now + length, way, service_route, alive });
     }
 
     /// 423: asks again for as long as the registrar wants (RFC 3261 section 10.2.8).
@@ -429,6 +437,12 @@ impl Machine for Registration {
         if self.granted.as_ref().is_some_and(|granted| granted.until <= now) {
             self.granted = None;
         }
+        if let Some(granted) = &mut self.granted
+            && granted.alive.is_some_and(|at| at <= now)
+        {
+            granted.alive = self.settings.keep_alive.map(|every| now + every);
+            self.out.push_back(Output::KeepAlive(granted.way.flow));
+        }
         match &self.phase {
             Phase::Waiting(at) if *at <= now => self.start(),
             Phase::Asking { until: Some(at), .. } if *at <= now => {
@@ -453,7 +467,8 @@ impl Machine for Registration {
             _ => None,
         };
         let end = self.granted.as_ref().map(|granted| granted.until);
-        [retry, end].into_iter().flatten().min()
+        let alive = self.granted.as_ref().and_then(|granted| granted.alive);
+        [retry, end, alive].into_iter().flatten().min()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Registrations with others: of trunks, and of users' lines.
 
+use offhook::base::Duration;
 use offhook::directory::{Line, Registration, Trunk, Voice};
 use offhook::exchange::Input;
 use offhook::sip::registration::State;
@@ -11,7 +12,11 @@ const PROVIDER: &str = "198.51.100.5:5060";
 
 fn account(name: &str) -> Trunk {
     Trunk {
-        registration: Some(Registration { user: "12345".to_owned(), expires: 600 }),
+        registration: Some(Registration {
+            user: "12345".to_owned(),
+            expires: 600,
+            keep_alive: Some(Duration::from_secs(25)),
+        }),
         prefixes: vec!["+".to_owned()],
         ..Trunk::new(name, "sip:provider.example").with_login("auth12345", "key")
     }
@@ -90,6 +95,7 @@ fn a_trunk_registers_refreshes_and_takes_it_back_at_the_end() {
     assert!(world.told("trunk isp: registered as sip:12345@provider.example at udp:198.51.100.5"));
     world.seconds(440);
     assert_eq!(world.raw("raw").all("REGISTER").len(), 2, "not before its time");
+    assert_eq!(world.raw("raw").all("\r\n\r\n").len(), 17, "a NAT stays open");
     assert!(world.until(110, |world| world.raw("raw").all("REGISTER").len() == 3));
     let refresh = grants(&mut world, 600, "");
     assert_eq!(header(&refresh, "Call-ID"), header(&register, "Call-ID"));

@@ -306,6 +306,7 @@ fn settings_of(trunk: &Trunk, id: u64) -> Option<Settings> {
         route: trunk.proxy.as_deref().map(loose),
         expires: account.expires,
         login: login_of(trunk),
+        keep_alive: account.keep_alive,
     })
 }
 
@@ -451,6 +452,10 @@ impl Exchange {
                 }
                 registration::Output::Worked(flow) => {
                     self.tell_locator(now, locate::Input::Worked(hop_of(flow)));
+                }
+                registration::Output::KeepAlive(flow) => {
+                    let line_ends = Bytes::from_static(b"\r\n\r\n");
+                    self.outputs.push_back(Output::Transmit(flow, line_ends));
                 }
                 registration::Output::Changed => self.note_registration(key),
             }

@@ -37,7 +37,12 @@ impl Stage {
             route: Some("<sip:edge.example;lr>".to_owned()),
             expires: 600,
             login: None,
+            keep_alive: None,
         };
+        Stage::of(settings)
+    }
+
+    fn of(settings: Settings) -> Stage {
         let registration = Registration::new(settings, Rng::from_number(1));
         let mut stage = Stage { registration, now: Instant::ZERO, said: vec![], id: 0 };
         stage.give(Input::Start);
@@ -253,4 +258,20 @@ fn registrars_of_uris() {
     assert_eq!(of("sip:a@h.example:5070;transport=tcp?x=y"), "sip:h.example:5070");
     assert_eq!(of("sip:[2001:db8::1]"), "sip:[2001:db8::1]");
     assert_eq!(registrar_of("h.example"), None);
+}
+
+#[test]
+fn a_nat_is_kept_open_while_it_is_registered() {
+    let settings = Stage::new().registration.settings().clone();
+    let every = Some(Duration::from_secs(25));
+    let mut stage = Stage::of(Settings { keep_alive: every, ..settings });
+    stage.give(Input::Located(Ok(vec![way(1)])));
+    stage.reply("200 OK", "Expires: 60\r\n");
+    assert_eq!(stage.wait(), 25);
+    assert!(matches!(stage.said[..], [Output::KeepAlive(flow)] if flow == way(1).flow));
+    assert_eq!(stage.wait(), 5, "the refresh");
+    assert_eq!(stage.wait(), 20);
+    assert!(matches!(stage.said[..], [Output::KeepAlive(_)]), "{:?}", stage.said);
+    stage.give(Input::Stop);
+    assert_eq!(stage.registration.timeout(), None);
 }
