@@ -154,7 +154,7 @@ impl Config {
             domains: self.domains.iter().map(|d| (d.name.clone(), d.clone())).collect(),
             numbers: self.numbers.iter().map(|n| (n.number.clone(), n.clone())).collect(),
             trunks: self.trunks.clone(),
-            lines: self.lines.clone(),
+            lines: self.lines.clone().into(),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::base::{Duration, Rng, Secret};
 
 mod trunk;
 
-pub use trunk::{Line, NumberFormat, NumberStyle, Ping, Registration};
+pub use trunk::{Line, Lines, NumberFormat, NumberStyle, Ping, Registration};
 
 /// Everything that was configured, as one immutable value; an edit makes a new one.
 #[derive(Clone, Debug)]
@@ -31,8 +31,8 @@ pub struct Directory {
     pub numbers: BTreeMap<String, Number>,
     /// Trunks in the order of the file.
     pub trunks: Vec<Trunk>,
-    /// Lines of users in the order of the file.
-    pub lines: Vec<Line>,
+    /// Lines of users.
+    pub lines: Lines,
 }
 
 /// Where a call's first document comes from.
@@ -167,11 +167,6 @@ impl Directory {
         }
         order
     }
-
-    /// The lines of a user of ours, `user@domain`.
-    pub fn lines_of<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a Line> {
-        self.lines.iter().filter(move |line| line.user == user)
-    }
 }
 
 impl Handler {
@@ -206,7 +201,7 @@ mod tests {
             domains: BTreeMap::new(),
             numbers: BTreeMap::new(),
             trunks,
-            lines: vec![],
+            lines: Lines::default(),
         }
     }
 

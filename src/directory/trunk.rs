@@ -1,5 +1,7 @@
 //! Settings of trunks and of users' lines, and how each of them writes numbers.
 
+use std::collections::BTreeMap;
+
 use crate::base::{Duration, Secret};
 
 use super::{Trunk, Voice};
@@ -37,6 +39,44 @@ pub struct Line {
     pub voice: Voice,
     /// The account; always with a registration.
     pub account: Trunk,
+}
+
+/// The lines of all users, found by name and by user: a provider's server has thousands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    all: Vec<Line>,
+    by_name: BTreeMap<String, usize>,
+    by_user: BTreeMap<String, Vec<usize>>,
+}
+
+impl From<Vec<Line>> for Lines {
+    fn from(all: Vec<Line>) -> Lines {
+        let names = all.iter().enumerate().map(|(at, line)| (line.account.name.clone(), at));
+        let by_name = names.collect();
+        let mut by_user = BTreeMap::<String, Vec<usize>>::new();
+        for (at, line) in all.iter().enumerate() {
+            by_user.entry(line.user.clone()).or_default().push(at);
+        }
+        Lines { all, by_name, by_user }
+    }
+}
+
+impl Lines {
+    /// All, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Line> {
+        self.all.iter()
+    }
+
+    /// The line of that name.
+    pub fn named(&self, name: &str) -> Option<&Line> {
+        self.all.get(*self.by_name.get(name)?)
+    }
+
+    /// The lines of a user of ours, `user@domain`, in the order of the file.
+    pub fn of(&self, user: &str) -> impl Iterator<Item = &Line> {
+        let places = self.by_user.get(user).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(|at| self.all.get(*at))
+    }
 }
 
 /// How numbers are written towards a trunk.
@@ -199,6 +239,24 @@ mod tests {
         }
         assert_eq!(national.read("112"), None, "no prefix: a number of the place");
         assert_eq!(NumberFormat::default().read("4930123456"), None);
+    }
+
+    #[test]
+    fn lines_are_found_by_name_and_by_user() {
+        let line = |name: &str, user: &str| Line {
+            user: user.to_owned(),
+            number: String::new(),
+            voice: Voice::default(),
+            account: Trunk::new(name, "sip:provider.example"),
+        };
+        let lines = vec![line("one", "alice@a"), line("two", "bob@a"), line("three", "alice@a")];
+        let lines = Lines::from(lines);
+        let names =
+            |user: &str| lines.of(user).map(|line| line.account.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names("alice@a"), ["one", "three"]);
+        assert!(names("alice@b").is_empty());
+        assert_eq!(lines.named("two").map(|line| line.user.as_str()), Some("bob@a"));
+        assert_eq!((lines.named("four"), lines.iter().count()), (None, 3));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Exchange {
         let user = caller.map(|sip| format!("{}@{}", sip.username, sip.domain));
         // Who calls through a line of its own shows that line, whatever the document writes.
         let has_line =
-            user.as_deref().is_some_and(|user| self.directory.lines_of(user).next().is_some());
+            user.as_deref().is_some_and(|user| self.directory.lines.of(user).next().is_some());
         let setup = Setup {
             sid,
             leg: id,

@@ -87,7 +87,7 @@ impl Exchange {
     ) -> Result<Vec<Way>, u16> {
         let entry = self.calls.table.get(&call);
         let user = entry.and_then(|entry| entry.user.clone()).unwrap_or_default();
-        let mut lines = directory.lines_of(&user).peekable();
+        let mut lines = directory.lines.of(&user).peekable();
         let mut keys: Vec<Key> = Vec::new();
         if lines.peek().is_some() {
             let fits =

@@ -31,7 +31,7 @@ fn with_line(change: impl FnOnce(&mut Line)) -> World {
         account: account("home"),
     };
     change(&mut line);
-    started(Office::new().change(|directory| directory.lines = vec![line]))
+    started(Office::new().change(|directory| directory.lines = vec![line].into()))
 }
 
 fn with_trunk() -> World {

@@ -78,7 +78,7 @@ fn directory() -> Directory {
         domains: domains.into_iter().map(|domain| (domain.name.clone(), domain)).collect(),
         numbers: [(number.number.clone(), number)].into(),
         trunks: vec![trunk],
-        lines: vec![],
+        lines: Default::default(),
     }
 }
 

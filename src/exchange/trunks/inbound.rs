@@ -19,7 +19,7 @@ impl Exchange {
     ) -> Option<Result<Admitted, Refused>> {
         let key = self.trunks.contacts.get(uri.user_raw()?)?;
         let trunk = key.find(directory)?;
-        let line = directory.lines.iter().find(|line| line.account.name == trunk.name);
+        let line = directory.lines.named(&trunk.name);
         let admitted = match line.filter(|_| key.is_line()) {
             Some(line) => Ok(line_call(invite, line, key)),
             None => number_call(invite, directory, trunk, key),

@@ -58,10 +58,7 @@ impl Key {
     pub(super) fn find<'a>(&self, directory: &'a Directory) -> Option<&'a Trunk> {
         match self {
             Key::Trunk(name) => directory.trunks.iter().find(|trunk| *trunk.name == **name),
-            Key::Line(name) => {
-                let mut accounts = directory.lines.iter().map(|line| &line.account);
-                accounts.find(|account| *account.name == **name)
-            }
+            Key::Line(name) => directory.lines.named(name).map(|line| &line.account),
         }
     }
 
@@ -316,7 +313,7 @@ impl Exchange {
         let all = Key::all(&self.directory);
         let states = all.filter_map(|(key, trunk)| {
             let upstream = self.trunks.table.get(&key)?;
-            let line = || self.directory.lines.iter().find(|line| line.account.name == trunk.name);
+            let line = || self.directory.lines.named(&trunk.name);
             Some(TrunkState {
                 name: trunk.name.clone(),
                 user: line().filter(|_| key.is_line()).map(|line| line.user.clone()),

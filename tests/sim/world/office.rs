@@ -46,7 +46,7 @@ impl Office {
             domains: BTreeMap::from([(DOMAIN.to_owned(), domain)]),
             numbers: BTreeMap::from([number(NUMBER), number(OWN_NUMBER)]),
             trunks: vec![],
-            lines: vec![],
+            lines: Default::default(),
         })
         .trunk("carrier", "198.51.100.1:5060", &["+1", "+4"], None)
     }
