@@ -32,7 +32,7 @@ impl Host for BenchHost {
 
 fn sandbox(cache: &Path) -> Sandbox {
     let host = Arc::new(BenchHost(Clock::now(), Mutex::new(Rng::from_number(1))));
-    let sandbox = Sandbox::new(Setup { cache: cache.to_owned(), slots: 32, host });
+    let sandbox = Sandbox::new(Setup { cache: Some(cache.to_owned()), slots: 32, host });
     let sandbox = sandbox.expect("a sandbox");
     sandbox.warm_up().expect("the JavaScript engine");
     sandbox

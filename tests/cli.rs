@@ -11,7 +11,12 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_offhook");
 
 /// Runs the program in a folder; gives exit code, standard output and standard error.
 fn offhook(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let run = Command::new(PROGRAM).args(arguments).current_dir(folder).output();
+    let cache = env!("CARGO_TARGET_TMPDIR");
+    let run = Command::new(PROGRAM)
+        .args(arguments)
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", cache)
+        .output();
     let Output { status, stdout, stderr } = run.expect("it starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     (status.code().expect("an exit code"), text(stdout), text(stderr))
@@ -99,6 +104,13 @@ fn every_kind_of_mistake_is_found_in_one_check() {
     write(&folder, "bins/lost.xml", "<Response>\n<Redirect>/bins/welcom</Redirect>\n</Response>\n");
     write(&folder, "bins/rendered.xml", "<Response><Say>{{From}}</Say><Hangpu/></Response>\n");
     write(&folder, "bins/no name.xml", "<Response/>");
+    write(&folder, "bins/Up.XML", "<Response/>");
+    fs::create_dir(folder.path().join("bins/deep")).expect("made");
+    write(&folder, "functions/odd name.js", "exports.handler = () => {};\n");
+    write(&folder, "functions/keys.private.js", "exports.handler = () => {};\n");
+    write(&folder, "bins/keys.xml", "<Response><Redirect>/functions/keys</Redirect></Response>\n");
+    replace(&folder, "offhook.toml", "fallback = \"bin:sorry\"", "fallback = \"function:keys\"");
+    replace(&folder, "offhook.toml", "voice = \"bin:welcome\"", "voice = \"app:welcome\"");
     write(&folder, "functions/broken.js", "exports.handler = function (a {\n};\n");
     write(&folder, "flows/bad.flow", "flow \"x\"\n  cal from +1 to +2\n");
     let (code, told, errors) = offhook(folder.path(), &["check"]);
@@ -116,13 +128,19 @@ fn every_kind_of_mistake_is_found_in_one_check() {
         "bins/partial.xml:2:2: error 11310:",
         "bins/lost.xml:2:11: warning 11200: there is no bin \"welcom\"; did you mean \"welcome\"?",
         "bins/rendered.xml:1:34: warning 12200: <Hangpu> is not a verb and is skipped (expected <Hangup>) (as rendered for a sample call)",
-        "bins/no name.xml: warning 11200: is not served",
+        "bins/no name.xml: warning 11200: is not served: a bin's name has letters, digits, _ - . only; rename it no-name.xml",
+        "bins/Up.XML: warning 11200: is not served",
+        "bins/deep: warning 11200: is not served: bins lie in this folder itself",
+        "bins/keys.xml:1:21: warning 11200: function \"keys\" is private by its file name",
+        "functions/odd name.js: warning function: cannot be called: a function's name has letters",
+        "error config: function \"keys\" is private by its file name, so that no call can run it;",
+        "error config: app:welcome: apps are not supported yet; use bin: or function:",
         "functions/broken.js:1:31: error function: SyntaxError",
         "flows/bad.flow:2:3: error flow: unknown step \"cal\"; did you mean \"call\"?",
     ] {
         assert!(errors.contains(wanted), "{wanted}\n{errors}");
     }
-    assert!(told.contains("7 errors, "), "{told}{errors}");
+    assert!(told.contains("9 errors, "), "{told}{errors}");
 }
 
 #[test]
@@ -167,12 +185,14 @@ fn previews_that_fail_give_the_code_and_advice() {
     let folder = project();
     write(&folder, "bins/broken.xml", "<Response>{{#x}}</Response>");
     for (target, code, wanted) in [
-        ("bin:none", 1, "offhook: error 11200:"),
+        ("bin:none", 1, "there is no bin:none; known: bin:"),
+        ("bin:welcom", 1, "there is no bin:welcom; did you mean \"bin:welcome\"?"),
+        ("welcome", 1, "\"welcome\" is no target; did you mean \"bin:welcome\"?"),
         ("bin:broken", 1, "mend the bin's template"),
-        ("function:none", 1, "there is no function none"),
+        ("function:none", 1, "there is no function:none; "),
         ("http://10.0.0.1/x", 1, "list it under [webhook] allow in offhook.toml"),
         ("+12223330000", 1, "is none of the configured numbers"),
-        ("nonsense", 1, "\"nonsense\" is no target; expected bin:NAME"),
+        ("nonsense", 1, "\"nonsense\" is no target; known: bin:"),
     ] {
         let (status, xml, errors) = offhook(folder.path(), &["preview", target]);
         assert_eq!((status, xml.as_str()), (code, ""), "{target}: {errors}");
@@ -206,6 +226,16 @@ fn a_flow_that_fails_tells_what_came_and_exits_1() {
     let wanted =
         "flows/route.flow:2:3: error flow: unknown step \"anser\"; did you mean \"answer\"?";
     assert!(errors.starts_with(wanted), "{errors}");
+}
+
+#[test]
+fn looking_at_a_project_makes_nothing_in_it() {
+    let folder = project();
+    for arguments in [&["check"][..], &["preview", "bin:menu"], &["test"]] {
+        let (code, told, errors) = offhook(folder.path(), arguments);
+        assert_eq!(code, 0, "{told}{errors}");
+        assert!(!folder.path().join("data").exists(), "{arguments:?} made data/");
+    }
 }
 
 #[test]

@@ -42,7 +42,8 @@ fn brackets_tell_address_from_port() {
                 let uri = SipUri::parse(message.request_uri()).expect("a valid request has a URI");
                 assert_eq!((uri.host(), uri.port()), place, "{name}");
                 assert!(uri.host_port().ip().is_some_and(|ip| ip.is_ipv6()), "{name}");
-                assert_eq!(message.contacts().count(), 1, "{name}");
+                let registers = message.method_name() == "REGISTER";
+                assert_eq!(message.contacts().count(), usize::from(registers), "{name}");
             }
             (Parsed::Reject { status, reason, .. }, None) => {
                 assert_eq!((status, reason), (400, "Request-URI is no URI"), "{name}");
@@ -55,12 +56,15 @@ fn brackets_tell_address_from_port() {
 /// Section 4.5: the grammar wants no brackets in `received`, but many write them.
 #[test]
 fn received_is_read_with_and_without_brackets() {
-    for name in ["via-received-param-with-delim", "via-received-param-no-delim"] {
+    for (name, branch) in [
+        ("via-received-param-with-delim", "z9hG4bKas3-111"),
+        ("via-received-param-no-delim", "z9hG4bKas3"),
+    ] {
         let message = message(name);
         let via = message.via().expect("a valid message has a Via");
         assert_eq!((via.host(), via.port()), ("2001:db8::9:1", None), "{name}");
         assert_eq!(via.received(), Some("2001:db8::9:255"), "{name}");
-        assert_eq!(via.branch(), Some("z9hG4bKas3-111"), "{name}");
+        assert_eq!(via.branch(), Some(branch), "{name}");
     }
 }
 
@@ -94,8 +98,8 @@ fn families_mix_in_vias() {
 fn sessions_name_addresses_of_both_families() {
     let table = [
         ("ipv6-in-sdp", vec!["2001:db8::20", "2001:db8::20"]),
-        ("mult-ip-in-sdp", vec!["192.0.2.1", "2001:db8::20"]),
-        ("ipv4-mapped-ipv6", vec!["::ffff:192.0.2.2"]),
+        ("mult-ip-in-sdp", vec!["192.0.2.1", "2001:db8::1"]),
+        ("ipv4-mapped-ipv6", vec!["::ffff:192.0.2.2", "::ffff:192.0.2.2"]),
     ];
     for (name, expected) in table {
         let session = Session::parse(&message(name).body()).expect("a session description");

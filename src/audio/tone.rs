@@ -1,7 +1,7 @@
 //! The sounds of telephones: ringback by country, busy, beep, DTMF, the three tones of an error.
 //!
-//! Frequencies and cadences: ITU-T E.180 supplement 2, Q.23 for keys, E.180 section 8 for the
-//! special information tone. Phases run through, and edges are faded, so that nothing clicks.
+//! Ringing is as in Asterisk's `indications.conf`, which follows ITU-T E.180 supplement 2; Q.23 for
+//! keys, E.180 section 8 for the special information tone. Edges are faded: nothing clicks.
 
 use std::f64::consts::PI;
 
@@ -79,16 +79,40 @@ fn cadence(tone: &Tone, pattern: &[u64]) -> Clip {
     Clip::new(samples)
 }
 
+/// How a country's telephones ring.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ringback {
+    /// The country's code, lower case.
+    pub name: &'static str,
+    /// Frequencies that sound together.
+    tones: &'static [f64],
+    /// How often a second the tone swells and fades; zero where it is even.
+    modulation: f64,
+    /// Milliseconds of sound and silence in turn.
+    cadence: &'static [u64],
+}
+
+impl Ringback {
+    /// One period, to be looped.
+    pub fn clip(&self) -> Clip {
+        let Tone { sines: even } = sines(self.tones);
+        let mut tone = Tone { sines: even.clone() };
+        if self.modulation > 0.0 {
+            // Amplitude modulation is a carrier with half of it on either side.
+            let sides = even.iter().flat_map(|&(hz, level)| {
+                [hz - self.modulation, hz, hz + self.modulation]
+                    .map(|side| (side, if side == hz { level / 2.0 } else { level / 4.0 }))
+            });
+            tone = Tone { sines: sides.collect() };
+        }
+        cadence(&tone, self.cadence)
+    }
+}
+
 /// One period of a country's ringback, to be looped; `None` for a country that we do not know.
 pub fn ringback(country: &str) -> Option<Clip> {
     let country = country.to_ascii_lowercase();
-    let (_, frequencies, pattern) = RINGBACK.iter().find(|(name, ..)| *name == country)?;
-    Some(cadence(&sines(frequencies), pattern))
-}
-
-/// The countries of [`ringback`].
-pub fn countries() -> impl Iterator<Item = &'static str> {
-    RINGBACK.iter().map(|(name, ..)| *name)
+    RINGBACKS.iter().find(|ringback| ringback.name == country).map(Ringback::clip)
 }
 
 /// One period of the busy tone, to be looped.
@@ -143,53 +167,64 @@ fn samples_in(length: Duration) -> usize {
     (length.as_micros() * u128::from(RATE) / 1_000_000) as usize
 }
 
-/// A country, its frequencies, its milliseconds of sound and silence in turn.
-type Ringback = (&'static str, &'static [f64], &'static [u64]);
+const fn ring(
+    name: &'static str,
+    tones: &'static [f64],
+    modulation: f64,
+    cadence: &'static [u64],
+) -> Ringback {
+    Ringback { name, tones, modulation, cadence }
+}
 
+/// North America: 2 s in 6 s.
+const AMERICA: &[u64] = &[2_000, 4_000];
+/// Most of Europe: 1 s in 5 s.
+const LONG: &[u64] = &[1_000, 4_000];
 /// British cadence: two short rings.
 const DOUBLE: &[u64] = &[400, 200, 400, 2_000];
 
-static RINGBACK: [Ringback; 40] = [
-    ("at", &[420.0], &[1_000, 5_000]),
-    ("au", &[400.0, 425.0, 450.0], DOUBLE),
-    ("bg", &[425.0], &[1_000, 4_000]),
-    ("br", &[425.0], &[1_000, 4_000]),
-    ("be", &[425.0], &[1_000, 3_000]),
-    ("ch", &[425.0], &[1_000, 4_000]),
-    ("cl", &[400.0], &[1_000, 3_000]),
-    ("cn", &[450.0], &[1_000, 4_000]),
-    ("cz", &[425.0], &[1_000, 4_000]),
-    ("de", &[425.0], &[1_000, 4_000]),
-    ("dk", &[425.0], &[1_000, 4_000]),
-    ("ee", &[425.0], &[1_000, 4_000]),
-    ("es", &[425.0], &[1_500, 3_000]),
-    ("fi", &[425.0], &[1_000, 4_000]),
-    ("fr", &[440.0], &[1_500, 3_500]),
-    ("gr", &[425.0], &[1_000, 4_000]),
-    ("hu", &[425.0], &[1_250, 3_750]),
-    ("il", &[400.0], &[1_000, 3_000]),
-    ("in", &[375.0, 400.0, 425.0], DOUBLE),
-    ("it", &[425.0], &[1_000, 4_000]),
-    ("lt", &[425.0], &[1_000, 4_000]),
-    ("jp", &[384.0, 400.0, 416.0], &[1_000, 2_000]),
-    ("mx", &[425.0], &[1_000, 4_000]),
-    ("my", &[425.0], DOUBLE),
-    ("nl", &[425.0], &[1_000, 4_000]),
-    ("no", &[425.0], &[1_000, 4_000]),
-    ("nz", &[400.0, 450.0], DOUBLE),
-    ("ph", &[425.0, 480.0], &[1_000, 4_000]),
-    ("pl", &[425.0], &[1_000, 4_000]),
-    ("pt", &[425.0], &[1_000, 5_000]),
-    ("ru", &[425.0], &[1_000, 4_000]),
-    ("se", &[425.0], &[1_000, 5_000]),
-    ("sg", &[400.0, 425.0], DOUBLE),
-    ("th", &[400.0], &[1_000, 4_000]),
-    ("uk", &[400.0, 450.0], DOUBLE),
-    ("us", &[440.0, 480.0], &[2_000, 4_000]),
-    ("us-old", &[420.0, 460.0], &[2_000, 4_000]),
-    ("tw", &[440.0, 480.0], &[1_000, 2_000]),
-    ("ve", &[425.0], &[1_000, 4_000]),
-    ("za", &[400.0, 433.0], DOUBLE),
+/// All countries. The first is what rings where none is named.
+pub const RINGBACKS: &[Ringback] = &[
+    ring("us", &[440.0, 480.0], 0.0, AMERICA),
+    ring("at", &[420.0], 0.0, &[1_000, 5_000]),
+    ring("au", &[413.0, 438.0], 0.0, DOUBLE),
+    ring("be", &[425.0], 0.0, &[1_000, 3_000]),
+    ring("bg", &[425.0], 0.0, LONG),
+    ring("br", &[425.0], 0.0, LONG),
+    ring("ch", &[425.0], 0.0, LONG),
+    ring("cl", &[400.0], 0.0, &[1_000, 3_000]),
+    ring("cn", &[450.0], 0.0, LONG),
+    ring("cz", &[425.0], 0.0, LONG),
+    ring("de", &[425.0], 0.0, LONG),
+    ring("dk", &[425.0], 0.0, LONG),
+    ring("ee", &[425.0], 0.0, LONG),
+    ring("es", &[425.0], 0.0, &[1_500, 3_000]),
+    ring("fi", &[425.0], 0.0, LONG),
+    ring("fr", &[440.0], 0.0, &[1_500, 3_500]),
+    ring("gr", &[425.0], 0.0, LONG),
+    ring("hu", &[425.0], 0.0, &[1_250, 3_750]),
+    ring("il", &[414.0], 0.0, &[1_000, 3_000]),
+    ring("in", &[400.0], 25.0, DOUBLE),
+    ring("it", &[425.0], 0.0, LONG),
+    ring("jp", &[400.0], 15.0, &[1_000, 2_000]),
+    ring("lt", &[425.0], 0.0, LONG),
+    ring("mx", &[425.0], 0.0, LONG),
+    ring("my", &[425.0], 0.0, DOUBLE),
+    ring("nl", &[425.0], 0.0, LONG),
+    ring("no", &[425.0], 0.0, LONG),
+    ring("nz", &[400.0, 450.0], 0.0, DOUBLE),
+    ring("ph", &[425.0, 480.0], 0.0, LONG),
+    ring("pl", &[425.0], 0.0, LONG),
+    ring("pt", &[425.0], 0.0, &[1_000, 5_000]),
+    ring("ru", &[425.0], 0.0, LONG),
+    ring("se", &[425.0], 0.0, &[1_000, 5_000]),
+    ring("sg", &[425.0], 24.0, DOUBLE),
+    ring("th", &[420.0], 0.0, &[1_000, 5_000]),
+    ring("tw", &[440.0, 480.0], 0.0, &[1_000, 2_000]),
+    ring("uk", &[400.0, 450.0], 0.0, DOUBLE),
+    ring("us-old", &[420.0], 40.0, AMERICA),
+    ring("ve", &[425.0], 0.0, LONG),
+    ring("za", &[400.0], 33.0, DOUBLE),
 ];
 
 #[cfg(test)]
@@ -199,7 +234,7 @@ mod tests {
 
     #[test]
     fn every_ringing_country_rings_and_pauses_as_it_should() {
-        for country in countries() {
+        for Ringback { name: country, .. } in RINGBACKS {
             let clip = ringback(country).unwrap();
             let (sound, pause) = (&clip.samples()[..3_200], clip.samples().last_chunk::<8_000>());
             let loudest = loudest_frequency(sound).unwrap();
@@ -211,6 +246,12 @@ mod tests {
         let ring = &us.samples()[..16_000];
         assert!(power_at(ring, 440.0) > 1e6 && power_at(ring, 480.0) > 1e6);
         assert!(ringback("xx").is_none());
+        let india = ringback("in").unwrap();
+        let (carrier, side) = (power_at(&india.samples()[..3_200], 400.0), 425.0);
+        assert!(power_at(&india.samples()[..3_200], side) > carrier / 8.0, "it swells and fades");
+        let rings = |country: &str| ringback(country).unwrap().duration().as_millis();
+        let periods = ["il", "ru", "ch", "se", "jp", "es"].map(rings);
+        assert_eq!(periods, [4_000, 5_000, 5_000, 6_000, 3_000, 4_500]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod fault;
 pub mod id;
 pub mod machine;
 pub mod nearest;
+pub mod plural;
 pub mod rng;
 pub mod secret;
 pub mod time;
@@ -13,7 +14,8 @@ pub mod timer;
 
 pub use fault::Fault;
 pub use machine::Machine;
-pub use nearest::nearest;
+pub use nearest::{hint, nearest};
+pub use plural::plural;
 pub use rng::Rng;
 pub use secret::Secret;
 pub use time::{Duration, Epoch, Instant, WallTime};

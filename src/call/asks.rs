@@ -18,6 +18,7 @@ impl Call {
     pub(super) fn perform(&mut self, leg: LegId, ask: Ask) {
         match ask {
             Ask::Answer => self.answer(leg),
+            Ask::EarlyMedia => self.sound_early(leg),
             Ask::Refuse(refusal) => self.refuse(leg, refusal, "refused by the document"),
             Ask::Play(sound, loops) => self.play(leg, sound, loops),
             Ask::Stop => self.stop(leg),
@@ -51,8 +52,17 @@ impl Call {
 
     /// An order about sound, for whoever is still there to hear.
     fn media(&mut self, leg: LegId, command: Command) {
-        if self.parties.get(&leg).is_some_and(|party| party.is_talking()) {
+        if self.parties.get(&leg).is_some_and(|party| party.hears()) {
             self.leg(leg, command);
+        }
+    }
+
+    /// Lets a party hear sound before it is answered.
+    fn sound_early(&mut self, leg: LegId) {
+        let Some(party) = self.parties.get_mut(&leg) else { return };
+        if party.presence == Presence::Ringing && !party.early {
+            party.early = true;
+            self.leg(leg, Command::EarlyMedia);
         }
     }
 

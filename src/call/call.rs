@@ -17,6 +17,7 @@ use super::interpreter::{Fetching, Role, Script};
 use super::party::{Party, Presence, Watcher, sip_parameters};
 use super::recordings::Recording;
 use super::sounds::Sounds;
+use super::transfer::Transfer;
 
 /// How many leg numbers a call may use after [`Setup::next_leg`]: far more than its bound on
 /// documents lets it dial in any useful way; past it, targets fail.
@@ -58,6 +59,8 @@ pub struct Policy {
     pub owned: Arc<BTreeSet<String>>,
     /// Whether any will do.
     pub any_caller_id: bool,
+    /// Our SIP domains, lower case: whose users may transfer, and to whom.
+    pub domains: Arc<BTreeSet<String>>,
 }
 
 /// One call from its first ring to its last report.
@@ -80,6 +83,7 @@ pub struct Call {
     pub(super) agenda: VecDeque<(LegId, verb::Event)>,
     pub(super) counts: Counts,
     pub(super) changes: Persist,
+    pub(super) transfer: Option<Transfer>,
     outputs: VecDeque<Output>,
     stage: Stage,
 }
@@ -141,6 +145,7 @@ impl Call {
             agenda: VecDeque::new(),
             counts: Counts::default(),
             changes: Persist::default(),
+            transfer: None,
             outputs: VecDeque::new(),
             stage: Stage::Running,
         };
@@ -273,7 +278,7 @@ impl Call {
     }
 
     /// Carries out what the input led to, writes what changed, and ends when all is over.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         while let Some((leg, event)) = self.agenda.pop_front() {
             self.step(leg, event);
         }
@@ -314,7 +319,8 @@ impl Call {
                 self.leg_event(leg, event);
             }
             Timer::Fetch(request) => {
-                let message = "no answer came in 30 s".to_owned();
+                let url = self.fetches.get(&request).map_or(String::new(), |f| shown(&f.url));
+                let message = format!("{url}: no answer came in 30 s");
                 self.fetched(request, Err(FetchError { code: 11203, message }));
             }
             Timer::Sound(request) => {
@@ -365,6 +371,7 @@ fn caller(setup: &Setup, now: Instant) -> Party {
             owed: None,
         },
         presence: Presence::Ringing,
+        early: false,
         answered: None,
         target: None,
         sending: None,
@@ -372,6 +379,15 @@ fn caller(setup: &Setup, now: Instant) -> Party {
         recorded: None,
         extra,
     }
+}
+
+/// A URL for the log: without password and parameters.
+pub(super) fn shown(url: &str) -> String {
+    let bare = url.split(['?', '#']).next().unwrap_or("");
+    let Some((scheme, rest)) = bare.split_once("://") else { return bare.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    format!("{scheme}://{host}{path}")
 }
 
 impl Machine for Call {
@@ -387,6 +403,7 @@ impl Machine for Call {
             Input::Leg(leg, event) => self.leg_event(leg, event),
             Input::Fetched(request, result) => self.fetched(request, result),
             Input::Sound(request, result) => self.sound(request, result),
+            Input::Adopted(referrer, guest) => self.adopt(referrer, guest),
             Input::Shutdown => self.close("the server is going down"),
         }
         self.settle();

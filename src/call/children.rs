@@ -132,6 +132,7 @@ impl Call {
                 owed: None,
             },
             presence: Presence::Ringing,
+            early: false,
             answered: None,
             target: Some(number),
             sending: None,
@@ -227,7 +228,7 @@ impl Call {
 }
 
 /// The user of a SIP URI, or the text itself.
-fn user_part(address: &str) -> &str {
+pub(super) fn user_part(address: &str) -> &str {
     let bare = address.strip_prefix("sips:").or_else(|| address.strip_prefix("sip:"));
     let bare = bare.unwrap_or(address);
     bare.split(['@', ';']).next().unwrap_or(bare)

@@ -7,6 +7,8 @@ use crate::base::id::{CallSid, LegId, RecordingSid, RequestId};
 use crate::base::{Duration, WallTime};
 use crate::leg;
 use crate::verb::Document;
+
+use super::transfer::Guest;
 pub use crate::verb::{Method, Speech};
 
 /// A document wanted.
@@ -36,7 +38,8 @@ pub struct Fetched {
 pub struct FetchError {
     /// The error code of the TwiML reference (11200 …, 12100 …).
     pub code: u32,
-    /// What happened and what to do, with the position for a parse error.
+    /// The URL or file, without password and parameters; what happened and what to do; for a
+    /// parse error the position. Neither code nor URL need be said again beside it.
     pub message: String,
 }
 
@@ -213,6 +216,8 @@ pub enum Input {
     Fetched(RequestId, Result<Fetched, FetchError>),
     /// The answer to [`Output::Speak`] or [`Output::Load`].
     Sound(RequestId, Result<Clip, FetchError>),
+    /// The answer to [`Output::Adopt`]: who takes that leg's place, if it was found.
+    Adopted(LegId, Option<Box<Guest>>),
     /// The server is going down: end now.
     Shutdown,
 }
@@ -236,6 +241,9 @@ pub enum Output {
     Note(Note),
     /// A verb's turn came on that leg: for whoever follows the call through its documents.
     Verb(LegId, Begun),
+    /// A leg wants to be replaced by whom the other dialog's party talks with, in whatever call
+    /// that is (RFC 5589 section 7); [`Input::Adopted`] follows.
+    Adopt(LegId, Box<leg::Replaces>),
     /// The call is over; nothing more comes.
     Done,
 }

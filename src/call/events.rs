@@ -15,7 +15,11 @@ impl Call {
         if !self.parties.contains_key(&leg) {
             return;
         }
+        let Some(event) = self.transfer_event(leg, event) else { return };
         match event {
+            Event::Transfer { to, replaces } => self.asked_for_transfer(leg, &to, replaces),
+            // No verb asks for it yet.
+            Event::Referred(_) => {}
             Event::Ringing => self.target_rings(leg),
             Event::EarlyMedia => self.tell_dial(leg, Progress::EarlyMedia),
             Event::Answered { sip_call_id, headers } if leg != self.caller() => {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::base::Instant;
 use crate::base::id::{LegId, RequestId};
 use crate::verb::{self, Ask, Document, Handover, Progress, Run, Sound, Step, Turn};
 
 use super::address;
-use super::core::{Call, GRACE, Timer};
+use super::core::{Call, GRACE, Timer, shown};
 use super::effect::{Begun, Fetch, FetchError, Fetched, Method, Output, Status};
 use super::parameters;
 
@@ -37,7 +38,7 @@ pub(super) enum Role {
 #[derive(Debug)]
 pub(super) struct Fetching {
     leg: LegId,
-    url: String,
+    pub(super) url: String,
     role: Role,
 }
 
@@ -57,6 +58,13 @@ pub(super) struct Script {
     pub playing: Option<u64>,
 }
 
+impl Script {
+    /// When the verb that runs wants its turn.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.run.as_ref().and_then(|run| run.timeout())
+    }
+}
+
 impl Call {
     /// Asks for a document to run on a leg.
     pub(super) fn fetch(
@@ -72,6 +80,7 @@ impl Call {
         let looping = self.counts.idle_documents > MAX_IDLE_DOCUMENTS;
         if looping || self.counts.documents > MAX_DOCUMENTS {
             let many = if looping { MAX_IDLE_DOCUMENTS } else { MAX_DOCUMENTS };
+            let url = shown(&url);
             self.note(14106, format!("{many} documents and no end: the call is ended at {url}"));
             return self.hang_up(leg, Status::Failed, "the documents form a loop");
         }
@@ -92,7 +101,7 @@ impl Call {
         let present = self.parties.get(&leg).is_some_and(|party| party.is_present());
         match result {
             Err(error) => {
-                self.note(error.code, format!("{url}: {}", error.message));
+                self.note(error.code, error.message);
                 if present {
                     self.no_document(leg, &url, role, error.code);
                 }
@@ -122,7 +131,7 @@ impl Call {
     /// Runs a document on a leg.
     pub(super) fn begin(&mut self, leg: LegId, role: Role, fetched: Fetched) {
         for finding in fetched.document.diagnostics() {
-            let text = format!("{}:{finding}", fetched.base);
+            let text = format!("{}:{}", shown(&fetched.base), finding.place_and_reason());
             if self.counts.told.len() < MAX_TOLD && self.counts.told.insert(text.clone()) {
                 self.note(finding.code, text);
             }

@@ -13,12 +13,14 @@ mod party;
 mod recordings;
 mod sounds;
 mod status;
+mod transfer;
 
 pub use self::core::{Call, LEGS_PER_CALL, Policy, Setup};
 pub use effect::{
     Begun, CallRecord, Callback, Direction, Fetch, FetchError, Fetched, Input, Method, Note,
     Output, Persist, RecordingRecord, RecordingStatus, Speech, Status,
 };
+pub use transfer::Guest;
 
 #[cfg(test)]
 mod tests;

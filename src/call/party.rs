@@ -6,12 +6,14 @@ use crate::leg::{Cause, SipCaller};
 use super::effect::{CallRecord, Callback, Method, Status};
 
 /// A party.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Party {
     /// Its row.
     pub record: CallRecord,
     /// How far it is.
     pub presence: Presence,
+    /// Whether it hears sound before its answer.
+    pub early: bool,
     /// The answer, for durations.
     pub answered: Option<Instant>,
     /// Its number among the targets of the dial that called it.
@@ -45,7 +47,7 @@ pub(super) enum Presence {
 }
 
 /// A status callback.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Watcher {
     /// Absolute URL.
     pub url: String,
@@ -58,7 +60,27 @@ pub(super) struct Watcher {
 }
 
 impl Party {
-    /// Whether media can be asked of it.
+    /// One that is there from the start, and that nobody watches.
+    pub fn talking(record: CallRecord, now: Instant) -> Party {
+        Party {
+            record,
+            presence: Presence::Talking,
+            early: false,
+            answered: Some(now),
+            target: None,
+            sending: None,
+            watcher: None,
+            recorded: None,
+            extra: Vec::new(),
+        }
+    }
+
+    /// Whether media can be asked of it, if only one way.
+    pub fn hears(&self) -> bool {
+        self.is_talking() || self.early && self.presence == Presence::Ringing
+    }
+
+    /// Whether it was answered and is still there.
     pub fn is_talking(&self) -> bool {
         self.presence == Presence::Talking
     }
@@ -87,18 +109,38 @@ impl Party {
         self.record.status = self.final_status(cause);
         self.record.ended = Some(ended);
         if self.record.reason.is_empty() {
-            let reason = match cause {
-                Cause::Hangup => "the party hung up",
-                Cause::Cancelled => "the caller gave up before the answer",
-                Cause::Local => "hung up by the document",
-                Cause::Busy => "busy",
-                Cause::NoAnswer => "not answered",
-                Cause::Failed => "could not be reached",
-                Cause::Lost => "the party was lost",
-            };
-            self.record.reason = reason.to_owned();
+            let reached = self.record.sip_call_id.is_some();
+            self.record.reason = plain_reason(cause, self.record.sip_status, reached);
         }
         self.presence = Presence::Gone;
+    }
+}
+
+/// Why a leg is over, for people. `reached` tells a far end's word from our own.
+fn plain_reason(cause: Cause, sip_status: Option<u16>, reached: bool) -> String {
+    let said = match cause {
+        Cause::Hangup => return "the party hung up".to_owned(),
+        Cause::Cancelled => return "the caller gave up before the answer".to_owned(),
+        Cause::Local => return "hung up by the document".to_owned(),
+        Cause::Lost => return "the party was lost".to_owned(),
+        Cause::Busy => "busy",
+        Cause::NoAnswer if sip_status == Some(603) => "declined",
+        Cause::NoAnswer => "not answered",
+        Cause::Failed if !reached => "no way there was found",
+        // The words of RFC 3261 section 21, as a caller would put them.
+        Cause::Failed => match sip_status.unwrap_or_default() {
+            404 | 410 | 484 | 604 => "no such number or user there",
+            401 | 403 | 407 => "the far end does not allow it",
+            408 => "nothing came back from there",
+            415 | 488 | 606 => "no sound that both sides know",
+            482 | 483 => "the call went in circles",
+            500..=599 => "the far end has trouble",
+            _ => "could not be reached",
+        },
+    };
+    match sip_status {
+        Some(status) => format!("{said} ({status})"),
+        None => said.to_owned(),
     }
 }
 
@@ -137,5 +179,28 @@ impl Watcher {
             method: self.method,
             parameters: parameters(number),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_has_a_reason_in_plain_words() {
+        for (cause, status, reached, wanted) in [
+            (Cause::Hangup, Some(200), true, "the party hung up"),
+            (Cause::Busy, Some(486), true, "busy (486)"),
+            (Cause::NoAnswer, Some(603), true, "declined (603)"),
+            (Cause::NoAnswer, Some(487), true, "not answered (487)"),
+            (Cause::Failed, Some(404), true, "no such number or user there (404)"),
+            (Cause::Failed, Some(488), true, "no sound that both sides know (488)"),
+            (Cause::Failed, Some(503), true, "the far end has trouble (503)"),
+            (Cause::Failed, Some(403), true, "the far end does not allow it (403)"),
+            (Cause::Failed, Some(403), false, "no way there was found (403)"),
+            (Cause::Failed, None, false, "no way there was found"),
+        ] {
+            assert_eq!(plain_reason(cause, status, reached), wanted);
+        }
     }
 }

@@ -104,7 +104,7 @@ fn check_project(config: Config, findings: &mut Findings) -> Result<(usize, usiz
         let opened = Opened::open(config, url).map_err(|error| error.to_string())?;
         let bins = bins::check(&opened, findings);
         let functions = check_functions(&opened, findings).await;
-        handlers::check(&opened, findings);
+        handlers::check(&opened.config, findings);
         Ok((bins, functions))
     })
 }
@@ -125,6 +125,11 @@ async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
                 findings.tell(&folder.join(name), None, Severity::Error, "function", error);
             }
         }
+    }
+    for path in function::unnamed(&folder) {
+        let message = "cannot be called: a function's name has letters, digits, _ - . ~ and /, and \
+                       .private or .protected once at most";
+        findings.tell(&path, None, Severity::Warning, "function", message);
     }
     checked.len()
 }
@@ -168,6 +173,12 @@ fn check_flows(project: &Path, findings: &mut Findings) -> usize {
         }
     }
     count
+}
+
+/// A name that a URL can say, near to one that none can.
+fn plain_name(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    name.trim().chars().map(|c| if fits(c) { c } else { '-' }).collect()
 }
 
 /// So many of something.

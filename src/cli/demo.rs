@@ -12,6 +12,8 @@ use super::serve::{block_on, read_config, start_logging, stop_signal};
 use super::{Outcome, Project, new};
 use crate::base::Secret;
 use crate::node::phone_line::Line;
+use crate::node::seeing::history::{self, Story};
+use crate::node::seeing::ladder;
 use crate::node::trace::Trace;
 use crate::node::{Node, Options};
 use crate::phone::{Command, Event};
@@ -77,6 +79,7 @@ struct Stage {
     /// Call-IDs whose ladders were shown.
     shown: usize,
     http: SocketAddr,
+    data: PathBuf,
     recordings: PathBuf,
     home: Party,
     myuser: Party,
@@ -106,7 +109,8 @@ impl Stage {
         adapt_configuration(folder, sip, carrier.local()?)?;
         let project = Project { folder: folder.to_owned() };
         let config = read_config(&project)?;
-        let recordings = config.server.data.join("recordings");
+        let data = config.server.data.clone();
+        let recordings = data.join("recordings");
         let trace = Trace::default();
         let options = Options { trace: Some(trace.clone()), notes: None };
         let node = Node::start(config, options).await.map_err(|error| error.to_string())?;
@@ -121,6 +125,7 @@ impl Stage {
             trace,
             shown: 0,
             http,
+            data,
             recordings,
             home: Party::open(home, HOME_HUMS)?,
             myuser: Party::open(myuser, MYUSER_HUMS)?,
@@ -161,7 +166,7 @@ impl Stage {
         self.carrier.ended().await?;
         self.hears("home", &at_home, CARRIER_HUMS);
         self.hears("the carrier", &at_carrier, HOME_HUMS);
-        self.show_ladders();
+        self.show_ladders().await;
         Ok(())
     }
 
@@ -179,7 +184,7 @@ impl Stage {
         self.carrier.ended().await?;
         self.hears("the carrier", &at_carrier, MYUSER_HUMS);
         self.hears("myuser", &at_myuser, CARRIER_HUMS);
-        self.show_ladders();
+        self.show_ladders().await;
         Ok(())
     }
 
@@ -202,7 +207,7 @@ impl Stage {
         let message = after.iter().find(|file| !before.contains(file));
         let Some(message) = message else {
             self.find(false, "no recording was written".to_owned());
-            self.show_ladders();
+            self.show_ladders().await;
             return Ok(());
         };
         println!("recording: {}", message.display());
@@ -212,7 +217,7 @@ impl Stage {
             (2.0..=4.0).contains(&loud),
             format!("the recording holds {loud:.1} s of the caller's {CARRIER_HUMS:.0} Hz"),
         );
-        self.show_ladders();
+        self.show_ladders().await;
         Ok(())
     }
 
@@ -253,15 +258,36 @@ impl Stage {
         Ok(())
     }
 
-    fn show_ladders(&mut self) {
-        let calls = self.trace.calls();
-        for call in &calls[self.shown.min(calls.len())..] {
-            println!("ladder of {call}");
-            for line in self.trace.ladder(call) {
-                println!("  {line}");
+    /// The ladders of the calls since the last time, as `offhook call show` draws them.
+    async fn show_ladders(&mut self) {
+        let seen = self.trace.calls();
+        let new = seen.get(self.shown.min(seen.len())..).unwrap_or_default();
+        let mut drawn = vec![];
+        for call_id in new {
+            let Some(story) = self.story(call_id).await else { continue };
+            // Each leg has a Call-ID; the ladder shows them all.
+            if !drawn.contains(&story.call) {
+                println!("ladder of {}", story.call.as_deref().unwrap_or(call_id));
+                ladder::draw(&story, false).iter().for_each(|line| println!("  {line}"));
+                drawn.push(story.call);
             }
         }
-        self.shown = calls.len();
+        self.shown = seen.len();
+    }
+
+    /// A call's story once it says how the call ended: it is written a moment later.
+    async fn story(&self, call_id: &str) -> Option<Story> {
+        const LOOK: Duration = Duration::from_millis(50);
+        const LOOKS: usize = 100;
+        let mut found = None;
+        for _ in 0..LOOKS {
+            found = history::find(&self.data, call_id).ok().flatten();
+            if found.as_ref().is_some_and(Story::is_over) {
+                return found;
+            }
+            self.carrier.wait(LOOK).await;
+        }
+        found
     }
 }
 

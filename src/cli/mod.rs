@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod call;
 mod check;
 mod demo;
 mod flow;
@@ -47,6 +48,11 @@ enum Command {
     Preview(preview::Preview),
     /// Run the call flows in flows/ in virtual time, without phones
     Test(test::Test),
+    /// Look at calls: list, show their ladder, write a capture, see who was refused
+    #[command(subcommand)]
+    Call(call::Call),
+    /// List recent calls; the same as `offhook call list`
+    Calls(call::List),
     /// A headless softphone: register, dial, answer, send digits, play, record
     Phone(phone::Phone),
 }
@@ -67,6 +73,8 @@ pub fn run() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Preview(command) => command.run(),
         Command::Test(command) => command.run(),
+        Command::Call(command) => command.run(),
+        Command::Calls(command) => command.run(),
         Command::Phone(command) => command.run(),
     };
     match done {
@@ -76,6 +84,13 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints a line, which peers may have written parts of; a reader that has gone away (`| head`) is no error.
+fn say(line: &str) {
+    use std::io::Write as _;
+    let line = crate::node::seeing::ladder::printable(line);
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// What a command ends with: an exit code, or a sentence for standard error.

@@ -342,6 +342,8 @@ fn tell_leg(event: &leg::Event) {
         leg::Event::Ringing => println!("ringing"),
         leg::Event::Answered { .. } => println!("answered"),
         leg::Event::EarlyMedia => println!("sound before the answer"),
+        leg::Event::Referred(status) => println!("referred: {status}"),
+        leg::Event::Transfer { to, .. } => println!("asked for a transfer to {to}: declined"),
         leg::Event::Digit(digit) => println!("digit {digit}"),
         leg::Event::Played(1) => println!("digits sent"),
         leg::Event::Played(_) => println!("played"),

@@ -9,7 +9,7 @@ use super::check::default_url;
 use super::flow::incoming::{self, Arrival, hint};
 use super::serve::{block_on, read_config};
 use super::{Outcome, Project};
-use crate::base::{Instant, Machine, Rng};
+use crate::base::{Instant, Machine, Rng, nearest};
 use crate::call::{Call, Fetch, FetchError, Method, Output};
 use crate::config::Config;
 use crate::directory::{Handler, Voice};
@@ -62,11 +62,11 @@ impl Preview {
     pub(super) fn run(self) -> Outcome {
         super::serve::start_logging();
         let config = read_config(&self.project)?;
-        let handler = self.handler(&config)?;
         let to = self.to.clone().unwrap_or_else(|| self.default_to(&config));
         block_on(async move {
             let url = default_url(&config);
             let opened = Opened::open(config, url).map_err(|error| error.to_string())?;
+            let handler = self.handler(&opened)?;
             let mut fetch = match request(&opened, handler, &self.from, &to) {
                 Some(fetch) => fetch,
                 // A SIP user is rung without any document.
@@ -85,8 +85,8 @@ impl Preview {
     }
 
     /// The handler that the target names.
-    fn handler(&self, config: &Config) -> Result<Handler, String> {
-        let target = &self.target;
+    fn handler(&self, opened: &Opened) -> Result<Handler, String> {
+        let (target, config) = (&self.target, &opened.config);
         if let Some(number) = normalise(target).filter(|_| !target.contains(':')) {
             let found = config.numbers.iter().find(|known| known.number == number);
             let names: Vec<&str> = config.numbers.iter().map(|n| n.number.as_str()).collect();
@@ -97,10 +97,14 @@ impl Preview {
             let missing = || format!("{number} has no handler; set its `voice` in offhook.toml");
             return found.voice.handler.clone().ok_or_else(missing);
         }
+        let known = targets(opened);
+        let named = target.split(['?', '#']).next().unwrap_or(target);
         match Handler::parse(target) {
-            Some(handler) => Ok(handler),
+            Some(handler) if !is_own(named) || known.iter().any(|own| own == named) => Ok(handler),
+            Some(_) => Err(format!("there is no {named}; {}", nearest_target(named, &known))),
             None => Err(format!(
-                "\"{target}\" is no target; expected bin:NAME, function:NAME, a number or a URL"
+                "\"{target}\" is no target; {}; expected bin:NAME, function:NAME, a number or a URL",
+                nearest_target(target, &known)
             )),
         }
     }
@@ -123,6 +127,31 @@ impl Preview {
         let number = config.numbers.iter().find(|number| is_this(&number.voice));
         let number = number.or(config.numbers.first());
         number.map_or_else(|| "+15550002222".to_owned(), |number| number.number.clone())
+    }
+}
+
+fn is_own(target: &str) -> bool {
+    target.starts_with("bin:") || target.starts_with("function:")
+}
+
+/// What of this project can be named.
+fn targets(opened: &Opened) -> Vec<String> {
+    let bins = opened.project.bins.names().into_iter().map(|name| format!("bin:{name}"));
+    let functions = opened.function_names().into_iter().map(|name| format!("function:{name}"));
+    let numbers = opened.config.numbers.iter().map(|number| number.number.clone());
+    bins.chain(functions).chain(numbers).collect()
+}
+
+/// The target that was meant: the one of that name, or with the nearest name; kinds do not count,
+/// as they would make short names near.
+fn nearest_target(written: &str, known: &[String]) -> String {
+    let name = |target: &str| target.rsplit_once(':').map_or(target, |(_, name)| name).to_owned();
+    let names: Vec<String> = known.iter().map(|target| name(target)).collect();
+    let near = nearest(&name(written), names.iter().map(String::as_str));
+    match known.iter().zip(&names).find(|(_, name)| near == Some(name.as_str())) {
+        Some((target, _)) => format!("did you mean \"{target}\"?"),
+        None if known.is_empty() => "there is none".to_owned(),
+        None => format!("known: {}", known.join(", ")),
     }
 }
 

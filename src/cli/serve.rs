@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Outcome, Project};
+use crate::base::plural;
 use crate::config::Config;
 use crate::node::{Node, Options};
 use crate::sip::Transport;
@@ -24,7 +26,9 @@ impl Serve {
             let node = Node::start(config, Options::default()).await.map_err(|e| e.to_string())?;
             print_addresses(&node);
             println!("ready");
-            node.run(stop_signal).await.map_err(|error| error.to_string())?;
+            // As a task: what `block_on` is given is woken by a system call, even by itself.
+            let run = tokio::task::spawn_local(node.run(stop_signal)).await;
+            run.map_err(|crash| crash.to_string())?.map_err(|error| error.to_string())?;
             Ok(ExitCode::SUCCESS)
         })
     }
@@ -52,7 +56,9 @@ pub(super) fn read_config(project: &Project) -> Result<Config, String> {
         for problem in &problems {
             eprintln!("{problem}");
         }
-        format!("{} problems in the configuration; mend them and try again", problems.len())
+        let them = if problems.len() == 1 { "it" } else { "them" };
+        let count = plural(problems.len(), "problem");
+        format!("{count} in the configuration; mend {them} and try again")
     })
 }
 
@@ -61,10 +67,9 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Resu
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(16)
-        .build()
+        .build_local(LocalOptions::default())
         .map_err(|error| format!("cannot start: {error}"))?;
-    let local = tokio::task::LocalSet::new();
-    let done = local.block_on(&runtime, work);
+    let done = runtime.block_on(work);
     // What still blocks (a sentence being spoken) must not hold up the end.
     runtime.shutdown_background();
     done

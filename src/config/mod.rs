@@ -8,18 +8,23 @@ use ipnet::IpNet;
 
 use crate::base::Secret;
 use crate::base::id::AccountSid;
-use crate::directory::{Directory, Domain, Line, Number, Trunk};
+use crate::directory::{Directory, Domain, Limits, Line, Number, Trunk};
 use crate::sip::Transport;
 use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::locate::Family;
 
+mod handlers;
+mod limits;
 mod parts;
 mod reader;
+mod seeing;
 #[cfg(test)]
 mod tests;
 mod trunk;
 
+pub use handlers::{BIN_NAMES, Names, WrittenHandler};
 pub use reader::{Problem, Severity};
+pub use seeing::{Hep, Otel, Story};
 
 /// The file's name in a project folder.
 pub const FILE: &str = "offhook.toml";
@@ -43,6 +48,14 @@ pub struct Config {
     pub webhook_allow: Vec<IpNet>,
     /// `[speech]`.
     pub speech: Speech,
+    /// `[story]`.
+    pub story: Story,
+    /// `[metrics]`: who may read `/metrics`.
+    pub metrics_allow: Vec<IpNet>,
+    /// `[hep]`, when a collector is named.
+    pub hep: Option<Hep>,
+    /// `[otel]`, when an endpoint is named.
+    pub otel: Option<Otel>,
     /// `[functions]`: what handlers find in `context`.
     pub function_env: Vec<(String, Secret)>,
     /// `[[credential_list]]`, `[[domain]]`, `[[number]]`, `[[trunk]]`, `[[line]]`.
@@ -55,6 +68,10 @@ pub struct Config {
     pub trunks: Vec<Trunk>,
     /// The lines.
     pub lines: Vec<Line>,
+    /// Every handler, with its place in the file.
+    pub handlers: Vec<WrittenHandler>,
+    /// What can be served so, but is hardly meant so.
+    pub warnings: Vec<Problem>,
 }
 
 /// `[server]`.
@@ -86,6 +103,8 @@ pub struct Sip {
     pub public_address: Option<IpAddr>,
     /// Digest algorithms that phones are offered, in this order.
     pub digest: Vec<Algorithm>,
+    /// `[sip.limits]`.
+    pub limits: Limits,
 }
 
 /// `[dns]`: how the servers of SIP URIs are found.
@@ -155,6 +174,7 @@ impl Config {
             numbers: self.numbers.iter().map(|n| (n.number.clone(), n.clone())).collect(),
             trunks: self.trunks.clone(),
             lines: self.lines.clone().into(),
+            limits: self.sip.limits.clone(),
         }
     }
 }

@@ -1,9 +1,14 @@
 //! The tables of `offhook.toml`, one function each.
 
+use toml_edit::Item;
+
+use super::handlers::WrittenHandler;
+use super::limits::{caps, limits};
 use super::reader::{Reader, Source};
+use super::seeing;
 use super::trunk::{line, trunk};
 use super::*;
-use crate::directory::{Handler, Voice};
+use crate::directory::{Caps, Handler, Voice};
 
 /// Where a value stands in the text.
 pub(super) type Span = Option<std::ops::Range<usize>>;
@@ -17,7 +22,15 @@ pub(super) fn read(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, Vec<Problem>> {
-    let mut source = Source { file, text, env, folder: project, problems: vec![] };
+    let mut source = Source {
+        file,
+        text,
+        env,
+        folder: project,
+        problems: vec![],
+        warnings: vec![],
+        handlers: vec![],
+    };
     let document = match toml_edit::Document::parse(text) {
         Ok(document) => document,
         Err(error) => {
@@ -41,9 +54,17 @@ pub(super) fn read(
     let webhook_allow = webhook(s, table);
     let table = root.table(s, "speech");
     let speech = speech(s, table, project);
+    let table = root.table(s, "story");
+    let story = seeing::story(s, table);
+    let table = root.table(s, "metrics");
+    let metrics_allow = seeing::metrics(s, table);
+    let table = root.table(s, "hep");
+    let hep = seeing::hep(s, table);
+    let table = root.table(s, "otel");
+    let otel = seeing::otel(s, table);
     let table = root.table(s, "functions");
     let function_env = functions(s, table);
-    let config = Config {
+    let mut config = Config {
         project: project.to_owned(),
         server,
         http,
@@ -52,15 +73,22 @@ pub(super) fn read(
         media,
         webhook_allow,
         speech,
+        story,
+        metrics_allow,
+        hep,
+        otel,
         function_env,
         lists: each(s, &mut root, "credential_list", list),
         domains: each(s, &mut root, "domain", domain),
         numbers: each(s, &mut root, "number", number),
         trunks: each(s, &mut root, "trunk", trunk),
         lines: each(s, &mut root, "line", line),
+        handlers: vec![],
+        warnings: vec![],
     };
     check_names(s, &root, &config);
     root.finish(s);
+    (config.handlers, config.warnings) = (source.handlers, source.warnings);
     if source.problems.is_empty() { Ok(config) } else { Err(source.problems) }
 }
 
@@ -101,6 +129,7 @@ fn http(source: &mut Source<'_>, mut table: Reader<'_>) -> Http {
             .collect(),
         None => vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
     };
+    let place = table.item("public_url").or_else(|| table.item("listen")).and_then(Item::span);
     let public_url =
         table.text(source, "public_url").and_then(|(text, span)| match url::Url::parse(&text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => {
@@ -111,8 +140,40 @@ fn http(source: &mut Source<'_>, mut table: Reader<'_>) -> Http {
                 None
             }
         });
+    warn_of_nowhere(source, place, public_url.as_deref(), &listen);
     table.finish(source);
     Http { listen, public_url }
+}
+
+/// An address that means "all of mine" is none that others can reach: signatures are made for it
+/// and documents' URLs begin with it, but nothing that is sent there arrives here.
+fn warn_of_nowhere(
+    source: &mut Source<'_>,
+    place: Span,
+    public_url: Option<&str>,
+    listen: &[SocketAddr],
+) {
+    let nowhere = |host: url::Host<&str>| match host {
+        url::Host::Ipv4(address) => address.is_unspecified(),
+        url::Host::Ipv6(address) => address.is_unspecified(),
+        url::Host::Domain(_) => false,
+    };
+    let advice = "set it to the address under which others reach this server, such as \
+                  https://voice.example.com";
+    let message = match (public_url, listen.first()) {
+        (Some(text), _) => {
+            let url = url::Url::parse(text).ok();
+            let is_nowhere = url.as_ref().and_then(url::Url::host).is_some_and(nowhere);
+            is_nowhere.then(|| format!("public_url: nobody can reach {text}; {advice}"))
+        }
+        (None, Some(first)) => first.ip().is_unspecified().then(|| {
+            format!("public_url is not set and would be http://{first}, which nobody can reach; {advice}")
+        }),
+        (None, None) => None,
+    };
+    if let Some(message) = message {
+        source.warning(place, message);
+    }
 }
 
 fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
@@ -142,8 +203,10 @@ fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
         }
         None => Challenger::OFFERS.to_vec(),
     };
+    let limits = table.table(source, "limits");
+    let limits = self::limits(source, limits);
     table.finish(source);
-    Sip { listen, public_address, digest }
+    Sip { listen, public_address, digest, limits }
 }
 
 fn digest(source: &mut Source<'_>, name: &str, span: Span) -> Option<Algorithm> {
@@ -255,6 +318,7 @@ fn list(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<(String, Vec<(
 
 fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
     let name = required(source, &mut table, "name");
+    let place = table.item("name").and_then(Item::span);
     let names = |texts: Option<Vec<(String, Span)>>| -> Vec<String> {
         texts.unwrap_or_default().into_iter().map(|(text, _)| text).collect()
     };
@@ -265,7 +329,9 @@ fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
         allowed_ips: networks(source, &mut table, "allowed_ips"),
         voice: voice(source, &mut table),
         any_caller_id: table.flag(source, "any_caller_id").unwrap_or(false),
+        caps: caps(source, &mut table, Caps::USER),
     };
+    warn_of_silence(source, place, &domain.name, &domain.voice);
     // A port or blank would make a name that no request ever names.
     let host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if !domain.name.bytes().all(host) && domain.name.parse::<IpAddr>().is_err() {
@@ -278,7 +344,9 @@ fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
 
 fn number(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Number> {
     let number = required(source, &mut table, "number");
+    let place = table.item("number").and_then(Item::span);
     let voice = voice(source, &mut table);
+    warn_of_silence(source, place, number.as_deref().unwrap_or_default(), &voice);
     let number = number.filter(|text| {
         let digits = text.strip_prefix('+').unwrap_or_default();
         let good = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
@@ -330,13 +398,27 @@ pub(super) fn voice(source: &mut Source<'_>, table: &mut Reader<'_>) -> Voice {
     voice
 }
 
+fn warn_of_silence(source: &mut Source<'_>, place: Span, owner: &str, voice: &Voice) {
+    if voice.handler.is_none() {
+        let message = format!("{owner} has no `voice` handler: calls to it are refused");
+        source.warning(place, message);
+    }
+}
+
 fn handler(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str) -> Option<Handler> {
     let (text, span) = table.text(source, key)?;
     match Handler::parse(&text) {
-        Some(handler) => Some(handler),
+        Some(handler) => {
+            let (line, column) = source.place(span);
+            source.handlers.push(WrittenHandler { handler: handler.clone(), line, column });
+            Some(handler)
+        }
         None => {
-            let wanted = "https://…, http://…, bin:NAME, function:NAME or sip:user@domain";
-            source.error(span, format!("{key}: \"{text}\" is no handler; expected {wanted}"));
+            let wanted = match text.split_once(':') {
+                Some(("bin", name)) if !name.is_empty() => super::BIN_NAMES,
+                _ => "expected https://…, http://…, bin:NAME, function:NAME or sip:user@domain",
+            };
+            source.error(span, format!("{key}: \"{text}\" is no handler; {wanted}"));
             None
         }
     }
@@ -352,7 +434,7 @@ pub(super) fn networks(
     for (text, span) in texts {
         let single = text.parse::<IpAddr>().map(IpNet::from);
         match text.parse::<IpNet>().ok().or(single.ok()) {
-            Some(network) => networks.push(network),
+            Some(network) => networks.push(canonical(network)),
             None => source.error(
                 span,
                 format!("{key}: expected an address or network such as 10.0.0.0/8, not \"{text}\""),
@@ -360,6 +442,17 @@ pub(super) fn networks(
         }
     }
     networks
+}
+
+/// A network of IPv4 addresses in IPv6's clothes as what it is: sources are compared so.
+fn canonical(network: IpNet) -> IpNet {
+    let bits = network.prefix_len().checked_sub(96);
+    match (network.addr().to_canonical(), bits) {
+        (address @ IpAddr::V4(_), Some(bits)) if network.addr().is_ipv6() => {
+            IpNet::new(address, bits).unwrap_or(network)
+        }
+        _ => network,
+    }
 }
 
 pub(super) fn required(

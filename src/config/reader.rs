@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{Item, TableLike, Value};
 
-use crate::base::{Secret, nearest};
+use super::handlers::WrittenHandler;
+use crate::base::{Secret, hint};
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl fmt::Display for Problem {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, "{}:", self.file.display())?;
+        write!(f, "{}:", self.file.strip_prefix("./").unwrap_or(&self.file).display())?;
         if self.line > 0 {
             write!(f, "{}:{}:", self.line, self.column)?;
         }
@@ -62,19 +63,34 @@ pub(super) struct Source<'a> {
     /// The folder that relative paths of secrets start from.
     pub folder: &'a Path,
     pub problems: Vec<Problem>,
+    /// What can be served so, but is hardly meant so.
+    pub warnings: Vec<Problem>,
+    /// The handlers read so far.
+    pub handlers: Vec<WrittenHandler>,
 }
 
 impl Source<'_> {
     pub(super) fn error(&mut self, span: Option<Range<usize>>, message: impl Into<String>) {
+        let problem = self.problem(span, Severity::Error, message.into());
+        self.problems.push(problem);
+    }
+
+    pub(super) fn warning(&mut self, span: Option<Range<usize>>, message: impl Into<String>) {
+        let problem = self.problem(span, Severity::Warning, message.into());
+        self.warnings.push(problem);
+    }
+
+    fn problem(&self, span: Option<Range<usize>>, severity: Severity, message: String) -> Problem {
+        let (line, column) = self.place(span);
+        Problem { file: self.file.to_owned(), line, column, severity, message }
+    }
+
+    /// Line and column where something begins, from 1.
+    pub(super) fn place(&self, span: Option<Range<usize>>) -> (usize, usize) {
         let before = span.and_then(|span| self.text.get(..span.start)).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        self.problems.push(Problem {
-            file: self.file.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).map_or(0, |rest| rest.chars().count()) + 1,
-            severity: Severity::Error,
-            message: message.into(),
-        });
+        let column = before.get(line_start..).map_or(0, |rest| rest.chars().count()) + 1;
+        (before.matches('\n').count() + 1, column)
     }
 }
 
@@ -219,11 +235,8 @@ impl<'t> Reader<'t> {
             let span = table.get_key_value(key).and_then(|(key, _)| key.span());
             let place =
                 if self.name.is_empty() { String::new() } else { format!(" in [{}]", self.name) };
-            let known = self.asked.iter().copied();
-            let hint = match nearest(key, known.clone()) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("known: {}", known.collect::<Vec<_>>().join(", ")),
-            };
+            let known: Vec<&str> = self.asked.iter().copied().collect();
+            let hint = hint(key, &known);
             source.error(span, format!("unknown key \"{key}\"{place}; {hint}"));
         }
     }

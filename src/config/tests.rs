@@ -1,5 +1,5 @@
 use super::*;
-use crate::directory::Handler;
+use crate::directory::{Caps, Handler};
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let env = |name: &str| (name == "TOKEN").then(|| "from-environment".to_owned());
@@ -151,6 +151,119 @@ fn nothing_that_is_written_is_passed_over() {
 }
 
 #[test]
+fn a_public_url_that_nobody_can_reach_is_warned_of() {
+    let warnings = |text: &str| -> Vec<String> {
+        let config = parse(&format!("[http]\n{text}\n")).expect("a sound file");
+        config.warnings.iter().map(ToString::to_string).collect()
+    };
+    for sound in [
+        "public_url = \"https://voice.example.com/x\"",
+        "public_url = \"http://127.0.0.1:8080\"\nlisten = [\"0.0.0.0:80\"]",
+        "listen = [\"127.0.0.1:0\", \"0.0.0.0:80\"]",
+        "",
+    ] {
+        assert_eq!(warnings(sound), [""; 0], "{sound}");
+    }
+    let advice = "set it to the address under which others reach this server, such as \
+                  https://voice.example.com";
+    for url in ["http://0.0.0.0:8080", "https://[::]"] {
+        let wanted = format!(
+            "offhook.toml:2:14: warning config: public_url: nobody can reach {url}; {advice}"
+        );
+        assert_eq!(warnings(&format!("public_url = \"{url}\"")), [wanted]);
+    }
+    for listen in ["0.0.0.0:8080", "[::]:80"] {
+        let wanted = format!(
+            "offhook.toml:2:10: warning config: public_url is not set and would be \
+             http://{listen}, which nobody can reach; {advice}"
+        );
+        assert_eq!(warnings(&format!("listen = [\"{listen}\"]")), [wanted]);
+    }
+}
+
+#[test]
+fn limits_have_defaults_and_say_what_they_take() {
+    let limits = |text: &str| parse(text).map(|config| config.sip.limits).ok();
+    assert_eq!(limits(""), Some(Limits::default()));
+    let read = limits(
+        "[sip.limits]\nsource_rate = 50\nknown_rate = 0\nexempt = [\"192.0.2.0/24\"]\n\
+         login_failures = 5\nsilence_seconds = 60",
+    )
+    .expect("sound");
+    assert_eq!((read.source.per_second, read.source.burst), (50, 1000));
+    assert_eq!(read.known.per_second, 0);
+    assert_eq!((read.failures, read.silence.as_secs()), (5, 60));
+    assert_eq!(read.exempt.len(), 1);
+    let wrong = problems("[sip.limits]\nsource_rate = -1\nsilence_seconds = 0\nflood = 1");
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
+    assert!(wrong.iter().any(|said| said.contains("unknown key \"flood\"")), "{wrong:?}");
+}
+
+#[test]
+fn users_and_trunks_have_caps() {
+    let config = parse(
+        "[[domain]]\nname = \"a.example\"\n[[domain]]\nname = \"b.example\"\nmax_calls = 0\n\
+         calls_per_second = 20\n[[trunk]]\nname = \"c\"\nuri = \"sip:192.0.2.1\"\n\
+         max_calls = 30\nrealm = \"carrier\"",
+    )
+    .expect("sound");
+    assert_eq!(config.domains[0].caps, Caps::USER);
+    assert_eq!(
+        (config.domains[1].caps.calls, config.domains[1].caps.new_calls.per_second),
+        (0, 20)
+    );
+    assert_eq!((config.trunks[0].caps.calls, config.trunks[0].caps.new_calls.per_second), (30, 0));
+    assert_eq!(config.trunks[0].realm.as_deref(), Some("carrier"));
+}
+
+#[test]
+fn mapped_networks_are_those_of_ipv4() {
+    let text =
+        "[[domain]]\nname = \"a\"\nallowed_ips = [\"::ffff:192.0.2.0/120\", \"2001:db8::/32\"]";
+    let domain = parse(text).expect("sound").domains.remove(0);
+    let source = |text: &str| text.parse::<IpAddr>().expect("an address");
+    assert!(domain.allows(source("192.0.2.9")) && domain.allows(source("::ffff:192.0.2.9")));
+    assert!(domain.allows(source("2001:db8::9")));
+    assert!(!domain.allows(source("192.0.3.9")) && !domain.allows(source("::ffff:192.0.3.9")));
+    assert!(!domain.allows(source("2001:db9::9")));
+}
+
+#[test]
+fn what_is_seen_is_configured() {
+    let config = parse("").expect("an empty file");
+    assert_eq!(config.story.bytes, 256 << 20);
+    assert_eq!(config.story.age.as_secs(), 7 * 86_400);
+    assert_eq!((config.hep, config.otel), (None, None));
+    let own = |text: &str| text.parse::<IpAddr>().expect("an address");
+    assert!(config.metrics_allow.iter().any(|net| net.contains(&own("127.0.0.9"))));
+    assert!(!config.metrics_allow.iter().any(|net| net.contains(&own("192.0.2.1"))));
+    let config = parse(
+        "[story]\nkeep_megabytes = 0\nkeep_days = 1\n[metrics]\nallow = [\"10.0.0.0/8\"]\n\
+         [hep]\ncollector = \"192.0.2.10:9060\"\ncapture_id = 7\npassword = \"p\"\n\
+         [otel]\nendpoint = \"http://127.0.0.1:4318/\"\nservice = \"s\"\n\
+         headers = { X-Key = { env = \"TOKEN\" } }\n",
+    )
+    .expect("a sound file");
+    assert_eq!((config.story.bytes, config.metrics_allow.len()), (0, 1));
+    let hep = config.hep.expect("a collector");
+    assert_eq!((hep.collector.port(), hep.capture_id), (9060, 7));
+    let otel = config.otel.expect("a collector");
+    assert_eq!(otel.endpoint, "http://127.0.0.1:4318", "without the slash");
+    assert_eq!(otel.headers, [("X-Key".to_owned(), Secret::new("from-environment"))]);
+    for (text, wanted) in [
+        ("[story]\nkeep_days = 0", "keep_days: expected 1 to 3650"),
+        ("[story]\nkeep_megabytes = -1", "keep_megabytes: expected 0"),
+        ("[hep]\ncollector = \"capture.example\"", "expected an address and port"),
+        ("[hep]\ncapture_id = -1", "capture_id: expected"),
+        ("[otel]\nendpoint = \"127.0.0.1:4318\"", "endpoint: expected http://"),
+        ("[metrics]\nallow = [\"here\"]", "allow: expected an address or network"),
+    ] {
+        let said = problems(text);
+        assert!(said.len() == 1 && said[0].contains(wanted), "{text}: {said:?}");
+    }
+}
+
+#[test]
 fn trunks_and_lines_are_read_with_all_their_keys() {
     let config = parse(
         r#"
@@ -218,6 +331,28 @@ fn trunks_and_lines_are_read_with_all_their_keys() {
     assert!(problems(elsewhere)[0].contains("no [[domain]] \"b\""), "{:?}", problems(elsewhere));
 }
 
+/// The tables of the configuration.
+const TABLES: [&str; 18] = [
+    "[server]",
+    "[http]",
+    "[sip]",
+    "[sip.limits]",
+    "[dns]",
+    "[media]",
+    "[speech]",
+    "[webhook]",
+    "[story]",
+    "[metrics]",
+    "[hep]",
+    "[otel]",
+    "[functions]",
+    "[[credential_list]]",
+    "[[domain]]",
+    "[[number]]",
+    "[[trunk]]",
+    "[[line]]",
+];
+
 /// The sample with everything in it that is commented out.
 fn whole_sample() -> String {
     let sample = include_str!("../../samples/first/offhook.toml");
@@ -231,6 +366,7 @@ fn whole_sample() -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The reference of the configuration is the sample: what is not in it nobody finds.
 #[test]
 fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
     let sample = whole_sample();
@@ -239,9 +375,12 @@ fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
     let said: Vec<String> = said.unwrap_or_default().iter().map(ToString::to_string).collect();
     // `AC…` stands for a SID.
     assert!(said.iter().all(|line| line.contains("account_sid")), "{said:?}");
-    let tables = ["[server]", "[http]", "[sip]", "[dns]", "[media]", "[speech]", "[webhook]"];
-    let lists = ["[[credential_list]]", "[[domain]]", "[[number]]", "[[trunk]]", "[[line]]"];
-    for table in tables.into_iter().chain(lists) {
+    let unknown = problems("qqqqqqqqqqqqqqqq = 1").join("\n");
+    let (_, tables) = unknown.split_once("known: ").expect("a list of tables");
+    for name in tables.split(", ") {
+        assert!(TABLES.iter().any(|table| table.trim_matches(['[', ']']) == name), "{name}");
+    }
+    for table in TABLES {
         let said = problems(&format!("{table}\nqqqqqqqqqqqq = 1\n")).join("\n");
         let (_, known) = said.split_once("known: ").expect("what is known");
         let known = known.lines().next().unwrap_or_default();
@@ -253,8 +392,8 @@ fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
         let shown = if shared { &sample[..] } else { &rest[..end] };
         for key in known.split(", ") {
             let written = shown.lines().any(|line| line.starts_with(&format!("{key} = ")));
-            let listed =
-                sample.contains(&format!("[[{key}]]")) || sample.contains(&format!("[{key}]"));
+            let own = [format!("[[{key}]]"), format!("[{}.{key}]", table.trim_matches(['[', ']']))];
+            let listed = own.iter().any(|own| sample.contains(own));
             assert!(written || listed, "{table} {key} is not in the sample");
         }
     }

@@ -1,5 +1,6 @@
 //! `[[trunk]]`: a way to and from the telephone network. `[[line]]`: a user's account elsewhere.
 
+use super::limits::caps;
 use super::parts::{Span, networks, required, voice};
 use super::reader::{Reader, Source};
 use super::*;
@@ -137,6 +138,7 @@ fn common(source: &mut Source<'_>, table: &mut Reader<'_>, start: Trunk) -> Trun
         from_domain,
         answer_within,
         channels,
+        caps: caps(source, table, start.caps),
         ping: ping(source, table),
         codecs: codecs(source, table),
         headers: headers(source, table),

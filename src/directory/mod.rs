@@ -14,6 +14,10 @@ mod trunk;
 
 pub use trunk::{Line, Lines, NumberFormat, NumberStyle, Ping, Registration};
 
+mod limits;
+
+pub use limits::{Caps, Limits, Rate};
+
 /// Everything that was configured, as one immutable value; an edit makes a new one.
 #[derive(Clone, Debug)]
 pub struct Directory {
@@ -33,6 +37,8 @@ pub struct Directory {
     pub trunks: Vec<Trunk>,
     /// Lines of users.
     pub lines: Lines,
+    /// How much peers may ask for.
+    pub limits: Limits,
 }
 
 /// Where a call's first document comes from.
@@ -77,6 +83,8 @@ pub struct Domain {
     pub voice: Voice,
     /// Whether callers may show any caller ID they like (default: only numbers of ours).
     pub any_caller_id: bool,
+    /// How much of the telephone network each of its users may use.
+    pub caps: Caps,
 }
 
 /// A telephone number of ours.
@@ -97,14 +105,14 @@ pub struct Trunk {
     pub uri: String,
     /// Digest login for its challenges.
     pub login: Option<(String, Secret)>,
+    /// The realm of its challenges; no other is answered. `None`: the first one that a call meets.
+    pub realm: Option<String>,
     /// Calls from here are from this trunk.
     pub inbound_ips: Vec<IpNet>,
     /// What may be dialled through it: E.164 prefixes; empty: nothing.
     pub prefixes: Vec<String>,
     /// The URI of the proxy on the way to it.
     pub proxy: Option<String>,
-    /// The only realm whose challenges are answered; `None`: any, on its own flow.
-    pub realm: Option<String>,
     /// Whether we register with it, and as whom.
     pub registration: Option<Registration>,
     /// Lowest first, among trunks with equally long prefixes.
@@ -123,6 +131,8 @@ pub struct Trunk {
     pub numbers: NumberFormat,
     /// Calls at one time, those that it sends us included; `None`: no limit.
     pub channels: Option<u32>,
+    /// How many calls may go out through it.
+    pub caps: Caps,
     /// The host of From; `None`: ours.
     pub from_domain: Option<String>,
 }
@@ -140,7 +150,15 @@ impl Directory {
 
     /// The trunk that requests from `source` belong to.
     pub fn trunk_from(&self, source: IpAddr) -> Option<&Trunk> {
+        let source = source.to_canonical();
         self.trunks.iter().find(|trunk| trunk.inbound_ips.iter().any(|net| net.contains(&source)))
+    }
+
+    /// Whether `source` is among the addresses of a trunk or of a domain.
+    pub fn knows(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        let listed = |domain: &Domain| domain.allowed_ips.iter().any(|net| net.contains(&source));
+        self.trunk_from(source).is_some() || self.domains.values().any(listed)
     }
 
     /// The trunks that may carry `number` (E.164), in the order in which they are to be tried:
@@ -166,6 +184,14 @@ impl Directory {
             order.push(fitting.remove(drawn).1);
         }
         order
+    }
+}
+
+impl Domain {
+    /// Whether `source` may use it as far as addresses go.
+    pub fn allows(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.allowed_ips.is_empty() || self.allowed_ips.iter().any(|net| net.contains(&source))
     }
 }
 
@@ -202,6 +228,7 @@ mod tests {
             numbers: BTreeMap::new(),
             trunks,
             lines: Lines::default(),
+            limits: Limits::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Duration, Secret};
 
-use super::{Trunk, Voice};
+use super::{Caps, Trunk, Voice};
 
 /// A registration that we keep with somebody else's SIP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,6 +190,7 @@ impl Trunk {
             headers: vec![],
             numbers: NumberFormat::default(),
             channels: None,
+            caps: Caps::TRUNK,
             from_domain: None,
         }
     }

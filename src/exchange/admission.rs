@@ -1,6 +1,9 @@
 //! Who may call: trunks by their address, phones by their domain's lists and addresses.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::calls::Admitted;
+use super::guard::Failure;
 use super::refusal::Refused;
 use super::trunks::Key;
 use super::*;
@@ -8,12 +11,28 @@ use crate::base::id::DomainSid;
 use crate::directory::{Domain, Number, Trunk, Voice};
 use crate::leg::sip::{objection, x_headers};
 use crate::leg::{Incoming, SipCaller};
-use crate::sip::Message;
 use crate::sip::auth::{RefusedReason, Verdict};
 use crate::sip::uri::{SipUri, escape_user};
+use crate::sip::{HeaderName, Message};
 use crate::verb::normalise;
 
+/// How often a call may have been forwarded before it came here. More is a loop that some element
+/// keeps alive by renewing Max-Forwards.
+const MAX_FORWARDED: usize = 10;
+
+/// A host name is no longer (RFC 1035 section 2.3.4); a realm echoes no more.
+const MAX_REALM: usize = 255;
+
+/// A password that was right.
+pub(super) enum Proof {
+    /// In a message that is new.
+    First(String),
+    /// In the repeat of a message whose answer was lost.
+    Again(String),
+}
+
 impl Exchange {
+    /// The INVITE that was just let in.
     pub(super) fn handle_invite(
         &mut self,
         now: Instant,
@@ -21,42 +40,35 @@ impl Exchange {
         flow: Flow,
         invite: &Message,
     ) {
-        match self.admit(now, flow, invite) {
-            Ok(admitted) => self.start_call(now, dialog, flow, invite, admitted),
-            Err(refused) => {
-                self.note_refusal(now, "INVITE", flow, &refused);
-                let Refused { status, headers, .. } = refused;
-                let reject = sip::Command::Reject { dialog, status, headers };
+        match self.admitted.take() {
+            Some(admitted) if invite.has(HeaderName::Replaces) => {
+                self.replace_leg(now, dialog, flow, invite, &admitted);
+            }
+            Some(admitted) => self.start_call(now, dialog, flow, invite, *admitted),
+            None => {
+                let reject = sip::Command::Reject { dialog, status: 500, headers: vec![] };
                 self.agent.handle(now, sip::Input::Command(reject));
             }
         }
     }
 
-    fn admit(&mut self, now: Instant, flow: Flow, invite: &Message) -> Result<Admitted, Refused> {
+    /// Who calls, or why the call is refused.
+    pub(super) fn admit_invite(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        invite: &Message,
+    ) -> Result<Admitted, Refused> {
         if self.draining || self.calls.table.len() >= MAX_CALLS {
-            let mut busy = Refused::new(503, 0, "draining or full");
-            busy.headers.push(("Retry-After".to_owned(), "10".to_owned()));
-            return Err(busy);
+            self.guard.counters.busy_invites += 1;
+            return Err(Refused::busy(10, "draining or full"));
         }
-        let directory = Arc::clone(&self.directory);
-        let uri = SipUri::parse(invite.request_uri())
-            .ok_or_else(|| Refused::new(400, 32100, "the Request-URI is not a SIP URI"))?;
-        let source = flow.remote.ip().to_canonical();
-        let trunk = directory.trunk_from(source);
-        let registered = self.admit_registered(invite, &uri, &directory);
-        let admitted = match (caller_domain(&directory, trunk, &uri, invite), trunk) {
-            _ if let Some(admitted) = registered => admitted,
-            (Some(domain), _) => self.admit_phone(now, flow, invite, &directory, domain),
-            (None, Some(trunk)) => admit_trunk(invite, &uri, &directory, trunk)
-                .and_then(|admitted| self.with_channel(&directory, admitted)),
-            (None, None) => {
-                let host = uri.host();
-                let reason = format!(
-                    "no domain {host:?} is configured, and {source} is in no trunk's inbound_ips"
-                );
-                Err(Refused::new(404, 32002, reason))
-            }
-        }?;
+        let admitted = self.admit(now, flow, invite)?;
+        let forwarded = who::forwarded(invite);
+        if forwarded > MAX_FORWARDED {
+            let reason = format!("the call was forwarded {forwarded} times: it goes in circles");
+            return Err(Refused::new(483, 32100, reason));
+        }
         // Nobody's handler runs for a call that could not be answered anyway.
         match objection(invite) {
             Some((status, headers, reason)) => {
@@ -66,15 +78,47 @@ impl Exchange {
         }
     }
 
+    /// Who sends a request that only those may send who may call. Whoever is nobody here is
+    /// challenged like a user who has not logged in yet: domains and users cannot be told apart
+    /// from what does not exist.
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &Message,
+    ) -> Result<Admitted, Refused> {
+        let directory = Arc::clone(&self.directory);
+        let uri = SipUri::parse(request.request_uri())
+            .ok_or_else(|| Refused::new(400, 32100, "the Request-URI is not a SIP URI"))?;
+        let source = flow.remote.ip().to_canonical();
+        let trunk = directory.trunk_from(source);
+        // Calls over our own registrations come to a Contact that only the registrar knows.
+        if let Some(admitted) = self.admit_registered(request, &uri, &directory) {
+            return admitted;
+        }
+        match (caller_domain(&directory, trunk, &uri, request), trunk) {
+            (Some(domain), _) => self.admit_phone(now, flow, request, domain),
+            (None, Some(trunk)) => admit_trunk(request, &uri, &directory, trunk)
+                .and_then(|admitted| self.with_channel(&directory, admitted)),
+            (None, None) => {
+                let host = uri.host();
+                let reason = format!(
+                    "no domain {host:?} is configured, and {source} is in no trunk's inbound_ips"
+                );
+                Err(self.turn_away(now, flow, request, host, 32002, reason))
+            }
+        }
+    }
+
     fn admit_phone(
         &mut self,
         now: Instant,
         flow: Flow,
         invite: &Message,
-        directory: &Directory,
         domain: &Domain,
     ) -> Result<Admitted, Refused> {
-        let username = self.check_caller(now, flow, invite, directory, domain)?;
+        let username = self.check_caller(now, flow, invite, domain)?;
+        let user = (!username.is_empty()).then(|| format!("{username}@{}", domain.name));
         let from = invite.from().ok_or_else(|| Refused::new(400, 32100, "no From"))?;
         let incoming = Incoming {
             from: caller_uri(&username, domain, from.uri()),
@@ -96,85 +140,166 @@ impl Exchange {
             any_caller_id: domain.any_caller_id,
             domain: Some(domain.name.clone()),
             channel: None,
+            user,
         })
     }
 
-    /// Addresses first, then the password; gives who authenticated, empty by address only.
-    pub(super) fn check_caller(
+    /// Who proved to be a user of the domain; empty where the address is proof enough.
+    fn check_caller(
         &mut self,
         now: Instant,
         flow: Flow,
         request: &Message,
-        directory: &Directory,
         domain: &Domain,
     ) -> Result<String, Refused> {
-        check_address(flow, domain)?;
         if domain.calls.is_empty() {
-            if domain.allowed_ips.is_empty() {
-                let reason = format!(
-                    "domain {} allows no calls: set its `calls` or `allowed_ips`",
-                    domain.name
-                );
-                return Err(Refused::new(403, 32200, reason));
+            if !domain.allowed_ips.is_empty() && domain.allows(flow.remote.ip()) {
+                return Ok(String::new());
             }
-            return Ok(String::new());
+            let (code, reason) = match domain.allowed_ips.is_empty() {
+                true => (
+                    32200,
+                    format!(
+                        "domain {} allows no calls: set its `calls` or `allowed_ips`",
+                        domain.name
+                    ),
+                ),
+                false => (32201, not_allowed(flow, domain)),
+            };
+            return Err(self.turn_away(now, flow, request, &domain.name, code, reason));
         }
-        self.check_password(now, flow, request, directory, domain, &domain.calls)
+        match self.check_password(now, flow, request, &domain.name, &domain.calls)? {
+            Proof::First(username) => {
+                check_address(flow, domain)?;
+                Ok(username)
+            }
+            // Its transaction is over long since: a replay.
+            Proof::Again(_) => Err(self.challenge(now, flow, request, &domain.name, true)),
+        }
     }
 
-    /// Digest over the domain's realm; the user must call under its own name.
+    /// Digest over a realm; the user must speak under its own name. An unknown user, a user of
+    /// other lists and a realm without any cost the same and hear the same.
     pub(super) fn check_password(
         &mut self,
         now: Instant,
         flow: Flow,
         request: &Message,
-        directory: &Directory,
-        domain: &Domain,
+        realm: &str,
         lists: &[String],
-    ) -> Result<String, Refused> {
+    ) -> Result<Proof, Refused> {
         let source = flow.remote.ip();
+        let directory = &self.directory;
         let verdict = self
             .challenger
-            .verify(now, request, &domain.name, source, |user| directory.password(lists, user));
-        let (reason, stale) = match verdict {
-            Verdict::Accepted { username } => {
+            .verify(now, request, realm, source, |user| directory.password(lists, user));
+        let proof = match verdict {
+            Verdict::Accepted { username } => Proof::First(username),
+            Verdict::Repeated { username } => Proof::Again(username),
+            Verdict::Missing => return Err(self.challenge(now, flow, request, realm, false)),
+            Verdict::Stale => {
                 self.old_digest.answered(source, &claimed_user(request));
-                let own = request.from().and_then(|from| {
-                    Some(from.sip_uri()?.user().is_some_and(|user| user == username))
-                });
-                if own == Some(true) {
-                    return Ok(username);
-                }
-                let reason = format!(
-                    "user {username:?} of domain {} wrote another user into From",
-                    domain.name
-                );
-                return Err(Refused::new(403, 32202, reason));
+                // Who guesses with nonces of its own is not told that one guess was right.
+                let stale = self.challenger.is_answer(request, realm, source)
+                    || !self.guard.is_doubted(now, flow);
+                return Err(self.challenge(now, flow, request, realm, stale));
             }
-            Verdict::Missing => (String::new(), false),
-            Verdict::Stale => (String::new(), true),
             Verdict::Refused { username, reason } => {
-                let reason = match reason {
-                    RefusedReason::Malformed => "unreadable credentials",
-                    RefusedReason::OtherUri => "credentials for another request",
-                    RefusedReason::WrongPassword => "unknown user or wrong password",
-                };
-                (format!("{reason} for {username:?} in domain {}", domain.name), false)
+                self.old_digest.answered(source, &claimed_user(request));
+                let reason = self.login_failed(now, flow, request, realm, &username, reason);
+                let refused = self.challenge(now, flow, request, realm, false);
+                return Err(Refused { reason, ..refused });
             }
         };
-        let user = claimed_user(request);
-        let user_agent = request.header_by_name("User-Agent").unwrap_or_default();
-        let unanswered = reason.is_empty() && !stale;
-        if !unanswered {
-            self.old_digest.answered(source, &user);
+        self.guard.counters.logins += 1;
+        self.old_digest.answered(source, &claimed_user(request));
+        let (Proof::First(username) | Proof::Again(username)) = &proof;
+        let own = request
+            .from()
+            .and_then(|from| Some(from.sip_uri()?.user().is_some_and(|user| user == *username)));
+        if own == Some(true) {
+            return Ok(proof);
         }
-        let md5 = unanswered && self.old_digest.challenge(now, source, &user, user_agent);
-        let headers = match md5 {
-            true => self.challenger.challenge_md5(now, &domain.name, source, stale),
-            false => self.challenger.challenge(now, &domain.name, source, stale),
-        };
-        Err(Refused { status: 401, headers, code: 32202, reason })
+        let reason = format!("user {username:?} of domain {realm} wrote another user into From");
+        Err(Refused::new(403, 32202, reason))
     }
+
+    /// 401 with nothing said; it costs no memory but a mark for phones with old digests.
+    fn challenge(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &Message,
+        realm: &str,
+        stale: bool,
+    ) -> Refused {
+        self.guard.counters.challenges += 1;
+        let source = flow.remote.ip();
+        let user_agent = request.header_by_name("User-Agent").unwrap_or_default();
+        let answered = request.header_by_name("Authorization").is_some();
+        let user = claimed_user(request);
+        let md5 = !answered && self.old_digest.challenge(now, source, &user, user_agent);
+        let headers = match md5 {
+            true => self.challenger.challenge_md5(now, realm, source, stale),
+            false => self.challenger.challenge(now, realm, source, stale),
+        };
+        Refused { status: 401, headers, code: 32202, reason: String::new() }
+    }
+
+    /// Challenges who could not log in with any password, and says in the log why.
+    pub(super) fn turn_away(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &Message,
+        realm: &str,
+        code: u32,
+        reason: String,
+    ) -> Refused {
+        let realm = realm.get(..realm.floor_char_boundary(MAX_REALM)).unwrap_or_default();
+        let realm = realm.to_ascii_lowercase();
+        match self.check_password(now, flow, request, &realm, &[]) {
+            Ok(_) => Refused::new(403, code, reason),
+            Err(refused) => Refused { code, reason, ..refused },
+        }
+    }
+
+    /// Counts a failed login, and gives the line for the log.
+    fn login_failed(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &Message,
+        realm: &str,
+        username: &str,
+        reason: RefusedReason,
+    ) -> String {
+        let source = flow.remote.ip().to_canonical();
+        let what = match reason {
+            RefusedReason::Malformed => "unreadable credentials",
+            RefusedReason::OtherUri => "credentials for another request",
+            RefusedReason::WrongPassword => "unknown user or wrong password",
+        };
+        let ours = self.challenger.is_answer(request, realm, source);
+        let account = account_of(realm, username);
+        let registered = || self.registrar.has_flow(now, flow);
+        let how_often = match self.guard.failed(now, flow, account, ours, registered) {
+            Failure::Counted(count) => format!("{count} in a minute"),
+            Failure::Forged => "on no challenge of ours".to_owned(),
+            Failure::Silenced(count) => {
+                self.note_silence(flow, count);
+                format!("{count} in a minute")
+            }
+        };
+        format!("{what} for {username:?} in domain {realm} ({how_often})")
+    }
+}
+
+/// A number for an account, known or not.
+fn account_of(realm: &str, username: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (realm, username).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The user that a request says it is of, proven or not.
@@ -223,14 +348,17 @@ fn caller_uri(username: &str, domain: &Domain, written: &str) -> String {
     }
 }
 
+/// Addresses are checked after the password, so that only users learn of them.
 pub(super) fn check_address(flow: Flow, domain: &Domain) -> Result<(), Refused> {
-    let source = flow.remote.ip().to_canonical();
-    let listed = domain.allowed_ips.iter().any(|net| net.contains(&source));
-    if listed || domain.allowed_ips.is_empty() {
-        return Ok(());
+    match domain.allows(flow.remote.ip()) {
+        true => Ok(()),
+        false => Err(Refused::new(403, 32201, not_allowed(flow, domain))),
     }
-    let reason = format!("{source} is not among the allowed_ips of domain {}", domain.name);
-    Err(Refused::new(403, 32201, reason))
+}
+
+fn not_allowed(flow: Flow, domain: &Domain) -> String {
+    let source = flow.remote.ip().to_canonical();
+    format!("{source} is not among the allowed_ips of domain {}", domain.name)
 }
 
 /// A call from the telephone network: to one of our numbers.
@@ -259,7 +387,7 @@ fn admit_trunk(
     };
     let voice: Voice = number.voice.clone();
     let channel = Some(Key::trunk(&trunk.name));
-    Ok(Admitted { incoming, voice, any_caller_id: false, domain: None, channel })
+    Ok(Admitted { incoming, voice, any_caller_id: false, domain: None, user: None, channel })
 }
 
 /// A domain's SID follows from its name, so that it stays the same without being stored.

@@ -28,6 +28,8 @@ pub(super) struct Admitted {
     pub domain: Option<String>,
     /// The trunk or line that it came by.
     pub channel: Option<Key>,
+    /// The user who proved to be it, `user@domain`.
+    pub user: Option<String>,
 }
 
 impl Exchange {
@@ -56,11 +58,11 @@ impl Exchange {
         self.legs.table.insert(id, LegEntry { leg, call: number, route: None, channel });
         self.legs.incoming.insert(dialog, id);
         let sid = CallSid::random(&mut self.rng);
-        let caller = admitted.incoming.sip.as_ref();
-        let user = caller.map(|sip| format!("{}@{}", sip.username, sip.domain));
+        let call_id = invite.call_id().to_owned();
+        self.tell(Told::Dialog { call: sid, leg: id, call_id });
         // Who calls through a line of its own shows that line, whatever the document writes.
-        let has_line =
-            user.as_deref().is_some_and(|user| self.directory.lines.of(user).next().is_some());
+        let user = admitted.user.as_deref();
+        let has_line = user.is_some_and(|user| self.directory.lines.of(user).next().is_some());
         let setup = Setup {
             sid,
             leg: id,
@@ -72,13 +74,16 @@ impl Exchange {
             policy: Policy {
                 owned: Arc::clone(&self.owned),
                 any_caller_id: admitted.any_caller_id || has_line,
+                domains: Arc::new(self.directory.domains.keys().cloned().collect()),
             },
             epoch: self.config.epoch,
         };
         let call = Call::incoming(setup, self.rng.fork(), now);
         let max_forwards =
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
-        let entry = CallEntry { call, sid, max_forwards, flow, domain: admitted.domain, user };
+        let Admitted { domain, user, .. } = admitted;
+        let reason = None;
+        let entry = CallEntry { call, sid, max_forwards, flow, domain, user, has_line, reason };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
     }
@@ -121,12 +126,26 @@ impl Exchange {
             }
             call::Output::Persist(persist) => self.outputs.push_back(Output::Persist(persist)),
             call::Output::Note(note) => self.outputs.push_back(Output::Note(note)),
-            // For those who step through documents: flow tests.
-            call::Output::Verb(..) => {}
+            call::Output::Verb(leg, begun) => self.tell_verb(number, leg, &begun),
+            call::Output::Adopt(referrer, replaces) => {
+                let guest = self.guest(now, (number, referrer), &replaces).map(Box::new);
+                self.tell_call(now, number, call::Input::Adopted(referrer, guest));
+            }
             call::Output::Done => {
-                self.calls.table.remove(&number);
+                if let Some(entry) = self.calls.table.remove(&number) {
+                    self.tell(Told::Over { call: entry.sid });
+                }
                 self.calls.timers.clear(&number);
             }
+        }
+    }
+
+    fn tell_verb(&mut self, number: CallNumber, leg: LegId, begun: &call::Begun) {
+        let placed = begun.document.verbs().get(begun.index);
+        let call = self.calls.table.get(&number).map(|entry| entry.sid);
+        if let (Some(placed), Some(call)) = (placed, call) {
+            let (name, position, base) = (placed.name, placed.position, begun.base.clone());
+            self.tell(Told::Verb { call, leg, name, position, base });
         }
     }
 

@@ -24,6 +24,9 @@ use crate::sip::{self, DialogId, Flow, Transport};
 
 mod admission;
 mod calls;
+mod caps;
+mod door;
+mod guard;
 mod legs;
 mod locating;
 mod old_digest;
@@ -31,13 +34,16 @@ mod refusal;
 mod registration;
 mod route;
 mod routing;
+mod story;
 #[cfg(test)]
 mod tests;
 mod trunks;
 mod who;
 
 pub use admission::domain_sid;
+pub use guard::Counters;
 pub use registration::Registered;
+pub use story::{Figures, RefusedRequest, Told};
 pub use trunks::TrunkState;
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
@@ -113,6 +119,8 @@ pub enum Output {
     Note(Note),
     /// A user's registrations changed.
     Registered(Registered),
+    /// For the stories of calls; nothing depends on it.
+    Told(Told),
 }
 
 /// The switch.
@@ -131,6 +139,10 @@ pub struct Exchange {
     locating: locating::Locating,
     trunks: trunks::Trunks,
     draining: bool,
+    guard: guard::Guard,
+    usage: caps::Usage,
+    /// Who makes the INVITE that is being let in.
+    admitted: Option<Box<calls::Admitted>>,
     refusals: refusal::Refusals,
     outputs: VecDeque<Output>,
 }
@@ -176,13 +188,18 @@ struct CallEntry {
     flow: Flow,
     /// The SIP domain of the caller, which names its outgoing identity.
     domain: Option<String>,
-    /// `user@domain` of the caller, if that is a user of ours.
+    /// The user who makes it and answers for what it costs, `user@domain`.
     user: Option<String>,
+    /// Whether that user had a line of its own then: only such a line may carry its calls.
+    has_line: bool,
+    /// Why a party of it left, as its network said (RFC 3326).
+    reason: Option<String>,
 }
 
 impl Exchange {
     /// An exchange without calls.
-    pub fn new(config: Config, directory: Arc<Directory>, mut rng: Rng) -> Self {
+    pub fn new(mut config: Config, directory: Arc<Directory>, mut rng: Rng) -> Self {
+        config.agent.screening = true;
         let agent = UserAgent::new(config.agent.clone(), rng.fork());
         let challenger = Challenger::new(rng.bytes());
         let locating = locating::Locating::new(&config, Family::default(), rng.fork());
@@ -193,7 +210,6 @@ impl Exchange {
             locating,
             trunks,
             owned: owned(&directory),
-            directory,
             agent,
             challenger,
             old_digest: old_digest::OldDigest::default(),
@@ -201,8 +217,12 @@ impl Exchange {
             legs: Legs::default(),
             calls: Calls::default(),
             draining: false,
+            guard: guard::Guard::new(directory.limits.clone()),
+            usage: caps::Usage::default(),
+            admitted: None,
             refusals: Default::default(),
             outputs: VecDeque::new(),
+            directory,
             rng,
         }
     }
@@ -220,6 +240,21 @@ impl Exchange {
     /// How many legs there are, those included whose dialogs are still closing.
     pub fn legs(&self) -> usize {
         self.legs.table.len()
+    }
+
+    /// What has happened at the door since the start.
+    pub fn counters(&self) -> Counters {
+        self.guard.counters
+    }
+
+    /// How many sources are silenced now for guessing passwords.
+    pub fn silenced(&self) -> usize {
+        self.guard.silenced()
+    }
+
+    /// How many registrations there are.
+    pub fn registrations(&self) -> usize {
+        self.registrar.len()
     }
 
     /// The media address for a party that is reached over `flow`.
@@ -265,11 +300,30 @@ impl Exchange {
         }
     }
 
+    /// Bytes that the guard lets through, and ways that are no more.
+    fn handle_sip(&mut self, now: Instant, input: sip::Input) {
+        let input = match input {
+            sip::Input::Received { flow, bytes } => {
+                let registered =
+                    || self.registrar.has_flow(now, flow) || self.trunks.is_server(flow.remote);
+                match self.guard.hear(now, flow, &bytes, &self.directory, registered) {
+                    guard::Hearing::Open => sip::Input::Received { flow, bytes },
+                    guard::Hearing::Muted => sip::Input::Muted { flow, bytes },
+                    guard::Hearing::Deaf => return,
+                }
+            }
+            sip::Input::Unreachable { flow } => {
+                self.drop_registrations(now, flow);
+                sip::Input::Unreachable { flow }
+            }
+            input => input,
+        };
+        self.agent.handle(now, input);
+    }
+
     fn handle_sip_event(&mut self, now: Instant, event: sip::Event) {
         match event {
-            sip::Event::Request { transaction, flow, message } => {
-                self.handle_request(now, transaction, flow, &message);
-            }
+            sip::Event::Knock { flow, message } => self.handle_knock(now, flow, message),
             sip::Event::Invite { dialog, flow, message } => {
                 self.handle_invite(now, dialog, flow, &message);
             }
@@ -293,7 +347,7 @@ impl Machine for Exchange {
 
     fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Sip(input) => self.agent.handle(now, input),
+            Input::Sip(input) => self.handle_sip(now, input),
             Input::Media(event) => self.handle_media_event(now, event),
             Input::Fetched(ticket, result) => {
                 self.tell_call(now, ticket.call, call::Input::Fetched(ticket.request, result));
@@ -306,6 +360,12 @@ impl Machine for Exchange {
             }
             Input::Directory(directory) => {
                 self.owned = owned(&directory);
+                if self.directory.limits != directory.limits
+                    || self.directory.trunks != directory.trunks
+                    || self.directory.domains != directory.domains
+                {
+                    self.guard.reconfigure(directory.limits.clone());
+                }
                 self.directory = directory;
                 self.configure_trunks(now);
             }

@@ -6,6 +6,7 @@
 //! mistake, since MD5 is offered to everybody.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use crate::base::{Duration, Instant};
@@ -21,7 +22,7 @@ const MOST: usize = 4_096;
 
 /// Who was challenged and has not answered yet.
 #[derive(Debug, Default)]
-pub(super) struct OldDigest(BTreeMap<(IpAddr, String), Instant>);
+pub(super) struct OldDigest(BTreeMap<(IpAddr, u64), Instant>);
 
 impl OldDigest {
     /// Notes that `user` at `source` is being challenged now; whether MD5 alone is wise.
@@ -41,14 +42,22 @@ impl OldDigest {
         if self.0.len() >= MOST {
             self.0.clear();
         }
-        let before = self.0.insert((source, user.to_owned()), now);
+        let before = self.0.insert((source, name_of(user)), now);
         before.is_some_and(|at| now.since(at) < MEMORY)
     }
 
     /// Credentials came, whatever they are worth: this phone can read what we send.
     pub(super) fn answered(&mut self, source: IpAddr, user: &str) {
-        self.0.remove(&(source, user.to_owned()));
+        self.0.remove(&(source, name_of(user)));
     }
+}
+
+/// Strangers name users as long as a datagram; a number is kept. Two users with one number cost one
+/// of them a stronger algorithm.
+fn name_of(user: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    user.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Requests that are not admitted: what their sender is told, and what the log is.
 
 use super::*;
+use crate::base::plural;
 use crate::sip::HeaderField;
 
 /// Lines about refused requests in one second. Scanners send thousands, and the log is not
@@ -19,6 +20,12 @@ pub(super) struct Refused {
 impl Refused {
     pub(super) fn new(status: u16, code: u32, reason: impl Into<String>) -> Self {
         Refused { status, headers: vec![], code, reason: reason.into() }
+    }
+
+    /// 503, to come again in so many seconds.
+    pub(super) fn busy(seconds: u64, reason: impl Into<String>) -> Self {
+        let headers = vec![("Retry-After".to_owned(), seconds.to_string())];
+        Refused { headers, ..Refused::new(503, 0, reason) }
     }
 }
 
@@ -59,11 +66,23 @@ impl Exchange {
             return;
         }
         let Some(hidden) = self.refusals.count(now) else { return };
-        let source = flow.remote.ip();
+        let source = flow.remote.ip().to_canonical();
         let mut text = format!("{method} from {source} refused with {status}: {reason}");
         if hidden > 0 {
-            text.push_str(&format!(" ({hidden} more refusals before this are not shown)"));
+            let hidden = plural(hidden as usize, "refusal");
+            text.push_str(&format!(" ({hidden} before this not shown)"));
         }
         self.note(CallSid::from_bytes([0; 16]), *code, text);
+    }
+
+    /// Writes that a source is silenced: one line each time, in the form that `docs/security.md`
+    /// promises to those who feed firewalls.
+    pub(super) fn note_silence(&mut self, flow: Flow, failures: u32) {
+        let source = flow.remote.ip().to_canonical();
+        let seconds = self.guard.silence_seconds();
+        let text = format!(
+            "source {source} silenced for {seconds} s: {failures} failed logins in a minute"
+        );
+        self.note(CallSid::from_bytes([0; 16]), 32202, text);
     }
 }

@@ -1,11 +1,10 @@
-//! Requests outside dialogs that are no INVITE: REGISTER, OPTIONS, and what we do not take.
+//! REGISTER: a user says where it is reachable.
 
-use super::admission::check_address;
+use super::admission::{Proof, check_address};
 use super::refusal::Refused;
 use super::*;
-use crate::sip::Method;
 use crate::sip::uri::SipUri;
-use crate::sip::{HeaderField, Message, TransactionId};
+use crate::sip::{HeaderField, Message};
 
 /// A user whose registrations changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,35 +18,9 @@ pub struct Registered {
 }
 
 impl Exchange {
-    pub(super) fn handle_request(
-        &mut self,
-        now: Instant,
-        transaction: TransactionId,
-        flow: Flow,
-        message: &Message,
-    ) {
-        let (status, headers) = match message.method() {
-            Method::Register => self.register(now, flow, message),
-            Method::Options => (200, vec![("Accept".to_owned(), "application/sdp".to_owned())]),
-            // RFC 6665 section 4.2.1.1: an event package that we do not know.
-            Method::Subscribe | Method::Notify => (489, vec![]),
-            _ => (405, vec![]),
-        };
-        let command = sip::Command::Respond { transaction, status, headers, body: None };
-        self.agent.handle(now, sip::Input::Command(command));
-    }
-
-    fn register(&mut self, now: Instant, flow: Flow, message: &Message) -> (u16, Vec<HeaderField>) {
-        match self.try_register(now, flow, message) {
-            Ok(answer) => answer,
-            Err(refused) => {
-                self.note_refusal(now, "REGISTER", flow, &refused);
-                (refused.status, refused.headers)
-            }
-        }
-    }
-
-    fn try_register(
+    /// Carries out a REGISTER. Nothing is kept of it but its bindings: a repeat is known by its
+    /// credentials, and changes nothing.
+    pub(super) fn register(
         &mut self,
         now: Instant,
         flow: Flow,
@@ -57,33 +30,51 @@ impl Exchange {
         let to = message.to().ok_or_else(|| Refused::new(400, 32100, "no To"))?;
         let uri = to.sip_uri().ok_or_else(|| Refused::new(400, 32100, "To is not a SIP URI"))?;
         let requested = SipUri::parse(message.request_uri());
-        let domain = directory
-            .domain(uri.host())
-            .or_else(|| directory.domain(requested.as_ref()?.host()))
-            .ok_or_else(|| {
-                let reason = format!("no domain {:?} is configured", uri.host());
-                Refused::new(404, 32002, reason)
-            })?;
-        check_address(flow, domain)?;
+        let domain =
+            directory.domain(uri.host()).or_else(|| directory.domain(requested.as_ref()?.host()));
+        let Some(domain) = domain else {
+            let reason = format!("no domain {:?} is configured", uri.host());
+            return Err(self.turn_away(now, flow, message, uri.host(), 32002, reason));
+        };
         if domain.registration.is_empty() {
             let reason = format!("registration is off for domain {}", domain.name);
-            return Err(Refused::new(403, 32212, reason));
+            return Err(self.turn_away(now, flow, message, &domain.name, 32212, reason));
         }
-        let lists = &domain.registration;
-        let username = self.check_password(now, flow, message, &directory, domain, lists)?;
+        let proof = self.check_password(now, flow, message, &domain.name, &domain.registration)?;
+        check_address(flow, domain)?;
         // RFC 3261 section 10.3 step 4: a user may change only its own bindings.
         let user = uri.user().unwrap_or_default().into_owned();
-        if user != username {
+        let (Proof::First(username) | Proof::Again(username)) = &proof;
+        if user != *username {
             let reason = format!("user {username:?} may not register {user:?}");
             return Err(Refused::new(403, 32212, reason));
         }
         let address_of_record = format!("{user}@{}", domain.name);
-        let outcome = self.registrar.register(now, &address_of_record, message, flow);
+        let outcome = match proof {
+            Proof::First(_) => self.registrar.register(now, &address_of_record, message, flow),
+            Proof::Again(_) => self.registrar.repeat(now, &address_of_record, message, flow),
+        };
         if outcome.changed {
-            let phones = self.registrar.bindings(now, &address_of_record).len();
-            let registered = Registered { user: address_of_record, phones, source: flow.remote };
-            self.outputs.push_back(Output::Registered(registered));
+            self.tell_registered(now, address_of_record, flow.remote);
         }
         Ok((outcome.status, outcome.headers))
+    }
+
+    /// A stream that is no more takes its registrations with it (RFC 5626 section 5.3). Of
+    /// datagrams that could not be sent nothing follows: the next may pass.
+    pub(super) fn drop_registrations(&mut self, now: Instant, flow: Flow) {
+        if flow.connection == 0 {
+            return;
+        }
+        for user in self.registrar.users_of(flow) {
+            if self.registrar.drop_flow(&user, flow) {
+                self.tell_registered(now, user.to_string(), flow.remote);
+            }
+        }
+    }
+
+    fn tell_registered(&mut self, now: Instant, user: String, source: SocketAddr) {
+        let phones = self.registrar.bindings(now, &user).len();
+        self.outputs.push_back(Output::Registered(Registered { user, phones, source }));
     }
 }

@@ -5,6 +5,7 @@ use super::locating::{Seeker, hop_of};
 use super::trunks::Key;
 use super::*;
 use crate::audio::codec::Codec;
+use crate::directory::Caps;
 use crate::leg::Dial;
 use crate::leg::sip::{Input as LegInput, Target};
 use crate::sip::locate::{self, Hop, LocateError, Lookup};
@@ -56,6 +57,8 @@ pub(super) struct Trying {
     troubles: Vec<String>,
     /// The status when nobody could be asked at all.
     status: u16,
+    /// Whether a user or trunk had too many calls.
+    capped: bool,
 }
 
 impl Route {
@@ -73,6 +76,7 @@ impl Route {
             best: None,
             troubles: vec![],
             status: 503,
+            capped: false,
         };
         let dialog = SipLeg::dialog_of(id, 0);
         Route { dialog, key: None, trying: Some(Box::new(trying)) }
@@ -126,7 +130,7 @@ impl Exchange {
 
     /// Goes to the next trunk that has a channel left.
     fn next_way(&mut self, now: Instant, id: LegId) {
-        self.leave_channel(id);
+        self.leave_channel(now, id);
         loop {
             let Some(trying) = self.trying(id) else { return };
             trying.hops.clear();
@@ -136,7 +140,7 @@ impl Exchange {
                 Way::Foreign(uri) => uri.clone(),
                 Way::Trunk(key) => {
                     let directory = Arc::clone(&trying.directory);
-                    match self.trunks.enter(&directory, key) {
+                    match self.enter_trunk(now, id, &directory, key) {
                         Ok(uri) => uri,
                         Err(trouble) => {
                             if let Some(trying) = self.trying(id) {
@@ -162,11 +166,42 @@ impl Exchange {
         }
     }
 
+    /// Takes a channel of a trunk, and counts the call for it and for the user who makes it;
+    /// gives the URI whose servers are to be tried, or says why not.
+    fn enter_trunk(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        directory: &Directory,
+        key: &Key,
+    ) -> Result<String, String> {
+        let uri = self.trunks.enter(directory, key)?;
+        let call = self.legs.table.get(&id).and_then(|leg| self.calls.table.get(&leg.call));
+        let user = call.and_then(|call| {
+            let domain = directory.domain(call.domain.as_deref()?)?;
+            Some((call.user.as_deref()?, domain.caps))
+        });
+        let caps = key.find(directory).map_or(Caps::TRUNK, |trunk| trunk.caps);
+        let Err(over) = self.usage.take(now, id, user, (&key.to_string(), caps)) else {
+            return Ok(uri);
+        };
+        self.trunks.leave(key);
+        if let Some(trying) = self.trying(id) {
+            trying.capped = true;
+            // Another trunk would not change what the user has used up.
+            if over.is_of_user() {
+                trying.ways.clear();
+            }
+        }
+        Err(over.to_string())
+    }
+
     /// Gives the channel of a leg's trunk back.
-    pub(super) fn leave_channel(&mut self, id: LegId) {
+    pub(super) fn leave_channel(&mut self, now: Instant, id: LegId) {
         let route = self.legs.table.get_mut(&id).and_then(|entry| entry.route.as_mut());
         if let Some(key) = route.and_then(|route| route.key.take()) {
             self.trunks.leave(&key);
+            self.usage.leave_trunk(now, id);
         }
     }
 
@@ -269,6 +304,7 @@ impl Exchange {
         codecs: Vec<Codec>,
     ) {
         let Some(entry) = self.legs.table.get_mut(&id) else { return };
+        let call = entry.call;
         let Some(dialog) = entry.route.as_ref().map(|route| route.dialog) else { return };
         let body = entry.leg.offer_again(codecs).or(first.body);
         let invite = Invite {
@@ -286,6 +322,7 @@ impl Exchange {
         };
         self.watch_attempt(now, id);
         self.agent.handle(now, sip::Input::Command(Command::Invite(Box::new(invite))));
+        self.tell_dialog(call, id, dialog);
     }
 
     /// Numbers the next attempt: what the last one still says is for nobody from here on.
@@ -320,12 +357,16 @@ impl Exchange {
         let Some(entry) = self.legs.table.get_mut(&id) else { return };
         let (call, Some(route)) = (entry.call, &mut entry.route) else { return };
         let Some(trying) = route.trying.take() else { return };
+        self.guard.counters.capped_calls += u64::from(trying.capped && trying.best.is_none());
         if !trying.troubles.is_empty() {
             let _: u16 = self.no_way(call, trying.status, trying.troubles.join("; "));
         }
         let dialog = SipLeg::dialog_of(id, 0);
         match trying.best {
             Some((ending, message)) => {
+                if let Some(message) = &message {
+                    self.note_reason(id, message);
+                }
                 let ended = sip::Event::Ended { dialog, ending, message };
                 self.tell_leg(now, id, LegInput::Sip(ended));
             }
@@ -384,23 +425,25 @@ impl Exchange {
     /// The leg that an event of a dialog is for, and the event as that leg knows it; `None` for
     /// attempts that were given up and for legs that are gone.
     pub(super) fn owner(&self, mut event: sip::Event) -> (Option<LegId>, sip::Event) {
-        let Some(dialog) = event.dialog() else { return (None, event) };
-        let id = if dialog.incoming() {
-            self.legs.incoming.get(&dialog).copied()
-        } else if dialog.0 & ATTEMPT != 0 {
-            self.legs.attempts.get(&dialog).copied()
-        } else {
-            Some(SipLeg::leg_of(dialog))
-        };
-        let entry = id.and_then(|id| self.legs.table.get(&id));
-        let route = entry.and_then(|entry| entry.route.as_ref());
-        if route.is_some_and(|route| route.dialog != dialog) {
-            return (None, event);
-        }
-        if let (Some(id), Some(_), Some(named)) = (id, route, event.dialog_mut()) {
+        let id = event.dialog().and_then(|dialog| self.leg_behind(dialog));
+        let routed = id.filter(|id| self.legs.table.get(id).is_some_and(|leg| leg.route.is_some()));
+        if let (Some(id), Some(named)) = (routed, event.dialog_mut()) {
             *named = SipLeg::dialog_of(id, 0);
         }
-        (id.filter(|_| entry.is_some()), event)
+        (id, event)
+    }
+
+    /// The leg that a dialog is of now, where there is one.
+    pub(super) fn leg_behind(&self, dialog: DialogId) -> Option<LegId> {
+        let id = if dialog.incoming() {
+            *self.legs.incoming.get(&dialog)?
+        } else if dialog.0 & ATTEMPT != 0 {
+            *self.legs.attempts.get(&dialog)?
+        } else {
+            SipLeg::leg_of(dialog)
+        };
+        let route = self.legs.table.get(&id)?.route.as_ref();
+        route.is_none_or(|route| route.dialog == dialog).then_some(id)
     }
 
     /// What an event means for the way of its leg; `None` when the leg need not hear of it.

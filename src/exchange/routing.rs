@@ -87,9 +87,12 @@ impl Exchange {
     ) -> Result<Vec<Way>, u16> {
         let entry = self.calls.table.get(&call);
         let user = entry.and_then(|entry| entry.user.clone()).unwrap_or_default();
+        // Its calls may show what they like, for lines show themselves: no trunk takes them, also
+        // when the line has gone meanwhile.
+        let had_line = entry.is_some_and(|entry| entry.has_line);
         let mut lines = directory.lines.of(&user).peekable();
         let mut keys: Vec<Key> = Vec::new();
-        if lines.peek().is_some() {
+        if had_line || lines.peek().is_some() {
             let fits =
                 |trunk: &Trunk| trunk.prefixes.iter().any(|prefix| number.starts_with(prefix));
             let fitting = lines.filter(|line| fits(&line.account));

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
+use super::file::FileBody;
 use super::form;
 
 /// Header fields in order; names compare without case (RFC 9110 section 5.1).
@@ -101,6 +102,8 @@ pub struct Response {
     pub headers: Headers,
     /// The body.
     pub body: Bytes,
+    /// A file that is sent in its place.
+    pub file: Option<FileBody>,
 }
 
 impl Response {
@@ -108,7 +111,7 @@ impl Response {
     pub fn new(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
         let mut headers = Headers::default();
         headers.push("Content-Type", content_type);
-        Response { status, headers, body: body.into() }
+        Response { status, headers, body: body.into(), file: None }
     }
 
     /// Plain text, with a line feed at the end for terminals.

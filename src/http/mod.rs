@@ -1,6 +1,6 @@
 //! HTTP in both directions: a guarded client for webhooks and media, and a small bounded server.
 //!
-//! `client` is the only user of reqwest, `server` of hyper. Nothing here knows documents, bins or
+//! `client` and `export` are the only users of reqwest, `server` of hyper. Nothing here knows documents, bins or
 //! functions; sockets are accepted and tasks are spawned by `node`. RFC 9110, RFC 9112.
 
 pub mod client;
@@ -8,6 +8,8 @@ pub mod connection;
 pub mod cookies;
 pub mod digest;
 pub mod error;
+pub mod export;
+pub mod file;
 pub mod form;
 pub mod guard;
 #[cfg(test)]

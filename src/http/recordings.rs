@@ -11,6 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use crate::base::Secret;
 use crate::base::id::{AccountSid, RecordingSid};
 
+use super::file;
 use super::message::{Request, Response};
 use super::route::{BoxFuture, Handler, Routes};
 
@@ -49,10 +50,7 @@ impl Recordings {
             return missing();
         }
         let path = self.folder.join(format!("{sid}.wav"));
-        match tokio::task::spawn_blocking(move || std::fs::read(path)).await {
-            Ok(Ok(sound)) => Response::new(200, "audio/wav", sound),
-            _ => missing(),
-        }
+        file::serve(&path, "audio/wav", &request).await.unwrap_or_else(|_| missing())
     }
 
     /// Compares in constant time, by comparing MACs under a key that is not the caller's.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 
 use super::message::{Request, Response};
+use crate::base::nearest;
 
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -25,13 +26,15 @@ pub struct Routes(Vec<Route>);
 #[derive(Clone)]
 struct Route {
     methods: &'static [&'static str],
-    pattern: Vec<Segment>,
+    /// As it was written.
+    text: &'static str,
+    pattern: Vec<Segment<'static>>,
     handler: Arc<dyn Handler>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
-    Literal(&'static str),
+enum Segment<'a> {
+    Literal(&'a str),
     /// `{name}`: one segment.
     One,
     /// `{name…}` as the last: the rest of the path, slashes included.
@@ -51,8 +54,9 @@ impl Routes {
         pattern: &'static str,
         handler: Arc<dyn Handler>,
     ) {
-        let pattern = pattern.trim_start_matches('/').split('/').map(segment).collect();
-        self.0.push(Route { methods, pattern, handler });
+        let text = pattern;
+        let pattern = text.trim_start_matches('/').split('/').map(segment).collect();
+        self.0.push(Route { methods, text, pattern, handler });
     }
 
     /// Takes over another table's lines, after one's own.
@@ -73,15 +77,28 @@ impl Routes {
             allowed.extend(route.methods);
         }
         if allowed.is_empty() {
-            return Response::text(404, &format!("404: nothing is served at {}", request.path));
+            let mut text = format!("404: nothing is served at {}", request.path);
+            if let Some(near) = self.nearest(&request.path) {
+                text.push_str(&format!("; did you mean {near}?"));
+            }
+            return Response::text(404, &text);
         }
         let allowed = allowed.join(", ");
         let text = format!("405: {} is not possible here; use {allowed}", request.method);
         Response::text(405, &text).with("Allow", allowed)
     }
+
+    /// What of the patterns a path was meant for, with the path's own words in their places.
+    fn nearest(&self, path: &str) -> Option<String> {
+        let near = self.0.iter().map(|route| filled(route.text, path));
+        // What a path is already, it was not meant for.
+        let near: Vec<(String, String)> = near.filter(|(_, shown)| shown != path).collect();
+        let found = nearest(path, near.iter().map(|(compared, _)| compared.as_str()))?;
+        near.iter().find(|(compared, _)| compared == found).map(|(_, shown)| shown.clone())
+    }
 }
 
-fn segment(text: &'static str) -> Segment {
+fn segment(text: &str) -> Segment<'_> {
     match text {
         _ if text.ends_with("…}") => Segment::Rest,
         _ if text.starts_with('{') => Segment::One,
@@ -89,8 +106,27 @@ fn segment(text: &'static str) -> Segment {
     }
 }
 
+/// A pattern with a path's words for its placeholders, to be compared with that path; and the
+/// same with the placeholders that the path has no word for.
+fn filled(pattern: &str, path: &str) -> (String, String) {
+    let (mut compared, mut shown) = (String::new(), String::new());
+    let mut words = path.trim_matches('/').split('/');
+    for part in pattern.trim_start_matches('/').split('/') {
+        let word = words.next().filter(|word| !word.is_empty());
+        let rest = || words.clone().map(|word| format!("/{word}")).collect::<String>();
+        let filled = match (segment(part), word) {
+            (Segment::Literal(literal), _) => Some(literal.to_owned()),
+            (Segment::One, word) => word.map(str::to_owned),
+            (Segment::Rest, word) => word.map(|word| format!("{word}{}", rest())),
+        };
+        shown.push_str(&format!("/{}", filled.as_deref().unwrap_or(part)));
+        compared.extend(filled.map(|word| format!("/{word}")));
+    }
+    (compared, shown)
+}
+
 /// What the placeholders stand for when the path fits. A segment that is not UTF-8 fits nothing.
-fn arguments(pattern: &[Segment], path: &str) -> Option<Vec<String>> {
+fn arguments(pattern: &[Segment<'_>], path: &str) -> Option<Vec<String>> {
     let decoded = |text: &str| {
         let text = percent_decode_str(text).decode_utf8().ok()?.into_owned();
         (!text.is_empty()).then_some(text)
@@ -152,11 +188,19 @@ mod tests {
             ("GET", "/assets/a/b.wav", 200, "asset [\"a/b.wav\"]"),
             ("GET", "/A/AC1/R/RE2", 200, "two [\"AC1\", \"RE2\"]"),
             ("GET", "/", 404, "404: nothing is served at /"),
-            ("GET", "/bins", 404, "404: nothing is served at /bins"),
-            ("GET", "/bins/", 404, "404: nothing is served at /bins/"),
-            ("GET", "/bins/a/b", 404, "404: nothing is served at /bins/a/b"),
+            ("GET", "/other", 404, "404: nothing is served at /other"),
+            ("GET", "/bins", 404, "404: nothing is served at /bins; did you mean /bins/{name}?"),
+            ("GET", "/bins/", 404, "404: nothing is served at /bins/; did you mean /bins/{name}?"),
+            ("GET", "/bin/a", 404, "404: nothing is served at /bin/a; did you mean /bins/a?"),
+            ("GET", "/bins/a/b", 404, "404: nothing is served at /bins/a/b; did you mean /bins/a?"),
             ("GET", "/bins/%ff", 404, "404: nothing is served at /bins/%ff"),
-            ("GET", "healthz", 404, "404: nothing is served at healthz"),
+            ("GET", "/health", 404, "404: nothing is served at /health; did you mean /healthz?"),
+            (
+                "GET",
+                "/asset/a/b",
+                404,
+                "404: nothing is served at /asset/a/b; did you mean /assets/a/b?",
+            ),
             ("POST", "/healthz", 405, "405: POST is not possible here; use GET"),
             ("DELETE", "/bins/x", 405, "405: DELETE is not possible here; use GET, POST"),
         ] {

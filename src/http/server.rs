@@ -8,14 +8,14 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::file::Sending;
 use super::message::{Headers, Request, Response};
 use super::route::Routes;
 
@@ -63,7 +63,7 @@ async fn answer(
     request: hyper::Request<Incoming>,
     peer: Option<IpAddr>,
     routes: &Routes,
-) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+) -> Result<hyper::Response<Sending>, Infallible> {
     let response = match read(request, peer).await {
         Ok(request) => routes.handle(request).await,
         Err(refusal) => refusal,
@@ -105,8 +105,8 @@ fn closing(status: u16, text: &str) -> Response {
 
 /// A handler's response on the wire. A function may have set a field that cannot be sent: it is
 /// left out, as the line break in it may be an attempt to add a response of its own.
-fn write(response: Response) -> hyper::Response<Full<Bytes>> {
-    let mut out = hyper::Response::new(Full::new(response.body));
+fn write(response: Response) -> hyper::Response<Sending> {
+    let mut out = hyper::Response::new(Sending::new(response.body, response.file));
     *out.status_mut() = hyper::StatusCode::from_u16(response.status)
         .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in response.headers.iter() {

@@ -349,7 +349,6 @@ async fn failures_before_any_answer_have_their_codes() {
 
 /// What the server answers to raw bytes, up to the end of the connection.
 async fn raw(bytes: Vec<u8>) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     struct Echo;
     impl Handler for Echo {
         fn handle<'a>(&'a self, request: Request, _: Vec<String>) -> BoxFuture<'a, Response> {
@@ -365,6 +364,12 @@ async fn raw(bytes: Vec<u8>) -> String {
     }
     let mut routes = Routes::new();
     routes.add(&["GET", "POST"], "/echo", Arc::new(Echo));
+    exchange(routes, bytes).await
+}
+
+/// The same with other routes.
+async fn exchange(routes: Routes, bytes: Vec<u8>) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (near, far) = tokio::io::duplex(64 * 1024);
     let serving = server::serve_connection(far, None, routes, std::future::pending());
     let (mut reader, mut writer) = tokio::io::split(near);
@@ -405,4 +410,43 @@ async fn the_server_bounds_what_it_reads_and_frames_what_it_sends() {
     let two = b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\nHEAD /echo HTTP/1.1\r\nHost: a\r\n\r\n";
     let two = raw(two.to_vec()).await;
     assert_eq!((two.matches("200 OK").count(), two.matches("0 bytes").count()), (2, 1), "{two}");
+}
+
+#[tokio::test]
+async fn a_recording_is_sent_whole_in_part_or_as_its_head() {
+    use base64::Engine;
+    let folder = tempfile::tempdir().unwrap();
+    let (account, recording) = (AccountSid::from_bytes([3; 16]), RecordingSid::from_bytes([4; 16]));
+    // Several pieces of it, so that it is not read at one stroke.
+    let sound: String = (0..40_000).map(|number| format!("{number:05}")).collect();
+    std::fs::write(folder.path().join(format!("{recording}.wav")), &sound).unwrap();
+    let login = base64::engine::general_purpose::STANDARD.encode(format!("{account}:token"));
+    let ask = async |method: &str, field: &str| {
+        let auth_token = Secret::new("token");
+        let folder = folder.path().into();
+        let routes = routes(
+            Recordings { folder, account_sid: account, auth_token },
+            Arc::new(AtomicBool::new(true)),
+        );
+        let request = format!(
+            "{method} /2010-04-01/Accounts/{account}/Recordings/{recording} HTTP/1.1\r\n\
+             Host: a\r\nAuthorization: Basic {login}\r\n{field}\r\n"
+        );
+        let answer = exchange(routes, request.into_bytes()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a whole head");
+        (head.to_owned(), body.to_owned())
+    };
+    let (head, body) = ask("GET", "").await;
+    assert!(head.starts_with("HTTP/1.1 200 ") && body == sound, "{head}");
+    assert!(head.contains("content-length: 200000\r\n") && !head.contains("chunked"), "{head}");
+    assert!(head.contains("accept-ranges: bytes"), "{head}");
+    let (head, body) = ask("HEAD", "Range: bytes=0-9\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 ") && body.is_empty(), "{head}");
+    assert!(head.contains("content-length: 200000\r\n"), "{head}");
+    let (head, body) = ask("GET", "Range: bytes=99995-100004\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 206 ") && body == "1999920000", "{head}: {body:.40}");
+    assert!(head.contains("content-range: bytes 99995-100004/200000"), "{head}");
+    let (head, _) = ask("GET", "Range: bytes=200000-\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 416 "), "{head}");
+    assert!(head.contains("content-range: bytes */200000"), "{head}");
 }

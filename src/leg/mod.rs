@@ -96,6 +96,35 @@ pub struct Record {
     pub trim: bool,
 }
 
+/// A dialog that another is to replace (RFC 3891), named as its far end names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaces {
+    /// Call-ID.
+    pub call_id: String,
+    /// Our tag, when the dialog is ours.
+    pub to_tag: String,
+    /// The other side's.
+    pub from_tag: String,
+}
+
+impl Replaces {
+    /// Of the header's value.
+    pub fn parse(value: &str) -> Option<Replaces> {
+        let mut parts = value.split(';').map(str::trim);
+        let call_id = parts.next().filter(|id| !id.is_empty())?.to_owned();
+        let (mut to_tag, mut from_tag) = (None, None);
+        for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+            match name.trim() {
+                name if name.eq_ignore_ascii_case("to-tag") => to_tag = Some(value.trim()),
+                name if name.eq_ignore_ascii_case("from-tag") => from_tag = Some(value.trim()),
+                _ => {}
+            }
+        }
+        let (to_tag, from_tag) = (to_tag?.to_owned(), from_tag?.to_owned());
+        Some(Replaces { call_id, to_tag, from_tag })
+    }
+}
+
 /// How an incoming leg is refused before it was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -114,7 +143,11 @@ pub enum Refusal {
 pub enum Command {
     /// Tells an incoming party that it rings.
     Ring,
-    /// Answers an incoming party. Media commands before this are refused.
+    /// Lets an incoming party hear sound before it is answered (183, RFC 3960); where its side
+    /// cannot, it goes on with its own ringing. Media commands are taken from here on.
+    EarlyMedia,
+    /// Answers an incoming party. Media commands before this, or [`Command::EarlyMedia`], are
+    /// refused.
     Answer,
     /// Refuses an incoming party.
     Refuse(Refusal),
@@ -146,6 +179,15 @@ pub enum Command {
     Record(Record),
     /// Ends a recording; [`Event::Recorded`] follows.
     StopRecording(RecordingSid),
+    /// How far the transfer is that [`Event::Transfer`] asked for, as a SIP status. The first one
+    /// accepts it (below 300) or refuses it; one of 200 or more is the last.
+    TransferStatus(u16),
+    /// Asks the party, which must have been answered, to call somebody else instead of us
+    /// (REFER); [`Event::Referred`]s follow.
+    Refer {
+        /// The URI of whom.
+        to: String,
+    },
 }
 
 /// Why a leg ended.
@@ -181,6 +223,17 @@ pub enum Event {
         /// X- headers of the answer.
         headers: Vec<(String, String)>,
     },
+    /// The party wants whom it talks with put through (REFER); [`Command::TransferStatus`] is
+    /// awaited.
+    Transfer {
+        /// The URI of whom, without headers.
+        to: String,
+        /// The dialog that the new one is to replace: both talk already.
+        replaces: Option<Replaces>,
+    },
+    /// How far the party is with what [`Command::Refer`] asked for, as a SIP status; one of 200
+    /// or more is the last. The leg is still there, and usually hung up now.
+    Referred(u16),
     /// A key went down.
     Digit(char),
     /// A play or series of digits ended.

@@ -23,6 +23,7 @@ mod outgoing;
 mod sound;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod within;
 
 pub use offer::objection;
@@ -105,6 +106,12 @@ pub struct SipLeg {
     progress: Progress,
     /// Whether the 200 to a re-INVITE holds an offer of ours, which its ACK has to answer.
     offered: bool,
+    /// Our description before the re-INVITE of ours that is under way: a failure brings it back
+    /// (RFC 3261 section 14.1).
+    before: Option<LocalDescription>,
+    referral: transfer::Referral,
+    /// Whether a REFER of ours is under way.
+    referring: bool,
     /// Recordings whose end is not known yet: the call hears of them before it hears of the end.
     recordings: usize,
     outputs: VecDeque<Output>,
@@ -173,6 +180,9 @@ impl SipLeg {
             codecs: sound::CODECS_OFFERED.to_vec(),
             progress: Progress::Alive,
             offered: false,
+            before: None,
+            referral: transfer::Referral::None,
+            referring: false,
             recordings: 0,
             outputs: VecDeque::new(),
         }
@@ -273,6 +283,9 @@ impl SipLeg {
         }
         match command {
             Command::Ring => self.ring(),
+            Command::EarlyMedia => self.sound_early(),
+            Command::TransferStatus(status) => self.report_transfer(status),
+            Command::Refer { to } => self.refer(&to),
             Command::Answer => self.answer(),
             Command::Refuse(refusal) => self.refuse(refusal),
             Command::Hangup if self.puts_off_hang_up() => {}
@@ -333,18 +346,25 @@ impl Machine for SipLeg {
 impl SipLeg {
     fn handle_sip(&mut self, event: sip::Event) {
         match event {
-            sip::Event::InDialog { transaction, message, .. } => {
-                self.handle_within(transaction, &message);
+            sip::Event::InDialog { dialog, transaction, message } => {
+                self.handle_within(dialog, transaction, &message);
             }
-            sip::Event::Response { message, .. } => self.handle_response(message.as_ref()),
+            sip::Event::Response { method, message, .. } => {
+                self.handle_response(&method, message.as_ref());
+            }
             sip::Event::Confirmed { message, .. } => self.handle_confirmed(&message),
+            sip::Event::Acknowledged { message, .. } => self.handle_acknowledged(&message),
+            sip::Event::Refresh { dialog } => self.renew_session(dialog),
             sip::Event::Progress { dialog, message } => self.handle_progress(dialog, &message),
             sip::Event::Accepted { dialog, message } => self.handle_accepted(dialog, &message),
             sip::Event::Ended { dialog, ending, message } => {
                 self.handle_ended(dialog, ending, message.as_ref());
             }
             // Both open a leg and are taken by the exchange before one exists.
-            sip::Event::Request { .. } | sip::Event::Invite { .. } | sip::Event::Reply { .. } => {}
+            sip::Event::Knock { .. }
+            | sip::Event::Request { .. }
+            | sip::Event::Invite { .. }
+            | sip::Event::Reply { .. } => {}
         }
         self.gone_if_done();
     }

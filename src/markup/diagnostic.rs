@@ -81,14 +81,24 @@ impl Diagnostic {
     }
 }
 
+impl Diagnostic {
+    /// What is wrong and where, for a sentence that names the code itself.
+    pub fn place_and_reason(&self) -> String {
+        format!("{}: {}", self.position, self.reason())
+    }
+
+    fn reason(&self) -> String {
+        match &self.expected {
+            Some(expected) => format!("{} (expected {expected})", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Diagnostic { code, severity, position, message, expected } = self;
-        write!(f, "{position}: {} {code}: {message}", severity.as_str())?;
-        match expected {
-            Some(expected) => write!(f, " (expected {expected})"),
-            None => Ok(()),
-        }
+        let (position, severity, code) = (self.position, self.severity.as_str(), self.code);
+        write!(f, "{position}: {severity} {code}: {}", self.reason())
     }
 }
 

@@ -42,6 +42,22 @@ impl Account {
         };
         Ok(Account { sid: sid.unwrap_or(kept.sid), token: token.unwrap_or(kept.token) })
     }
+
+    /// The same without making anything: what is nowhere yet is made up, for this process alone.
+    pub fn look(
+        data: &Path,
+        sid: Option<AccountSid>,
+        token: Option<Secret>,
+        rng: &mut Rng,
+    ) -> Account {
+        let kept = fs::read_to_string(data.join(FILE)).ok().and_then(|text| parse(&text));
+        let kept = kept.unwrap_or_else(|| invent(rng));
+        Account { sid: sid.unwrap_or(kept.sid), token: token.unwrap_or(kept.token) }
+    }
+}
+
+fn invent(rng: &mut Rng) -> Account {
+    Account { sid: AccountSid::random(rng), token: Secret::new(rng.hex(32)) }
 }
 
 fn parse(text: &str) -> Option<Account> {
@@ -52,7 +68,7 @@ fn parse(text: &str) -> Option<Account> {
 }
 
 fn make(path: &Path, rng: &mut Rng) -> io::Result<Account> {
-    let account = Account { sid: AccountSid::random(rng), token: Secret::new(rng.hex(32)) };
+    let account = invent(rng);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     write!(file, "{}\n{}\n", account.sid, account.token.expose())?;
     file.sync_all()?;
@@ -70,11 +86,16 @@ mod tests {
         let made = Account::open(data.path(), None, None, &mut rng).expect("made");
         let again = Account::open(data.path(), None, None, &mut rng).expect("read");
         assert_eq!((made.sid, &made.token), (again.sid, &again.token));
+        let seen = Account::look(data.path(), None, None, &mut rng);
+        assert_eq!((seen.sid, &seen.token), (made.sid, &made.token));
         let own =
             Account::open(data.path(), None, Some(Secret::new("t")), &mut rng).expect("mixed");
         assert_eq!((own.sid, own.token), (made.sid, Secret::new("t")));
         fs::write(data.path().join(FILE), "nonsense").expect("written");
         let error = Account::open(data.path(), None, None, &mut rng).expect_err("damaged");
         assert!(error.to_string().contains("delete it"));
+        let nowhere = data.path().join("nowhere");
+        Account::look(&nowhere, None, None, &mut rng);
+        assert!(!nowhere.exists(), "looking makes nothing");
     }
 }

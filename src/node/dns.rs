@@ -48,11 +48,10 @@ impl Dns {
         Ok(Dns(sender))
     }
 
-    /// Asks; when the thread cannot keep up the answer is that there is none.
-    pub fn ask(&self, question: Question) -> Result<(), Input> {
-        self.0
-            .try_send(question)
-            .map_err(|refused| Input::Answered(refused.into_inner(), Err(Unanswered)))
+    /// Asks; when the thread cannot keep up the answer is given at once: that there is none.
+    pub fn ask(&self, question: Question) -> Option<Input> {
+        let refused = self.0.try_send(question).err()?;
+        Some(Input::Answered(refused.into_inner(), Err(Unanswered)))
     }
 }
 

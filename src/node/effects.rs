@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
+use super::seeing::Observer;
 use super::{RESULTS, rows};
 use crate::audio::Clip;
 use crate::audio::wav;
@@ -23,6 +24,7 @@ pub(super) struct Effects {
     pub(super) sources: Arc<Sources>,
     pub(super) voices: Arc<Voices>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) observer: Observer,
     results: mpsc::Sender<Input>,
     tasks: RefCell<JoinSet<()>>,
     pending: Cell<usize>,
@@ -30,6 +32,8 @@ pub(super) struct Effects {
     /// Wakes the outbox when rows with callbacks were written.
     pub(super) outbox: Arc<Notify>,
     persists: mpsc::Sender<Persist>,
+    /// What of it waits for the store.
+    pub(super) unwritten: rows::Unwritten,
 }
 
 impl Effects {
@@ -37,6 +41,7 @@ impl Effects {
         sources: Arc<Sources>,
         voices: Arc<Voices>,
         store: Arc<dyn Store>,
+        observer: Observer,
     ) -> (std::rc::Rc<Self>, mpsc::Receiver<Input>) {
         let (results, receiver) = mpsc::channel(RESULTS);
         let (persists, changes) = mpsc::channel(ROWS);
@@ -44,12 +49,14 @@ impl Effects {
             sources,
             voices,
             store,
+            observer,
             results,
             tasks: RefCell::new(JoinSet::new()),
             pending: Cell::new(0),
             done: Notify::new(),
             outbox: Arc::new(Notify::new()),
             persists,
+            unwritten: rows::Unwritten::default(),
         });
         let writer = std::rc::Rc::clone(&effects);
         effects.tasks.borrow_mut().spawn_local(rows::write(writer, changes));
@@ -66,7 +73,9 @@ impl Effects {
         let own = std::rc::Rc::clone(self);
         match output {
             Output::Fetch(ticket, fetch) => self.spawn(async move {
+                let asked = own.observer.asked(&fetch);
                 let result = own.sources.fetch(&fetch).await;
+                own.observer.fetched(asked, (fetch.call, &fetch.url), &result);
                 Some(Input::Fetched(ticket, result))
             }),
             Output::Speak(ticket, speech) => self.spawn(async move {
@@ -79,9 +88,13 @@ impl Effects {
             }),
             Output::Persist(persist) => {
                 // Calls go on when the disk does not keep up (reliability before bookkeeping).
+                let rows = rows::sids(&persist);
                 match self.persists.try_send(persist) {
-                    Ok(()) => self.pending.set(self.pending.get() + 1),
-                    Err(_) => tracing::error!("the disk does not keep up: a change is not written"),
+                    Ok(()) => {
+                        self.unwritten.add(rows);
+                        self.pending.set(self.pending.get() + 1);
+                    }
+                    Err(_) => rows::tell_lost(&rows, "the disk does not keep up"),
                 }
             }
             // Carried out where they arise.
@@ -89,7 +102,8 @@ impl Effects {
             | Output::Media(_)
             | Output::Ask(_)
             | Output::Note(_)
-            | Output::Registered(_) => {}
+            | Output::Registered(_)
+            | Output::Told(_) => {}
         }
     }
 
@@ -118,6 +132,11 @@ impl Effects {
         }
         self.pending.set(self.pending.get().saturating_sub(count));
         self.done.notify_one();
+    }
+
+    /// Changes that wait for the disk.
+    pub(super) fn rows_waiting(&self) -> usize {
+        self.persists.max_capacity() - self.persists.capacity()
     }
 
     /// Effects under way.

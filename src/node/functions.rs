@@ -1,5 +1,7 @@
 //! Functions in the world: clock, chance and ticks for the sandbox, threads for invocations.
 
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
@@ -9,16 +11,37 @@ use super::start::StartError;
 use crate::base::{Duration, Instant, Rng, WallTime};
 use crate::config::Config;
 use crate::http::{BoxFuture, Response, form};
-use crate::source::function::{self, Event, Functions, Level, Sandbox, TICK};
-use crate::source::{Access, FunctionRunner, Invocation};
+use crate::source::function::{self, Event, Functions, Level, LoadError, LogLine, Sandbox, TICK};
+use crate::source::{Access, FunctionRunner, Invocation, Loaded, tell_stale};
 
 /// Invocations at one time: more of them than cores only wait for one another.
 const SLOTS: u32 = 64;
 
+/// Where a served project keeps compiled code.
+pub(super) fn cache_folder(config: &Config) -> PathBuf {
+    config.server.data.join("cache").join("functions")
+}
+
+/// Where this user keeps compiled code of projects that were never served. Code from there is run,
+/// so it must be a folder that nobody else writes: else there is none.
+pub(super) fn own_cache_folder() -> Option<PathBuf> {
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    let folder = caches.join("offhook").join("functions");
+    let mut maker = std::fs::DirBuilder::new();
+    maker.recursive(true).mode(0o700).create(&folder).ok()?;
+    is_private(&folder).then_some(folder)
+}
+
+fn is_private(folder: &Path) -> bool {
+    let Ok(own) = std::fs::metadata("/proc/self") else { return false };
+    let found = std::fs::symlink_metadata(folder);
+    found.is_ok_and(|found| found.is_dir() && found.uid() == own.uid() && found.mode() & 0o022 == 0)
+}
+
 /// The sandbox that a project's functions run in.
-pub(super) fn sandbox(config: &Config, rng: Rng) -> Result<Sandbox, StartError> {
-    let cache = config.server.data.join("cache").join("functions");
-    std::fs::create_dir_all(&cache).map_err(|error| StartError::Data(cache.clone(), error))?;
+pub(super) fn sandbox(cache: Option<PathBuf>, rng: Rng) -> Result<Sandbox, StartError> {
     let host = Arc::new(World { clock: Clock::start(), rng: Mutex::new(rng) });
     let setup = function::Setup { cache, slots: SLOTS, host };
     Sandbox::new(setup).map_err(StartError::Functions)
@@ -113,7 +136,20 @@ impl Runner {
 
     /// Takes functions with another environment; those that run finish with what they began with.
     pub(super) fn replace(&self, functions: Functions) {
+        let functions = functions.falling_back_on(&self.functions());
         *self.functions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(functions);
+    }
+
+    /// Loads a function if it changed, and logs what its top level says.
+    pub(super) fn load(
+        &self,
+        functions: &Functions,
+        name: &str,
+    ) -> Result<Loaded<LoadError>, function::Error> {
+        let _running = self.ticker.running();
+        let (loaded, lines) = functions.load(name)?;
+        log(name, &lines);
+        Ok(loaded)
     }
 }
 
@@ -188,23 +224,29 @@ fn respond(name: &str, outcome: Result<function::Response, function::Error>) -> 
             return Response::text(error.status(), &format!("{}: {error}", error.status()));
         }
     };
-    for line in &answer.log {
+    log(name, &answer.log);
+    let mut response = Response::new(answer.status, &answer.content_type, answer.body);
+    for (header, value) in answer.headers {
+        response = response.with(&header, value);
+    }
+    if let Some(stale) = &answer.stale {
+        tracing::warn!(
+            "function {name}: the last good version answered; the edit is broken: {stale}"
+        );
+        response = tell_stale(response, &format!("functions/{stale}"));
+    }
+    response
+}
+
+/// What a function said goes to our log, under its name.
+fn log(name: &str, lines: &[LogLine]) {
+    for line in lines {
         match line.level {
             Level::Error => tracing::error!("function {name}: {}", line.text),
             Level::Warning => tracing::warn!("function {name}: {}", line.text),
             _ => tracing::info!("function {name}: {}", line.text),
         }
     }
-    if let Some(stale) = &answer.stale {
-        tracing::warn!(
-            "function {name}: the last good version answered; the edit is broken: {stale}"
-        );
-    }
-    let mut response = Response::new(answer.status, &answer.content_type, answer.body);
-    for (header, value) in answer.headers {
-        response = response.with(&header, value);
-    }
-    response
 }
 
 /// Moves the sandbox's clock while anything runs in it, and sleeps otherwise.

@@ -6,20 +6,21 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant as SystemInstant;
 
 use tokio::sync::mpsc;
 
 use crate::base::{Duration, Fault, Rng};
-use crate::media::{Command, Event, Plane};
+use crate::media::{Command, Event, Plane, RecordingEnd, SessionId};
+use crate::node::media::orders::{self, Orders};
 use crate::node::media::poller::{Bell, Poller, pin};
 use crate::node::media::ports::Ports;
-use crate::node::media::worker::{BELL, Note, Worker};
+use crate::node::media::worker::{BELL, Worker};
 use crate::node::recording::RecordingWriter;
 
 /// How a worker is set up.
@@ -59,6 +60,31 @@ impl SendError {
             SendError::Stopped(_) => Fault::Us,
         }
     }
+
+    /// What the worker would have told in the end: nobody must wait for it for ever.
+    pub fn event(&self) -> Option<Event> {
+        let (SendError::Full(command) | SendError::Stopped(command)) = self;
+        match *command {
+            Command::Open { session, .. } => {
+                Some(Event::Failed { session, reason: self.to_string() })
+            }
+            Command::Play { loops: 0, .. } => None,
+            Command::Play { session, play, .. } | Command::SendDigits { session, play, .. } => {
+                Some(Event::Played { session, play })
+            }
+            Command::Record { session, plan } => Some(Event::Recorded {
+                session,
+                recording: plan.recording,
+                end: RecordingEnd::Failed,
+                length: Duration::ZERO,
+                heard: false,
+            }),
+            Command::Close { session } => {
+                Some(Event::Closed { session, received: 0, sent: 0, lost: 0 })
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for SendError {
@@ -75,14 +101,13 @@ impl std::error::Error for SendError {}
 /// Gives orders to one worker, from any thread.
 #[derive(Clone, Debug)]
 pub struct MediaHandle {
-    notes: SyncSender<Note>,
+    orders: Orders,
     bell: Arc<Bell>,
+    events: mpsc::Sender<Event>,
+    ports: Arc<Mutex<Ports>>,
 }
 
 impl MediaHandle {
-    /// Orders that may wait; a call makes about ten.
-    pub const MAX_NOTES: usize = 8_192;
-
     /// Gives an order; never waits.
     pub fn send(&self, command: Command) -> Result<(), SendError> {
         let queued = self.queue(command);
@@ -91,13 +116,33 @@ impl MediaHandle {
     }
 
     /// Puts an order down for the next [`ring`](Self::ring): several of one moment wake the
-    /// worker once.
+    /// worker once. A worker that is behind refuses new sessions first, then sounds; ends are
+    /// always taken.
     pub fn queue(&self, command: Command) -> Result<(), SendError> {
-        self.notes.try_send(Note::Command(command)).map_err(|error| match error {
-            TrySendError::Full(Note::Command(command)) => SendError::Full(command),
-            TrySendError::Disconnected(Note::Command(command)) => SendError::Stopped(command),
-            _ => unreachable!("a channel gives back what it was given"),
-        })
+        match command {
+            Command::Open { session, ip } => self.open(session, ip),
+            command => self.orders.give(command),
+        }
+    }
+
+    /// Binds the socket here and now: whoever waits for its port is spared two changes of thread.
+    fn open(&self, session: SessionId, ip: IpAddr) -> Result<(), SendError> {
+        let Ok(room) = self.events.try_reserve() else {
+            return Err(SendError::Full(Command::Open { session, ip }));
+        };
+        let bound = self.ports.lock().unwrap_or_else(PoisonError::into_inner).bind(ip);
+        match bound {
+            Ok((socket, local)) => {
+                let given = self.orders.open(session, socket, local);
+                if given.is_err() {
+                    self.ports.lock().unwrap_or_else(PoisonError::into_inner).release(local.port());
+                    return given;
+                }
+                room.send(Event::Opened { session, local });
+            }
+            Err(error) => room.send(Event::Failed { session, reason: error.to_string() }),
+        }
+        Ok(())
     }
 
     /// Tells the worker that orders lie there.
@@ -107,8 +152,7 @@ impl MediaHandle {
 
     /// A recording cannot be written any more.
     pub(crate) fn recording_lost(&self, recording: crate::base::id::RecordingSid) {
-        // A lost note is harmless: the writer refuses the rest, and the next chunk tells again.
-        let _ = self.notes.try_send(Note::RecordingLost(recording));
+        self.orders.recording_lost(recording);
         self.bell.ring();
     }
 }
@@ -132,12 +176,18 @@ impl MediaWorker {
         origin: SystemInstant,
         mut rng: Rng,
     ) -> io::Result<(MediaWorker, MediaHandle, mpsc::Receiver<Event>)> {
-        let (notes, received) = sync_channel(MediaHandle::MAX_NOTES);
+        let (orders, received) = orders::orders();
         let (events, told) = mpsc::channel(Self::MAX_EVENTS);
         let bell = Arc::new(Bell::new()?);
         let poller = Poller::new()?;
         poller.add(&*bell, BELL)?;
-        let handle = MediaHandle { notes, bell: Arc::clone(&bell) };
+        let ports = Arc::new(Mutex::new(Ports::new(config.ports, rng.fork())));
+        let handle = MediaHandle {
+            orders,
+            bell: Arc::clone(&bell),
+            events: events.clone(),
+            ports: Arc::clone(&ports),
+        };
         let writer = RecordingWriter::start(config.recordings, events.clone(), handle.clone())?;
         let worker = Worker {
             plane: Plane::new(rng.fork()),
@@ -146,7 +196,8 @@ impl MediaWorker {
             notes: received,
             events,
             writer,
-            ports: Ports::new(config.ports, rng.fork()),
+            ports,
+            arriving: None,
             origin,
             tick: config.tick,
             sockets: Vec::new(),
@@ -168,7 +219,7 @@ impl MediaWorker {
 impl Drop for MediaWorker {
     fn drop(&mut self) {
         // The worker drains its notes at every turn, so this waits for one turn at most.
-        let _ = self.handle.notes.send(Note::Stop);
+        self.handle.orders.stop();
         self.handle.bell.ring();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

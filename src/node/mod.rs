@@ -11,6 +11,7 @@ pub mod dns;
 mod effects;
 mod functions;
 mod http_io;
+mod loader;
 mod media;
 pub mod media_io;
 pub mod phone_line;
@@ -18,9 +19,11 @@ pub mod project;
 pub mod recording;
 mod reload;
 mod rows;
+pub mod seeing;
 pub mod sip_io;
 mod start;
 pub mod trace;
+mod watched;
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,13 +32,14 @@ use std::rc::Rc;
 use tokio::sync::{mpsc, watch};
 
 use crate::base::id::CallSid;
-use crate::base::{Instant, Machine};
+use crate::base::{Duration, Instant, Machine, plural};
 use crate::call::Note;
 use crate::exchange::{self, Exchange};
 use crate::sip::{self, Transport};
 use clock::Clock;
 use dns::Dns;
 use effects::Effects;
+use seeing::{Observer, Seeing};
 use sip_io::{Arrival, SipIo};
 pub use start::{Options, StartError};
 use trace::{Direction, Trace};
@@ -52,6 +56,8 @@ pub struct Node {
     effects: Rc<Effects>,
     dns: Dns,
     results: mpsc::Receiver<exchange::Input>,
+    observer: Observer,
+    seeing: Seeing,
     trace: Option<Trace>,
     notes: Option<mpsc::Sender<Note>>,
     http: http_io::HttpThread,
@@ -65,34 +71,64 @@ pub struct Node {
 struct Media {
     handle: media_io::MediaHandle,
     events: mpsc::Receiver<crate::media::Event>,
+    /// When the first order was put down for which the worker was not woken yet.
+    waiting: Option<Instant>,
+    /// Somebody would hear that orders wait.
+    pressing: bool,
     /// Ends its thread when dropped.
     _worker: media_io::MediaWorker,
 }
 
+/// Orders that nobody hears yet (sockets to open, answers, sessions to close) wait this long for
+/// those of the same moment: waking a thread costs more than the order.
+const LEISURE: Duration = Duration::from_millis(2);
+/// And this long where nothing else wakes the switch.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 impl Media {
     fn start(config: media_io::Config, clock: &Clock, rng: crate::base::Rng) -> io::Result<Media> {
         let (worker, handle, events) = media_io::MediaWorker::start(config, clock.origin(), rng)?;
-        Ok(Media { handle, events, _worker: worker })
+        Ok(Media { handle, events, waiting: None, pressing: false, _worker: worker })
     }
 
-    /// Gives an order; what comes back is the event of a session that cannot be opened.
-    fn send(&self, command: crate::media::Command) -> Option<crate::media::Event> {
-        let failed = self.queue(command);
-        self.handle.ring();
+    /// Puts an order down; what comes back is the event that an order which was refused ends in.
+    fn queue(
+        &mut self,
+        now: Instant,
+        command: crate::media::Command,
+    ) -> Option<crate::media::Event> {
+        use crate::media::Command::{Close, Connect, Open};
+        self.waiting.get_or_insert(now);
+        self.pressing |= !matches!(command, Open { .. } | Connect { .. } | Close { .. });
+        let error = self.handle.queue(command).err()?;
+        tracing::error!("{error}");
+        error.event()
+    }
+
+    /// The same, and wakes the worker.
+    fn send(
+        &mut self,
+        now: Instant,
+        command: crate::media::Command,
+    ) -> Option<crate::media::Event> {
+        let failed = self.queue(now, command);
+        self.pressing = true;
+        self.ring(now);
         failed
     }
 
-    /// The same for one of several orders; [`media_io::MediaHandle::ring`] comes after the last.
-    fn queue(&self, command: crate::media::Command) -> Option<crate::media::Event> {
-        let error = self.handle.queue(command).err()?;
-        tracing::error!("{error}");
-        match error {
-            media_io::SendError::Full(crate::media::Command::Open { session, .. })
-            | media_io::SendError::Stopped(crate::media::Command::Open { session, .. }) => {
-                Some(crate::media::Event::Failed { session, reason: "no media worker".to_owned() })
-            }
-            _ => None,
+    /// Wakes the worker where that is due.
+    fn ring(&mut self, now: Instant) {
+        if self.waiting.is_some_and(|since| self.pressing || now.since(since) >= LEISURE) {
+            self.waiting = None;
+            self.pressing = false;
+            self.handle.ring();
         }
+    }
+
+    /// When it has to be woken at the latest.
+    fn timeout(&self) -> Option<Instant> {
+        self.waiting.map(|since| since + PATIENCE)
     }
 }
 
@@ -120,7 +156,7 @@ impl Node {
         let mut stopping = Box::pin(stop());
         let mut draining = false;
         loop {
-            let deadline = self.exchange.timeout().map(|at| self.clock.deadline(at));
+            let deadline = self.deadline();
             // In no fixed order: a flood on one side must not keep timers, answers or the other
             // sides waiting.
             tokio::select! {
@@ -139,20 +175,42 @@ impl Node {
                 }
                 () = stopping.as_mut() => {
                     if draining {
+                        let calls = plural(self.exchange.calls(), "call");
+                        tracing::warn!("told to stop again: ending {calls} now");
                         self.give(exchange::Input::Shutdown);
                         break;
                     }
                     draining = true;
                     self.http.not_ready();
                     self.give(exchange::Input::Drain);
+                    self.tell_draining();
                     stopping = Box::pin(stop());
                 }
             }
+            self.show();
             if draining && self.exchange.calls() == 0 {
                 break;
             }
         }
-        self.close().await
+        self.close().await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Whoever stops a server sees what it still waits for.
+    fn tell_draining(&self) {
+        match self.exchange.calls() {
+            0 => tracing::info!("stopping; no calls are up"),
+            calls => tracing::info!(
+                "stopping: no new calls, waiting for {} to end; another signal ends them at once",
+                plural(calls, "call")
+            ),
+        }
+    }
+
+    fn deadline(&self) -> Option<tokio::time::Instant> {
+        let due = [self.exchange.timeout(), self.media.timeout()];
+        due.into_iter().flatten().min().map(|at| self.clock.deadline(at))
     }
 
     /// What arrived, and what else is there already: one wake-up for a burst. Whether the batch
@@ -170,10 +228,14 @@ impl Node {
 
     /// Likewise for media.
     fn take_media(&mut self, first: crate::media::Event) {
+        self.observer.metrics().media(&first);
         self.give(exchange::Input::Media(first));
         for _ in 1..SipIo::batch() {
             match self.media.events.try_recv() {
-                Ok(event) => self.give(exchange::Input::Media(event)),
+                Ok(event) => {
+                    self.observer.metrics().media(&event);
+                    self.give(exchange::Input::Media(event));
+                }
                 Err(_) => break,
             }
         }
@@ -182,12 +244,16 @@ impl Node {
     fn take_arrival(&mut self, arrival: Arrival) {
         let input = match arrival {
             Arrival::Message(flow, bytes) => {
+                self.observer.message(self.clock.now(), Direction::Received, flow, &bytes);
                 if let Some(trace) = &self.trace {
-                    trace.record(self.clock.now(), Direction::Received, flow, &bytes);
+                    trace.record(&bytes);
                 }
                 sip::Input::Received { flow, bytes }
             }
-            Arrival::Unreachable(flow) => sip::Input::Unreachable { flow },
+            Arrival::Unreachable(flow) => {
+                self.observer.metrics().unreachable();
+                sip::Input::Unreachable { flow }
+            }
         };
         self.give(exchange::Input::Sip(input));
     }
@@ -200,47 +266,59 @@ impl Node {
 
     /// Does what the exchange asks for.
     fn carry_out(&mut self, now: Instant) {
-        let mut orders = false;
         while let Some(output) = self.exchange.poll() {
             match output {
                 exchange::Output::Transmit(flow, bytes) => {
+                    self.observer.message(now, Direction::Sent, flow, &bytes);
                     if let Some(trace) = &self.trace {
-                        trace.record(now, Direction::Sent, flow, &bytes);
+                        trace.record(&bytes);
                     }
                     if let Some(Arrival::Unreachable(flow)) = self.sip.send(flow, &bytes) {
+                        self.observer.metrics().unreachable();
                         let report = sip::Input::Unreachable { flow };
                         self.exchange.handle(now, exchange::Input::Sip(report));
                     }
                 }
                 exchange::Output::Media(command) => {
-                    orders = true;
-                    if let Some(failed) = self.media.queue(command) {
+                    if let Some(failed) = self.media.queue(now, command) {
                         self.exchange.handle(now, exchange::Input::Media(failed));
                     }
                 }
-                exchange::Output::Note(note) => self.tell(note),
+                exchange::Output::Note(note) => self.tell(now, note),
+                exchange::Output::Told(told) => self.observer.told(now, told),
                 exchange::Output::Registered(registered) => {
-                    let (user, phones) = (registered.user, registered.phones);
-                    tracing::info!("{user} has {phones} phones registered");
+                    self.observer.metrics().registered();
+                    let phones = plural(registered.phones, "phone");
+                    tracing::info!("{} has {phones} registered", registered.user);
                 }
                 exchange::Output::Ask(question) => {
-                    if let Err(unanswered) = self.dns.ask(question) {
+                    if let Some(unanswered) = self.dns.ask(question) {
                         self.exchange.handle(now, unanswered);
                     }
                 }
                 exchange::Output::Persist(persist) => {
                     tell_endings(&persist);
+                    self.observer.rows(now, &persist);
                     self.effects.start(exchange::Output::Persist(persist));
                 }
                 other => self.effects.start(other),
             }
         }
-        if orders {
-            self.media.handle.ring();
-        }
+        self.media.ring(now);
     }
 
-    fn tell(&self, note: Note) {
+    /// How everything stands, for gauges: a few stores to memory.
+    fn show(&self) {
+        let metrics = self.observer.metrics();
+        metrics.show(&self.exchange.figures());
+        metrics.queue("results", self.results.len());
+        metrics.queue("media_events", self.media.events.len());
+        metrics.queue("effects", self.effects.pending());
+        metrics.queue("rows", self.effects.rows_waiting());
+    }
+
+    fn tell(&self, now: Instant, note: Note) {
+        self.observer.note(now, &note);
         // What was refused before it became a call has no name.
         let nameless = note.call == CallSid::from_bytes([0; 16]);
         let whose = if nameless { String::new() } else { format!("{}: ", note.call) };
@@ -263,7 +341,7 @@ impl Node {
             node.exchange.calls() + node.exchange.leaving() + node.effects.pending() > 0
         };
         while busy(&self) {
-            let deadline = self.exchange.timeout().map(|at| self.clock.deadline(at));
+            let deadline = self.deadline();
             tokio::select! {
                 arrival = self.sip.receive() => {
                     self.take_arrivals(arrival);
@@ -279,10 +357,13 @@ impl Node {
                 () = tokio::time::sleep_until(grace) => break,
             }
         }
+        // What they changed is written, however slow the disk.
+        rows::tell_lost(&self.effects.unwritten.settle().await, "the server stopped");
         let _ = self.stop.send(true);
         drop(self.media);
         self.http.stop();
         self.effects.close().await;
+        self.seeing.stop();
         Ok(())
     }
 }

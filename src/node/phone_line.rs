@@ -44,7 +44,7 @@ pub struct PhoneLine {
 }
 
 impl PhoneLine {
-    /// Opens the phone's sockets. Must run inside a `tokio::task::LocalSet`.
+    /// Opens the phone's sockets. Must run inside a `tokio::runtime::LocalRuntime`.
     pub fn open(line: Line, ports: (u16, u16)) -> Result<PhoneLine, StartError> {
         let clock = Clock::start();
         let mut rng = seeded_rng().map_err(StartError::Randomness)?;
@@ -154,7 +154,7 @@ impl PhoneLine {
                     }
                 }
                 Output::Media(command) => {
-                    if let Some(failed) = self.media.send(command) {
+                    if let Some(failed) = self.media.send(now, command) {
                         self.phone.handle(now, Input::Media(failed));
                     }
                 }

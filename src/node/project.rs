@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::account::Account;
 use super::clock::seeded_rng;
 use super::functions;
+use super::loader::Loader;
 use super::start::StartError;
 use crate::base::Rng;
-use crate::config::Config;
-use crate::directory::{Directory, Handler};
+use crate::config::{Config, Names};
+use crate::directory::Directory;
 use crate::http::client::{self, Client};
 use crate::source::function::{self, Sandbox};
 use crate::source::{Bins, Project, Sources};
@@ -38,24 +39,49 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Opens a project whose configuration was read. `public_url` stands in for one that is not
-    /// configured: what the first HTTP listener is reached at.
+    /// Opens a project whose configuration was read, to look at it: nothing is made in its folder.
+    /// `public_url` stands in for one that is not configured: what the first HTTP listener is
+    /// reached at.
     pub fn open(config: Config, public_url: String) -> Result<Opened, StartError> {
-        let data = &config.server.data;
+        let mut rng = seeded_rng().map_err(StartError::Randomness)?;
+        let server = &config.server;
+        let account =
+            Account::look(&server.data, server.account_sid, server.auth_token.clone(), &mut rng);
+        let cache = match server.data.is_dir() {
+            true => Some(functions::cache_folder(&config)),
+            false => functions::own_cache_folder(),
+        };
+        Self::with(config, public_url, account, cache, rng)
+    }
+
+    /// Opens a project to serve it: its data folder is made, and its account.
+    pub(super) fn open_to_serve(config: Config, public_url: String) -> Result<Opened, StartError> {
+        let data = config.server.data.clone();
+        let failed = |error| StartError::Data(data.clone(), error);
+        let cache = functions::cache_folder(&config);
         // Recordings are private: what is made here is the owner's alone.
         let mut maker = std::fs::DirBuilder::new();
         maker.recursive(true).mode(0o700);
-        maker
-            .create(recordings_folder(&config))
-            .map_err(|error| StartError::Data(data.clone(), error))?;
+        maker.create(recordings_folder(&config)).map_err(failed)?;
+        maker.create(&cache).map_err(|error| StartError::Data(cache.clone(), error))?;
         let mut rng = seeded_rng().map_err(StartError::Randomness)?;
         let server = &config.server;
-        let account = Account::open(data, server.account_sid, server.auth_token.clone(), &mut rng)
-            .map_err(|error| StartError::Data(data.clone(), error))?;
+        let account = Account::open(&data, server.account_sid, server.auth_token.clone(), &mut rng)
+            .map_err(failed)?;
+        Self::with(config, public_url, account, Some(cache), rng)
+    }
+
+    fn with(
+        config: Config,
+        public_url: String,
+        account: Account,
+        cache: Option<PathBuf>,
+        mut rng: Rng,
+    ) -> Result<Opened, StartError> {
         let public_url = config.http.public_url.clone().unwrap_or(public_url);
         let guard = client::Config::new(config.webhook_allow.clone(), account.token.clone());
         let client = Arc::new(Client::new(guard));
-        let sandbox = functions::sandbox(&config, rng.fork())?;
+        let sandbox = functions::sandbox(cache, rng.fork())?;
         functions::warm_up(sandbox.clone());
         let functions = functions::open(&config, &account, &public_url, sandbox.clone());
         let runner = Arc::new(functions::Runner::new(functions, sandbox.clone()));
@@ -70,30 +96,6 @@ impl Opened {
         Ok(Opened { config, account, public_url, client, project, runner, sandbox, sources, rng })
     }
 
-    /// Handlers of the configuration that name a bin or function which is not there, one sentence
-    /// each. They may still come: files are looked for at each call.
-    pub fn missing_handlers(&self) -> Vec<String> {
-        let (bins, functions) = (self.project.bins.names(), self.function_names());
-        let domains = self.config.domains.iter().map(|domain| (&domain.name, &domain.voice));
-        let numbers = self.config.numbers.iter().map(|number| (&number.number, &number.voice));
-        let mut missing = vec![];
-        let lines = self.config.lines.iter().map(|line| (&line.account.name, &line.voice));
-        for (name, voice) in domains.chain(numbers).chain(lines) {
-            for handler in [&voice.handler, &voice.fallback].into_iter().flatten() {
-                let Handler::Document { url, .. } = handler else { continue };
-                let known = match url.split_once(':') {
-                    Some(("bin", bin)) => bins.iter().any(|known| known == bin),
-                    Some(("function", function)) => functions.iter().any(|known| known == function),
-                    _ => true,
-                };
-                if !known {
-                    missing.push(format!("{name}: there is no {url}; calls to it will fail"));
-                }
-            }
-        }
-        missing
-    }
-
     /// The names of the functions that are there now.
     pub fn function_names(&self) -> Vec<String> {
         self.runner.functions().names()
@@ -104,6 +106,11 @@ impl Opened {
         let (functions, sandbox) = (self.runner.functions(), self.sandbox.clone());
         let check = move || functions::check_all(&functions, sandbox);
         tokio::task::spawn_blocking(check).await.unwrap_or_default()
+    }
+
+    /// What loads the bins and functions of this project as they are saved.
+    pub(super) fn loader(&self) -> Loader {
+        Loader::new(Arc::clone(&self.project), Arc::clone(&self.runner))
     }
 
     /// Takes an edited configuration: functions see its environment from their next run on.
@@ -120,6 +127,19 @@ impl Opened {
     pub fn directory(&self) -> Directory {
         let Account { sid, token } = self.account.clone();
         self.config.directory(sid, token, self.public_url.clone())
+    }
+}
+
+/// What handlers may name: the files of a project folder as they are now.
+pub fn names(config: &Config) -> Names {
+    let functions = function::names(&config.project.join("functions"));
+    let (private, functions): (Vec<_>, Vec<_>) =
+        functions.into_iter().partition(|(_, access)| *access == function::Access::Private);
+    let named = |functions: Vec<(String, _)>| functions.into_iter().map(|(name, _)| name).collect();
+    Names {
+        bins: Bins::new(config.project.join("bins")).names(),
+        functions: named(functions),
+        private: named(private),
     }
 }
 
@@ -154,19 +174,5 @@ mod tests {
         opened.reconfigure(config(folder.path(), "bonjour"));
         let greet = opened.project.functions.invoke("greet", Invocation::default()).await;
         assert_eq!(greet.body, "bonjour");
-    }
-
-    #[tokio::test]
-    async fn handlers_that_are_not_there_are_named() {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir(folder.path().join("bins")).expect("made");
-        std::fs::write(folder.path().join("bins/here.xml"), "<Response/>").expect("written");
-        let text = "[[number]]\nnumber = \"+12223331234\"\nvoice = \"bin:here\"\n\
-                    fallback = \"bin:gone\"\n";
-        let file = folder.path().join(crate::config::FILE);
-        let config = Config::parse(folder.path(), &file, text, &|_| None).expect("sound");
-        let opened = Opened::open(config, "http://127.0.0.1:1".to_owned()).expect("opened");
-        let missing = opened.missing_handlers();
-        assert_eq!(missing, ["+12223331234: there is no bin:gone; calls to it will fail"]);
     }
 }

@@ -217,5 +217,15 @@ pub fn repair(folder: &Path) -> io::Result<Vec<Leftover>> {
     Ok(leftovers)
 }
 
+/// How long a recording is whose file has its name already, as when the process was killed before
+/// its row said so; `None` without such a file. A header that is not true is put right.
+pub fn length(folder: &Path, recording: RecordingSid) -> io::Result<Option<Duration>> {
+    match RecordingFile::measure(folder, recording) {
+        Ok(length) => Ok(Some(length)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests;

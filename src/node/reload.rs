@@ -1,20 +1,21 @@
 //! Background tasks: callbacks from the outbox, and edits of `offhook.toml` taken as they come.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::clock::Clock;
-use super::project::Opened;
+use super::project::{Opened, names};
 use super::tell_problems;
+use super::watched::{Watched, look_often};
 use crate::callback::Outbox;
-use crate::config::{Config, FILE};
+use crate::config::{Config, FILE, Problem, Severity};
+use crate::directory::Directory;
 use crate::exchange::Input;
-
-/// How often the configuration file is looked at: an edit takes effect before one can dial.
-const LOOK: Duration = Duration::from_millis(200);
+use crate::source::Stamp;
 
 /// A store that fails is asked again after this.
 const STORE_TROUBLE: Duration = Duration::from_secs(5);
@@ -63,77 +64,86 @@ async fn deliver_round(
     }))
 }
 
-/// What tells one version of a file from the next: when it was written, and its length.
-type Stamp = (SystemTime, u64);
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+/// The edits of `offhook.toml`.
+struct Edits {
+    path: PathBuf,
+    watched: Watched,
+    /// Refused because it names what is not there; taken once that is.
+    waiting: Option<Config>,
 }
 
-/// A file that is looked at again and again.
-#[derive(Debug)]
-struct Watched {
-    /// The version in force.
-    taken: Option<Stamp>,
-    /// What was there at the last look.
-    last: Option<Stamp>,
-}
-
-impl Watched {
-    fn new(now: Option<Stamp>) -> Watched {
-        Watched { taken: now, last: now }
+impl Edits {
+    fn new(project: &Path) -> Edits {
+        let path = project.join(FILE);
+        Edits { watched: Watched::new(Stamp::of(&path)), path, waiting: None }
     }
 
-    /// Whether there is a new version that nobody has touched since the last look. Editors empty
-    /// a file before they write it, and an empty configuration is a sound one that has nobody in.
-    fn settled(&mut self, now: Option<Stamp>) -> bool {
-        let resting = now.is_some() && now == self.last;
-        self.last = now;
-        if !resting || now == self.taken {
-            return false;
+    /// Looks at the file: the new version when there is one to take, or what is wrong with it. Of
+    /// a broken one nothing is taken.
+    fn look(&mut self) -> Option<Result<Config, Vec<Problem>>> {
+        if self.watched.settled(Stamp::of(&self.path)) {
+            self.waiting = None;
+            let project = self.path.parent().unwrap_or(Path::new("."));
+            let env = |name: &str| std::env::var(name).ok();
+            let read =
+                Config::read(project, &env).and_then(|config| match dead_handlers(&config) {
+                    problems if problems.is_empty() => Ok(config),
+                    problems => {
+                        self.waiting = Some(config);
+                        Err(problems)
+                    }
+                });
+            return Some(read);
         }
-        self.taken = now;
-        true
+        // The bin that a handler names may be saved after the file that names it.
+        let config = self.waiting.take_if(|config| dead_handlers(config).is_empty())?;
+        Some(Ok(config))
     }
 }
 
-/// Takes edits of the configuration; a bad one is told and changes nothing.
-pub(super) async fn watch(
+/// The handlers that would find nothing.
+fn dead_handlers(config: &Config) -> Vec<Problem> {
+    let mut problems = config.handler_problems(&names(config));
+    problems.retain(|problem| problem.severity == Severity::Error);
+    problems
+}
+
+/// Edits that wait to be put in force: each is older than the next, and one is taken at once.
+const MOST_WAITING: usize = 1;
+
+/// Takes edits of the configuration from now on; a bad one is told and changes nothing. Reading
+/// is done on a thread of its own; what comes of it reaches the exchange through `results`.
+pub(super) fn watch(
     mut opened: Opened,
     results: mpsc::Sender<Input>,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let path = opened.config.project.join(FILE);
-    let mut watched = Watched::new(stamp(&path));
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = stopping.wait_for(|stop| *stop) => return,
+    stopping: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let (edited, directories) = mpsc::channel(MOST_WAITING);
+    tokio::task::spawn_local(put_in_force(directories, results));
+    let mut edits = Edits::new(&opened.config.project);
+    look_often("configuration", stopping, move || match edits.look() {
+        None => !edited.is_closed(),
+        Some(Ok(config)) => {
+            opened.reconfigure(config);
+            tell_problems(&opened.config.warnings);
+            edited.blocking_send(opened.directory()).is_ok()
         }
-        if !watched.settled(stamp(&path)) {
-            continue;
+        Some(Err(problems)) => {
+            tell_problems(&problems);
+            tracing::warn!("{FILE} has errors; the last good version stays in force");
+            true
         }
-        let env = |name: &str| std::env::var(name).ok();
-        match Config::read(&opened.config.project, &env) {
-            Ok(config) => {
-                opened.reconfigure(config);
-                for missing in opened.missing_handlers() {
-                    tracing::warn!("{missing}");
-                }
-                let directory = opened.directory();
-                tracing::info!(
-                    "{FILE} was edited: numbers, domains, credentials, trunks and lines are in force; \
-                     all else wants a restart"
-                );
-                if results.send(Input::Directory(Arc::new(directory))).await.is_err() {
-                    return;
-                }
-            }
-            Err(problems) => {
-                tell_problems(&problems);
-                tracing::warn!("{FILE} has errors; the last good version stays in force");
-            }
+    })
+}
+
+async fn put_in_force(mut edited: mpsc::Receiver<Directory>, results: mpsc::Sender<Input>) {
+    while let Some(directory) = edited.recv().await {
+        tracing::info!(
+            "{FILE} was edited: numbers, domains, credentials, trunks and lines are in force; \
+             all else wants a restart"
+        );
+        if results.send(Input::Directory(Arc::new(directory))).await.is_err() {
+            return;
         }
     }
 }
@@ -142,17 +152,50 @@ pub(super) async fn watch(
 mod tests {
     use super::*;
 
+    /// What a look gave: the numbers of a version taken, or what is wrong with it.
+    fn told(edits: &mut Edits) -> Option<Result<Vec<String>, Vec<String>>> {
+        let looked = edits.look()?;
+        Some(match looked {
+            Ok(config) => Ok(config.numbers.into_iter().map(|number| number.number).collect()),
+            Err(problems) => Err(problems
+                .into_iter()
+                .map(|problem| format!("{}:{}: {}", problem.line, problem.column, problem.message))
+                .collect()),
+        })
+    }
+
     #[test]
-    fn a_file_is_read_once_it_rests() {
-        let at =
-            |second, length| Some((SystemTime::UNIX_EPOCH + Duration::from_secs(second), length));
-        let mut watched = Watched::new(at(1, 500));
-        assert!(!watched.settled(at(1, 500)), "nothing new");
-        assert!(!watched.settled(at(2, 0)), "emptied by an editor");
-        assert!(!watched.settled(at(2, 510)), "just written");
-        assert!(!watched.settled(None), "replaced by another file");
-        assert!(!watched.settled(at(3, 520)));
-        assert!(watched.settled(at(3, 520)), "rests");
-        assert!(!watched.settled(at(3, 520)), "once");
+    fn an_edit_that_names_what_is_missing_is_refused_until_it_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("written");
+        };
+        let number = |handler: &str| {
+            format!("[[number]]\nnumber = \"+12223331234\"\nvoice = \"{handler}\"\n")
+        };
+        std::fs::create_dir(folder.path().join("bins")).expect("made");
+        write("bins/hello.xml", "<Response/>");
+        write(FILE, &number("bin:hello"));
+        let mut edits = Edits::new(folder.path());
+        assert_eq!(told(&mut edits), None, "nothing new");
+
+        write(FILE, &number("bin:helo1"));
+        assert_eq!(told(&mut edits), None, "just written");
+        let refused = "3:9: there is no bin \"helo1\"; did you mean \"hello\"?".to_owned();
+        assert_eq!(told(&mut edits), Some(Err(vec![refused])));
+        assert_eq!(told(&mut edits), None, "told once");
+        write("bins/helo1.xml", "<Response/>");
+        let taken = Some(Ok(vec!["+12223331234".to_owned()]));
+        assert_eq!(told(&mut edits), taken, "the bin came after the file that names it");
+        assert_eq!(told(&mut edits), None, "once");
+
+        write(FILE, &number("app:desk-of-mine"));
+        assert_eq!(told(&mut edits), None);
+        assert!(
+            matches!(told(&mut edits), Some(Err(told)) if told[0].contains("app:desk-of-mine"))
+        );
+        write(FILE, &number("bin:hello"));
+        assert_eq!(told(&mut edits), None);
+        assert_eq!(told(&mut edits), taken, "mended");
     }
 }

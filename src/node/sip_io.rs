@@ -4,12 +4,14 @@
 //! bounded queue between, and a peer that does not read loses its connection, nobody else's.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::sip::{Flow, Transport};
@@ -37,9 +39,13 @@ pub enum Arrival {
     Unreachable(Flow),
 }
 
+/// A datagram socket that wakes nobody for room to send: that would be once for each datagram
+/// that a peer takes, and a datagram that finds no room is lost anyway.
+type Datagrams = AsyncFd<UdpSocket>;
+
 /// All sockets of SIP.
 pub struct SipIo {
-    sockets: Vec<(SocketAddr, UdpSocket)>,
+    sockets: Vec<(SocketAddr, Datagrams)>,
     /// Whose turn it is: the sockets one after another, then the streams.
     turn: usize,
     buffer: Box<[u8]>,
@@ -65,7 +71,7 @@ impl SipIo {
             let local = match transport {
                 Transport::Udp => {
                     let socket = udp_socket(address).map_err(named)?;
-                    let local = socket.local_addr()?;
+                    let local = socket.get_ref().local_addr()?;
                     sockets.push((local, socket));
                     local
                 }
@@ -116,7 +122,9 @@ impl SipIo {
                 }
                 continue;
             };
-            if let Ok((length, remote)) = socket.try_recv_from(&mut self.buffer) {
+            let received =
+                socket.try_io(Interest::READABLE, |socket| socket.recv_from(&mut self.buffer));
+            if let Ok((length, remote)) = received {
                 return Some(datagram(*local, remote, &self.buffer[..length]));
             }
         }
@@ -141,7 +149,7 @@ impl SipIo {
     }
 
     fn poll_udp(
-        sockets: &[(SocketAddr, UdpSocket)],
+        sockets: &[(SocketAddr, Datagrams)],
         next: &mut usize,
         buffer: &mut [u8],
         context: &mut Context<'_>,
@@ -149,14 +157,13 @@ impl SipIo {
         for _ in 0..sockets.len() {
             let (local, socket) = &sockets[*next % sockets.len()];
             *next = next.wrapping_add(1);
-            while socket.poll_recv_ready(context).is_ready() {
-                match socket.try_recv_from(buffer) {
-                    Ok((length, remote)) => {
-                        return Poll::Ready(datagram(*local, remote, &buffer[..length]));
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    // An ICMP error of an earlier send; the transaction's timers deal with it.
-                    Err(_) => {}
+            while let Poll::Ready(Ok(mut ready)) = socket.poll_read_ready(context) {
+                // Another error than that nothing is there is an ICMP error of an earlier send;
+                // the transaction's timers deal with it.
+                if let Ok(Ok((length, remote))) =
+                    ready.try_io(|socket| socket.get_ref().recv_from(buffer))
+                {
+                    return Poll::Ready(datagram(*local, remote, &buffer[..length]));
                 }
             }
         }
@@ -169,7 +176,7 @@ impl SipIo {
             Transport::Udp => {
                 let socket = self.sockets.iter().find(|(local, _)| *local == flow.local);
                 let (_, socket) = socket.or(self.sockets.first())?;
-                match socket.try_send_to(bytes, flow.remote) {
+                match socket.get_ref().send_to(bytes, flow.remote) {
                     Ok(_) => None,
                     // A full buffer is a lost datagram: retransmission is what UDP has for it.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
@@ -186,7 +193,7 @@ fn datagram(local: SocketAddr, remote: SocketAddr, bytes: &[u8]) -> Arrival {
     Arrival::Message(flow, Bytes::copy_from_slice(bytes))
 }
 
-fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {
+fn udp_socket(address: SocketAddr) -> io::Result<Datagrams> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -195,7 +202,11 @@ fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
+    // SAFETY: the socket owns its descriptor and keeps it until it is dropped with the AsyncFd.
+    #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open")]
+    let registered =
+        unsafe { AsyncFd::register_with_interest(UdpSocket::from(socket), Interest::READABLE) };
+    Ok(registered?)
 }
 
 fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {

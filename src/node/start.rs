@@ -14,13 +14,15 @@ use super::dns::Dns;
 use super::effects::Effects;
 use super::http_io::{self, HttpThread};
 use super::media_io;
-use super::project::{Opened, recordings_folder};
+use super::project::{Opened, names, recordings_folder};
+use super::seeing::{Seeing, metrics};
 use super::sip_io::SipIo;
 use super::trace::Trace;
-use super::{Media, Node, reload};
-use crate::call::{Note, Persist, RecordingStatus};
+use super::watched::look_often;
+use super::{Media, Node, loader, reload, tell_problems};
+use crate::call::{Note, Persist, RecordingRecord, RecordingStatus};
 use crate::callback::Outbox;
-use crate::config::Config;
+use crate::config::{Config, Problem, Severity};
 use crate::directory::Directory;
 use crate::exchange::{self, Exchange};
 use crate::http::recordings::{self, Recordings};
@@ -35,7 +37,7 @@ const SPEECH_CACHE: u64 = 256 << 20;
 /// What a caller of [`Node::start`] may want to watch.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// Keeps SIP messages for ladders.
+    /// Keeps the Call-IDs of calls.
     pub trace: Option<Trace>,
     /// Gets the calls' notes as they are written.
     pub notes: Option<mpsc::Sender<Note>>,
@@ -44,6 +46,8 @@ pub struct Options {
 /// Why a server does not start. Each says what failed and what to do.
 #[derive(Debug)]
 pub enum StartError {
+    /// Handlers of the configuration name what does not exist.
+    Handlers(Vec<Problem>),
     /// A listener, thread or descriptor could not be had.
     System(io::Error),
     /// The data folder cannot be used.
@@ -61,8 +65,12 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            StartError::Handlers(problems) => {
+                f.write_str("the configuration names what does not exist; mend it and try again")?;
+                problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
+            }
             StartError::System(error) => {
-                write!(f, "{error}; is another server running? change `listen` in offhook.toml")
+                write!(f, "{error}; {}", to_do(error))
             }
             StartError::Data(folder, error) => write!(
                 f,
@@ -84,21 +92,38 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// What to do about a listener, or anything else, that cannot be had.
+fn to_do(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "is another server running? change `listen` in offhook.toml",
+        io::ErrorKind::AddrNotAvailable => {
+            "this address is not one of this machine's; change `listen` in offhook.toml"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 want a privilege; change `listen` in offhook.toml"
+        }
+        _ => "look at the limits of this machine and of this process",
+    }
+}
+
 impl Node {
     /// Starts everything; when this returns, all addresses are bound. Must run inside a
-    /// `tokio::task::LocalSet` of a current-thread runtime.
+    /// `tokio::runtime::LocalRuntime`.
     pub async fn start(config: Config, options: Options) -> Result<Node, StartError> {
+        let problems = config.handler_problems(&names(&config));
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+            return Err(StartError::Handlers(problems));
+        }
+        tell_problems(&config.warnings);
+        tell_problems(&problems);
         let clock = Clock::start();
         let listeners = http_io::bind(&config.http.listen).map_err(StartError::System)?;
         let first = listeners.first().and_then(|listener| listener.local_addr().ok());
         let public_url = first.map_or_else(String::new, |address| format!("http://{address}"));
         let sip = SipIo::bind(&config.sip.listen).map_err(StartError::System)?;
-        let mut opened = Opened::open(config, public_url)?;
+        let mut opened = Opened::open_to_serve(config, public_url)?;
         let config = opened.config.clone();
         let lock = lock(&config.server.data)?;
-        for missing in opened.missing_handlers() {
-            tracing::warn!("{missing}");
-        }
 
         let database = config.server.data.join("offhook.db");
         let store: Arc<dyn Store> =
@@ -123,9 +148,11 @@ impl Node {
         };
         let media = Media::start(media, &clock, opened.rng.fork()).map_err(StartError::System)?;
 
+        let (seeing, observer) = Seeing::start(&config, clock, &opened.public_url)
+            .map_err(|error| StartError::Data(config.server.data.clone(), error))?;
         let exchange = exchange(&config, &sip, &clock, opened.directory(), &mut opened.rng);
         let (effects, results) =
-            Effects::new(Arc::clone(&opened.sources), voices, Arc::clone(&store));
+            Effects::new(Arc::clone(&opened.sources), voices, Arc::clone(&store), observer.clone());
         let dns =
             Dns::start(config.dns.servers.clone(), effects.sender()).map_err(StartError::System)?;
 
@@ -139,13 +166,21 @@ impl Node {
             },
             Arc::clone(&ready),
         ));
+        let page = metrics::Page::new(observer.clone(), config.metrics_allow.clone());
+        routes.add(&["GET"], "/metrics", page);
         let http = HttpThread::start(listeners, routes, ready).map_err(StartError::System)?;
 
         let (stop, stopping) = watch::channel(false);
         let outbox = Outbox::new(store, Arc::clone(&opened.client));
         let woken = Arc::clone(&effects.outbox);
         tokio::task::spawn_local(reload::deliver(outbox, woken, clock, stopping.clone()));
-        tokio::task::spawn_local(reload::watch(opened, effects.sender(), stopping));
+        let mut loader = opened.loader();
+        let load = move || {
+            loader.look().iter().for_each(loader::Said::log);
+            true
+        };
+        look_often("loader", stopping.clone(), load).map_err(StartError::System)?;
+        reload::watch(opened, effects.sender(), stopping).map_err(StartError::System)?;
 
         let Options { trace, notes } = options;
         Ok(Node {
@@ -156,6 +191,8 @@ impl Node {
             effects,
             dns,
             results,
+            observer,
+            seeing,
             trace,
             notes,
             http,
@@ -236,8 +273,15 @@ async fn recover(
     let found = store.unfinished(clock.wall()).await.map_err(StartError::Store)?;
     let mut persist = Persist::default();
     for mut recording in found.recordings {
-        let length =
+        let repaired =
             files.iter().find(|file| file.recording == recording.sid).map(|file| file.length);
+        // Killed between the end of the file and that of its row: it has its name already.
+        let length = repaired.or_else(|| {
+            super::recording::length(folder, recording.sid).unwrap_or_else(|error| {
+                tracing::warn!("{}: its file cannot be read: {error}", recording.sid);
+                None
+            })
+        });
         recording.status = match length {
             Some(_) => RecordingStatus::Completed,
             None => RecordingStatus::Failed,
@@ -246,9 +290,13 @@ async fn recover(
         persist.recordings.push(recording);
     }
     if !found.calls.is_empty() || !persist.recordings.is_empty() {
-        let (calls, recordings) = (found.calls.len(), persist.recordings.len());
+        let calls = found.calls.len();
+        let whole = |recording: &&RecordingRecord| recording.duration.is_some();
+        let recovered = persist.recordings.iter().filter(whole).count();
+        let lost = persist.recordings.len() - recovered;
         tracing::warn!(
-            "the last run was killed: {calls} calls failed, {recordings} recordings recovered"
+            "the last run was killed: {calls} calls failed, {recovered} recordings recovered, \
+             {lost} lost"
         );
         store.persist(persist).await.map_err(StartError::Store)?;
     }
@@ -267,5 +315,51 @@ mod tests {
         assert!(error.to_string().contains("in use by another offhook"), "{error}");
         drop(held);
         assert!(lock(data.path()).is_ok(), "free again");
+    }
+
+    #[tokio::test]
+    async fn a_start_with_handlers_that_are_not_there_fails_as_a_check_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = "[http]\nlisten = [\"127.0.0.1:0\"]\n[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n\
+                    [[number]]\nnumber = \"+12223331234\"\nvoice = \"bin:gone\"\n";
+        let file = folder.path().join(crate::config::FILE);
+        let config = Config::parse(folder.path(), &file, text, &|_| None).expect("sound");
+        let started = Node::start(config, Options::default()).await;
+        let error = started.err().expect("a refusal").to_string();
+        let wanted = format!(
+            "{}:7:9: error config: there is no bin \"gone\"; there is none",
+            file.display()
+        );
+        assert!(error.ends_with(&wanted), "{error}");
+        assert!(!folder.path().join("data").exists(), "nothing was begun");
+    }
+
+    #[tokio::test]
+    async fn a_recording_with_its_name_but_an_unfinished_row_is_completed_after_a_kill() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut rng = crate::base::Rng::from_number(1);
+        let store = Sqlite::open(&data.path().join("db"), &mut rng).await.expect("a database");
+        let row = |rng: &mut crate::base::Rng| RecordingRecord {
+            sid: crate::base::id::RecordingSid::random(rng),
+            call: crate::base::id::CallSid::random(rng),
+            status: RecordingStatus::InProgress,
+            started: crate::base::WallTime::from_unix_millis(1_000),
+            duration: None,
+            channels: 1,
+            source: "RecordVerb",
+        };
+        let (named, lost) = (row(&mut rng), row(&mut rng));
+        let recordings = vec![named.clone(), lost.clone()];
+        store.persist(Persist { recordings, ..Persist::default() }).await.expect("written");
+        let sound = crate::audio::wav::write(&[5; 10_000], 1);
+        std::fs::write(super::super::recording::path(data.path(), named.sid), sound)
+            .expect("written");
+        recover(&store, &Clock::start(), data.path()).await.expect("recovered");
+        let now = |sid| store.recording(sid);
+        let named = now(named.sid).await.expect("read").expect("there");
+        let length = Some(crate::base::Duration::from_millis(1_250));
+        assert_eq!((named.status, named.duration), (RecordingStatus::Completed, length));
+        let lost = now(lost.sid).await.expect("read").expect("there");
+        assert_eq!((lost.status, lost.duration), (RecordingStatus::Failed, None));
     }
 }

@@ -190,6 +190,12 @@ impl Phone {
             LegOutput::Media(command) => self.outputs.push_back(Output::Media(command)),
             LegOutput::Event(event) => {
                 let ended = matches!(event, leg::Event::Ended { .. });
+                // A telephone with one line puts nobody through.
+                if let leg::Event::Transfer { .. } = event
+                    && let Some(leg) = self.legs.get_mut(&id)
+                {
+                    leg.handle(now, LegInput::Command(leg::Command::TransferStatus(603)));
+                }
                 let event = match event {
                     leg::Event::Ringing => Event::Ringing,
                     leg::Event::Answered { .. } => Event::Answered,

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::base::Fault;
 use crate::sdp::session::{Malformed, Media, Session};
@@ -67,6 +67,8 @@ pub enum Refusal {
     NoCodec,
     /// The stream has no address, or one that is a host name.
     NoAddress,
+    /// The stream's address is not one party's: multicast, broadcast or unspecified.
+    NotUnicast,
 }
 
 impl Refusal {
@@ -88,6 +90,7 @@ impl fmt::Display for Refusal {
             Refusal::NoAudio => "the session description has no RTP audio stream",
             Refusal::NoCodec => "the audio stream has no codec in common with us",
             Refusal::NoAddress => "the audio stream has no IP address",
+            Refusal::NotUnicast => "the audio stream's address is not that of one party",
         })
     }
 }
@@ -117,6 +120,11 @@ impl LocalDescription {
     /// The o= line's session id.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Who sends, as we said last.
+    pub fn direction(&self) -> Direction {
+        self.direction
     }
 
     /// The o= line's version: counts the descriptions that differ from the one before.
@@ -286,9 +294,13 @@ fn agree<C: Encoding>(
     wanted: Direction,
 ) -> Result<Agreed<C>, Refusal> {
     let ip = session.address_of(media).ok_or(Refusal::NoAddress)?;
+    let held = ip.to_canonical() == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    if !held && !is_unicast(ip) {
+        return Err(Refusal::NotUnicast);
+    }
     let theirs = session.direction_of(media).complement();
     // RFC 3264 section 8.4: before there were directions, hold was an address of zeros.
-    let sends = wanted.sends() && theirs.sends() && !ip.is_unspecified();
+    let sends = wanted.sends() && theirs.sends() && !held;
     Ok(Agreed {
         address: SocketAddr::new(ip, media.port),
         codec,
@@ -297,6 +309,16 @@ fn agree<C: Encoding>(
         direction: Direction::new(sends, wanted.receives() && theirs.receives()),
         ptime: media.ptime.filter(|ptime| (10..=60).contains(ptime)).unwrap_or(PTIME),
     })
+}
+
+/// Whether one party can be at that address. A multicast stream is another kind of session (RFC
+/// 3264 section 5.2), and would let a caller have us send to whole networks. Zeros mean hold in
+/// IPv4 alone (section 8.4), and the rest of that network is nobody's.
+fn is_unicast(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => !ip.is_multicast() && !ip.is_broadcast() && ip.octets()[0] != 0,
+        IpAddr::V6(ip) => !ip.is_multicast() && !ip.is_unspecified(),
+    }
 }
 
 fn codec_name<C: Encoding>(codec: C) -> (&'static str, u32) {

@@ -88,6 +88,14 @@ pub enum Input {
         /// The whole message.
         bytes: Bytes,
     },
+    /// The same from a peer that is only heard in what it has begun: nothing new, and no answer to
+    /// what nobody knows.
+    Muted {
+        /// Where it came from.
+        flow: Flow,
+        /// The whole message.
+        bytes: Bytes,
+    },
     /// A transport reported that nothing can be sent there (refused, closed, unreachable).
     Unreachable {
         /// The destination that failed.
@@ -110,6 +118,26 @@ pub enum Command {
         headers: Vec<HeaderField>,
         /// The body.
         body: Option<Body>,
+    },
+    /// Lets a request in that knocked ([`Event::Knock`]): [`Event::Invite`] or
+    /// [`Event::Request`] follows.
+    Admit {
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+    },
+    /// Finally answers a request that knocked, and keeps nothing of it: a repeat knocks again, and
+    /// the ACK of a refused INVITE finds nothing and ends there (RFC 3261 section 8.2.7).
+    Answer {
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+        /// 200 to 699; no 2xx for INVITE.
+        status: u16,
+        /// Headers to add.
+        headers: Vec<HeaderField>,
     },
     /// Starts a dialog by INVITE.
     Invite(Box<Invite>),
@@ -152,7 +180,8 @@ pub enum Command {
     },
     /// A request outside any dialog, such as REGISTER or OPTIONS; [`Event::Reply`] follows.
     Send(Box<Send>),
-    /// A request in a confirmed dialog: INFO, or a re-INVITE when the method is INVITE.
+    /// A request in a dialog: INFO, UPDATE, or in a confirmed one a re-INVITE when the method is
+    /// INVITE. An early dialog must have been heard of; with several forks the first is meant.
     Request {
         /// The dialog.
         dialog: DialogId,
@@ -253,6 +282,14 @@ pub enum Ending {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// A sound request outside any dialog, where [`super::user_agent::Config::screening`] is on.
+    /// Nothing is kept of it: answer with [`Command::Admit`], [`Command::Answer`], or silence.
+    Knock {
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+    },
     /// A request outside any dialog that is not INVITE, ACK or CANCEL. Answer it with
     /// [`Command::Respond`].
     Request {
@@ -293,6 +330,20 @@ pub enum Event {
         dialog: DialogId,
         /// The ACK.
         message: Message,
+    },
+    /// The PRACK for a 1xx of ours with a body came (RFC 3262). Its own body answers the offer in
+    /// that 1xx, if the INVITE had none; a PRACK with a new offer comes as [`Event::InDialog`].
+    Acknowledged {
+        /// The dialog.
+        dialog: DialogId,
+        /// The PRACK.
+        message: Message,
+    },
+    /// The session wants to be refreshed by a re-INVITE (RFC 4028 section 10), since the peer
+    /// takes no UPDATE: send one whose offer changes nothing.
+    Refresh {
+        /// The dialog.
+        dialog: DialogId,
     },
     /// A request inside a dialog (re-INVITE, INFO, UPDATE …), to be answered with
     /// [`Command::Respond`]. BYE, ACK and CANCEL are answered by the user agent itself.
@@ -341,7 +392,10 @@ impl Command {
             | Command::Reject { dialog, .. }
             | Command::Hangup { dialog, .. }
             | Command::Request { dialog, .. } => Some(dialog),
-            Command::Respond { .. } | Command::Send(_) => None,
+            Command::Respond { .. }
+            | Command::Admit { .. }
+            | Command::Answer { .. }
+            | Command::Send(_) => None,
         }
     }
 }
@@ -353,10 +407,15 @@ impl Event {
             Event::Progress { dialog, .. }
             | Event::Accepted { dialog, .. }
             | Event::Confirmed { dialog, .. }
+            | Event::Acknowledged { dialog, .. }
+            | Event::Refresh { dialog }
             | Event::InDialog { dialog, .. }
             | Event::Response { dialog, .. }
             | Event::Ended { dialog, .. } => Some(dialog),
-            Event::Request { .. } | Event::Invite { .. } | Event::Reply { .. } => None,
+            Event::Knock { .. }
+            | Event::Request { .. }
+            | Event::Invite { .. }
+            | Event::Reply { .. } => None,
         }
     }
 
@@ -366,10 +425,15 @@ impl Event {
             Event::Progress { dialog, .. }
             | Event::Accepted { dialog, .. }
             | Event::Confirmed { dialog, .. }
+            | Event::Acknowledged { dialog, .. }
+            | Event::Refresh { dialog }
             | Event::InDialog { dialog, .. }
             | Event::Response { dialog, .. }
             | Event::Ended { dialog, .. } => Some(*dialog),
-            Event::Request { .. } | Event::Invite { .. } | Event::Reply { .. } => None,
+            Event::Knock { .. }
+            | Event::Request { .. }
+            | Event::Invite { .. }
+            | Event::Reply { .. } => None,
         }
     }
 }

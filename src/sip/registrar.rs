@@ -10,7 +10,8 @@ mod tests;
 
 pub use binding::Binding;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use binding::{Change, Source};
@@ -67,6 +68,8 @@ pub struct Registrar {
     users: BTreeMap<Arc<str>, Vec<Binding>>,
     /// The next expiry of each user.
     timers: TimerTable<Arc<str>>,
+    /// Whose bindings came over a flow, by its hash: a tenth of what the flow itself takes.
+    by_flow: BTreeSet<(u64, Arc<str>)>,
     count: usize,
     capacity: Option<usize>,
 }
@@ -110,6 +113,20 @@ impl Registrar {
         Outcome { status: 200, headers, changed }
     }
 
+    /// The answer to a REGISTER that came before and whose answer was lost: the same refusal, or
+    /// what is registered now. It changes nothing.
+    pub fn repeat(&mut self, now: Instant, aor: &str, message: &Message, flow: Flow) -> Outcome {
+        self.expire(now, aor);
+        let bindings = self.users.get(aor).map_or(&[][..], |bindings| bindings);
+        let Some(source) = Source::of(message, flow) else { return plain(400) };
+        let known = bindings.iter().any(|binding| source.made(binding));
+        if !known && let Err(outcome) = self.changes(now, aor, message, flow) {
+            return outcome;
+        }
+        let headers = self.listing(now, bindings, message);
+        Outcome { status: 200, headers, changed: false }
+    }
+
     /// Where a user is reachable now, the one that it prefers first (by q, then the latest).
     pub fn bindings(&self, now: Instant, aor: &str) -> Vec<Binding> {
         let all = self.users.get(aor).into_iter().flatten();
@@ -143,6 +160,24 @@ impl Registrar {
             self.store(aor, kept);
         }
         dropped
+    }
+
+    /// Whose bindings came over a flow.
+    pub fn users_of(&self, flow: Flow) -> Vec<Arc<str>> {
+        let hash = hash_of(flow);
+        let of_hash = self.by_flow.range((hash, Arc::from(""))..).take_while(|(h, _)| *h == hash);
+        let came = |aor: &str| {
+            self.users.get(aor).is_some_and(|bindings| bindings.iter().any(|b| b.flow == flow))
+        };
+        of_hash.filter(|(_, aor)| came(aor)).map(|(_, aor)| aor.clone()).collect()
+    }
+
+    /// Whether a binding that is alive came over a flow.
+    pub fn has_flow(&self, now: Instant, flow: Flow) -> bool {
+        let alive = |b: &Binding| b.flow == flow && b.expires_at > now;
+        self.users_of(flow)
+            .iter()
+            .any(|aor| self.users.get(aor).is_some_and(|b| b.iter().any(alive)))
     }
 
     /// The next expiry.
@@ -250,23 +285,37 @@ impl Registrar {
         }
     }
 
-    fn store(&mut self, aor: &str, bindings: Vec<Binding>) {
+    fn store(&mut self, aor: &str, mut bindings: Vec<Binding>) {
         let known = self.users.get_key_value(aor).map(|(key, _)| key.clone());
         let key = known.unwrap_or_else(|| aor.into());
         let next = bindings.iter().map(|binding| binding.expires_at).min();
         self.count += bindings.len();
-        let before = match next {
+        // A list that grew by one has room for four, and most users have one phone.
+        bindings.shrink_to_fit();
+        if let Some(before) = self.users.remove(&key) {
+            self.count -= before.len();
+            for binding in before {
+                self.by_flow.remove(&(hash_of(binding.flow), key.clone()));
+            }
+        }
+        for binding in &bindings {
+            self.by_flow.insert((hash_of(binding.flow), key.clone()));
+        }
+        match next {
             Some(at) => {
                 self.timers.set(key.clone(), at);
-                self.users.insert(key, bindings)
+                self.users.insert(key, bindings);
             }
-            None => {
-                self.timers.clear(&key);
-                self.users.remove(&key)
-            }
-        };
-        self.count -= before.map_or(0, |before| before.len());
+            None => self.timers.clear(&key),
+        }
     }
+}
+
+/// A short name for a flow. Two may share it, so what it finds is looked at.
+fn hash_of(flow: Flow) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    flow.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn plain(status: u16) -> Outcome {

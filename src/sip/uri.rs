@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::header::Params;
-use super::header::scan::{HOST, find, is_uri_text, number, run, split, split_near};
+use super::header::scan::{
+    HOST, PLAIN_USER, URI_PARAM, find, is_uri_text, run, run_from, split, split_near,
+};
 
 /// What kind of URI it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +40,7 @@ impl<'a> HostPort<'a> {
 
     /// As [`parse`](HostPort::parse), and the text that follows. Blanks may surround the colon
     /// (COLON).
-    fn prefix(text: &'a str) -> Option<(HostPort<'a>, &'a str)> {
+    pub(crate) fn prefix(text: &'a str) -> Option<(HostPort<'a>, &'a str)> {
         let (host, rest) = match text.strip_prefix('[') {
             Some(inner) => {
                 let (host, rest) = split(inner, b']')?;
@@ -47,6 +49,10 @@ impl<'a> HostPort<'a> {
             }
             None => {
                 let (host, rest) = text.split_at_checked(run(text, HOST))?;
+                // Most often, and nothing to trim.
+                if rest.starts_with(';') && !host.is_empty() {
+                    return Some((HostPort { host, port: None }, rest));
+                }
                 (host, rest.trim_ascii_start())
             }
         };
@@ -56,11 +62,8 @@ impl<'a> HostPort<'a> {
         let Some(after) = rest.trim_ascii_start().strip_prefix(':') else {
             return Some((HostPort { host, port: None }, rest));
         };
-        let after = after.trim_ascii_start();
-        let length = after.bytes().take_while(u8::is_ascii_digit).count();
-        let (digits, rest) = after.split_at_checked(length)?;
-        let port = u16::try_from(number(digits, u64::from(u16::MAX))?).ok();
-        Some((HostPort { host, port }, rest))
+        let (port, rest) = port_prefix(after.trim_ascii_start())?;
+        Some((HostPort { host, port: Some(port) }, rest))
     }
 
     /// The address, where the host is one.
@@ -90,7 +93,10 @@ impl<'a> SipUri<'a> {
 
     /// As [`parse`](SipUri::parse), for text that is known to hold no blanks and brackets.
     pub(crate) fn parse_framed(text: &'a str) -> Option<SipUri<'a>> {
-        let (name, rest) = split_near(text, b':')?;
+        let (name, rest) = match text.strip_prefix("sip:") {
+            Some(rest) => ("sip", rest),
+            None => split_near(text, b':')?,
+        };
         let empty = HostPort { host: "", port: None };
         let (user, password, params) = (None, None, Params::default());
         let blank =
@@ -115,7 +121,10 @@ impl<'a> SipUri<'a> {
     /// may hold `@`, so a second one means that someone hopes to be misread.
     fn read_sip(mut self, rest: &'a str) -> Option<SipUri<'a>> {
         let mut place = rest;
-        if let Some((userinfo, after)) = split(rest, b'@') {
+        let plain = run(rest, PLAIN_USER);
+        if plain > 0 && rest.as_bytes().get(plain) == Some(&b'@') {
+            (self.user, place) = (rest.get(..plain), rest.get(plain + 1..)?);
+        } else if let Some((userinfo, after)) = split(rest, b'@') {
             let (user, password) = match split_near(userinfo, b':') {
                 Some((user, password)) => (user, Some(password)),
                 None => (userinfo, None),
@@ -127,12 +136,7 @@ impl<'a> SipUri<'a> {
         }
         let tail;
         (self.host, tail) = HostPort::prefix(place)?;
-        let params =
-            tail.bytes().position(|byte| matches!(byte, b'?' | b'@')).unwrap_or(tail.len());
-        let (params, headers) = tail.split_at_checked(params)?;
-        if !matches!(params.as_bytes(), [] | [b';', ..]) || has_pair(params, b';') {
-            return None;
-        }
+        let (params, headers) = tail.split_at_checked(uri_params(tail.as_bytes())?)?;
         self.params = Params::new(params);
         self.headers = headers.strip_prefix('?').unwrap_or_default();
         (headers.is_empty() || headers.starts_with('?') && find(headers, b'@').is_none())
@@ -233,11 +237,33 @@ impl<'a> SipUri<'a> {
     }
 }
 
-/// Whether the byte stands twice in a row.
-fn has_pair(text: &str, byte: u8) -> bool {
-    let bytes = text.as_bytes();
-    let next = bytes.get(1..).unwrap_or_default();
-    bytes.iter().zip(next).any(|(one, two)| *one == byte && *two == byte)
+/// The port that the text begins with, and what follows; `None` where that is no port.
+fn port_prefix(text: &str) -> Option<(u16, &str)> {
+    let mut port = 0;
+    let mut length = 0;
+    for byte in text.bytes().take_while(u8::is_ascii_digit) {
+        port = port * 10 + u32::from(byte - b'0');
+        if port > u32::from(u16::MAX) {
+            return None;
+        }
+        length += 1;
+    }
+    let port = u16::try_from(port).ok().filter(|_| length > 0)?;
+    Some((port, text.get(length..)?))
+}
+
+/// How long the parameters are that the text begins with; `None` where one of them is empty,
+/// but a stray `;` at their end is forgiven.
+fn uri_params(tail: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while tail.get(at) == Some(&b';') {
+        let length = run_from(tail, at + 1, URI_PARAM);
+        at += 1 + length;
+        if length == 0 && tail.get(at) == Some(&b';') {
+            return None;
+        }
+    }
+    Some(at)
 }
 
 /// The text before the first `mark`, and the parameters from it on.

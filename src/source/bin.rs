@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,16 +14,16 @@ use md5::{Digest, Md5};
 
 use crate::base::id::BinSid;
 use crate::http::client::DOCUMENT_LIMIT;
+use crate::markup::Diagnostic;
+use crate::verb::Document;
 
-use super::document::{BadDocument, read_document};
+use super::Stamp;
 use super::template::{Template, TemplateError};
-
-/// Bins kept parsed: a project has tens, an attacker asks for names that do not exist.
-const MOST_KEPT: usize = 1_024;
 
 /// The bins of a project.
 pub struct Bins {
     folder: PathBuf,
+    /// Never more entries than files have existed in the folder: names that do not exist make none.
     kept: Mutex<HashMap<String, Kept>>,
 }
 
@@ -35,6 +34,15 @@ pub struct Rendered {
     pub text: String,
     /// Set when the file was edited badly and this is the version before: what is wrong with it.
     pub stale: Option<BinError>,
+}
+
+/// What came of loading a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded<E> {
+    /// What is wrong with the newest version.
+    pub broken: Option<E>,
+    /// Whether an earlier, good version answers in its place.
+    pub kept: bool,
 }
 
 /// Why a bin gives nothing.
@@ -49,7 +57,7 @@ pub enum BinError {
     /// Its template is wrong.
     Template(String, TemplateError),
     /// It has no tags, and its markup is wrong.
-    Markup(String, BadDocument),
+    Markup(String, Diagnostic),
 }
 
 impl BinError {
@@ -79,9 +87,7 @@ impl fmt::Display for BinError {
                 write!(f, "bins/{name}.xml gives more than {DOCUMENT_LIMIT} bytes")
             }
             BinError::Template(name, error) => write!(f, "bins/{name}.xml:{error}"),
-            BinError::Markup(name, error) => {
-                write!(f, "bins/{name}.xml: error {}: {error}", error.code)
-            }
+            BinError::Markup(name, error) => write!(f, "bins/{name}.xml:{error}"),
         }
     }
 }
@@ -96,15 +102,6 @@ struct Kept {
     good: Option<Arc<Template>>,
     /// Why the newest one could not.
     error: Option<BinError>,
-}
-
-/// What changes when a file does: editors replace files, and clocks are coarse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 impl Bins {
@@ -127,6 +124,27 @@ impl Bins {
             Ok(text) => Ok(Rendered { text, stale: kept.error }),
             Err(_) => Err(BinError::TooLarge(name.to_owned())),
         }
+    }
+
+    /// Reads the bin if it changed, so that its last good version is there when a later one is
+    /// broken.
+    pub fn load(&self, name: &str) -> Result<Loaded<BinError>, BinError> {
+        let Kept { good, error, .. } = self.look(name)?;
+        Ok(Loaded { kept: error.is_some() && good.is_some(), broken: error })
+    }
+
+    /// Forgets a bin whose file is gone for good.
+    pub fn forget(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    /// All bins as their files are now, sorted by name.
+    pub fn stamps(&self) -> Vec<(String, Stamp)> {
+        let stamp = |name: String| {
+            let stamp = Stamp::of(&self.folder.join(format!("{name}.xml")))?;
+            Some((name, stamp))
+        };
+        self.names().into_iter().filter_map(stamp).collect()
     }
 
     /// The names of all bins, sorted.
@@ -156,11 +174,9 @@ impl Bins {
         }
         let path = self.folder.join(format!("{name}.xml"));
         let stamp = match fs::metadata(&path) {
-            Ok(metadata) => stamp(&metadata),
-            Err(error) => {
-                self.lock().remove(name);
-                return Err(unreadable(name, &error));
-            }
+            Ok(metadata) => Stamp::from(&metadata),
+            // What is kept stays: an editor that replaces a file may leave none for a moment.
+            Err(error) => return Err(unreadable(name, &error)),
         };
         let before = self.lock().get(name).cloned();
         if let Some(before) = &before
@@ -173,11 +189,7 @@ impl Bins {
             Ok(template) => Kept { stamp, good: Some(Arc::new(template)), error: None },
             Err(error) => Kept { stamp, good, error: Some(error) },
         };
-        let mut kept = self.lock();
-        if kept.len() >= MOST_KEPT {
-            kept.clear();
-        }
-        kept.insert(name.to_owned(), now.clone());
+        self.lock().insert(name.to_owned(), now.clone());
         Ok(now)
     }
 
@@ -197,7 +209,7 @@ fn read(name: &str, path: &std::path::Path) -> Result<Template, BinError> {
         Template::parse(&text).map_err(|error| BinError::Template(name.to_owned(), error))?;
     // What a template's markup will be is known only when it is rendered.
     if template.is_static() {
-        read_document(text.as_bytes(), Some("text/xml"), name)
+        Document::parse(text.as_bytes(), Some("text/xml"))
             .map_err(|error| BinError::Markup(name.to_owned(), error))?;
     }
     Ok(template)
@@ -207,15 +219,6 @@ fn unreadable(name: &str, error: &io::Error) -> BinError {
     match error.kind() {
         io::ErrorKind::NotFound => BinError::NotFound(name.to_owned()),
         _ => BinError::Unreadable(name.to_owned(), error.to_string()),
-    }
-}
-
-fn stamp(metadata: &fs::Metadata) -> Stamp {
-    Stamp {
-        inode: metadata.ino(),
-        length: metadata.len(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
     }
 }
 
@@ -277,5 +280,27 @@ mod tests {
         let error = Bins::new(folder.path()).render("bad", &[]).unwrap_err();
         assert_eq!((error.code(), error.status()), (11320, 500));
         assert!(error.to_string().starts_with("bins/bad.xml:2:2: error 11320"));
+    }
+
+    #[test]
+    fn what_was_loaded_but_never_asked_for_outlives_a_bad_edit() {
+        let folder = tempfile::tempdir().unwrap();
+        let bins = Bins::new(folder.path());
+        let file = folder.path().join("quiet.xml");
+        fs::write(&file, "<Response/>").unwrap();
+        assert_eq!(bins.stamps().len(), 1);
+        assert_eq!(bins.load("quiet"), Ok(Loaded { broken: None, kept: false }));
+        // As an editor saves: the old file goes, and a request comes before there is a new one.
+        fs::remove_file(&file).unwrap();
+        assert_eq!(bins.render("quiet", &[]).unwrap_err().status(), 404);
+        fs::write(&file, "<Response>\n  <Say></Response>").unwrap();
+        let loaded = bins.load("quiet").unwrap();
+        assert!(loaded.kept);
+        let reason = loaded.broken.unwrap().to_string();
+        assert!(reason.starts_with("bins/quiet.xml:2:8: error 12100: "), "{reason}");
+        assert_eq!(bins.render("quiet", &[]).unwrap().text, "<Response/>");
+        bins.forget("quiet");
+        assert!(bins.render("quiet", &[]).is_err(), "gone for good");
+        assert!(!bins.load("quiet").unwrap().kept);
     }
 }

@@ -39,6 +39,6 @@ pub fn read_document(
     }
     match Document::parse(body, Some(content_type)) {
         Ok((document, _)) => Ok(document),
-        Err(error) => Err(BadDocument { code: error.code, message: error.to_string() }),
+        Err(error) => Err(BadDocument { code: error.code, message: error.place_and_reason() }),
     }
 }

@@ -11,12 +11,14 @@ pub mod e164;
 pub mod function;
 pub mod project;
 pub mod sound;
+pub mod stamp;
 pub mod template;
 #[cfg(test)]
 mod tests;
 pub mod webhook;
 
-pub use bin::Bins;
-pub use project::{Access, FunctionRunner, Invocation, Project};
+pub use bin::{Bins, Loaded};
+pub use project::{Access, FunctionRunner, Invocation, Project, STALE_HEADER, tell_stale};
 pub use sound::Sound;
+pub use stamp::Stamp;
 pub use webhook::{Answer, Sources};

@@ -3,6 +3,7 @@
 //! The same answers go to browsers, over sockets, and to calls, in process. Protected functions
 //! and assets want a valid signature, private ones have no route (the TwiML reference).
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -125,15 +126,15 @@ impl Project {
     }
 
     /// A bin's markup; parameters of the body come before those of the query.
-    pub(super) fn bin(&self, name: &str, request: &Request) -> Response {
+    pub(crate) fn bin(&self, name: &str, request: &Request) -> Response {
         let mut parameters = request.form();
         parameters.extend(request.query_parameters());
         match self.bins.render(name, &parameters) {
             Ok(rendered) => {
-                if let Some(stale) = rendered.stale {
-                    tracing::warn!("the last good version is served: {stale}");
-                }
-                Response::markup(rendered.text)
+                let response = Response::markup(rendered.text);
+                let Some(stale) = rendered.stale else { return response };
+                tracing::warn!("the last good version is served: {stale}");
+                tell_stale(response, &stale)
             }
             Err(error) => Response::text(error.status(), &error.to_string())
                 .with(ERROR_HEADER, error.code().to_string()),
@@ -191,6 +192,18 @@ impl Project {
         let served = tokio::task::spawn_blocking(move || asset::serve(&asset, &request)).await;
         served.unwrap_or_else(|_| Response::text(500, "500: the file could not be read"))
     }
+}
+
+/// Tells whoever asked that an earlier version answered, and what is wrong with the newest.
+pub const STALE_HEADER: &str = "Offhook-Stale";
+
+/// An answer of the last good version, with what is wrong with the newest.
+pub fn tell_stale(response: Response, why: &impl Display) -> Response {
+    /// A header field holds no more than a sentence.
+    const MOST: usize = 500;
+    // Only visible ASCII may stand in a field (RFC 9110 section 5.5); reasons quote the file.
+    let plain = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
+    response.with(STALE_HEADER, why.to_string().chars().take(MOST).map(plain).collect::<String>())
 }
 
 /// Carries the exact error code from a bin to the call that asked for it.

@@ -222,7 +222,10 @@ async fn bins_and_functions_answer_calls_without_a_socket() {
         assert_eq!(error.code, code, "{url}: {}", error.message);
     }
     let error = fetch(&site, "bin:bad", Method::Post).await.unwrap_err();
-    assert!(error.message.contains("bins/bad.xml:1:11: error 11320"), "{}", error.message);
+    assert!(error.message.contains("it answered 500: bins/bad.xml:1:11: "), "{}", error.message);
+    assert!(!error.message.contains("11320"), "the code stands beside it: {}", error.message);
+    let error = fetch(&site, "function:none", Method::Post).await.unwrap_err();
+    assert!(error.message.contains("it answered 404: there is no"), "{}", error.message);
     let error = fetch(&site, "function:fail", Method::Post).await.unwrap_err();
     assert!(error.message.contains("it answered 500: it threw"), "{}", error.message);
 }

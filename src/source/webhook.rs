@@ -225,10 +225,24 @@ pub(super) fn check_status(answer: &Answer) -> Result<(), FetchError> {
         return Ok(());
     }
     let code = answer.headers.first(ERROR_HEADER).and_then(|code| code.parse().ok());
-    let first = String::from_utf8_lossy(&answer.body);
-    let first: String = first.lines().next().unwrap_or("").chars().take(200).collect();
-    let message = format!("it answered {}: {first}", answer.status);
-    Err(failed(code.unwrap_or(11200), &answer.url, &message))
+    let message = format!("it answered {}", answer.status);
+    let code = code.unwrap_or(11200);
+    let message = match reason(answer, code) {
+        Some(reason) => format!("{message}: {reason}"),
+        None => message,
+    };
+    Err(failed(code, &answer.url, &message))
+}
+
+/// The first line of an error's page, unless it is markup, without the status and the code: those
+/// are said already.
+fn reason(answer: &Answer, code: u32) -> Option<String> {
+    let text = String::from_utf8_lossy(&answer.body);
+    let first = text.lines().next()?.trim();
+    let first = first.strip_prefix(&format!("{}:", answer.status)).unwrap_or(first).trim_start();
+    let first = first.replacen(&format!("error {code}: "), "", 1);
+    let tells = !first.is_empty() && !first.starts_with('<');
+    tells.then(|| first.chars().take(200).collect())
 }
 
 /// An error that names the URL without its password and parameters: logs keep them.

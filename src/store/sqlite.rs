@@ -13,7 +13,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Acquire, ConnectOptions, SqliteTransaction};
+use sqlx::{Acquire, ConnectOptions};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use crate::base::id::{CallSid, RecordingSid};
@@ -22,6 +22,9 @@ use crate::call::{CallRecord, Callback, Persist, RecordingRecord};
 
 use super::row::{self, millis, time};
 use super::{Pending, Settlement, Store, StoreError, Stored, Unfinished};
+use write::{Job, Writer, write_callbacks};
+
+mod write;
 
 /// Writes that wait for the disk; at 100 a second, ten seconds of a stuck one.
 const MOST_WAITING: usize = 1_024;
@@ -37,7 +40,7 @@ const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
 
 /// The SQLite store.
 pub struct Sqlite {
-    writer: AsyncMutex<SqliteConnection>,
+    writer: AsyncMutex<Writer>,
     readers: SqlitePool,
     waiting: Mutex<VecDeque<Waiting>>,
     /// Random and kept: tokens of two installations never meet at one application.
@@ -48,11 +51,6 @@ pub struct Sqlite {
 struct Waiting {
     job: Job,
     done: oneshot::Sender<Result<(), StoreError>>,
-}
-
-enum Job {
-    Persist(Persist),
-    Settle(Vec<Settlement>),
 }
 
 impl Sqlite {
@@ -72,14 +70,41 @@ impl Sqlite {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_lazy_with(options.create_if_missing(false));
-        Ok(Sqlite { writer: AsyncMutex::new(writer), readers, waiting: Mutex::default(), install })
+        Ok(Sqlite {
+            writer: AsyncMutex::new(Writer::new(writer)),
+            readers,
+            waiting: Mutex::default(),
+            install,
+        })
+    }
+
+    /// Opens a file to read it beside the server that writes it, which may be of another version:
+    /// nothing is made, migrated or written. Writes fail.
+    pub async fn read(path: &Path) -> Result<Sqlite, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY)
+            .disable_statement_logging();
+        let mut connection = options.connect().await.map_err(unusable)?;
+        let known = MIGRATIONS.len() as i64;
+        let found: i64 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(unusable)?;
+        if found != known {
+            return Err(StoreError::NewerSchema { found, known });
+        }
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
+        let (writer, install) = (AsyncMutex::new(Writer::new(connection)), String::new());
+        Ok(Sqlite { writer, readers, waiting: Mutex::default(), install })
     }
 
     /// Closes the file in good order; whatever was acknowledged is kept without it, too.
     pub async fn close(self) -> Result<(), StoreError> {
         use sqlx::Connection;
         self.readers.close().await;
-        self.writer.into_inner().close().await.map_err(backend)
+        self.writer.into_inner().into_connection().close().await.map_err(backend)
     }
 
     /// Queues a write at once, so that writes keep the order in which they were asked for, and
@@ -109,83 +134,21 @@ impl Sqlite {
 
     /// Writes what waits. When a group fails, each of it is tried alone: one bad row must not
     /// cost the others theirs.
-    async fn write_group(&self, writer: &mut SqliteConnection) {
+    async fn write_group(&self, writer: &mut Writer) {
         let group: Vec<Waiting> = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             let count = waiting.len().min(MOST_GROUPED);
             waiting.drain(..count).collect()
         };
         let jobs: Vec<&Job> = group.iter().map(|waiting| &waiting.job).collect();
-        let together = transact(writer, &jobs).await;
+        let together = writer.transact(&jobs).await;
         let alone = group.len() > 1 && together.is_err();
         for Waiting { job, done } in group {
-            let result = if alone { transact(writer, &[&job]).await } else { together.clone() };
+            let result = if alone { writer.transact(&[&job]).await } else { together.clone() };
             // Nobody waits when the caller was dropped; the write is done all the same.
             let _ = done.send(result);
         }
     }
-}
-
-async fn transact(writer: &mut SqliteConnection, jobs: &[&Job]) -> Result<(), StoreError> {
-    if jobs.is_empty() {
-        return Ok(());
-    }
-    let mut transaction = writer.begin().await.map_err(backend)?;
-    for job in jobs {
-        match job {
-            Job::Persist(persist) => write_persist(&mut transaction, persist).await?,
-            Job::Settle(settlements) => write_settlements(&mut transaction, settlements).await?,
-        }
-    }
-    transaction.commit().await.map_err(backend)
-}
-
-async fn write_persist(
-    transaction: &mut SqliteTransaction<'_>,
-    persist: &Persist,
-) -> Result<(), StoreError> {
-    for record in &persist.calls {
-        write_call(transaction, record).await?;
-    }
-    for record in &persist.recordings {
-        sqlx::query(
-            "INSERT INTO recordings (sid, call, status, started, duration, channels, source)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (sid) DO UPDATE SET status = excluded.status,
-                 duration = excluded.duration, channels = excluded.channels",
-        )
-        .bind(record.sid.to_string())
-        .bind(record.call.to_string())
-        .bind(record.status.as_str())
-        .bind(millis(record.started))
-        .bind(record.duration.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
-        .bind(i64::from(record.channels))
-        .bind(record.source)
-        .execute(&mut **transaction)
-        .await
-        .map_err(backend)?;
-    }
-    for callback in &persist.callbacks {
-        write_callback(transaction, callback).await?;
-    }
-    Ok(())
-}
-
-async fn write_callback(
-    transaction: &mut SqliteTransaction<'_>,
-    callback: &Callback,
-) -> Result<(), StoreError> {
-    let parameters = serde_json::to_string(&callback.parameters)
-        .map_err(|error| StoreError::BadRow(error.to_string()))?;
-    sqlx::query("INSERT INTO outbox (call, url, method, parameters) VALUES (?, ?, ?, ?)")
-        .bind(callback.call.to_string())
-        .bind(&callback.url)
-        .bind(callback.method.as_str())
-        .bind(parameters)
-        .execute(&mut **transaction)
-        .await
-        .map_err(backend)?;
-    Ok(())
 }
 
 /// A report that was made out in advance, as of now.
@@ -198,56 +161,6 @@ fn at_time(mut callback: Callback, now: WallTime) -> Callback {
     callback
 }
 
-async fn write_call(
-    transaction: &mut SqliteTransaction<'_>,
-    record: &CallRecord,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO calls (sid, parent, from_, to_, direction, status, started, answered, ended,
-             reason, sip_status, sip_call_id, owed)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (sid) DO UPDATE SET parent = excluded.parent, from_ = excluded.from_,
-             to_ = excluded.to_, status = excluded.status, answered = excluded.answered,
-             ended = excluded.ended, reason = excluded.reason, sip_status = excluded.sip_status,
-             sip_call_id = excluded.sip_call_id, owed = excluded.owed",
-    )
-    .bind(record.sid.to_string())
-    .bind(record.parent.map(|sid| sid.to_string()))
-    .bind(&record.from)
-    .bind(&record.to)
-    .bind(record.direction.as_str())
-    .bind(record.status.as_str())
-    .bind(millis(record.started))
-    .bind(record.answered.map(millis))
-    .bind(record.ended.map(millis))
-    .bind(&record.reason)
-    .bind(record.sip_status.map(i64::from))
-    .bind(&record.sip_call_id)
-    .bind(record.owed.as_ref().map(row::owed_text).transpose()?)
-    .execute(&mut **transaction)
-    .await
-    .map_err(backend)?;
-    Ok(())
-}
-
-async fn write_settlements(
-    transaction: &mut SqliteTransaction<'_>,
-    settlements: &[Settlement],
-) -> Result<(), StoreError> {
-    for settlement in settlements {
-        let query = match settlement {
-            Settlement::Done { id } => sqlx::query("DELETE FROM outbox WHERE id = ?").bind(*id),
-            Settlement::Later { id, due } => {
-                sqlx::query("UPDATE outbox SET due = ?, attempts = attempts + 1 WHERE id = ?")
-                    .bind(millis(*due))
-                    .bind(*id)
-            }
-        };
-        query.execute(&mut **transaction).await.map_err(backend)?;
-    }
-    Ok(())
-}
-
 impl Store for Sqlite {
     fn persist(&self, persist: Persist) -> Stored<'_, ()> {
         self.write(Job::Persist(persist))
@@ -257,7 +170,7 @@ impl Store for Sqlite {
         Box::pin(async move {
             let mut writer = self.writer.lock().await;
             // Rows and what they owe change together, or not at all.
-            let mut writer = writer.begin().await.map_err(backend)?;
+            let mut writer = writer.connection().await.begin().await.map_err(backend)?;
             let rows = sqlx::query(
                 "UPDATE calls SET status = 'failed', ended = max(?, started),
                      reason = 'the server stopped during the call'
@@ -271,7 +184,7 @@ impl Store for Sqlite {
             let mut calls: Vec<CallRecord> =
                 rows.iter().map(row::call).collect::<Result<_, _>>()?;
             for owed in calls.iter_mut().filter_map(|call| call.owed.take()) {
-                write_callback(&mut writer, &at_time(owed, now)).await?;
+                write_callbacks(&mut writer, &[at_time(owed, now)]).await?;
             }
             sqlx::query(
                 "UPDATE calls SET owed = NULL WHERE owed IS NOT NULL AND ended IS NOT NULL",

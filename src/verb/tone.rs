@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::audio::tone::RINGBACKS;
 use crate::audio::{Clip, RATE};
 
 /// A signal.
@@ -9,87 +10,21 @@ use crate::audio::{Clip, RATE};
 pub enum Tone {
     /// Says that a recording begins.
     Beep,
-    /// Three falling notes in the place of something that could not be said.
+    /// Three rising notes in the place of something that could not be said.
     Trouble,
-    /// One period of a ring-back tone: an index into [`RING_TONES`].
+    /// One period of a ring-back tone: an index into [`RINGBACKS`].
     Ringback(usize),
 }
 
 /// A stretch of sound: frequencies in Hz that sound together, and milliseconds.
 type Part = (&'static [f64], u64);
 
-/// How a country's telephones ring (ITU-T E.180 supplement 2).
-#[derive(Debug)]
-pub struct RingTone {
-    /// The name that `ringTone` takes.
-    pub name: &'static str,
-    /// One period.
-    parts: &'static [Part],
-}
-
-const fn ring(name: &'static str, parts: &'static [Part]) -> RingTone {
-    RingTone { name, parts }
-}
-
-/// 1 s of 425 Hz in 5 s: most of Europe.
-const EUROPE: &[Part] = &[(&[425.0], 1000), (&[], 4000)];
-/// 1 s of 425 Hz in 4 s.
-const SHORT: &[Part] = &[(&[425.0], 1000), (&[], 3000)];
-/// North America: 440 and 480 Hz, 2 s in 6 s.
-const AMERICA: &[Part] = &[(&[440.0, 480.0], 2000), (&[], 4000)];
-/// Double rings of the Commonwealth.
-const DOUBLE: &[Part] = &[(&[400.0, 450.0], 400), (&[], 200), (&[400.0, 450.0], 400), (&[], 2000)];
-
-/// All that `ringTone` takes, by name.
-pub const RING_TONES: &[RingTone] = &[
-    ring("us", AMERICA),
-    ring("at", &[(&[420.0], 1000), (&[], 5000)]),
-    ring("au", &[(&[413.0, 438.0], 400), (&[], 200), (&[413.0, 438.0], 400), (&[], 2000)]),
-    ring("be", &[(&[425.0], 1000), (&[], 3000)]),
-    ring("bg", &[(&[425.0], 1000), (&[], 9000)]),
-    ring("br", SHORT),
-    ring("ch", SHORT),
-    ring("cl", &[(&[400.0], 1000), (&[], 3000)]),
-    ring("cn", &[(&[450.0], 1000), (&[], 4000)]),
-    ring("cz", &[(&[425.0], 1000), (&[], 4000)]),
-    ring("de", &[(&[425.0], 1000), (&[], 4000)]),
-    ring("dk", &[(&[425.0], 1000), (&[], 4000)]),
-    ring("ee", &[(&[425.0], 1000), (&[], 4000)]),
-    ring("es", &[(&[425.0], 1500), (&[], 3000)]),
-    ring("fi", EUROPE),
-    ring("fr", &[(&[440.0], 1500), (&[], 3500)]),
-    ring("gr", SHORT),
-    ring("hu", &[(&[425.0], 1250), (&[], 3750)]),
-    ring("il", &[(&[400.0], 1000), (&[], 3000)]),
-    ring("in", &[(&[400.0], 400), (&[], 200), (&[400.0], 400), (&[], 2000)]),
-    ring("it", SHORT),
-    ring("jp", &[(&[384.0, 416.0], 1000), (&[], 2000)]),
-    ring("lt", &[(&[425.0], 1000), (&[], 4000)]),
-    ring("mx", SHORT),
-    ring("my", DOUBLE),
-    ring("nl", &[(&[425.0], 1000), (&[], 4000)]),
-    ring("no", &[(&[425.0], 1000), (&[], 4000)]),
-    ring("nz", DOUBLE),
-    ring("ph", &[(&[425.0, 480.0], 1000), (&[], 4000)]),
-    ring("pl", &[(&[425.0], 1000), (&[], 4000)]),
-    ring("pt", &[(&[425.0], 1000), (&[], 5000)]),
-    ring("ru", &[(&[425.0], 800), (&[], 3200)]),
-    ring("se", EUROPE),
-    ring("sg", DOUBLE),
-    ring("th", SHORT),
-    ring("tw", &[(&[440.0, 480.0], 1000), (&[], 2000)]),
-    ring("uk", DOUBLE),
-    ring("us-old", AMERICA),
-    ring("ve", SHORT),
-    ring("za", DOUBLE),
-];
-
-/// The names of [`RING_TONES`], for the attribute's table.
+/// All that `ringTone` takes.
 pub const RING_TONE_NAMES: &[&str] = &{
-    let mut names = [""; RING_TONES.len()];
+    let mut names = [""; RINGBACKS.len()];
     let mut at = 0;
     while at < names.len() {
-        names[at] = RING_TONES[at].name;
+        names[at] = RINGBACKS[at].name;
         at += 1;
     }
     names
@@ -98,17 +33,17 @@ pub const RING_TONE_NAMES: &[&str] = &{
 impl Tone {
     /// The ring-back tone of that name.
     pub fn ringback(name: &str) -> Option<Tone> {
-        RING_TONES.iter().position(|tone| tone.name == name).map(Tone::Ringback)
+        RINGBACKS.iter().position(|tone| tone.name == name).map(Tone::Ringback)
     }
 
     /// Its sound, computed once.
     pub fn clip(self) -> Clip {
-        static CLIPS: [OnceLock<Clip>; RING_TONES.len() + 2] =
-            [const { OnceLock::new() }; RING_TONES.len() + 2];
+        static CLIPS: [OnceLock<Clip>; RINGBACKS.len() + 2] =
+            [const { OnceLock::new() }; RINGBACKS.len() + 2];
         let place = match self {
-            Tone::Ringback(index) => index.min(RING_TONES.len() - 1),
-            Tone::Beep => RING_TONES.len(),
-            Tone::Trouble => RING_TONES.len() + 1,
+            Tone::Ringback(index) => index.min(RINGBACKS.len() - 1),
+            Tone::Beep => RINGBACKS.len(),
+            Tone::Trouble => RINGBACKS.len() + 1,
         };
         CLIPS[place].get_or_init(|| self.render()).clone()
     }
@@ -119,7 +54,7 @@ impl Tone {
             Tone::Trouble => {
                 render(&[(&[950.0], 330), (&[], 30), (&[1400.0], 330), (&[], 30), (&[1800.0], 330)])
             }
-            Tone::Ringback(index) => render(RING_TONES.get(index).map_or(AMERICA, |t| t.parts)),
+            Tone::Ringback(index) => RINGBACKS[index.min(RINGBACKS.len() - 1)].clip(),
         }
     }
 }
@@ -163,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_country_rings_and_rests() {
-        for (index, tone) in RING_TONES.iter().enumerate() {
+        for (index, tone) in RINGBACKS.iter().enumerate() {
             let clip = Tone::Ringback(index).clip();
             assert!(clip.duration().as_millis() >= 2_500, "{}", tone.name);
             assert!(clip.samples().iter().any(|s| *s > 3_000), "{}", tone.name);

@@ -101,6 +101,8 @@ pub struct Recording {
 pub enum Ask {
     /// Answers the party if that has not happened.
     Answer,
+    /// Lets the party hear sound before it is answered.
+    EarlyMedia,
     /// Refuses the party, which has not been answered.
     Refuse(Refusal),
     /// Plays a sound so often; [`Event::Played`] follows.

@@ -166,11 +166,11 @@ fn calls_to_a_registered_trunk_reach_our_number() {
     world.say("raw", &invite);
     world.expect("raw", "SIP/2.0 404");
     assert_eq!(world.web.parameter(VOICE, "To"), [NUMBER]);
-    // Somebody who does not know the Contact is a stranger.
+    // Somebody who does not know the Contact is a stranger, who could have a password.
     let rest = Rest { to: &to, body: &sdp, ..Rest::default() };
     let invite = world.request("raw", "INVITE", "sip:12345@192.0.2.1", "r2", &rest);
     world.say("raw", &invite);
-    world.expect("raw", "SIP/2.0 404");
+    world.expect("raw", "SIP/2.0 401");
     assert_eq!(world.web.parameter(VOICE, "To").len(), 1);
     assert!(world.noted(32_002), "{:?}", world.notes);
 }

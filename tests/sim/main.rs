@@ -7,6 +7,7 @@
 mod answers;
 mod chaos;
 mod dial;
+mod early;
 mod endings;
 mod gather;
 mod lines;
@@ -15,6 +16,7 @@ mod protocol;
 mod record;
 mod register;
 mod servers;
+mod transfer;
 mod trunk;
 mod webhook;
 mod world;

@@ -2,10 +2,11 @@
 //! fail.
 
 use offhook::base::Duration;
-use offhook::directory::{NumberFormat, NumberStyle, Ping, Trunk};
+use offhook::directory::{Caps, NumberFormat, NumberStyle, Ping, Rate, Trunk};
 use offhook::exchange::Input;
 use offhook::sip::{self, Flow, Transport};
 
+use crate::world::raw::{digest, parameter};
 use crate::world::{NUMBER, OWN_NUMBER, Office, Page, SERVER, VOICE, World, header, respond};
 
 const DIALLED: &str = "https://app.example/dialled";
@@ -148,6 +149,103 @@ fn a_server_that_says_503_is_passed_over_and_spared() {
     takes(&mut world, "one");
     world.end();
     assert!(world.rows.statuses().iter().all(|status| *status == "completed"));
+}
+
+#[test]
+fn each_server_of_a_trunk_has_its_challenges_met_and_its_own_are_pinned() {
+    let login = |trunk: &mut Trunk| {
+        trunk.login = Some(("us".to_owned(), offhook::base::Secret::new("key")));
+    };
+    let mut world = world(login);
+    let challenge = |realm: &str, nonce: &str| {
+        format!(
+            "Proxy-Authenticate: Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\", \
+             algorithm=MD5\r\n"
+        )
+    };
+    let proven = |request: &str, method: &str, realm: &str, nonce: &str| {
+        let login = header(request, "Proxy-Authorization");
+        let (uri, cnonce) = (parameter(&login, "uri"), parameter(&login, "cnonce"));
+        let expected = digest(realm, nonce, "us", "key", method, &uri, &cnonce);
+        assert_eq!(parameter(&login, "response"), parameter(&expected, "response"), "{request}");
+    };
+    let asked = "407 Proxy Authentication Required";
+    world.dial("alice", "500");
+    let first = world.expect("one", "INVITE");
+    answer(&mut world, "one", &first, asked, &challenge("one", "n1"));
+    let again = world.expect("one", "INVITE");
+    proven(&again, "INVITE", "one", "n1");
+    answer(&mut world, "one", &again, "503 Service Unavailable", "");
+    let second = world.expect("two", "INVITE");
+    assert_eq!(header(&second, "Proxy-Authorization"), "", "made for another server");
+    answer(&mut world, "two", &second, asked, &challenge("two", "n2"));
+    let again = world.expect("two", "INVITE");
+    proven(&again, "INVITE", "two", "n2");
+    answer(&mut world, "two", &again, "200 OK", "");
+    world.expect("two", "ACK");
+    world.seconds(1);
+    assert!(world.talk_together("alice", "two"));
+    world.hang_up("alice");
+    let bye = world.expect("two", "BYE");
+    answer(&mut world, "two", &bye, asked, &challenge("one", "n3"));
+    world.seconds(2);
+    assert_eq!(world.raw("two").all("BYE").len(), 1, "the realm that this call met is `two`");
+    world.end();
+
+    let mut world = self::world(login);
+    world.dial("alice", "500");
+    let first = world.expect("one", "INVITE");
+    answer(&mut world, "one", &first, "503 Service Unavailable", "");
+    let second = world.expect("two", "INVITE");
+    answer(&mut world, "two", &second, asked, &challenge("two", "n2"));
+    let again = world.expect("two", "INVITE");
+    answer(&mut world, "two", &again, "200 OK", "");
+    world.expect("two", "ACK");
+    world.seconds(1);
+    world.hang_up("alice");
+    let bye = world.expect("two", "BYE");
+    answer(&mut world, "two", &bye, asked, &challenge("two", "n3"));
+    let again = world.expect("two", "BYE");
+    proven(&again, "BYE", "two", "n3");
+    answer(&mut world, "two", &again, "200 OK", "");
+    world.end();
+}
+
+#[test]
+fn a_trunk_with_its_most_calls_out_is_passed_over_and_its_users_call_counts_once() {
+    let office = with_second(|first, second| {
+        first.caps.calls = 1;
+        second.priority = 1;
+    });
+    let office = office.change(|directory| {
+        let domain = directory.domains.values_mut().next().expect("the office");
+        domain.caps = Caps { calls: 1, new_calls: Rate { per_second: 1, burst: 1 } };
+    });
+    let mut world = offices(15, office);
+    world.phone("bob");
+    world.dial("alice", "500");
+    let first = world.expect("one", "INVITE");
+    answer(&mut world, "one", &first, "503 Service Unavailable", "");
+    let second = world.expect("two", "INVITE");
+    answer(&mut world, "two", &second, "200 OK", "");
+    world.expect("two", "ACK");
+    // The first trunk has its place back; bob is another user.
+    world.seconds(40);
+    world.dial("bob", "500");
+    let third = world.expect("one", "INVITE");
+    answer(&mut world, "one", &third, "200 OK", "");
+    world.expect("one", "ACK");
+    world.seconds(5);
+    world.phone("carol");
+    world.dial("carol", "500");
+    takes(&mut world, "two");
+    assert_eq!(world.raw("one").all("INVITE").len(), 2, "the first trunk is full");
+    for (phone, peer) in [("alice", "two"), ("bob", "one")] {
+        world.hang_up(phone);
+        let bye = world.expect(peer, "BYE");
+        answer(&mut world, peer, &bye, "200 OK", "");
+    }
+    world.end();
 }
 
 #[test]

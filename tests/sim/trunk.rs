@@ -250,7 +250,7 @@ fn strangers_and_unknown_numbers_are_refused() {
     world.carrier();
     world.dial("carrier", "+12223339999");
     world.seconds(3);
-    assert_eq!(world.ended("stranger").and_then(|(_, status)| status), Some(404));
+    assert_eq!(world.ended("stranger").and_then(|(_, status)| status), Some(401));
     assert_eq!(world.ended("carrier").and_then(|(_, status)| status), Some(404));
     assert!(world.noted(32002) && world.noted(32010));
     assert!(world.rows.history.is_empty() && world.web.asked.is_empty());

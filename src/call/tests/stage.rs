@@ -91,6 +91,7 @@ impl Opening {
             policy: Policy {
                 owned: Arc::new(BTreeSet::from(["+12223331234".to_owned(), "+16505551111".into()])),
                 any_caller_id: false,
+                ..Policy::default()
             },
             web: vec![(HANDLER, Ok(body))],
             mute: false,
@@ -345,6 +346,9 @@ impl Stage {
             Output::Load(request, _, url) => self.sound(request, url, 20),
             Output::Persist(persist) => self.persist(persist),
             Output::Note(note) => self.notes.push((note.code, note.text)),
+            Output::Adopt(leg, replaces) => {
+                self.lines.push(format!("{}: wants {}", name(leg), replaces.call_id));
+            }
             Output::Verb(leg, begun) => {
                 let verb = &begun.document.verbs()[begun.index];
                 self.verbs.push(format!("{}: {} {}", name(leg), verb.name, verb.position));
@@ -410,6 +414,9 @@ impl Stage {
         assert!(!self.gone.contains(&leg), "{} is gone: {command:?}", name(leg));
         let line = match &command {
             Command::Ring => "ring".to_owned(),
+            Command::EarlyMedia => "hears early".to_owned(),
+            Command::Refer { to } => format!("referred to {to}"),
+            Command::TransferStatus(status) => format!("transfer {status}"),
             Command::Answer => "answer".to_owned(),
             Command::Refuse(refusal) => format!("refuse {refusal:?}"),
             Command::Hangup => "hangup".to_owned(),

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use super::{Findings, place};
-use crate::cli::flow::incoming::hint;
 use crate::cli::preview::sample_parameters;
-use crate::config::Severity;
+use crate::config::{BIN_NAMES, Names, Severity};
 use crate::markup::{self, Diagnostic, Element, Node, Position};
 use crate::node::project::Opened;
 use crate::source::template::Template;
@@ -15,7 +14,7 @@ use crate::verb::Document;
 pub(super) fn check(opened: &Opened, findings: &mut Findings) -> usize {
     let folder = opened.config.project.join("bins");
     let names = opened.project.bins.names();
-    let known = Known { bins: names.clone(), functions: opened.function_names() };
+    let known = crate::node::project::names(&opened.config);
     let sample = sample_parameters(opened);
     for name in &names {
         check_one(&folder.join(format!("{name}.xml")), &sample, &known, findings);
@@ -27,17 +26,31 @@ pub(super) fn check(opened: &Opened, findings: &mut Findings) -> usize {
 /// Files that look like bins and are none, because a URL could not name them.
 fn check_names(folder: &Path, names: &[String], findings: &mut Findings) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let file = entry.file_name().to_string_lossy().into_owned();
-        let Some(name) = file.strip_suffix(".xml") else { continue };
-        if !name.starts_with('.') && !names.iter().any(|known| known == name) {
-            let message = "is not served: a bin's name has letters, digits, _ - . only";
-            findings.tell(&entry.path(), None, Severity::Warning, 11200, message);
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if file.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            let message = "is not served: bins lie in this folder itself, not in folders within it";
+            findings.tell(&path, None, Severity::Warning, 11200, message);
+            continue;
+        }
+        let lower = file.to_ascii_lowercase();
+        let Some(name) = lower.strip_suffix(".xml").map(|name| &file[..name.len()]) else {
+            continue;
+        };
+        if !names.iter().any(|known| format!("{known}.xml") == file) {
+            let message =
+                format!("is not served: {BIN_NAMES}; rename it {}.xml", super::plain_name(name));
+            findings.tell(&path, None, Severity::Warning, 11200, message);
         }
     }
 }
 
-fn check_one(file: &Path, sample: &[(String, String)], known: &Known, findings: &mut Findings) {
+fn check_one(file: &Path, sample: &[(String, String)], known: &Names, findings: &mut Findings) {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => {
@@ -82,7 +95,7 @@ fn check_one(file: &Path, sample: &[(String, String)], known: &Known, findings: 
         }
     }
     if let Ok(tree) = markup::parse(rendered.as_bytes()) {
-        known.check(&tree.root, file, findings);
+        check_urls(known, &tree.root, file, findings);
     }
 }
 
@@ -92,48 +105,36 @@ fn shapes_markup(text: &str) -> bool {
         .any(|(at, _)| text[at + 2..].trim_start().starts_with(['{', '&', '#', '^']))
 }
 
-/// What the project serves.
-struct Known {
-    bins: Vec<String>,
-    functions: Vec<String>,
-}
-
 /// Attributes that hold a document's URL.
 const URLS: [&str; 2] = ["action", "url"];
 
-impl Known {
-    /// Looks for documents of our own that are asked for and do not exist.
-    fn check(&self, element: &Element, file: &Path, findings: &mut Findings) {
-        for attribute in &element.attributes {
-            if URLS.contains(&attribute.name.as_str()) {
-                self.check_url(&attribute.value, attribute.position, file, findings);
-            }
-        }
-        for node in &element.children {
-            match node {
-                Node::Element(child) => self.check(child, file, findings),
-                Node::Text { text, position } if element.name == "Redirect" => {
-                    self.check_url(text.trim(), *position, file, findings);
-                }
-                Node::Text { .. } => {}
-            }
+/// Looks for documents of our own that are asked for and do not exist.
+fn check_urls(known: &Names, element: &Element, file: &Path, findings: &mut Findings) {
+    for attribute in &element.attributes {
+        if URLS.contains(&attribute.name.as_str()) {
+            check_url(known, &attribute.value, attribute.position, file, findings);
         }
     }
-
-    fn check_url(&self, url: &str, position: Position, file: &Path, findings: &mut Findings) {
-        let path = url.split(['?', '#']).next().unwrap_or(url);
-        let wanted = [
-            ("bin", "/bins/", "bin:", &self.bins),
-            ("function", "/functions/", "function:", &self.functions),
-        ];
-        for (kind, folder, scheme, names) in wanted {
-            let name = path.strip_prefix(folder).or_else(|| path.strip_prefix(scheme));
-            let Some(name) = name.filter(|name| !name.contains('%')) else { continue };
-            if !names.iter().any(|known| known == name) {
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                let message = format!("there is no {kind} \"{name}\"; {}", hint(name, &names));
-                findings.tell(file, Some(position), Severity::Warning, 11200, message);
+    for node in &element.children {
+        match node {
+            Node::Element(child) => check_urls(known, child, file, findings),
+            Node::Text { text, position } if element.name == "Redirect" => {
+                check_url(known, text.trim(), *position, file, findings);
             }
+            Node::Text { .. } => {}
         }
+    }
+}
+
+fn check_url(known: &Names, url: &str, position: Position, file: &Path, findings: &mut Findings) {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let named = |folder: &str, scheme: &str| {
+        let name = path.strip_prefix(folder).or_else(|| path.strip_prefix(scheme))?;
+        (!name.contains('%')).then_some(name)
+    };
+    let bin = named("/bins/", "bin:").and_then(|name| known.wrong_bin(name));
+    let function = named("/functions/", "function:").and_then(|name| known.wrong_function(name));
+    if let Some(message) = bin.or(function) {
+        findings.tell(file, Some(position), Severity::Warning, 11200, message);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub(in crate::cli) use crate::base::hint;
 use crate::base::id::{CallSid, LegId};
-use crate::base::nearest;
 use crate::base::{Epoch, Rng, WallTime};
 use crate::call::{Policy, Setup};
 use crate::config::Config;
@@ -83,7 +83,11 @@ pub(in crate::cli) fn setup(opened: &Opened, arrival: Arrival, rng: &mut Rng) ->
         account: opened.account.sid,
         voice: arrival.voice,
         public_url: opened.public_url.clone(),
-        policy: Policy { owned: Arc::new(owned), any_caller_id: arrival.any_caller_id },
+        policy: Policy {
+            owned: Arc::new(owned),
+            any_caller_id: arrival.any_caller_id,
+            ..Policy::default()
+        },
         epoch: Epoch::new(wall),
         next_leg: FIRST_CALLED,
     }
@@ -112,14 +116,6 @@ fn may_call(config: &Config, domain: &Domain, from: &str) -> Result<(), String> 
     }
     let name = &domain.name;
     Err(format!("user \"{user}\" may not call at {name}; {}", hint(&user, &users)))
-}
-
-pub(in crate::cli) fn hint(word: &str, known: &[&str]) -> String {
-    match nearest(word, known.iter().copied()) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None if known.is_empty() => "there is none".to_owned(),
-        None => format!("known: {}", known.join(", ")),
-    }
 }
 
 /// A number in E.164, or a URI with its scheme.

@@ -22,6 +22,7 @@ fn nothing_is_left(stage: &mut Stage) {
     assert!(stage.exchange.legs.incoming.is_empty(), "dialogs");
     assert_eq!(stage.exchange.locating.locator.lookups(), 0, "names");
     assert!(stage.exchange.legs.attempts.is_empty(), "attempts");
+    assert!(stage.exchange.usage.is_empty(), "caps");
     assert_eq!(stage.exchange.agent.dialogs(), 0);
     assert_eq!(stage.exchange.agent.transactions(), 0);
 }

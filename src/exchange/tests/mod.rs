@@ -2,13 +2,15 @@
 
 mod admission;
 mod calls;
+mod door;
+mod stories;
 
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::base::id::AccountSid;
 use crate::base::{Secret, WallTime};
-use crate::directory::{Domain, Handler, Number, Trunk, Voice};
+use crate::directory::{Caps, Domain, Handler, Limits, Number, Trunk, Voice};
 use crate::sip::auth::answer;
 use crate::sip::user_agent::Listener;
 use crate::sip::{Login, Message, Parsed};
@@ -32,6 +34,7 @@ struct Stage {
     notes: Vec<String>,
     asked: Vec<locate::Question>,
     registered: Vec<Registered>,
+    told: Vec<Told>,
     port: u16,
     branches: u32,
 }
@@ -50,6 +53,7 @@ fn domain(name: &str, lists: &[&str], allowed: &[&str]) -> Domain {
         allowed_ips: allowed.iter().map(|net| net.parse().expect("a network")).collect(),
         voice: voice("bin:from-phone"),
         any_caller_id: false,
+        caps: Caps::USER,
     }
 }
 
@@ -79,6 +83,7 @@ fn directory() -> Directory {
         numbers: [(number.number.clone(), number)].into(),
         trunks: vec![trunk],
         lines: Default::default(),
+        limits: Limits::default(),
     }
 }
 
@@ -102,6 +107,7 @@ impl Stage {
             notes: vec![],
             asked: vec![],
             registered: vec![],
+            told: vec![],
             port: 20_000,
             branches: 0,
         }
@@ -122,6 +128,7 @@ impl Stage {
                 Output::Note(note) => self.notes.push(note.text),
                 Output::Ask(question) => self.asked.push(question),
                 Output::Registered(registered) => self.registered.push(registered),
+                Output::Told(told) => self.told.push(told),
                 Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}
             }
         }

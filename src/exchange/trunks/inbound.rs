@@ -69,6 +69,7 @@ fn line_call(invite: &Message, line: &Line, key: &Key) -> Admitted {
         voice,
         any_caller_id: false,
         domain: None,
+        user: None,
         channel: Some(key.clone()),
     }
 }
@@ -103,7 +104,7 @@ fn number_call(
     };
     let voice = number.voice.clone();
     let channel = Some(key.clone());
-    Ok(Admitted { incoming, voice, any_caller_id: false, domain: None, channel })
+    Ok(Admitted { incoming, voice, any_caller_id: false, domain: None, user: None, channel })
 }
 
 /// Who calls, in E.164 where the trunk's way of writing numbers allows.

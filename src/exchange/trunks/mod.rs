@@ -107,10 +107,14 @@ pub(super) struct Trunks {
     timers: TimerTable<Key>,
     /// Registrations of what is configured no more, until they are taken back.
     leaving: BTreeMap<u64, Registration>,
+    /// The server that holds each registration, and how many each of them holds.
+    held: BTreeMap<Key, SocketAddr>,
+    servers: BTreeMap<SocketAddr, usize>,
     last_request: u64,
 }
 
 /// One of them.
+#[derive(Default)]
 struct Upstream {
     calls: u32,
     health: Option<Health>,
@@ -194,13 +198,11 @@ impl Trunks {
                 self.contacts.remove(&account.contact);
                 self.retire(account);
             }
+            self.note_server(&key);
         }
         for (key, trunk) in wanted {
-            let upstream = self.table.entry(key.clone()).or_insert_with(|| {
-                // Nothing has happened yet, so it is due at once.
-                self.timers.set(key.clone(), Instant::ZERO);
-                Upstream { calls: 0, health: None, account: None }
-            });
+            let upstream = self.table.entry(key.clone()).or_default();
+            // What has not happened yet is due at once.
             if upstream.health.as_ref().map(Health::ping) != trunk.ping {
                 upstream.health = trunk.ping.map(Health::new);
                 self.timers.set(key.clone(), Instant::ZERO);
@@ -235,6 +237,7 @@ impl Trunks {
                 true => drop(self.requests.remove(&old.id)),
                 false => self.retire(before),
             }
+            self.note_server(key);
         }
         let Some(settings) = wanted else { return };
         let id = self.request(key);
@@ -245,6 +248,31 @@ impl Trunks {
             upstream.account = Some(Account { contact, registration });
         }
         self.timers.set(key.clone(), Instant::ZERO);
+    }
+
+    /// Whether one of our registrations is held there.
+    pub(super) fn is_server(&self, address: SocketAddr) -> bool {
+        self.servers.contains_key(&address)
+    }
+
+    /// Keeps in mind which server holds a registration now, if any does.
+    fn note_server(&mut self, key: &Key) {
+        let now = self.registered_at(key).map(|flow| flow.remote);
+        let before = match now {
+            Some(server) => self.held.insert(key.clone(), server),
+            None => self.held.remove(key),
+        };
+        if let Some(server) = now {
+            *self.servers.entry(server).or_default() += 1;
+        }
+        if let Some(server) = before
+            && let Some(count) = self.servers.get_mut(&server)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.servers.remove(&server);
+            }
+        }
     }
 
     /// A number for requests.
@@ -488,6 +516,7 @@ impl Exchange {
 
     /// One line in the log for each change.
     fn note_registration(&mut self, key: &Key) {
+        self.trunks.note_server(key);
         let upstream = self.trunks.table.get(key);
         let Some(account) = upstream.and_then(|upstream| upstream.account.as_ref()) else { return };
         let whom = &account.registration.settings().address_of_record;

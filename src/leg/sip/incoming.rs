@@ -1,6 +1,7 @@
 //! The side of a SIP leg that somebody else started.
 
 use super::*;
+use crate::sip::dialog::reliable::Policy;
 
 /// An incoming dialog and what its INVITE offered.
 #[derive(Debug)]
@@ -8,13 +9,31 @@ pub(super) struct Incoming {
     dialog: DialogId,
     offer: Option<Bytes>,
     call_id: String,
+    /// Whether its side takes provisional responses that are acknowledged (RFC 3262).
+    reliable: bool,
+    said: Said,
     state: State,
+}
+
+/// What of offer and answer was said before the 200.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    /// Nothing.
+    Nothing,
+    /// Our answer; the 200 says the same once more (RFC 3261 section 13.2.1).
+    Answer(Body),
+    /// All of it, reliably: the 200 says nothing more.
+    All,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     /// Nothing final said.
     Ringing,
+    /// To be heard before the answer as soon as the media socket is bound.
+    Opening,
+    /// Sound flows, or waits for the PRACK with the answer to our offer.
+    Early,
     /// To be answered as soon as the media socket is bound.
     Answering,
     /// The same, and to be hung up at once: the call took it for answered.
@@ -30,11 +49,25 @@ enum State {
 impl Incoming {
     pub(super) fn new(dialog: DialogId, invite: &Message) -> Self {
         let call_id = invite.call_id().to_owned();
-        Incoming { dialog, offer: sdp_of(invite), call_id, state: State::Ringing }
+        let reliable = Policy::of(invite) != Policy::Never;
+        let (said, state) = (Said::Nothing, State::Ringing);
+        Incoming { dialog, offer: sdp_of(invite), call_id, reliable, said, state }
+    }
+
+    /// An UPDATE agreed anew before the 200, which must not go back to what was before it.
+    pub(super) fn agreed_anew(&mut self) {
+        if self.state == State::Early {
+            self.said = Said::All;
+        }
     }
 
     pub(super) fn dialog(&self) -> DialogId {
         self.dialog
+    }
+
+    /// The dialog, once its ACK came.
+    pub(super) fn talking(&self) -> Option<DialogId> {
+        (self.state == State::Confirmed).then_some(self.dialog)
     }
 
     pub(super) fn over(&mut self) {
@@ -53,18 +86,50 @@ impl SipLeg {
         }
     }
 
-    pub(super) fn answer(&mut self) {
+    /// Opens the way for sound before the answer. Without an offer that we could answer, and
+    /// without a PRACK that could answer ours, there is none.
+    pub(super) fn sound_early(&mut self) {
         if let Role::Incoming(incoming) = &mut self.role
             && incoming.state == State::Ringing
+            && (incoming.offer.is_some() || incoming.reliable)
         {
-            incoming.state = State::Answering;
+            incoming.state = State::Opening;
             self.open_media();
         }
     }
 
+    pub(super) fn answer(&mut self) {
+        let Role::Incoming(incoming) = &mut self.role else { return };
+        match incoming.state {
+            State::Ringing | State::Opening => {
+                incoming.state = State::Answering;
+                self.open_media();
+            }
+            State::Early => self.accept_early(),
+            _ => {}
+        }
+    }
+
+    /// Says 200 after 183: offer and answer are through, or on their way.
+    fn accept_early(&mut self) {
+        let Role::Incoming(incoming) = &mut self.role else { return };
+        incoming.state = State::Accepted;
+        let (dialog, body) = (
+            incoming.dialog,
+            match &incoming.said {
+                Said::Answer(body) => Some(body.clone()),
+                Said::All | Said::Nothing => None,
+            },
+        );
+        self.sip(sip::Command::Accept { dialog, headers: vec![], body });
+    }
+
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         let Role::Incoming(incoming) = &self.role else { return self.hang_up() };
-        if !matches!(incoming.state, State::Ringing | State::Answering) {
+        if !matches!(
+            incoming.state,
+            State::Ringing | State::Opening | State::Early | State::Answering
+        ) {
             return self.hang_up();
         }
         let status = match refusal {
@@ -104,7 +169,11 @@ impl SipLeg {
             State::Over => {}
             // Nobody took the call (RFC 3261 section 21.4.18); 603 would stop a carrier from
             // trying elsewhere.
-            State::Ringing | State::Answering | State::AnsweringBriefly => {
+            State::Ringing
+            | State::Opening
+            | State::Early
+            | State::Answering
+            | State::AnsweringBriefly => {
                 self.sip(sip::Command::Reject { dialog, status: 480, headers: vec![] });
             }
             State::Accepted | State::Confirmed => {
@@ -117,7 +186,8 @@ impl SipLeg {
     pub(super) fn accept_incoming(&mut self, local: SocketAddr) {
         let Role::Incoming(incoming) = &mut self.role else { return };
         let briefly = incoming.state == State::AnsweringBriefly;
-        if !briefly && incoming.state != State::Answering {
+        let early = incoming.state == State::Opening;
+        if !briefly && !early && incoming.state != State::Answering {
             return;
         }
         let dialog = incoming.dialog;
@@ -132,11 +202,24 @@ impl SipLeg {
         };
         match described {
             Ok((body, agreed)) => {
-                incoming.state = State::Accepted;
+                let body = sdp_body(body);
+                if early {
+                    incoming.state = State::Early;
+                    incoming.said = match (&body, &agreed) {
+                        (Some(answer), Some(_)) => Said::Answer(answer.clone()),
+                        _ => Said::All,
+                    };
+                } else {
+                    incoming.state = State::Accepted;
+                }
                 if let Some(agreed) = agreed {
                     self.connect_media(agreed);
                 }
-                self.sip(sip::Command::Accept { dialog, headers: vec![], body: sdp_body(body) });
+                let headers = vec![];
+                self.sip(match early {
+                    true => sip::Command::Progress { dialog, status: 183, headers, body },
+                    false => sip::Command::Accept { dialog, headers, body },
+                });
                 if briefly {
                     self.hang_up();
                 }
@@ -149,7 +232,8 @@ impl SipLeg {
     pub(super) fn fail_incoming(&mut self) {
         match &self.role {
             Role::Incoming(Incoming {
-                state: State::Answering | State::AnsweringBriefly, ..
+                state: State::Opening | State::Answering | State::AnsweringBriefly,
+                ..
             }) => {
                 self.reject_incoming(503, Cause::Failed);
             }
@@ -164,11 +248,21 @@ impl SipLeg {
         }
         incoming.state = State::Confirmed;
         let sip_call_id = incoming.call_id.clone();
-        if incoming.offer.is_none() && !self.settle_answer(sdp_of(ack)) {
+        let owed = incoming.offer.is_none() && incoming.said == Said::Nothing;
+        if owed && !self.settle_answer(sdp_of(ack)) {
             // Our offer got no answer, which had to be in the ACK (RFC 3261 section 13.2.2.4).
             return self.hang_up();
         }
         self.emit(Event::Answered { sip_call_id, headers: vec![] });
+    }
+
+    /// The PRACK of our 183: it answers our offer, when the INVITE had none.
+    pub(super) fn handle_acknowledged(&mut self, prack: &Message) {
+        let Role::Incoming(incoming) = &self.role else { return };
+        let owed = incoming.offer.is_none() && matches!(self.media, Media::Open { .. });
+        if owed && !self.settle_answer(sdp_of(prack)) {
+            self.hang_up();
+        }
     }
 
     /// The ACK of a re-INVITE without a description carries the answer to our offer. What an ACK

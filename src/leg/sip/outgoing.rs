@@ -10,6 +10,8 @@ pub(super) struct Outgoing {
     /// The branch that answered.
     winner: Option<DialogId>,
     told: Told,
+    /// The early dialog that is heard before the answer.
+    heard: Option<(DialogId, String)>,
     /// The refusal to report when nobody answers.
     best: Option<Failure>,
 }
@@ -41,6 +43,10 @@ struct Failure {
 }
 
 impl Outgoing {
+    pub(super) fn winner(&self) -> Option<DialogId> {
+        self.winner
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.branches.iter().all(|branch| branch.over)
     }
@@ -95,6 +101,15 @@ impl Failure {
             Ending::Bye | Ending::NoAck => (Cause::Hangup, 200),
         }
     }
+}
+
+/// Whether the network says that what comes before the answer is worth hearing (RFC 5009): not
+/// when the far end sends nothing. Without the header it is as the description says.
+fn sounds(response: &Message) -> bool {
+    let Some(value) = response.header_by_name("P-Early-Media") else { return true };
+    let says =
+        |word: &str| value.split([',', ';']).any(|found| found.trim().eq_ignore_ascii_case(word));
+    !says("inactive") && !says("recvonly")
 }
 
 fn tag_of(response: &Message) -> String {
@@ -165,17 +180,30 @@ impl SipLeg {
         }
         outgoing.note_early(dialog, response);
         // Early media of several forks would overwrite one another: the first to send it is heard.
-        let may_sound = outgoing.told < Told::EarlyMedia;
+        let fork = (dialog, tag_of(response));
+        let may_sound =
+            outgoing.heard.as_ref().is_none_or(|heard| *heard == fork) && sounds(response);
         let early =
             may_sound && sdp_of(response).is_some_and(|answer| self.settle_answer(Some(answer)));
         let Role::Outgoing(outgoing) = &mut self.role else { return };
         if early {
-            outgoing.told = Told::EarlyMedia;
-            self.emit(Event::EarlyMedia);
+            outgoing.heard = Some(fork);
+            if outgoing.told < Told::EarlyMedia {
+                outgoing.told = Told::EarlyMedia;
+                self.emit(Event::EarlyMedia);
+            }
         } else if outgoing.told == Told::Nothing && response.status() == Some(180) {
             outgoing.told = Told::Ringing;
             self.emit(Event::Ringing);
         }
+    }
+
+    /// Whether a request comes from the dialog whose media flow.
+    pub(super) fn is_heard(&self, dialog: DialogId, request: &Message) -> bool {
+        let Role::Outgoing(outgoing) = &self.role else { return true };
+        let tag = request.from().and_then(|from| from.tag()).unwrap_or_default();
+        outgoing.winner == Some(dialog)
+            || outgoing.heard.as_ref().is_some_and(|(of, fork)| *of == dialog && *fork == *tag)
     }
 
     pub(super) fn handle_accepted(&mut self, dialog: DialogId, response: &Message) {
@@ -189,7 +217,10 @@ impl SipLeg {
         let answer = outgoing.answer_of(dialog, response);
         for loser in outgoing.open_branches() {
             if loser != dialog {
-                self.sip(sip::Command::Hangup { dialog: loser, headers: vec![] });
+                // So that it is no missed call over there (RFC 3326 section 2).
+                let elsewhere = "SIP;cause=200;text=\"Call completed elsewhere\"";
+                let headers = vec![("Reason".to_owned(), elsewhere.to_owned())];
+                self.sip(sip::Command::Hangup { dialog: loser, headers });
             }
         }
         if !self.settle_answer(answer) {

@@ -101,7 +101,13 @@ impl SipLeg {
                 media::Command::Record { session, plan }
             }
             Command::StopRecording(recording) => media::Command::StopRecording { recording },
-            Command::Ring | Command::Answer | Command::Refuse(_) | Command::Hangup => return,
+            Command::Ring
+            | Command::EarlyMedia
+            | Command::Answer
+            | Command::Refuse(_)
+            | Command::TransferStatus(_)
+            | Command::Refer { .. }
+            | Command::Hangup => return,
         };
         self.order(command);
     }

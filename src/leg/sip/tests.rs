@@ -3,6 +3,8 @@ use crate::base::id::RecordingSid;
 use crate::media::RecordingEnd;
 use crate::sip::{Flow, Parsed, TransactionId, Transport};
 
+mod extensions;
+
 const NOW: Instant = Instant::ZERO;
 const LEG: LegId = LegId(7);
 const DIALOG: DialogId = DialogId(DialogId::INCOMING | 1);

@@ -3,22 +3,45 @@
 use super::*;
 
 impl SipLeg {
-    pub(super) fn handle_within(&mut self, transaction: sip::TransactionId, request: &Message) {
+    pub(super) fn handle_within(
+        &mut self,
+        dialog: DialogId,
+        transaction: sip::TransactionId,
+        request: &Message,
+    ) {
         match request.method() {
+            // An early dialog of a phone that is not heard must not move the media of the one
+            // that is.
+            Method::Update if sdp_of(request).is_some() && !self.is_heard(dialog, request) => {
+                self.put_off(transaction);
+            }
             Method::Invite => self.handle_reinvite(transaction, request),
             // An UPDATE without a description only refreshes (RFC 3311 section 5.2).
             Method::Update if sdp_of(request).is_none() => self.respond(transaction, 200, None),
-            Method::Update => self.handle_reinvite(transaction, request),
+            // The PRACK of our 183 may bring a new offer (RFC 3262 section 5).
+            Method::Update | Method::Prack => self.handle_reinvite(transaction, request),
             Method::Info => self.handle_info(transaction, request),
             Method::Options => self.respond(transaction, 200, None),
-            Method::Subscribe | Method::Notify => self.respond(transaction, 489, None),
-            Method::Refer => self.respond(transaction, 603, None),
+            Method::Notify => self.handle_notify(transaction, request),
+            Method::Subscribe => self.respond(transaction, 489, None),
+            Method::Refer => self.handle_refer(dialog, transaction, request),
             _ => self.respond(transaction, 405, None),
         }
     }
 
-    fn respond(&mut self, transaction: sip::TransactionId, status: u16, body: Option<Body>) {
+    pub(super) fn respond(
+        &mut self,
+        transaction: sip::TransactionId,
+        status: u16,
+        body: Option<Body>,
+    ) {
         self.sip(sip::Command::Respond { transaction, status, headers: vec![], body });
+    }
+
+    /// Later, with luck: RFC 3311 section 5.2.
+    fn put_off(&mut self, transaction: sip::TransactionId) {
+        let headers = vec![("Retry-After".to_owned(), "2".to_owned())];
+        self.sip(sip::Command::Respond { transaction, status: 500, headers, body: None });
     }
 
     /// A new offer in the dialog (hold, resume, another address), or a request for ours.
@@ -42,6 +65,9 @@ impl SipLeg {
         match sdp::answer(&offer, advertised, &self.codecs, &mut self.description) {
             Ok((answer, agreed)) => {
                 self.connect_media(agreed);
+                if let Role::Incoming(incoming) = &mut self.role {
+                    incoming.agreed_anew();
+                }
                 self.respond(transaction, 200, sdp_body(answer));
             }
             Err(refusal) => self.respond(transaction, refusal.status(), None),
@@ -74,9 +100,36 @@ impl SipLeg {
         }
     }
 
-    /// The answer to a request of ours: a dialog that is unknown over there is over here.
-    pub(super) fn handle_response(&mut self, response: Option<&Message>) {
+    /// Offers the session as it is, for a peer that takes no UPDATE (RFC 4028 section 7.4).
+    pub(super) fn renew_session(&mut self, dialog: DialogId) {
+        let Media::Connected { local, remote } = &self.media else { return };
+        let advertised = SocketAddr::new(self.address.advertise, local.port());
+        let (codec, direction) = ([remote.codec], self.description.direction());
+        self.before = Some(self.description.clone());
+        let offer = sdp::offer(advertised, &codec, direction, &mut self.description);
+        let body = sdp_body(offer);
+        self.sip(sip::Command::Request { dialog, method: "INVITE", headers: vec![], body });
+    }
+
+    /// The answer to a request of ours: a dialog that is unknown over there is over here. A
+    /// re-INVITE that failed leaves the session as it was (RFC 3261 section 14.1).
+    pub(super) fn handle_response(&mut self, method: &str, response: Option<&Message>) {
+        // What became of a report ends no call (RFC 5057 section 5).
+        match method {
+            "NOTIFY" => return,
+            "REFER" => return self.refer_answered(response.and_then(Message::status)),
+            _ => {}
+        }
         let status = response.and_then(Message::status);
+        if method == "INVITE" {
+            match (status, self.before.take()) {
+                (Some(200..300), _) => {
+                    self.settle_answer(response.and_then(sdp_of));
+                }
+                (_, Some(before)) => self.description = before,
+                (_, None) => {}
+            }
+        }
         if matches!(status, None | Some(408 | 481)) {
             self.hang_up_dialogs();
             self.end(Cause::Lost, response, status);

@@ -1,7 +1,7 @@
 //! The UDP ports of a worker: random even ones of a range, so that they cannot be guessed.
 
 use std::io::{Error, ErrorKind, Result};
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 
 use crate::base::Rng;
@@ -29,8 +29,8 @@ impl Ports {
         Ports { first, taken: vec![false; pairs], rng }
     }
 
-    /// Binds a free port.
-    pub fn bind(&mut self, ip: IpAddr) -> Result<UdpSocket> {
+    /// Binds a free port, and says which.
+    pub fn bind(&mut self, ip: IpAddr) -> Result<(UdpSocket, SocketAddr)> {
         let pairs = self.taken.len();
         let start = self.rng.below(pairs as u64) as usize;
         let mut foreign = 0;
@@ -38,7 +38,8 @@ impl Ports {
             if self.taken[at] {
                 continue;
             }
-            match UdpSocket::bind((ip, self.first + 2 * at as u16)) {
+            let local = SocketAddr::new(ip, self.first + 2 * at as u16);
+            match UdpSocket::bind(local) {
                 Ok(socket) => {
                     socket.set_nonblocking(true)?;
                     self.taken[at] = true;
@@ -46,7 +47,7 @@ impl Ports {
                         // Marking is a courtesy of the network; without it calls work too.
                         let _ = socket2::SockRef::from(&socket).set_tos_v4(Self::TOS);
                     }
-                    return Ok(socket);
+                    return Ok((socket, local));
                 }
                 Err(e) if e.kind() == ErrorKind::AddrInUse && foreign < Self::MAX_FOREIGN => {
                     foreign += 1;

@@ -4,16 +4,17 @@
 //! the next tick and then takes all that came. With no packet and nothing due it sleeps.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, UdpSocket};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::mpsc::TryRecvError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant as SystemInstant;
 
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use crate::base::id::RecordingSid;
 use crate::base::{Duration, Instant, Machine};
-use crate::media::{Command, Event, Input, Output, Plane, RecordingEnd};
+use crate::media::{Command, Event, Input, Output, Plane, RecordingEnd, SessionId};
+use crate::node::media::orders::Waiting;
 use crate::node::media::poller::{Bell, Poller};
 use crate::node::media::ports::Ports;
 use crate::node::recording::RecordingWriter;
@@ -24,6 +25,15 @@ use crate::rtp::packet::MAX_DATAGRAM;
 pub enum Note {
     /// An order for the plane.
     Command(Command),
+    /// A session whose socket is bound already, and who asked for it knows.
+    Open {
+        /// The session.
+        session: SessionId,
+        /// Its socket.
+        socket: UdpSocket,
+        /// Where that is bound.
+        local: SocketAddr,
+    },
     /// A recording cannot be written.
     RecordingLost(RecordingSid),
     /// End the thread.
@@ -36,13 +46,15 @@ pub struct Worker {
     pub(crate) plane: Plane,
     pub(crate) poller: Poller,
     pub(crate) bell: Arc<Bell>,
-    pub(crate) notes: Receiver<Note>,
+    pub(crate) notes: Waiting,
     pub(crate) events: Sender<Event>,
     pub(crate) writer: RecordingWriter,
-    pub(crate) ports: Ports,
+    pub(crate) ports: Arc<Mutex<Ports>>,
+    /// The socket of the session that is being opened.
+    pub(crate) arriving: Option<(UdpSocket, SocketAddr)>,
     pub(crate) origin: SystemInstant,
     pub(crate) tick: Duration,
-    pub(crate) sockets: Vec<Option<UdpSocket>>,
+    pub(crate) sockets: Vec<Option<(UdpSocket, u16)>>,
     pub(crate) backlog: VecDeque<Event>,
     /// Orders are left that the bell has already rung for.
     pub(crate) behind: bool,
@@ -148,7 +160,7 @@ impl Worker {
         let mut buffer = [0; MAX_DATAGRAM];
         let mut packets = 0;
         while packets < Self::MAX_BURST {
-            let Some(Some(socket)) = self.sockets.get(slot) else { break };
+            let Some(Some((socket, _))) = self.sockets.get(slot) else { break };
             let Ok((length, from)) = socket.recv_from(&mut buffer) else { break };
             packets += 1;
             let datagram = &mut buffer[..length];
@@ -162,8 +174,8 @@ impl Worker {
     }
 
     /// Sends without waiting: a full socket loses the packet, as a full network would.
-    fn send(&self, slot: usize, datagram: &[u8], to: std::net::SocketAddr) {
-        if let Some(Some(socket)) = self.sockets.get(slot) {
+    fn send(&self, slot: usize, datagram: &[u8], to: SocketAddr) {
+        if let Some(Some((socket, _))) = self.sockets.get(slot) {
             let _ = socket.send_to(datagram, to);
         }
     }
@@ -176,8 +188,13 @@ impl Worker {
                 self.behind = true;
                 return;
             }
-            match self.notes.try_recv() {
+            match self.notes.next() {
                 Ok(Note::Command(command)) => self.plane.handle(now, Input::Command(command)),
+                Ok(Note::Open { session, socket, local }) => {
+                    self.arriving = Some((socket, local));
+                    let open = Command::Open { session, ip: local.ip() };
+                    self.plane.handle(now, Input::Command(open));
+                }
                 Ok(Note::RecordingLost(sid)) => self.plane.handle(now, Input::RecordingLost(sid)),
                 Ok(Note::Stop) | Err(TryRecvError::Disconnected) => {
                     self.stopped = true;
@@ -206,8 +223,8 @@ impl Worker {
                         self.plane.handle(now, Input::RecordingLost(recording));
                     }
                 }
-                Output::Bind { slot, ip, .. } => {
-                    let result = self.open(slot, ip).map_err(|error| error.to_string());
+                Output::Bind { slot, .. } => {
+                    let result = self.open(slot).map_err(|error| error.to_string());
                     self.plane.handle(now, Input::Bound { slot, result });
                 }
                 Output::Unbind { slot } => self.close(slot),
@@ -216,26 +233,30 @@ impl Worker {
         self.deliver();
     }
 
-    fn open(&mut self, slot: usize, ip: IpAddr) -> std::io::Result<std::net::SocketAddr> {
-        let socket = self.ports.bind(ip)?;
-        let local = socket.local_addr()?;
+    fn open(&mut self, slot: usize) -> std::io::Result<SocketAddr> {
+        let arrived = self.arriving.take();
+        let (socket, local) = arrived.ok_or(std::io::ErrorKind::NotConnected)?;
         if let Err(error) = self.poller.add(&socket, slot as u64) {
-            self.ports.release(local.port());
+            self.release(local.port());
             return Err(error);
         }
         if self.sockets.len() <= slot {
             self.sockets.resize_with(slot + 1, || None);
         }
-        self.sockets[slot] = Some(socket);
+        self.sockets[slot] = Some((socket, local.port()));
         Ok(local)
     }
 
     fn close(&mut self, slot: usize) {
-        if let Some(socket) = self.sockets.get_mut(slot).and_then(Option::take)
-            && let Ok(local) = socket.local_addr()
-        {
-            self.ports.release(local.port());
+        if let Some((socket, port)) = self.sockets.get_mut(slot).and_then(Option::take) {
+            drop(socket);
+            self.release(port);
         }
+    }
+
+    /// Taken when a session opens or closes, never for a packet.
+    fn release(&self, port: u16) {
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner).release(port);
     }
 
     /// The end of a recording is told by its writer, once the file is safe.
@@ -250,6 +271,8 @@ impl Worker {
                     self.backlog.push_back(failed);
                 }
             }
+            // Told when the socket was bound.
+            Event::Opened { .. } => {}
             event => self.backlog.push_back(event),
         }
     }

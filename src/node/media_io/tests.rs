@@ -41,6 +41,13 @@ impl Bench {
         }
     }
 
+    /// Orders are taken in turn: when this session is closed, those before it are carried out.
+    fn settle(&mut self) {
+        self.open(99);
+        self.handle.send(Command::Close { session: SessionId(99) }).unwrap();
+        assert!(matches!(self.event(), Event::Closed { session: SessionId(99), .. }));
+    }
+
     fn connect(&self, session: u64, phone: &UdpSocket) {
         let remote = Remote {
             address: phone.local_addr().unwrap(),
@@ -75,8 +82,7 @@ fn relays(tick: Duration, ports: RangeInclusive<u16>) {
     bench.connect(1, &a);
     bench.connect(2, &b);
     bench.handle.send(Command::Bridge { a: SessionId(1), b: SessionId(2) }).unwrap();
-    // Orders are taken in turn: when this one is answered, the bridge stands.
-    bench.open(3);
+    bench.settle();
     let mut buffer = [0; 1_500];
     for sequence in 0..200 {
         let (from, port, to) = if sequence % 2 == 0 { (&a, one, &b) } else { (&b, two, &a) };
@@ -153,6 +159,18 @@ fn a_stopped_worker_takes_no_orders() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::new(21_804..=21_807, Config::TICK, folder.path().into());
     drop(bench.worker);
-    let refused = bench.handle.send(Command::Unbridge { session: SessionId(1) });
-    assert!(matches!(refused, Err(SendError::Stopped(_))));
+    let session = SessionId(1);
+    let refused = bench.handle.send(Command::Unbridge { session }).unwrap_err();
+    assert!(matches!(refused, SendError::Stopped(_)) && refused.event().is_none());
+    // Whoever waits for what such an order brings is told at once.
+    let told = |command| bench.handle.send(command).unwrap_err().event();
+    let digits = Command::SendDigits { session, play: 4, digits: "1".to_owned() };
+    assert_eq!(told(digits), Some(Event::Played { session, play: 4 }));
+    let recording = RecordingSid::random(&mut Rng::from_number(8));
+    let max = Duration::from_secs(60);
+    let plan = RecordingPlan { recording, tracks: Tracks::Own, max, silence: None, trim: false };
+    let end = told(Command::Record { session, plan });
+    assert!(matches!(end, Some(Event::Recorded { end: RecordingEnd::Failed, .. })), "{end:?}");
+    let closed = told(Command::Close { session });
+    assert!(matches!(closed, Some(Event::Closed { .. })), "{closed:?}");
 }

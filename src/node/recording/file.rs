@@ -53,7 +53,28 @@ impl RecordingFile {
 
     /// Completes a file that was left behind: its length is what its size says.
     pub(super) fn repair(folder: &Path, sid: RecordingSid) -> io::Result<Duration> {
-        let part = folder.join(format!("{sid}{PART}"));
+        let left = Self::left(folder.join(format!("{sid}{PART}")), path(folder, sid))?;
+        let duration = left.duration();
+        left.finish(false)?;
+        Ok(duration)
+    }
+
+    /// How long a file is that has its name; it is written to only when its header is not true.
+    pub(super) fn measure(folder: &Path, sid: RecordingSid) -> io::Result<Duration> {
+        let whole = path(folder, sid);
+        let left = Self::left(whole.clone(), whole)?;
+        let duration = left.duration();
+        let mut start = [0; Header::LENGTH];
+        let told = left.file.read_exact_at(&mut start, 0).is_ok()
+            && start == Header::new(left.channels).to_bytes(left.length as u32);
+        if !told || left.file.metadata()?.len() != HEADER + left.length {
+            left.finish(false)?;
+        }
+        Ok(duration)
+    }
+
+    /// A file that another process wrote: its length is what its size says.
+    fn left(part: PathBuf, whole: PathBuf) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).open(&part)?;
         let mut start = Vec::with_capacity(Header::LENGTH);
         (&mut file).take(HEADER).read_to_end(&mut start)?;
@@ -63,9 +84,12 @@ impl RecordingFile {
         let block = u64::from(channels) * 2;
         let size = file.metadata()?.len();
         let length = size.saturating_sub(HEADER).min(Self::MAX_LENGTH) / block * block;
-        let whole = path(folder, sid);
-        Self::over(file, part, whole, channels, length).finish(false)?;
-        Ok(Duration::from_micros(length / block * 1_000_000 / u64::from(RATE)))
+        Ok(Self::over(file, part, whole, channels, length))
+    }
+
+    fn duration(&self) -> Duration {
+        let frames = self.length / (u64::from(self.channels) * 2);
+        Duration::from_micros(frames * 1_000_000 / u64::from(RATE))
     }
 
     fn over(file: File, part: PathBuf, whole: PathBuf, channels: u16, length: u64) -> Self {

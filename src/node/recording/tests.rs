@@ -51,6 +51,26 @@ fn what_a_killed_process_left_is_completed_to_its_last_sample() {
     assert!(folder.path().join("notes.part.wav").exists());
 }
 
+#[test]
+fn a_file_that_has_its_name_is_measured_and_a_header_that_lies_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = RecordingFile::create(folder.path(), sid(5), 2).unwrap();
+    file.write(&[9; 24_000]).unwrap();
+    file.finish(false).unwrap();
+    let whole = path(folder.path(), sid(5));
+    let (before, length) = (std::fs::read(&whole).unwrap(), Duration::from_millis(1_500));
+    assert_eq!(super::length(folder.path(), sid(5)).unwrap(), Some(length));
+    assert_eq!(std::fs::read(&whole).unwrap(), before, "a sound file stays as it is");
+    // Half a frame too much, and a header of the first moment.
+    let mut lying = before.clone();
+    lying[..44].copy_from_slice(&crate::audio::wav::Header::new(2).to_bytes(0));
+    lying.push(1);
+    std::fs::write(&whole, lying).unwrap();
+    assert_eq!(super::length(folder.path(), sid(5)).unwrap(), Some(length));
+    assert_eq!(std::fs::read(&whole).unwrap(), before);
+    assert_eq!(super::length(folder.path(), sid(6)).unwrap(), None);
+}
+
 /// Noise with a mean square of `decibels` below full scale.
 fn noise(rng: &mut Rng, decibels: f64, frames: usize) -> Vec<i16> {
     let peak = 32_768.0 * 10f64.powf(decibels / 20.0) * 3f64.sqrt();

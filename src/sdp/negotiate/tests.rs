@@ -94,6 +94,7 @@ fn hold_is_complemented_whichever_way_it_is_said() {
         ("a=sendrecv", Direction::SendRecv),
         ("c=IN IP4 0.0.0.0", Direction::RecvOnly),
         ("c=IN IP4 0.0.0.0\r\na=inactive", Direction::Inactive),
+        ("c=IN IP6 ::ffff:0.0.0.0", Direction::RecvOnly),
     ];
     for (line, direction) in cases {
         let (text, agreed) = answered(&format!("m=audio 4000 RTP/AVP 0\r\n{line}\r\n")).unwrap();
@@ -112,6 +113,41 @@ fn what_cannot_be_agreed_to_is_refused() {
     assert_eq!(refusal("m=audio 4000 RTP/SAVP 0\r\n"), Refusal::NoAudio);
     assert_eq!(refusal("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 a.example\r\n").status(), 200 + 288);
     assert_eq!(refusal("").status(), 400);
+}
+
+#[test]
+fn streams_to_many_or_to_nobody_are_refused() {
+    for address in [
+        "IP4 224.2.1.1/127",
+        "IP4 239.255.255.250/1/3",
+        "IP4 255.255.255.255",
+        "IP4 0.0.0.1",
+        "IP6 ff15::101/3",
+        "IP6 ff02::1",
+        "IP6 ::",
+        "IP6 ::ffff:224.2.1.1",
+    ] {
+        let refusal = answered(&format!("m=audio 4000 RTP/AVP 0\r\nc=IN {address}\r\n"));
+        let refusal = refusal.expect_err(address);
+        assert_eq!((refusal, refusal.status()), (Refusal::NotUnicast, 488), "{address}");
+        let mut caller = LocalDescription::new(1);
+        offer(local(), &CODECS, Direction::SendRecv, &mut caller);
+        let reply = format!("{HEAD}m=audio 4000 RTP/AVP 0\r\nc=IN {address}\r\n");
+        let accepted = accept_answer(reply.as_bytes(), &CODECS, &caller);
+        assert_eq!(accepted, Err(Refusal::NotUnicast), "{address}");
+    }
+    // The address of a stream that is declined anyway is nobody's business.
+    let both = "m=video 5000 RTP/AVP 96\r\nc=IN IP4 224.2.1.1/127\r\nm=audio 4000 RTP/AVP 0\r\n";
+    assert!(answered(both).is_ok());
+}
+
+#[test]
+fn a_stream_that_is_off_stays_off_and_the_next_one_is_taken() {
+    let (text, agreed) = answered("m=audio 0 RTP/AVP 0\r\nm=audio 4002 RTP/AVP 8\r\n").unwrap();
+    assert!(text.contains("m=audio 0 RTP/AVP 0\r\nm=audio 30000 RTP/AVP 8\r\n"), "{text}");
+    assert_eq!(agreed.address, "192.0.2.7:4002".parse().unwrap());
+    let refusal = answered("m=audio 0 RTP/AVP 0\r\n").unwrap_err();
+    assert_eq!((refusal, refusal.status()), (Refusal::NoAudio, 488));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The hashes of digest authentication. (Only user of `hmac`, `md-5` and `sha2` in `sip`.)
 
+use std::fmt;
+
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
@@ -66,19 +68,35 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// The first half of HMAC-SHA-256 over the parts, each led by its length so that their borders
-/// cannot be shifted.
-pub(super) fn seal(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 16] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
+/// Seals with one key, which is hashed once for all of them.
+#[derive(Clone)]
+pub(super) struct Sealer(Hmac<Sha256>);
+
+impl Sealer {
+    pub(super) fn new(key: &[u8; 32]) -> Sealer {
+        Sealer(Hmac::new_from_slice(key).expect("HMAC takes keys of any length"))
     }
-    let mut half = [0; 16];
-    for (to, from) in half.iter_mut().zip(mac.finalize().into_bytes()) {
-        *to = from;
+
+    /// The first half of HMAC-SHA-256 over the parts, each led by its length so that their borders
+    /// cannot be shifted.
+    pub(super) fn seal(&self, parts: &[&[u8]]) -> [u8; 16] {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        let mut half = [0; 16];
+        for (to, from) in half.iter_mut().zip(mac.finalize().into_bytes()) {
+            *to = from;
+        }
+        half
     }
-    half
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer(…)")
+    }
 }
 
 /// Equality in a time that depends on the lengths alone.
@@ -106,9 +124,9 @@ mod tests {
 
     #[test]
     fn seals_depend_on_key_and_borders() {
-        let seal_of = |parts: &[&[u8]]| seal(&[1; 32], parts);
+        let seal_of = |parts: &[&[u8]]| Sealer::new(&[1; 32]).seal(parts);
         assert_ne!(seal_of(&[b"ab", b"c"]), seal_of(&[b"a", b"bc"]));
-        assert_ne!(seal_of(&[b"a"]), seal(&[2; 32], &[b"a"]));
+        assert_ne!(seal_of(&[b"a"]), Sealer::new(&[2; 32]).seal(&[b"a"]));
         assert!(same(b"abc", b"abc") && !same(b"abc", b"abd") && !same(b"ab", b"abc"));
     }
 }

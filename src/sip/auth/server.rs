@@ -1,9 +1,10 @@
 //! The server's side: challenges and verdicts (RFC 7616 section 3.3, RFC 8760 section 2.3).
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
-use super::hash::{Algorithm, hex, same, seal};
+use super::hash::{Algorithm, Sealer, hex, same};
 use super::{Exchange, Scheme};
 use crate::base::{Duration, Instant, Secret};
 use crate::sip::event::HeaderField;
@@ -32,6 +33,12 @@ pub enum Verdict {
         /// Who it is.
         username: String,
     },
+    /// They were right before, in the very same message: a repeat whose answer was lost. It may
+    /// be told the outcome once more, and must change nothing.
+    Repeated {
+        /// Who it is.
+        username: String,
+    },
 }
 
 /// Why credentials were refused. The peer is told the same for each.
@@ -48,11 +55,11 @@ pub enum RefusedReason {
 /// Asks for credentials and judges them.
 #[derive(Debug)]
 pub struct Challenger {
-    key: [u8; 32],
+    sealer: Sealer,
     proxy: bool,
     offers: Vec<Algorithm>,
-    /// The highest count seen of each nonce that was used well, oldest nonce first.
-    counts: BTreeMap<(Instant, [u8; 16]), u32>,
+    /// What each nonce was used for last, oldest nonce first.
+    counts: BTreeMap<(Instant, [u8; 16]), Use>,
     /// How many of them are kept.
     pub(super) capacity: usize,
     /// Nonces issued up to here may have been used and forgotten.
@@ -66,7 +73,7 @@ impl Challenger {
     /// With a key of random bytes, made at each start: 401 and WWW-Authenticate.
     pub fn new(key: [u8; 32]) -> Challenger {
         Challenger {
-            key,
+            sealer: Sealer::new(&key),
             proxy: false,
             offers: Self::OFFERS.to_vec(),
             counts: BTreeMap::new(),
@@ -152,20 +159,7 @@ impl Challenger {
         source: IpAddr,
         password: impl FnOnce(&str) -> Option<&'p Secret>,
     ) -> Verdict {
-        let name = match self.proxy {
-            true => HeaderName::ProxyAuthorization,
-            false => HeaderName::Authorization,
-        };
-        let escaped_realm = quoted(realm);
-        let ours = |scheme: &Scheme<'_>| {
-            scheme.is_digest()
-                && scheme
-                    .get("realm")
-                    .is_some_and(|r| r == realm || format!("\"{r}\"") == escaped_realm)
-        };
-        let found =
-            request.values(name).take(MAX_CREDENTIALS).flat_map(Scheme::read_all).find(ours);
-        let Some(scheme) = found else { return Verdict::Missing };
+        let Some(scheme) = self.credentials(request, realm) else { return Verdict::Missing };
         let raw_username = scheme.get("username").unwrap_or_default();
         let username = unescape(raw_username).into_owned();
         let Some(given) = self.read(&scheme) else {
@@ -181,10 +175,45 @@ impl Challenger {
         if !same_resource(exchange.uri, request.request_uri()) {
             return Verdict::Refused { username, reason: RefusedReason::OtherUri };
         }
-        match self.spend(now, exchange.nonce, given.count, realm, source) {
-            true => Verdict::Accepted { username },
-            false => Verdict::Stale,
+        let this = Use { count: given.count, message: fingerprint(request) };
+        match self.spend(now, exchange.nonce, this, realm, source) {
+            Spent::First => Verdict::Accepted { username },
+            Spent::Again => Verdict::Repeated { username },
+            Spent::Void => Verdict::Stale,
         }
+    }
+
+    /// Whether the credentials of `request` for `realm` carry a nonce that we issued to `source`,
+    /// however long ago: then their sender has read our challenge at that address, and nobody
+    /// else plays it.
+    pub fn is_answer(&self, request: &Message, realm: &str, source: IpAddr) -> bool {
+        let nonce = self.credentials(request, realm).and_then(|scheme| scheme.get("nonce"));
+        nonce.is_some_and(|nonce| self.issued(nonce, realm, source).is_some())
+    }
+
+    /// The credentials of a request for a realm.
+    fn credentials<'a>(&self, request: &'a Message, realm: &str) -> Option<Scheme<'a>> {
+        let name = match self.proxy {
+            true => HeaderName::ProxyAuthorization,
+            false => HeaderName::Authorization,
+        };
+        let escaped_realm = quoted(realm);
+        let ours = |scheme: &Scheme<'_>| {
+            scheme.is_digest()
+                && scheme
+                    .get("realm")
+                    .is_some_and(|r| r == realm || format!("\"{r}\"") == escaped_realm)
+        };
+        request.values(name).take(MAX_CREDENTIALS).flat_map(Scheme::read_all).find(ours)
+    }
+
+    /// When a nonce was issued to that source for that realm, and the proof in it.
+    fn issued(&self, nonce: &str, realm: &str, source: IpAddr) -> Option<(Instant, [u8; 16])> {
+        let (time, _) = nonce.split_at_checked(16)?;
+        let issued = Instant::from_nanos(u64::from_str_radix(time, 16).ok()?);
+        let proof = self.proof(issued, realm, source);
+        let expected = format!("{:016x}{}", issued.as_nanos(), hex(&proof));
+        same(expected.as_bytes(), nonce.as_bytes()).then_some((issued, proof))
     }
 
     /// The fields that must be there: `qop=auth` with nc and cnonce, an algorithm we offered.
@@ -219,32 +248,42 @@ impl Challenger {
     }
 
     fn proof(&self, issued: Instant, realm: &str, source: IpAddr) -> [u8; 16] {
-        let source = source.to_canonical().to_string();
         let time = issued.as_nanos().to_be_bytes();
-        seal(&self.key, &[&time, source.as_bytes(), realm.as_bytes(), &[u8::from(self.proxy)]])
+        // The length tells the families apart.
+        let (v4, v6);
+        let source: &[u8] = match source.to_canonical() {
+            IpAddr::V4(address) => {
+                v4 = address.octets();
+                &v4
+            }
+            IpAddr::V6(address) => {
+                v6 = address.octets();
+                &v6
+            }
+        };
+        self.sealer.seal(&[&time, source, realm.as_bytes(), &[u8::from(self.proxy)]])
     }
 
-    /// Uses up one count of a nonce; false when the nonce is not (or no longer) good for it.
-    fn spend(&mut self, now: Instant, nonce: &str, count: u32, realm: &str, ip: IpAddr) -> bool {
-        let Some((time, _)) = nonce.split_at_checked(16) else { return false };
-        let Ok(issued) = u64::from_str_radix(time, 16) else { return false };
-        let issued = Instant::from_nanos(issued);
-        let proof = self.proof(issued, realm, ip);
-        let expected = self.nonce(issued, realm, ip);
-        if !same(expected.as_bytes(), nonce.as_bytes()) || now.since(issued) > NONCE_LIFE {
-            return false;
+    /// Uses up one count of a nonce.
+    fn spend(&mut self, now: Instant, nonce: &str, this: Use, realm: &str, ip: IpAddr) -> Spent {
+        let Some((issued, proof)) = self.issued(nonce, realm, ip) else { return Spent::Void };
+        if now.since(issued) > NONCE_LIFE {
+            return Spent::Void;
         }
         self.forget_old(now);
         match self.counts.get_mut(&(issued, proof)) {
-            Some(highest) if *highest >= count => false,
-            Some(highest) => {
-                *highest = count;
-                true
+            Some(last) if *last == this => Spent::Again,
+            Some(last) if last.count >= this.count => Spent::Void,
+            Some(last) => {
+                *last = this;
+                Spent::First
             }
-            None if count == 0 || self.forgotten.is_some_and(|until| issued <= until) => false,
+            None if this.count == 0 || self.forgotten.is_some_and(|until| issued <= until) => {
+                Spent::Void
+            }
             None => {
-                self.counts.insert((issued, proof), count);
-                true
+                self.counts.insert((issued, proof), this);
+                Spent::First
             }
         }
     }
@@ -261,6 +300,28 @@ impl Challenger {
             self.forgotten = self.forgotten.max(Some(issued));
         }
     }
+}
+
+/// One use of a nonce: its count, and the message that it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Use {
+    count: u32,
+    message: u64,
+}
+
+/// What became of a use.
+enum Spent {
+    First,
+    Again,
+    Void,
+}
+
+/// The same for repeats of a message, which are equal byte for byte (RFC 3261 section 17.1.2). Who
+/// finds two messages with one fingerprint gains nothing: a repeat changes nothing.
+fn fingerprint(message: &Message) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message.as_bytes().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What the peer gave.
@@ -287,7 +348,7 @@ fn same_resource(digest_uri: &str, request_uri: &str) -> bool {
 /// How long a nonce may be used.
 const NONCE_LIFE: Duration = Duration::from_secs(300);
 
-/// Nonces whose counts are kept, about 6 MB: 100,000 phones that register within one
+/// Nonces whose counts are kept, about 8 MB: 100,000 phones that register within one
 /// [`NONCE_LIFE`]. Beyond it the oldest turn stale before their time.
 const MAX_COUNTS: usize = 131_072;
 

@@ -17,12 +17,16 @@ fn valid(builder: Builder) -> Message {
 }
 
 fn register(fields: &[HeaderField]) -> Message {
+    register_numbered(1, fields)
+}
+
+fn register_numbered(cseq: u32, fields: &[HeaderField]) -> Message {
     let mut builder = Builder::request("REGISTER", URI)
         .header("Via", "SIP/2.0/UDP h;branch=z9hG4bK1")
         .header("From", "<sip:alice@example.com>;tag=1")
         .header("To", "<sip:alice@example.com>")
         .header("Call-ID", "c")
-        .header("CSeq", "1 REGISTER");
+        .header("CSeq", &format!("{cseq} REGISTER"));
     for (name, value) in fields {
         builder = builder.header(name, value);
     }
@@ -66,6 +70,14 @@ impl Server {
 
     fn verify(&mut self, now: Instant, fields: &[HeaderField]) -> Verdict {
         self.verify_from(now, fields, HOME)
+    }
+
+    /// The same credentials in another message.
+    fn replay(&mut self, now: Instant, fields: &[HeaderField]) -> Verdict {
+        let password = &self.password;
+        let lookup = |user: &str| (user == "alice").then_some(password);
+        let message = register_numbered(2, fields);
+        self.challenger.verify(now, &message, "example.com", HOME, lookup)
     }
 
     fn verify_from(&mut self, now: Instant, fields: &[HeaderField], from: IpAddr) -> Verdict {
@@ -136,7 +148,7 @@ fn counts_must_rise_and_are_hexadecimal() {
     for nc in [1, 9, 10, 15, 16, 255, 256, 4096] {
         let fields = answered(&challenge, "secret", nc);
         assert_eq!(server.verify(Instant::ZERO, &fields), accepted(), "{nc}");
-        assert_eq!(server.verify(Instant::ZERO, &fields), Verdict::Stale, "{nc} again");
+        assert_eq!(server.replay(Instant::ZERO, &fields), Verdict::Stale, "{nc} again");
     }
     let lower = answered(&challenge, "secret", 17);
     assert_eq!(server.verify(Instant::ZERO, &lower), Verdict::Stale);
@@ -176,8 +188,38 @@ fn nonces_dropped_before_their_time_cannot_be_replayed() {
         .collect();
     let now = Instant::from_millis(5000);
     for fields in used {
-        assert_eq!(server.verify(now, &fields), Verdict::Stale);
+        assert_eq!(server.replay(now, &fields), Verdict::Stale);
     }
+}
+
+#[test]
+fn a_repeat_is_known_as_one_until_its_nonce_is_used_again() {
+    let mut server = Server::new();
+    let challenge = server.challenge(Instant::ZERO);
+    let first = answered(&challenge, "secret", 1);
+    assert_eq!(server.verify(Instant::ZERO, &first), accepted());
+    let repeated = Verdict::Repeated { username: "alice".into() };
+    assert_eq!(server.verify(Instant::from_millis(500), &first), repeated);
+    assert_eq!(server.verify(Instant::ZERO, &answered(&challenge, "secret", 2)), accepted());
+    assert_eq!(server.verify(Instant::from_millis(1500), &first), Verdict::Stale);
+}
+
+#[test]
+fn only_who_was_challenged_at_an_address_answers_from_it() {
+    let server = Server::new();
+    let fields = answered(&server.challenge(Instant::ZERO), "guess", 1);
+    let message = register(&fields);
+    let elsewhere = "198.51.100.1".parse().expect("an address");
+    assert!(server.challenger.is_answer(&message, "example.com", HOME));
+    assert!(!server.challenger.is_answer(&message, "example.com", elsewhere));
+    assert!(!server.challenger.is_answer(&message, "example.org", HOME));
+    let made_up = fields[0].1.replacen("nonce=\"0", "nonce=\"1", 1);
+    assert!(!server.challenger.is_answer(
+        &register(&[field("Authorization", &made_up)]),
+        "example.com",
+        HOME
+    ));
+    assert!(!server.challenger.is_answer(&register(&[]), "example.com", HOME));
 }
 
 #[test]

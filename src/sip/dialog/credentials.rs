@@ -32,9 +32,17 @@ impl Credentials {
     ) -> bool {
         self.tries += 1;
         let stale = auth::is_stale(challenge);
-        let Ok(answers) = auth::answer(challenge, method, uri, login, cnonce, 1) else {
+        let Ok(mut answers) = auth::answer(challenge, method, uri, login, cnonce, 1) else {
             return false;
         };
+        // Who asked first is the one whom the login is for. Further on sit strangers, who would
+        // only collect hashes of it.
+        if !self.fields.is_empty() {
+            answers.retain(|answer| self.fields.iter().any(|f| realm(&f.1) == realm(&answer.1)));
+        }
+        if answers.is_empty() {
+            return false;
+        }
         for answer in answers {
             let known = self.fields.iter_mut().find(|field| same_place(field, &answer));
             match known {
@@ -44,6 +52,14 @@ impl Credentials {
             }
         }
         self.tries <= MAX_TRIES
+    }
+
+    /// The login as it may be used in the dialog that came of this: for the realm that it was used
+    /// for, or for none. A callee who challenges our BYE gets nothing (CVE-2021-41158).
+    pub fn pinned(&self, login: Login) -> Option<Login> {
+        let met = self.fields.first().and_then(|field| realm(&field.1)).map(str::to_owned);
+        let realm = login.realm.clone().or(met)?;
+        Some(Login { realm: Some(realm), ..login })
     }
 }
 
@@ -97,6 +113,24 @@ mod tests {
         assert!(meet(407, "Proxy-Authenticate", "one", ", stale=true"));
         assert!(!meet(407, "Proxy-Authenticate", "one", ""), "a wrong password");
         assert_eq!(credentials.fields().len(), 2);
+    }
+
+    #[test]
+    fn strangers_behind_the_first_challenger_collect_nothing() {
+        let login = Login { username: "u".into(), password: Secret::new("p"), realm: None };
+        let mut credentials = Credentials::default();
+        assert_eq!(credentials.pinned(login.clone()), None, "never asked: for nobody");
+        let mut meet = |realm: &str| {
+            let challenge = challenge(407, "Proxy-Authenticate", realm, "");
+            credentials.meet(&challenge, "INVITE", "sip:c@d", &login, "c")
+        };
+        assert!(meet("carrier") && !meet("evil"));
+        assert_eq!(credentials.fields().len(), 1);
+        let pinned = credentials.pinned(login.clone()).and_then(|login| login.realm);
+        assert_eq!(pinned.as_deref(), Some("carrier"));
+        let configured = Login { realm: Some("own".into()), ..login };
+        let pinned = Credentials::default().pinned(configured).and_then(|login| login.realm);
+        assert_eq!(pinned.as_deref(), Some("own"));
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! unread: offers and answers are the leg's business.
 
 mod credentials;
+pub mod reliable;
 mod remote;
 mod route;
+pub mod session_timer;
 mod unacked;
 mod usage;
 
@@ -14,7 +16,7 @@ pub use credentials::Credentials;
 pub use remote::Remote;
 pub use route::{RouteSet, request_uri};
 pub use unacked::{Unacked, UnackedQueue};
-pub use usage::{Attempt, Calling, Confirmed, Offering, Order, Phase, Ringing, Usage};
+pub use usage::{Attempt, Calling, Confirmed, Fork, Offering, Order, Phase, Ringing, Usage};
 
 /// Forks of one INVITE that are told of and kept; a proxy that rings more phones than this has
 /// their early media and their provisional responses ignored, never their 200.

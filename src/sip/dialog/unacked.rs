@@ -16,6 +16,8 @@ const MAX_UNACKED: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Unacked {
     cseq: u32,
+    /// Whether it holds an offer, which the ACK answers.
+    offers: bool,
     flow: Flow,
     response: Bytes,
     next: Instant,
@@ -38,10 +40,15 @@ impl UnackedQueue {
         self.0.len() >= MAX_UNACKED
     }
 
-    /// Adds a 2xx that was just sent.
-    pub fn push(&mut self, now: Instant, cseq: u32, flow: Flow, response: Bytes) {
+    /// Whether one of them holds an offer of ours that its ACK will answer.
+    pub fn offers(&self) -> bool {
+        self.0.iter().any(|unacked| unacked.offers)
+    }
+
+    /// Adds a 2xx that was just sent; `offers` says that its body is no answer.
+    pub fn push(&mut self, now: Instant, cseq: u32, offers: bool, flow: Flow, response: Bytes) {
         let (next, give_up) = (now + T1, now + GIVE_UP);
-        self.0.push(Unacked { cseq, flow, response, next, interval: T1, give_up });
+        self.0.push(Unacked { cseq, offers, flow, response, next, interval: T1, give_up });
     }
 
     /// Takes the ACK of that CSeq; false when none was awaited.
@@ -86,7 +93,7 @@ mod tests {
     #[test]
     fn a_2xx_is_repeated_at_doubling_intervals_until_it_is_given_up() {
         let mut queue = UnackedQueue::default();
-        queue.push(Instant::ZERO, 1, flow(), Bytes::from_static(b"200"));
+        queue.push(Instant::ZERO, 1, false, flow(), Bytes::from_static(b"200"));
         let mut times = Vec::new();
         while let Some(next) = queue.timeout() {
             if queue.given_up(next) {
@@ -100,7 +107,7 @@ mod tests {
     #[test]
     fn a_late_ack_does_not_confirm_a_newer_invite() {
         let mut queue = UnackedQueue::default();
-        queue.push(Instant::ZERO, 2, flow(), Bytes::from_static(b"new"));
+        queue.push(Instant::ZERO, 2, true, flow(), Bytes::from_static(b"new"));
         assert!(!queue.acknowledge(1));
         assert!(!queue.is_empty());
         assert!(queue.acknowledge(2));

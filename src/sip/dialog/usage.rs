@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+use super::reliable::{Heard, Provisional, Reliable};
+use super::session_timer::{SessionTimer, Settings};
 use super::{Credentials, MAX_FORKS, Remote, UnackedQueue};
 use crate::base::{Duration, Rng};
 use crate::sip::transaction::ClientId;
@@ -58,19 +58,42 @@ pub struct Calling {
     /// Its answers to challenges.
     pub credentials: Credentials,
     /// The early dialogs, one for each To tag; at most [`MAX_FORKS`].
-    pub forks: Vec<Remote>,
+    pub forks: Vec<Fork>,
+    /// The session timer that the INVITE asks for; a 422 raises it.
+    pub session: Settings,
+    /// How often a 422 did.
+    pub raised: u8,
     /// Whether it is being cancelled.
     pub attempt: Attempt,
 }
 
+/// One early dialog of an INVITE of ours.
+#[derive(Clone, Debug)]
+pub struct Fork {
+    /// The peer.
+    pub remote: Remote,
+    /// Its reliable responses.
+    pub heard: Heard,
+    /// Whether our offer was answered reliably, so that the next one may be made (RFC 3311
+    /// section 5.1).
+    pub exchanged: bool,
+}
+
 impl Calling {
+    /// The early dialog with that tag.
+    pub fn fork(&mut self, tag: &str) -> Option<&mut Fork> {
+        self.forks.iter_mut().find(|fork| *fork.remote.tag == *tag)
+    }
+
     /// Keeps the early dialog that a provisional response makes or replaces; false for one fork
     /// too many.
     pub fn learn(&mut self, remote: Remote) -> bool {
         let room = self.forks.len() < MAX_FORKS;
-        match self.forks.iter_mut().find(|fork| fork.tag == remote.tag) {
-            Some(fork) => *fork = remote,
-            None if room => self.forks.push(remote),
+        match self.forks.iter_mut().find(|fork| fork.remote.tag == remote.tag) {
+            Some(fork) => fork.remote = remote,
+            None if room => {
+                self.forks.push(Fork { remote, heard: Heard::default(), exchanged: false });
+            }
             None => return false,
         }
         true
@@ -99,7 +122,9 @@ pub struct Ringing {
     /// The peer.
     pub remote: Remote,
     /// The latest 1xx that we sent.
-    pub latest: Option<(u16, Bytes)>,
+    pub latest: Option<Provisional>,
+    /// Those that are acknowledged.
+    pub reliable: Reliable,
 }
 
 /// A dialog with both sides known.
@@ -111,8 +136,18 @@ pub struct Confirmed {
     pub unacked: UnackedQueue,
     /// Our re-INVITE.
     pub offering: Offering,
-    /// The peer's re-INVITE.
+    /// The peer's re-INVITE, or UPDATE with an offer.
     pub offered: Option<TransactionId>,
+    /// RSeq and CSeq of our last reliable 1xx, whose PRACK may come after our 2xx.
+    pub late: Option<(u32, u32)>,
+    /// The reliable responses to our re-INVITEs.
+    pub heard: Heard,
+    /// The session timer, where both sides want one.
+    pub session: Option<SessionTimer>,
+    /// Whether a refresh of ours waits for its response.
+    pub refreshing: bool,
+    /// Whether the peer said that it takes UPDATE.
+    pub takes_update: bool,
     /// Re-INVITEs that may not be sent yet.
     pub waiting: VecDeque<Order>,
     /// BYE is to be sent, with these headers, as soon as the ACK comes.
@@ -127,6 +162,11 @@ impl Confirmed {
             unacked: UnackedQueue::default(),
             offering: Offering::None,
             offered: None,
+            late: None,
+            heard: Heard::default(),
+            session: None,
+            refreshing: false,
+            takes_update: false,
             waiting: VecDeque::new(),
             hangup: None,
         }
@@ -163,12 +203,30 @@ pub struct Order {
     pub credentials: Credentials,
     /// How often it has met the peer's re-INVITE.
     pub glares: u8,
+    /// The early dialog that it belongs to, when an INVITE of ours has several.
+    pub fork: Option<Arc<str>>,
+    /// Whether it was made only to refresh the session.
+    pub refresh: bool,
 }
 
 impl Order {
     /// One that has not been sent yet.
     pub fn new(method: &'static str, headers: Vec<HeaderField>, body: Option<Body>) -> Order {
-        Order { method, headers, body, credentials: Credentials::default(), glares: 0 }
+        Order {
+            method,
+            headers,
+            body,
+            credentials: Credentials::default(),
+            glares: 0,
+            fork: None,
+            refresh: false,
+        }
+    }
+
+    /// Whether it makes an offer, so that it may meet another (RFC 3261 section 14.1, RFC 3311
+    /// section 5.1).
+    pub fn offers(&self) -> bool {
+        self.method == "INVITE" || self.method == "UPDATE" && self.body.is_some()
     }
 }
 
@@ -176,7 +234,7 @@ impl Usage {
     /// The peer, where it is known: its confirmed or only early dialog.
     pub fn remote(&self) -> Option<&Remote> {
         match &self.phase {
-            Phase::Calling(calling) => calling.forks.first(),
+            Phase::Calling(calling) => calling.forks.first().map(|fork| &fork.remote),
             Phase::Ringing(ringing) => Some(&ringing.remote),
             Phase::Confirmed(confirmed) => Some(&confirmed.remote),
             Phase::Ending(remote) => Some(remote),
@@ -188,9 +246,20 @@ impl Usage {
         let matches = |remote: &&Remote| *remote.tag == *tag;
         match &self.phase {
             _ if *self.call_id != *call_id => None,
-            Phase::Calling(calling) => calling.forks.iter().find(matches),
+            Phase::Calling(calling) => calling.forks.iter().map(|fork| &fork.remote).find(matches),
             _ => self.remote().filter(matches),
         }
+    }
+
+    /// Whom an order goes to: its own fork while there are several, else the peer.
+    pub fn remote_for(&self, order: &Order) -> Option<&Remote> {
+        let fork = match (&self.phase, &order.fork) {
+            (Phase::Calling(calling), Some(tag)) => {
+                calling.forks.iter().map(|fork| &fork.remote).find(|remote| remote.tag == *tag)
+            }
+            _ => None,
+        };
+        fork.or_else(|| self.remote())
     }
 
     /// Takes the CSeq of a new request of the peer's; false when it comes out of order (RFC 3261

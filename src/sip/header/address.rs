@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::params::{Params, unescape, unquote};
-use super::scan::{URI, closing_quote, find, is_uri_text, run, split_near, trim};
+use super::scan::{URI, closing_quote, find, find_near, is_uri_text, run, trim};
 use crate::sip::uri::SipUri;
 
 /// The value of From, To, Contact, Route and their like.
@@ -53,7 +53,7 @@ impl<'a> NameAddr<'a> {
     }
 
     fn sound(&self) -> bool {
-        split_near(self.uri, b':').is_some() && self.params.well_formed()
+        find_near(self.uri.as_bytes(), b':').is_some() && self.params.well_formed()
     }
 
     /// The display name without quotes and escapes; `None` when there is none.

@@ -1,6 +1,6 @@
 //! CSeq: the number and method that order the requests of a dialog (RFC 3261 section 20.16).
 
-use super::scan::{BLANK, is_token, number, trim};
+use super::scan::{BLANK, is_token, number, split_at_blank, trim};
 use crate::sip::method::Method;
 
 /// The value of CSeq.
@@ -17,7 +17,7 @@ pub struct CSeq<'a> {
 impl<'a> CSeq<'a> {
     /// Reads a value.
     pub fn parse(text: &'a str) -> Option<CSeq<'a>> {
-        let (digits, name) = trim(text).split_once(BLANK)?;
+        let (digits, name) = split_at_blank(trim(text))?;
         let name = name.trim_start_matches(BLANK);
         let number = u32::try_from(number(digits, (1 << 31) - 1)?).ok()?;
         is_token(name).then(|| CSeq { number, method: Method::from_name(name), method_name: name })

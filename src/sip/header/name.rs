@@ -87,6 +87,7 @@ names! {
 
 impl HeaderName {
     /// The name that these bytes spell, in any case of letters (RFC 3261 section 7.3.1).
+    #[inline]
     pub fn from_bytes(name: &[u8]) -> HeaderName {
         if let [letter] = name {
             return HeaderName::from_compact(*letter);
@@ -157,10 +158,16 @@ impl HeaderName {
     /// Whether a second one makes the message ambiguous, and so refused.
     pub(crate) const fn is_single(self) -> bool {
         use HeaderName::*;
-        matches!(
-            self,
-            From | To | CallId | CSeq | MaxForwards | ContentLength | ContentType | Expires | Event
-        )
+        const SINGLE: u64 = From.bit()
+            | To.bit()
+            | CallId.bit()
+            | CSeq.bit()
+            | MaxForwards.bit()
+            | ContentLength.bit()
+            | ContentType.bit()
+            | Expires.bit()
+            | Event.bit();
+        SINGLE & self.bit() != 0
     }
 
     /// Its bit in the set of headers that a message has.

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::scan::{PARAM_VALUE, TOKEN, closing_quote, find_unquoted, run_from, split, trim};
+use super::scan::{
+    PARAM_VALUE, TOKEN, URI_PARAM, closing_quote, find_unquoted, run, run_from, split_near, trim,
+};
 
 /// The parameters of one value, read as they are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -57,9 +59,17 @@ impl<'a> Params<'a> {
             if name == 0 {
                 return false;
             }
-            at = skip_blanks(bytes, at + name);
-            if bytes.get(at) != Some(&b'=') {
-                continue;
+            at += name;
+            // Most often nothing but these follows, and no blanks.
+            match bytes.get(at) {
+                Some(b'=') => {}
+                Some(b';') => continue,
+                _ => {
+                    at = skip_blanks(bytes, at);
+                    if bytes.get(at) != Some(&b'=') {
+                        continue;
+                    }
+                }
             }
             at = skip_blanks(bytes, at + 1);
             let value = match bytes.get(at) {
@@ -75,9 +85,13 @@ impl<'a> Params<'a> {
     }
 }
 
-fn skip_blanks(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
+/// Hardly ever is there one.
+#[inline]
+fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\t') = bytes.get(at) {
+        at += 1;
+    }
+    at
 }
 
 /// Iterates over parameters as name and value.
@@ -105,14 +119,21 @@ impl<'a> Iterator for ParamsIter<'a> {
 
 /// One parameter without its `;`, and the rest from the next `;` on.
 fn split_param(text: &str) -> (&str, &str) {
-    match find_unquoted(text, |byte| byte == b';') {
+    // Most parameters hold nothing that could hide a semicolon.
+    let plain = run(text, URI_PARAM);
+    let end = match text.as_bytes().get(plain) {
+        None => None,
+        Some(b';') => Some(plain),
+        Some(_) => find_unquoted(text, |byte| byte == b';'),
+    };
+    match end {
         Some(end) => text.split_at_checked(end).unwrap_or((text, "")),
         None => (text, ""),
     }
 }
 
 fn halves(param: &str) -> (&str, Option<&str>) {
-    match split(param, b'=') {
+    match split_near(param, b'=') {
         Some((name, value)) => (trim(name), Some(trim(value))),
         None => (trim(param), None),
     }

@@ -23,20 +23,80 @@ pub(crate) fn is_uri_text(text: &str) -> bool {
 }
 
 /// How many bytes that the text begins with are of that class.
+#[inline]
 pub(crate) fn run(text: &str, class: u8) -> usize {
     run_from(text.as_bytes(), 0, class)
 }
 
 /// How many bytes from `at` on are of that class. Four at a time, since one test for each byte is
 /// what reading a header would mostly consist of.
-#[inline]
+#[inline(never)]
 pub(crate) fn run_from(bytes: &[u8], at: usize, class: u8) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
-    let all = |four: &&[u8; 4]| four.iter().fold(class, |all, b| all & CLASS[*b as usize]) != 0;
-    let whole = 4 * rest.as_chunks::<4>().0.iter().take_while(all).count();
-    let tail = rest.get(whole..).unwrap_or_default();
-    whole + tail.iter().take_while(|byte| CLASS[**byte as usize] & class != 0).count()
+    let (fours, tail) = rest.as_chunks::<4>();
+    let classes = |byte: u8| CLASS[usize::from(byte)];
+    let mut length = 0;
+    for &[first, second, third, fourth] in fours {
+        let (one, two) = (classes(first), classes(first) & classes(second));
+        if two & classes(third) & classes(fourth) & class == 0 {
+            // Counted without a branch: where a run ends within the four is anyone's guess.
+            let is_part = |classes: u8| usize::from(classes & class != 0);
+            return length + is_part(one) + is_part(two) + is_part(two & classes(third));
+        }
+        length += 4;
+    }
+    length + tail.iter().take_while(|byte| classes(**byte) & class != 0).count()
 }
+
+/// Where a byte below `bound` (at most 0x80) first stands. Sixteen at a time, and without what it
+/// takes to set up a search through long texts: lines are short.
+#[inline]
+pub(crate) fn find_below(bytes: &[u8], bound: u8) -> Option<usize> {
+    let borrow = u64::from_ne_bytes([bound; 8]);
+    let marks = |word: u64| word.wrapping_sub(borrow) & !word;
+    let (pairs, tail) = bytes.as_chunks::<16>();
+    let mut at = 0;
+    for pair in pairs {
+        let [low, high] = halves(*pair).map(marks);
+        if (low | high) & TOP_BITS != 0 {
+            return first_mark(low).or_else(|| Some(8 + first_mark(high)?)).map(|mark| at + mark);
+        }
+        at += 16;
+    }
+    tail.iter().position(|byte| *byte < bound).map(|found| at + found)
+}
+
+/// Where the byte first stands, as [`find_below`] looks for it, but within the first few bytes.
+#[inline]
+pub(crate) fn find_near(bytes: &[u8], byte: u8) -> Option<usize> {
+    let pattern = u64::from_ne_bytes([byte; 8]);
+    let (words, tail) = bytes.as_chunks::<8>();
+    let mut at = 0;
+    for word in words {
+        let differs = u64::from_le_bytes(*word) ^ pattern;
+        if let Some(mark) = first_mark(differs.wrapping_sub(TOP_BITS >> 7) & !differs) {
+            return Some(at + mark);
+        }
+        at += 8;
+    }
+    tail.iter().position(|known| *known == byte).map(|found| at + found)
+}
+
+/// The bytes as two words, the first byte lowest.
+fn halves(bytes: [u8; 16]) -> [u64; 2] {
+    let both = u128::from_le_bytes(bytes);
+    [both as u64, (both >> 64) as u64]
+}
+
+/// The first byte of the word whose top bit is set. A subtraction's borrows may set more of them
+/// after the first, never before.
+fn first_mark(marks: u64) -> Option<usize> {
+    let marks = marks & TOP_BITS;
+    (marks != 0).then(|| marks.trailing_zeros() as usize / 8)
+}
+
+/// The top bit of every byte.
+const TOP_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
 
 /// Where the byte first stands.
 pub(crate) fn find(text: &str, byte: u8) -> Option<usize> {
@@ -48,9 +108,14 @@ pub(crate) fn split(text: &str, byte: u8) -> Option<(&str, &str)> {
     around(text, find(text, byte)?)
 }
 
-/// As [`split`], where the byte is expected within the first few: a loop beats a search then.
+/// The text before and after the first blank.
+pub(crate) fn split_at_blank(text: &str) -> Option<(&str, &str)> {
+    around(text, memchr::memchr2(b' ', b'\t', text.as_bytes())?)
+}
+
+/// As [`split`], where the byte is expected within the first few.
 pub(crate) fn split_near(text: &str, byte: u8) -> Option<(&str, &str)> {
-    around(text, text.bytes().position(|known| known == byte)?)
+    around(text, find_near(text.as_bytes(), byte)?)
 }
 
 fn around(text: &str, at: usize) -> Option<(&str, &str)> {
@@ -179,6 +244,12 @@ const CLASS: [u8; 256] = {
         if !matches!(byte, b';' | b'"' | b' ' | b'\t' | b'<' | b'>') {
             table[at] |= PARAM_VALUE;
         }
+        if table[at] & URI != 0 && !matches!(byte, b'@' | b':' | b'%') {
+            table[at] |= PLAIN_USER;
+        }
+        if table[at] & URI != 0 && !matches!(byte, b'@' | b'?' | b';') {
+            table[at] |= URI_PARAM;
+        }
         at += 1;
     }
     set(set(table, b"-.!%*_+`'~", TOKEN), b".-_", HOST)
@@ -193,6 +264,10 @@ pub(crate) const HOST: u8 = 2;
 pub(crate) const URI: u8 = 4;
 /// What may stand in an unquoted parameter value.
 pub(crate) const PARAM_VALUE: u8 = 8;
+/// What the user part of a URI consists of where it has neither password nor escapes.
+pub(crate) const PLAIN_USER: u8 = 16;
+/// What may stand in one parameter of a URI; no `;` and no quote among it.
+pub(crate) const URI_PARAM: u8 = 32;
 
 const fn set(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
     let mut at = 0;
@@ -226,6 +301,34 @@ mod tests {
         assert_eq!(closing_quote(r#""a\"b\\" c"#), Some(7));
         assert_eq!(closing_quote(r#""a\"#), None);
         assert_eq!(find_unquoted(r#""<" <"#, |b| b == b'<'), Some(4));
+    }
+
+    #[test]
+    fn bytes_are_found_wherever_they_stand() {
+        for before in 0..40 {
+            for after in [0, 1, 7, 8, 15, 16, 40] {
+                // The byte beside the one that is sought is where a borrow would show.
+                let bytes = [vec![b'\x0e'; before], vec![b'\r'], vec![b'\x0e'; after]].concat();
+                assert_eq!(find_below(&bytes, b'\r' + 1), Some(before));
+                assert_eq!(find_below(&bytes, b'\r'), None);
+                assert_eq!(find_near(&bytes, b'\r'), Some(before));
+                assert_eq!(find_near(&bytes, b'\x8d'), None);
+                let high = [vec![0xff; before], vec![0x80], vec![b'\n'; after]].concat();
+                assert_eq!(find_below(&high, b'\r'), (after > 0).then_some(before + 1));
+                assert_eq!(find_near(&high, 0x80), Some(before));
+            }
+        }
+    }
+
+    #[test]
+    fn runs_end_at_the_first_byte_of_another_class() {
+        for length in 0..12 {
+            for rest in ["", ";", ";abcdefg", "; a b c"] {
+                let text = format!("..{}{rest}", "a".repeat(length));
+                assert_eq!(run_from(text.as_bytes(), 2, TOKEN), length, "{text}");
+            }
+        }
+        assert_eq!(run_from(b"abc", 4, TOKEN), 0);
     }
 
     #[test]

@@ -20,14 +20,9 @@ impl<'a> Via<'a> {
         if transport.is_empty() || !rest.starts_with(BLANK) {
             return None;
         }
-        let (sent_by, params) =
-            rest.split_at_checked(rest.bytes().take_while(|byte| *byte != b';').count())?;
-        let via = Via {
-            transport,
-            sent_by: HostPort::parse(trim(sent_by))?,
-            params: Params::new(params),
-        };
-        via.params.well_formed().then_some(via)
+        let (sent_by, params) = HostPort::prefix(rest.trim_ascii_start())?;
+        let params = Params::new(params.trim_ascii_start());
+        params.well_formed().then_some(Via { transport, sent_by, params })
     }
 
     /// `UDP`, `TCP`, `TLS`, … as it stands.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::index::{Index, Problem, Span, Start};
 use super::{MAX_MESSAGE, Message, Method, Parsed};
-use crate::sip::header::scan::{List, number};
+use crate::sip::header::scan::{List, number, split_at_blank};
 use crate::sip::header::{CSeq, HeaderName, NameAddr, Via};
 use crate::sip::uri::{Scheme, SipUri};
 
@@ -148,7 +148,7 @@ fn header_fault(id: HeaderName, value: &str, method: Option<&str>) -> Option<&'s
         HeaderName::To => (address_sound(value), "Malformed To"),
         HeaderName::Contact => (List::new(value).all(contact_sound), "Malformed Contact"),
         HeaderName::CallId => {
-            (!value.is_empty() && !value.contains([' ', '\t']), "Malformed Call-ID")
+            (!value.is_empty() && split_at_blank(value).is_none(), "Malformed Call-ID")
         }
         HeaderName::MaxForwards => {
             (number(value, u64::from(u8::MAX)).is_some(), "Malformed Max-Forwards")
@@ -177,8 +177,9 @@ fn request_uri_fault(text: &str) -> Option<&'static str> {
 }
 
 fn vias_sound(value: &str) -> bool {
-    let mut elements = List::new(value).peekable();
-    elements.peek().is_some() && elements.all(|element| Via::parse(element).is_some())
+    let mut elements = List::new(value);
+    let sound = |element| Via::parse(element).is_some();
+    elements.next().is_some_and(sound) && elements.all(sound)
 }
 
 fn address_sound(value: &str) -> bool {

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
 use super::{MAX_HEADERS, Method};
 use crate::sip::header::HeaderName;
-use crate::sip::header::scan::{TOKEN, is_token_byte, run_from};
+use crate::sip::header::scan::{find_below, find_near, is_token_byte};
 
 /// A range of the message's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -61,26 +61,12 @@ pub(crate) struct Index {
     pub(crate) content_length: Option<usize>,
     /// Content-Length is repeated or no number.
     length_broken: bool,
-    /// How many carriage returns are part of line ends.
-    returns: usize,
     pub(crate) problem: Option<Problem>,
 }
 
 impl Index {
     /// Reads start line and headers; `Err` where this is no SIP message at all.
-    ///
-    /// Hardly a message has carriage returns elsewhere than before line feeds, so lines are not
-    /// searched for them unless counting those of all headers at once says that some stray.
     pub(crate) fn read(bytes: &[u8]) -> Result<Index, &'static str> {
-        let index = Index::walk(bytes, false)?;
-        let head = bytes.get(..index.body).unwrap_or_default();
-        match memchr_iter(b'\r', head).count() == index.returns {
-            true => Ok(index),
-            false => Index::walk(bytes, true),
-        }
-    }
-
-    fn walk(bytes: &[u8], look_for_stray: bool) -> Result<Index, &'static str> {
         let line = Line::read(bytes, 0).ok_or("no line end")?;
         let (start, problem) = start_line(bytes, line.start..line.end)?;
         let mut index = Index {
@@ -91,14 +77,13 @@ impl Index {
             body: bytes.len(),
             content_length: None,
             length_broken: false,
-            returns: line.returns,
             problem,
         };
-        if line.folded || look_for_stray && line.has_stray(bytes) {
+        if line.folded || line.stray {
             index.folded = true;
             index.blame(400, "Line break in start line");
         }
-        index.read_headers(bytes, line.next, look_for_stray);
+        index.read_headers(bytes, line.next);
         Ok(index)
     }
 
@@ -121,19 +106,18 @@ impl Index {
         !self.length_broken && self.entries.len() < MAX_HEADERS
     }
 
-    fn read_headers(&mut self, bytes: &[u8], mut at: usize, look_for_stray: bool) {
+    fn read_headers(&mut self, bytes: &[u8], mut at: usize) {
         loop {
             let Some(line) = Line::read(bytes, at) else {
                 return self.blame(400, "Headers not ended by an empty line");
             };
-            self.returns += line.returns;
             if line.start == line.end {
                 self.body = line.next;
                 return;
             }
             at = line.next;
             self.folded |= line.folded;
-            if look_for_stray && line.has_stray(bytes) {
+            if line.stray {
                 self.folded = true;
                 self.blame(400, "Stray carriage return in a header");
             }
@@ -179,46 +163,67 @@ struct Line {
     end: usize,
     next: usize,
     folded: bool,
-    /// How many of its line feeds follow a carriage return.
-    returns: usize,
+    /// A carriage return stands in it that no line feed follows.
+    stray: bool,
 }
 
 impl Line {
-    /// A bare line feed ends a line too: some peers write no other.
+    /// Reads the line that begins at `start`. Nearly all end in the first control that they hold.
+    #[inline(always)]
     fn read(bytes: &[u8], start: usize) -> Option<Line> {
-        let mut line = Line { start, end: start, next: start, folded: false, returns: 0 };
+        let rest = bytes.get(start..)?;
+        let length = find_below(rest, b'\r' + 1)?;
+        let end = start + length;
+        match rest.get(length..)? {
+            [b'\r', b'\n', after, ..] if length == 0 || !matches!(after, b' ' | b'\t') => {
+                Some(Line { start, end, next: end + 2, folded: false, stray: false })
+            }
+            _ => Line::read_any(bytes, start),
+        }
+    }
+
+    /// A bare line feed ends a line too: some peers write no other.
+    #[cold]
+    fn read_any(bytes: &[u8], start: usize) -> Option<Line> {
+        let mut line = Line { start, end: start, next: start, folded: false, stray: false };
+        let mut at = start;
         loop {
-            let from = line.next;
-            let feed = from + memchr(b'\n', bytes.get(from..)?)?;
-            let returned = feed > from && bytes.get(feed - 1) == Some(&b'\r');
-            line.returns += usize::from(returned);
-            line.end = feed - usize::from(returned);
-            line.next = feed + 1;
+            // One test finds both halves of line ends, and hardly ever anything else.
+            at += find_below(bytes.get(at..)?, b'\r' + 1)?;
+            line.end = at;
+            match bytes.get(at..)? {
+                [b'\r', b'\n', ..] => at += 2,
+                [b'\n', ..] => at += 1,
+                [other, ..] => {
+                    line.stray |= *other == b'\r';
+                    at += 1;
+                    continue;
+                }
+                [] => return None,
+            }
+            line.next = at;
             // An empty line ends the headers, whatever the body begins with.
-            if line.end == start || !matches!(bytes.get(line.next), Some(b' ' | b'\t')) {
+            if line.end == start || !matches!(bytes.get(at), Some(b' ' | b'\t')) {
                 return Some(line);
             }
             line.folded = true;
         }
     }
-
-    /// Whether a carriage return without line feed stands in it.
-    fn has_stray(&self, bytes: &[u8]) -> bool {
-        let text = bytes.get(self.start..self.next).unwrap_or_default();
-        memchr_iter(b'\r', text).count() != self.returns
-    }
 }
 
+#[inline]
 fn header_line(bytes: &[u8], line: &Line) -> Option<Entry> {
     let text = bytes.get(line.start..line.end)?;
-    // A token, as all names are; they are too short for a search to beat a loop.
-    let (name, rest) = text.split_at_checked(run_from(text, 0, TOKEN))?;
+    let colon = find_near(text, b':')?;
+    let (name, rest) = text.split_at_checked(colon)?;
     // HCOLON: blanks may stand before the colon (RFC 3261 section 25.1), none before the name.
-    let value = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-    if name.is_empty() {
+    let name = name.trim_ascii_end();
+    let id = HeaderName::from_bytes(name);
+    // The names that are known are tokens.
+    if id == HeaderName::Other && !is_token(name) {
         return None;
     }
-    let id = HeaderName::from_bytes(name);
+    let value = rest.get(1..)?.trim_ascii_start();
     let value_start = line.end - value.len();
     let value_end = value_start + value.trim_ascii_end().len();
     Some(Entry {
@@ -226,6 +231,10 @@ fn header_line(bytes: &[u8], line: &Line) -> Option<Entry> {
         name: Span::new(line.start, line.start + name.len()),
         value: Span::new(value_start, value_end),
     })
+}
+
+fn is_token(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|byte| is_token_byte(*byte))
 }
 
 fn decimal(digits: &[u8]) -> Option<usize> {
@@ -247,7 +256,7 @@ fn start_line(bytes: &[u8], line: Range<usize>) -> Result<(Start, Option<Problem
     let mut problem = None;
     let name_end = memchr(b' ', text).ok_or("start line without spaces")?;
     let name = text.get(..name_end).unwrap_or_default();
-    if name.is_empty() || !name.iter().all(|byte| is_token_byte(*byte)) {
+    if !is_token(name) {
         return Err("method is no token");
     }
     let trimmed = text.trim_ascii_end();

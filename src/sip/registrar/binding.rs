@@ -145,6 +145,11 @@ impl Source {
         self.call_id != binding.call_id || self.cseq > binding.cseq
     }
 
+    /// Whether this very REGISTER made the binding.
+    pub(super) fn made(&self, binding: &Binding) -> bool {
+        self.call_id == binding.call_id && self.cseq == binding.cseq
+    }
+
     /// The binding of one contact; `None` when it is longer than is kept.
     pub(super) fn binding(
         &self,

@@ -169,3 +169,42 @@ fn a_binding_stays_below_a_kilobyte() {
     let bindings = book.registrar.bindings(book.now, ALICE);
     assert_eq!(bindings[0].user_agent, "\u{e9}".repeat(MAX_USER_AGENT / 2));
 }
+
+#[test]
+fn a_repeat_is_told_what_stands_and_changes_nothing() {
+    let mut book = Book::new();
+    let first = register("c", 1, "Contact: <sip:a@h1>\r\n");
+    let brief = register("c", 2, "Contact: <sip:a@h2>;expires=5\r\n");
+    let gone = register("c", 3, "Contact: <sip:a@h1>;expires=0\r\n");
+    book.registrar.register(book.now, ALICE, &first, flow(5060));
+    let again = book.registrar.repeat(book.now, ALICE, &first, flow(5060));
+    assert_eq!((again.status, again.changed), (200, false));
+    assert_eq!(contacts(&again), ["<sip:a@h1>;expires=3600"]);
+    assert_eq!(book.registrar.repeat(book.now, ALICE, &brief, flow(5060)).status, 423);
+    book.registrar.register(book.now, ALICE, &gone, flow(5060));
+    let again = book.registrar.repeat(book.now, ALICE, &gone, flow(5060));
+    assert_eq!((again.status, contacts(&again).len()), (200, 0));
+    let late = book.registrar.repeat(book.now, ALICE, &first, flow(5060));
+    assert_eq!((late.status, contacts(&late).len()), (200, 0), "what is gone stays gone");
+}
+
+#[test]
+fn a_flow_knows_its_users_as_long_as_they_are_there() {
+    let mut book = Book::new();
+    let message = register("c", 1, "Contact: <sip:a@h1>\r\n");
+    let bob = "sip:bob@example.com";
+    book.registrar.register(book.now, ALICE, &message, flow(1));
+    book.registrar.register(book.now, bob, &message, flow(1));
+    assert_eq!(book.registrar.users_of(flow(1)).len(), 2);
+    assert!(book.registrar.users_of(flow(2)).is_empty());
+    let moved = register("c", 2, "Contact: <sip:a@h1>\r\n");
+    book.registrar.register(book.now, ALICE, &moved, flow(2));
+    assert_eq!(book.registrar.users_of(flow(1)), [bob.into()]);
+    assert!(book.registrar.drop_flow(bob, flow(1)));
+    assert!(!book.registrar.has_flow(book.now, flow(1)));
+    assert!(book.registrar.has_flow(book.now, flow(2)));
+    book.later(3600);
+    assert!(!book.registrar.has_flow(book.now, flow(2)), "expired, timer or not");
+    book.registrar.handle_timeout(book.now);
+    assert!(book.registrar.by_flow.is_empty());
+}

@@ -74,6 +74,7 @@ pub struct Transactions {
     by_request: BTreeMap<Arc<str>, u64>,
     timers: TimerTable<(u64, Timer)>,
     notices: VecDeque<Notice>,
+    repeats: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +128,11 @@ impl Transactions {
     /// The next deadline.
     pub fn timeout(&self) -> Option<Instant> {
         self.timers.next()
+    }
+
+    /// How many messages were sent again: by timers, or for a request that was repeated.
+    pub fn repeats(&self) -> u64 {
+        self.repeats
     }
 
     /// Fires the timers that are due.
@@ -309,6 +315,7 @@ impl Transactions {
                 actions
             }
         };
+        self.repeats += u64::from(is_repeat(input, actions));
         self.act_client(now, id, actions, response);
         actions.contains(&Action::Tell)
     }
@@ -381,6 +388,7 @@ impl Transactions {
         if response.is_some() && actions.contains(&Action::Send) {
             server.response = response;
         }
+        self.repeats += u64::from(is_repeat(input, actions));
         self.act_server(now, id, actions);
         actions.contains(&Action::Tell)
     }
@@ -425,6 +433,11 @@ impl Transactions {
             self.notices.push_back(Notice::Forgotten(TransactionId(id)));
         }
     }
+}
+
+/// Whether what is sent has been sent before.
+fn is_repeat(input: Input, actions: &[Action]) -> bool {
+    matches!(input, Input::Fired(_) | Input::Request) && actions.contains(&Action::Send)
 }
 
 const fn reliable(flow: Flow) -> bool {

@@ -13,6 +13,9 @@ use crate::sip::{
     DialogId, Ending, Event, HeaderField, HeaderName, Invite, Message, Method, Parsed,
 };
 
+/// More requests than one INVITE's early dialogs see, so that a CSeq beyond it is a new one.
+const MAX_PRACKS: u32 = 1000;
+
 impl UserAgent {
     pub(super) fn start_invite(&mut self, now: Instant, mut invite: Box<Invite>) {
         invite.uri = request_uri(&invite.uri).to_owned();
@@ -41,6 +44,8 @@ impl UserAgent {
                 client: ClientId(0),
                 credentials: Credentials::default(),
                 forks: Vec::new(),
+                session: self.config.session,
+                raised: 0,
                 attempt: Attempt::Unheard,
             })),
         };
@@ -67,6 +72,7 @@ impl UserAgent {
                 flow: invite.flow,
             });
             let builder = extend(builder, calling.credentials.fields());
+            let builder = extend(builder, &UserAgent::asked_session(calling));
             let builder = extend(builder, &invite.headers);
             let bytes = match &invite.body {
                 Some(body) => builder.body(&body.content_type, body.bytes.clone()).build(),
@@ -121,6 +127,8 @@ impl UserAgent {
             Some(remote) if !remote.tag.is_empty() => calling.learn(remote),
             _ => true,
         };
+        let told = told && self.hear(now, dialog, &response);
+        let Some(Phase::Calling(calling)) = self.phase(dialog) else { return };
         if told && matches!(calling.attempt, Attempt::Heard) {
             self.event(Event::Progress { dialog, message: response });
         }
@@ -142,7 +150,7 @@ impl UserAgent {
             _ => None,
         });
         let Some(calling) = calling else {
-            return self.end_fork(now, client, &response);
+            return self.end_fork(now, client, dialog, &response);
         };
         let cancelled = matches!(calling.attempt, Attempt::CancelWanted(_) | Attempt::CancelSent);
         let credentials = calling.credentials.fields().to_vec();
@@ -152,11 +160,16 @@ impl UserAgent {
             self.usages.insert(dialog, usage);
             return;
         };
-        let (flow, bytes) = self.write_ack(Side::from(&usage), &remote, &credentials);
+        // PRACKs may have counted the CSeq up since the INVITE.
+        let cseq = response.cseq().map_or(usage.cseq, |cseq| cseq.number);
+        let side = Side { cseq, ..Side::from(&usage) };
+        let (flow, bytes) = self.write_ack(side, &remote, &credentials);
         self.keep_ack(client, SentAck { tag: tag.into(), flow, bytes });
+        usage.login = usage.login.take().and_then(|login| calling.credentials.pinned(login));
         usage.phase = Phase::Confirmed(Box::new(Confirmed::new(remote)));
         self.usages.insert(dialog, usage);
         self.timers.clear(&(dialog, Due::Cancelled));
+        self.session_agreed(now, dialog, &response);
         match cancelled {
             // The 200 crossed our CANCEL: acknowledged, then hung up (RFC 3261 section 9.1).
             true => self.bye(now, dialog, Vec::new()),
@@ -185,6 +198,10 @@ impl UserAgent {
         let challenged = matches!(status, 401 | 407) && ending != Ending::Local;
         if let Some(login) = usage.login.as_ref().filter(|_| challenged)
             && calling.credentials.meet(&response, "INVITE", &calling.invite.uri, login, &cnonce)
+        {
+            return self.send_invite(now, dialog);
+        }
+        if status == 422 && ending != Ending::Local && UserAgent::raise_session(calling, &response)
         {
             return self.send_invite(now, dialog);
         }
@@ -273,7 +290,7 @@ impl UserAgent {
 
     /// Acknowledges and ends the dialog of a 2xx that nobody wants: that of a further fork, or
     /// one that came after all was over (RFC 3261 section 13.2.2.4).
-    fn end_fork(&mut self, now: Instant, client: ClientId, response: &Message) {
+    fn end_fork(&mut self, now: Instant, client: ClientId, dialog: DialogId, response: &Message) {
         // Beyond this many forks a proxy is broken or hostile; it gets no amplifier.
         if self.acks.get(&client).is_some_and(|acks| acks.len() > MAX_FORKS) {
             return;
@@ -289,14 +306,22 @@ impl UserAgent {
         let side = Side { from, call_id: invite.call_id(), cseq: cseq.number, flow };
         let (way, bytes) = self.write_ack(side, &remote, &[]);
         self.keep_ack(client, SentAck { tag: remote.tag.clone(), flow: way, bytes });
-        let side = Side { cseq: cseq.number.saturating_add(1), ..side };
+        // Beyond what PRACKs may have counted in that fork.
+        let used = match self.usages.get_mut(&dialog) {
+            Some(usage) => {
+                usage.cseq = usage.cseq.saturating_add(1);
+                usage.cseq
+            }
+            None => cseq.number.saturating_add(MAX_PRACKS),
+        };
+        let side = Side { cseq: used, ..side };
         self.send_stray_bye(now, side, &remote);
     }
 
     /// A BYE whose outcome is nobody's concern.
     pub(super) fn send_stray_bye(&mut self, now: Instant, side: Side<'_>, remote: &Remote) {
         let order = Order::new("BYE", Vec::new(), None);
-        let (branch, flow, bytes) = self.write_order(side, remote, &order);
+        let (branch, flow, bytes) = self.write_order(side, remote, &order, &[]);
         let id = self.transactions.send(now, Method::Bye, &branch, flow, bytes);
         self.purposes.insert(id, Purpose::Nobody);
     }

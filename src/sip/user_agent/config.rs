@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::base::Duration;
+use crate::sip::dialog::session_timer;
 use crate::sip::{Flow, Transport};
 
 /// A listener, and what peers are to call it.
@@ -76,15 +77,21 @@ pub struct Config {
     /// Answer datagrams to the port they came from even when the sender did not ask for that by
     /// rport (RFC 3581). Off, the port in Via is believed.
     pub force_rport: bool,
+    /// Ask before anything is kept of a request outside dialogs: such requests come as
+    /// [`crate::sip::Event::Knock`], so that a flood of them costs no memory.
+    pub screening: bool,
     /// The bounds.
     pub limits: Limits,
+    /// Session timers (RFC 4028).
+    pub session: session_timer::Settings,
 }
 
 impl Config {
     /// With default limits.
     pub fn new(listeners: Vec<Listener>, user_agent_name: impl Into<String>) -> Config {
         let user_agent_name = user_agent_name.into();
-        Config { listeners, user_agent_name, force_rport: false, limits: Limits::default() }
+        let (limits, session) = Default::default();
+        Config { listeners, user_agent_name, force_rport: false, screening: false, limits, session }
     }
 
     /// The listener of a flow. Without any listener a flow speaks for itself.

@@ -1,5 +1,5 @@
-//! Requests inside dialogs, both ways: re-INVITE with its glare, INFO and the like, BYE (RFC 3261
-//! sections 12.2, 14 and 15).
+//! Requests inside dialogs, both ways: re-INVITE and UPDATE with their glare, INFO and the like
+//! (RFC 3261 sections 12.2 and 14, RFC 3311).
 
 use super::write::Side;
 use super::{Due, Pending, Purpose, SentAck, UserAgent};
@@ -29,6 +29,9 @@ impl UserAgent {
             dialog: Some(dialog),
         };
         self.pending.insert(transaction, pending);
+        if message.method() == Method::Prack {
+            return self.receive_prack(now, dialog, transaction, message);
+        }
         if let Some((status, headers)) = self.dialog_objection(dialog, &message) {
             return self.respond(now, transaction, status, &headers, None);
         }
@@ -42,7 +45,7 @@ impl UserAgent {
                 let Some(usage) = self.usages.get_mut(&dialog) else { return };
                 usage.serving.push(transaction);
                 if let Phase::Confirmed(confirmed) = &mut usage.phase
-                    && method == Method::Invite
+                    && is_offer(&message)
                 {
                     confirmed.offered = Some(transaction);
                 }
@@ -69,26 +72,42 @@ impl UserAgent {
         if !bye && usage.serving.len() >= MAX_SERVING {
             return later();
         }
-        let offers = match message.method() {
-            Method::Invite => true,
-            // RFC 3311 section 5.2: an UPDATE with an offer collides like a re-INVITE.
-            Method::Update => !message.body().is_empty(),
-            _ => false,
-        };
-        match &usage.phase {
-            _ if !offers => None,
-            Phase::Calling(_) => Some((491, Vec::new())),
-            Phase::Ringing(_) => later(),
+        let pending = |id: &TransactionId| self.pending.get(id).map(|pending| &pending.message);
+        let theirs = usage.serving.iter().filter_map(pending).any(is_offer);
+        let update = message.method() == Method::Update;
+        let ours = || Some((491, Vec::new()));
+        let objection = match &usage.phase {
+            _ if !is_offer(message) => None,
+            // RFC 3311 section 5.2: before the answer only UPDATE, once one exchange is through.
+            Phase::Calling(calling) => {
+                let tag = message.from().and_then(|from| from.tag()).unwrap_or_default();
+                let fork = calling.forks.iter().find(|fork| *fork.remote.tag == *tag);
+                match fork.is_some_and(|fork| fork.exchanged) {
+                    true if update && theirs => later(),
+                    true if update => None,
+                    _ => ours(),
+                }
+            }
+            Phase::Ringing(ringing) => {
+                let invite = pending(&ringing.server);
+                match ringing.reliable.exchanged() {
+                    true if update && !theirs => None,
+                    false if invite.is_some_and(|invite| invite.body().is_empty()) => ours(),
+                    _ => later(),
+                }
+            }
             Phase::Confirmed(confirmed) => match confirmed.offering {
-                Offering::Sent(_) => Some((491, Vec::new())),
+                Offering::Sent(_) => ours(),
+                _ if confirmed.unacked.offers() => ours(),
                 _ if confirmed.offered.is_some() || confirmed.unacked.is_full() => later(),
                 _ => None,
             },
             Phase::Ending(_) => Some((481, Vec::new())),
-        }
+        };
+        objection.or_else(|| self.short_session(message))
     }
 
-    fn receive_bye(
+    pub(super) fn receive_bye(
         &mut self,
         now: Instant,
         dialog: DialogId,
@@ -122,22 +141,38 @@ impl UserAgent {
         let reserved = matches!(method, "ACK" | "BYE" | "CANCEL" | "REGISTER");
         let full = self.is_full(true);
         match self.phase(dialog) {
-            Some(Phase::Confirmed(confirmed)) if !full && !reserved => {
-                if method != "INVITE" || confirmed.may_offer() && confirmed.waiting.is_empty() {
+            _ if full || reserved => {}
+            Some(Phase::Confirmed(confirmed)) => {
+                if !order.offers() || confirmed.may_offer() && confirmed.waiting.is_empty() {
                     return self.send_order(now, dialog, order);
                 }
                 if confirmed.hangup.is_none() && confirmed.waiting.len() < MAX_WAITING {
                     return confirmed.waiting.push_back(order);
                 }
             }
+            Some(Phase::Calling(calling))
+                if may_go_early(&order)
+                    && calling.forks.first().is_some_and(|f| f.exchanged || !order.offers()) =>
+            {
+                return self.send_order(now, dialog, order);
+            }
+            Some(Phase::Ringing(ringing)) if may_go_early(&order) => {
+                let told = ringing.latest.is_some();
+                if told && (ringing.reliable.exchanged() || !order.offers()) {
+                    return self.send_order(now, dialog, order);
+                }
+            }
             _ => {}
+        }
+        if order.refresh {
+            return;
         }
         self.event(Event::Response { dialog, method: method.to_owned(), message: None });
     }
 
     fn send_order(&mut self, now: Instant, dialog: DialogId, order: Order) {
         let Some(client) = self.transmit_order(now, dialog, &order) else { return };
-        if order.method == "INVITE"
+        if order.offers()
             && let Some(Phase::Confirmed(confirmed)) = self.phase(dialog)
         {
             confirmed.offering = Offering::Sent(client);
@@ -146,7 +181,7 @@ impl UserAgent {
     }
 
     /// Each try has a CSeq and a branch of its own.
-    fn transmit_order(
+    pub(super) fn transmit_order(
         &mut self,
         now: Instant,
         dialog: DialogId,
@@ -155,8 +190,15 @@ impl UserAgent {
         let usage = self.usages.get_mut(&dialog)?;
         usage.cseq = usage.cseq.saturating_add(1);
         let usage = self.usages.remove(&dialog)?;
-        let written =
-            usage.remote().map(|remote| self.write_order(Side::from(&usage), remote, order));
+        let session = match &usage.phase {
+            Phase::Confirmed(confirmed) if matches!(order.method, "INVITE" | "UPDATE") => {
+                self.refreshing_headers(confirmed)
+            }
+            _ => Vec::new(),
+        };
+        let written = usage
+            .remote_for(order)
+            .map(|remote| self.write_order(Side::from(&usage), remote, order, &session));
         self.usages.insert(dialog, usage);
         let (branch, flow, bytes) = written?;
         let method = Method::from_name(order.method);
@@ -175,7 +217,10 @@ impl UserAgent {
         let status = response.status().unwrap_or_default();
         let invite = order.method == "INVITE";
         match status {
-            ..200 => return,
+            ..200 => {
+                self.hear(now, dialog, &response);
+                return;
+            }
             200..300 if invite => {
                 let tag = response.to().and_then(|to| to.tag()).unwrap_or_default().to_owned();
                 if self.repeat_ack(client, &tag) {
@@ -195,14 +240,17 @@ impl UserAgent {
             {
                 return;
             }
-            491 if invite && order.glares < MAX_GLARES => {
+            491 if order.offers() && order.glares < MAX_GLARES => {
                 return self.back_off(now, dialog, *order, response);
             }
             _ => {}
         }
+        if self.refresh_response(now, dialog, &order, &response) {
+            return self.offer_next(now, dialog);
+        }
         self.order_done(now, dialog, &order, Some(response));
         // RFC 3261 section 12.2.1.2: the peer does not know the dialog any more.
-        if matches!(status, 408 | 481) {
+        if matches!(status, 408 | 481) && ends_dialog(&order) {
             self.abort(now, dialog, Ending::Rejected(status), None);
         }
     }
@@ -215,7 +263,9 @@ impl UserAgent {
         ending: Ending,
     ) {
         self.order_done(now, dialog, order, None);
-        self.abort(now, dialog, ending, None);
+        if ends_dialog(order) {
+            self.abort(now, dialog, ending, None);
+        }
     }
 
     /// Tells the outcome, and lets the next re-INVITE go.
@@ -226,9 +276,12 @@ impl UserAgent {
         order: &Order,
         message: Option<Message>,
     ) {
-        let Some(Phase::Confirmed(confirmed)) = self.phase(dialog) else { return };
-        if order.method == "INVITE" {
-            confirmed.offering = Offering::None;
+        match self.phase(dialog) {
+            None | Some(Phase::Ending(_)) => return,
+            Some(Phase::Confirmed(confirmed)) if order.offers() => {
+                confirmed.offering = Offering::None;
+            }
+            Some(_) => {}
         }
         self.event(Event::Response { dialog, method: order.method.to_owned(), message });
         self.offer_next(now, dialog);
@@ -252,7 +305,7 @@ impl UserAgent {
     }
 
     /// Answers a challenge and sends the order again; false when that is no use.
-    fn meet(
+    pub(super) fn meet(
         &mut self,
         dialog: DialogId,
         challenge: &Message,
@@ -261,7 +314,13 @@ impl UserAgent {
     ) -> bool {
         let cnonce = self.rng.hex(16);
         let Some(usage) = self.usages.get(&dialog) else { return false };
-        let (Some(login), Some(remote)) = (&usage.login, usage.remote()) else { return false };
+        let (Some(login), Some(remote)) = (&usage.login, usage.remote_for(&order)) else {
+            return false;
+        };
+        // Whoever the peer told us to speak to instead is not the one whom the login is for.
+        if self.hop(remote, usage.flow).remote.ip() != usage.flow.remote.ip() {
+            return false;
+        }
         let (uri, _) = remote.routes.apply(&remote.target);
         let met = order.credentials.meet(challenge, order.method, &uri, login, &cnonce);
         if met {
@@ -314,77 +373,28 @@ impl UserAgent {
             self.send_order(now, dialog, order);
         }
     }
-
-    /// Sends BYE and waits for its outcome.
-    pub(super) fn bye(&mut self, now: Instant, dialog: DialogId, headers: Vec<HeaderField>) {
-        self.send_bye(now, dialog, Order::new("BYE", headers, None));
-        let Some(usage) = self.usages.get_mut(&dialog) else { return };
-        if let Phase::Confirmed(confirmed) = &usage.phase {
-            if let Offering::Sent(client) = confirmed.offering {
-                self.transactions.abandon_later(now, client);
-            }
-            usage.phase = Phase::Ending(Box::new(confirmed.remote.clone()));
-        }
-        for due in [Due::Unacked, Due::Glare] {
-            self.timers.clear(&(dialog, due));
-        }
-        // What the peer still waits for ends with the dialog (RFC 3261 section 15.1.2).
-        let serving = self.usages.get(&dialog).map(|usage| usage.serving.clone());
-        for transaction in serving.unwrap_or_default() {
-            self.respond(now, transaction, 487, &[], None);
-        }
-    }
-
-    fn send_bye(&mut self, now: Instant, dialog: DialogId, order: Order) {
-        if let Some(client) = self.transmit_order(now, dialog, &order) {
-            self.purposes.insert(client, Purpose::Bye(dialog, Box::new(order)));
-        }
-    }
-
-    /// Whatever the final response says, the dialog is over; but a challenge is met first.
-    pub(super) fn bye_response(
-        &mut self,
-        now: Instant,
-        dialog: DialogId,
-        order: Order,
-        response: Message,
-    ) {
-        let status = response.status().unwrap_or_default();
-        let challenged = matches!(status, 401 | 407);
-        if status < 200 {
-            return;
-        }
-        if challenged
-            && self.meet(dialog, &response, order, |agent, order| {
-                agent.send_bye(now, dialog, order);
-            })
-        {
-            return;
-        }
-        self.finish(now, dialog, Ending::Local, Some(response));
-    }
-
-    /// Ends a dialog that went wrong: BYE is sent, and nobody waits for its outcome.
-    pub(super) fn abort(
-        &mut self,
-        now: Instant,
-        dialog: DialogId,
-        ending: Ending,
-        message: Option<Message>,
-    ) {
-        let Some(mut usage) = self.usages.remove(&dialog) else { return };
-        if let Phase::Confirmed(confirmed) = &usage.phase {
-            usage.cseq = usage.cseq.saturating_add(1);
-            self.send_stray_bye(now, Side::from(&usage), &confirmed.remote);
-        }
-        let over = matches!(usage.phase, Phase::Confirmed(_));
-        self.usages.insert(dialog, usage);
-        if over {
-            self.finish(now, dialog, ending, message);
-        }
-    }
 }
 
 fn next_offer(confirmed: &mut Confirmed) -> Option<Order> {
     confirmed.may_offer().then(|| confirmed.waiting.pop_front()).flatten()
+}
+
+/// What may be sent before the answer: no INVITE, which has its place after it.
+fn may_go_early(order: &Order) -> bool {
+    order.method != "INVITE"
+}
+
+/// Whether a request brings an offer, or asks for one (RFC 3261 section 14, RFC 3311 section 5).
+pub(super) fn is_offer(request: &Message) -> bool {
+    match request.method() {
+        Method::Invite => true,
+        Method::Update => !request.body().is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether a peer that knows nothing of the request knows nothing of the dialog either; a report
+/// has a life of its own (RFC 5057 section 5.1).
+fn ends_dialog(order: &Order) -> bool {
+    !matches!(order.method, "NOTIFY" | "REFER" | "MESSAGE")
 }

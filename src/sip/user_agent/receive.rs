@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{Pending, Purpose, SUPPORTED, UserAgent};
 use crate::base::Instant;
 use crate::sip::dialog::{Phase, Remote};
+use crate::sip::header::Via;
 use crate::sip::transaction::Arrival;
 use crate::sip::uri::{Scheme, SipUri};
 use crate::sip::{
@@ -17,13 +18,27 @@ use crate::sip::{
 impl UserAgent {
     pub(super) fn receive(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
         match self.read(flow, bytes) {
-            Parsed::Valid(message) if message.is_request() => self.request(now, flow, message),
+            Parsed::Valid(message) if message.is_request() => {
+                self.request(now, flow, message, false);
+            }
             Parsed::Valid(message) => self.response_came(now, message),
             Parsed::Reject { message, status, reason } => {
+                self.counters.rejected += 1;
                 let back = self.way_back(flow, &message);
                 self.refuse_saying(back, &message, status, reason, &[]);
             }
-            Parsed::Discard(_) => {}
+            Parsed::Discard(_) => self.counters.discarded += 1,
+        }
+    }
+
+    /// What a peer in disgrace sends: heard where it belongs to what stands, else passed over.
+    pub(super) fn receive_muted(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        match self.read(flow, bytes) {
+            Parsed::Valid(message) if message.is_request() => {
+                self.request(now, flow, message, true);
+            }
+            Parsed::Valid(message) => self.response_came(now, message),
+            Parsed::Reject { .. } | Parsed::Discard(_) => {}
         }
     }
 
@@ -34,6 +49,9 @@ impl UserAgent {
             Transport::Udp => Message::parse(bytes),
             Transport::Tcp => Message::parse_stream(bytes),
         };
+        if let Some(bytes) = stamped_early(&bytes, flow.remote) {
+            return parse(bytes);
+        }
         let parsed = parse(bytes);
         let (Parsed::Valid(message) | Parsed::Reject { message, .. }) = &parsed else {
             return parsed;
@@ -46,7 +64,7 @@ impl UserAgent {
 
     /// Where responses go: on the flow. For a datagram whose sender did not ask for rport, the
     /// port is the one in Via (RFC 3261 section 18.2.2).
-    fn way_back(&self, flow: Flow, message: &Message) -> Flow {
+    pub(super) fn way_back(&self, flow: Flow, message: &Message) -> Flow {
         let Some(via) = message.via().filter(|_| flow.transport == Transport::Udp) else {
             return flow;
         };
@@ -57,39 +75,59 @@ impl UserAgent {
         Flow { remote, ..flow }
     }
 
-    fn request(&mut self, now: Instant, flow: Flow, message: Message) {
+    fn request(&mut self, now: Instant, flow: Flow, message: Message, muted: bool) {
         match self.transactions.receive_request(now, &message) {
-            Arrival::Absorbed => return,
+            Arrival::Absorbed => {
+                // An ACK ends a transaction; it is no repeat.
+                self.counters.repeats_received += u64::from(message.method() != Method::Ack);
+                return;
+            }
             Arrival::AckOfAccepted => return self.receive_ack(now, message),
             Arrival::Unknown => {}
         }
+        if muted && !self.concerns(&message) {
+            return;
+        }
         let back = self.way_back(flow, &message);
-        let tagged = message.to().is_some_and(|to| to.tag().is_some());
-        let ends_something = tagged || message.method() == Method::Cancel;
+        // A REGISTER makes no dialog, whatever tags it brings.
+        let inside = message.method() != Method::Register
+            && message.to().is_some_and(|to| to.tag().is_some());
         match message.method() {
             Method::Ack => self.receive_ack(now, message),
-            _ if self.is_full(ends_something) => self.refuse_busy(back, &message),
+            Method::Cancel if self.is_full(true) => self.refuse_busy(back, &message),
             Method::Cancel => self.receive_cancel(now, back, message),
-            _ => match self.objection(&message) {
+            _ => match self.objection(&message, inside) {
                 Some((status, headers)) => {
                     self.refuse_statelessly(back, &message, status, &headers);
                 }
-                // A REGISTER makes no dialog, whatever tags it brings.
-                None if tagged && message.method() != Method::Register => {
-                    self.request_in_dialog(now, back, message);
-                }
+                None if inside && self.is_full(true) => self.refuse_busy(back, &message),
+                None if inside => self.request_in_dialog(now, back, message),
                 None => self.request_outside(now, flow, back, message),
             },
         }
     }
 
+    /// Whether a request belongs to something that has begun.
+    fn concerns(&self, message: &Message) -> bool {
+        match message.method() {
+            Method::Ack => true,
+            Method::Cancel => self.transactions.cancelled(message).is_some(),
+            _ => self.dialog_of(message).is_some(),
+        }
+    }
+
     /// What RFC 3261 section 8.2 finds wrong with a request, in its order.
-    fn objection(&self, message: &Message) -> Option<(u16, Vec<HeaderField>)> {
+    fn objection(&self, message: &Message, inside: bool) -> Option<(u16, Vec<HeaderField>)> {
         let plain = |status| Some((status, Vec::new()));
+        let tagged = message.to().is_some_and(|to| to.tag().is_some());
         match message.method() {
             Method::Other => return plain(501),
-            Method::Prack
-            | Method::Subscribe
+            // Inside a dialog they belong to what it is for.
+            Method::Refer | Method::Notify | Method::Message if tagged => {}
+            // Whoever screens says who may send these, and only then what becomes of them.
+            Method::Subscribe | Method::Refer | Method::Message | Method::Publish
+                if self.config.screening && !inside => {}
+            Method::Subscribe
             | Method::Notify
             | Method::Refer
             | Method::Message
@@ -119,7 +157,7 @@ impl UserAgent {
         let method = message.method();
         let ends_here = matches!(method, Method::Options | Method::Register);
         let status = match method {
-            Method::Bye | Method::Info | Method::Update => Some(481),
+            Method::Bye | Method::Info | Method::Update | Method::Prack => Some(481),
             _ if message.max_forwards() == Some(0) && !ends_here => Some(483),
             _ if self.is_loop(&message) || self.transactions.merged(&message) => Some(482),
             _ => None,
@@ -127,13 +165,33 @@ impl UserAgent {
         if let Some(status) = status {
             return self.refuse_statelessly(back, &message, status, &[]);
         }
-        if method == Method::Invite {
-            if self.usages.len() >= self.config.limits.dialogs {
-                return self.refuse_busy(back, &message);
-            }
-            let Some(remote) = Remote::of_request(&message, flow) else {
-                return self.refuse_saying(back, &message, 400, "Contact missing", &[]);
-            };
+        if let Some((status, headers)) = self.short_session(&message) {
+            return self.refuse_statelessly(back, &message, status, &headers);
+        }
+        let invite = method == Method::Invite;
+        // What is answered without a transaction needs no room for one.
+        let no_room = self.is_full(false) && (invite || !self.config.screening)
+            || invite && self.usages.len() >= self.config.limits.dialogs;
+        if no_room {
+            return self.refuse_busy(back, &message);
+        }
+        if invite && Remote::of_request(&message, flow).is_none() {
+            return self.refuse_saying(back, &message, 400, "Contact missing", &[]);
+        }
+        match self.config.screening {
+            true => self.event(Event::Knock { flow, message }),
+            false => self.admit(now, flow, message),
+        }
+    }
+
+    /// Begins what a request outside dialogs asks for.
+    pub(super) fn admit(&mut self, now: Instant, flow: Flow, message: Message) {
+        let back = self.way_back(flow, &message);
+        if self.is_full(false) {
+            return self.refuse_busy(back, &message);
+        }
+        if message.method() == Method::Invite {
+            let Some(remote) = Remote::of_request(&message, flow) else { return };
             let Some(id) = self.transactions.accept(now, &message, back) else { return };
             return self.receive_invite(id, flow, back, remote, message);
         }
@@ -163,6 +221,10 @@ impl UserAgent {
                 let (dialog, order) = (*dialog, order.clone());
                 self.order_response(now, client, dialog, order, message);
             }
+            Some(Purpose::Prack(dialog, order)) => {
+                let (dialog, order) = (*dialog, order.clone());
+                self.prack_response(now, dialog, *order, &message);
+            }
             Some(Purpose::Bye(dialog, order)) => {
                 let (dialog, order) = (*dialog, order.clone());
                 self.bye_response(now, dialog, *order, message);
@@ -184,6 +246,7 @@ impl UserAgent {
     }
 
     fn refuse_busy(&mut self, back: Flow, message: &Message) {
+        self.counters.overloaded += 1;
         let seconds = self.config.limits.retry_after.as_secs().to_string();
         self.refuse_statelessly(back, message, 503, &[("Retry-After".to_owned(), seconds)]);
     }
@@ -198,7 +261,39 @@ impl UserAgent {
 /// The bytes with `received` and `rport` in the top Via, where they tell something.
 fn stamped(message: &Message, source: SocketAddr) -> Option<Bytes> {
     let value = message.values(HeaderName::Via).next()?;
-    let via = message.via()?;
+    let bytes = message.as_bytes();
+    let start = (value.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
+    splice(bytes, start, value, source)
+}
+
+/// The same before anything is read, for requests that start as nearly all do: with their top Via,
+/// alone and whole on its line. `None` for others, which are read twice.
+fn stamped_early(bytes: &Bytes, source: SocketAddr) -> Option<Bytes> {
+    let first = bytes.iter().position(|byte| *byte == b'\n')?;
+    let line = bytes.get(first + 1..)?;
+    let value = line.strip_prefix(b"Via: ").or_else(|| line.strip_prefix(b"v: "))?;
+    let end = value.iter().position(|byte| *byte == b'\r')?;
+    let (value, rest) = value.split_at_checked(end)?;
+    let folded = !rest.starts_with(b"\r\n") || matches!(rest.get(2), Some(b' ' | b'\t') | None);
+    let list = value.iter().any(|byte| b",\"\n\t".contains(byte)) || value.ends_with(b" ");
+    if folded || list || bytes.starts_with(b"SIP/") {
+        return None;
+    }
+    let start = (value.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
+    splice(bytes, start, std::str::from_utf8(value).ok()?, source)
+}
+
+/// Writes the source into the Via that begins at `start`.
+fn splice(bytes: &Bytes, start: usize, value: &str, source: SocketAddr) -> Option<Bytes> {
+    let text = marked(value, source)?;
+    let (before, rest) = bytes.split_at_checked(start)?;
+    let after = rest.get(value.len()..)?;
+    Some([before, text.as_bytes(), after].concat().into())
+}
+
+/// A Via value with its source (RFC 3261 section 18.2.1, RFC 3581 section 4).
+fn marked(value: &str, source: SocketAddr) -> Option<String> {
+    let via = Via::parse(value)?;
     let moved = via.sent_by().ip() != Some(source.ip());
     if !moved && !via.has_rport() {
         return None;
@@ -220,9 +315,63 @@ fn stamped(message: &Message, source: SocketAddr) -> Option<Bytes> {
     if via.has_rport() {
         text.push_str(&format!(";rport={}", source.port()));
     }
-    let bytes = message.as_bytes();
-    let start = (value.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
-    let (before, rest) = bytes.split_at_checked(start)?;
-    let after = rest.get(value.len()..)?;
-    Some([before, text.as_bytes(), after].concat().into())
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source() -> SocketAddr {
+        "198.51.100.9:4321".parse().expect("an address")
+    }
+
+    fn message(via: &str) -> Bytes {
+        format!(
+            "OPTIONS sip:a@b SIP/2.0\r\n{via}\r\nMax-Forwards: 7\r\nFrom: <sip:a@b>;tag=1\r\n\
+             To: <sip:b@c>\r\nCall-ID: i\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        )
+        .into()
+    }
+
+    fn read(bytes: Bytes) -> Message {
+        match Message::parse(bytes) {
+            Parsed::Valid(message) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn both_ways_of_marking_the_source_write_the_same() {
+        for via in [
+            "Via: SIP/2.0/UDP h:5070;branch=z9hG4bK1;rport",
+            "v: SIP/2.0/UDP h;rport;branch=z9hG4bK1;received=1.2.3.4",
+            "Via: SIP/2.0/UDP [2001:db8::1]:5060;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nVia: SIP/2.0/UDP i;branch=z9hG4bK2",
+        ] {
+            let bytes = message(via);
+            let early = stamped_early(&bytes, source()).expect("marked");
+            assert_eq!(Some(&early), stamped(&read(bytes), source()).as_ref(), "{via}");
+            assert_eq!(read(early).via().and_then(|via| via.received()), Some("198.51.100.9"));
+        }
+    }
+
+    #[test]
+    fn unusual_beginnings_are_read_before_they_are_marked() {
+        for via in [
+            "Via : SIP/2.0/UDP h;branch=z9hG4bK1;rport",
+            "VIA: SIP/2.0/UDP h;branch=z9hG4bK1;rport",
+            "Via: SIP/2.0/UDP h;branch=z9hG4bK1;rport\r\n ;x=y",
+            "Via: SIP/2.0/UDP h;branch=z9hG4bK1;rport, SIP/2.0/UDP i;branch=z9hG4bK2",
+            "Via: SIP/2.0/UDP h;branch=z9hG4bK1;rport;x=\"a;b\"",
+            "X: y\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1;rport",
+        ] {
+            let bytes = message(via);
+            assert_eq!(stamped_early(&bytes, source()), None, "{via}");
+            assert!(stamped(&read(bytes), source()).is_some(), "{via}");
+        }
+        assert_eq!(stamped_early(&Bytes::from_static(b"SIP/2.0 200\r\nVia: x"), source()), None);
+        assert_eq!(stamped_early(&Bytes::from_static(b"\n"), source()), None);
+        assert_eq!(stamped_early(&Bytes::from_static(b"\nVia: \r\n"), source()), None);
+    }
 }

@@ -6,6 +6,7 @@ use super::write::extend;
 use super::{ALLOW, Due, Pending, SUPPORTED, UserAgent};
 use crate::base::Instant;
 use crate::sip::dialog::Phase;
+use crate::sip::dialog::session_timer::SessionTimer;
 use crate::sip::write::{Builder, reason_phrase};
 use crate::sip::{Body, DialogId, Flow, HeaderField, HeaderName, Message, Method, TransactionId};
 
@@ -27,7 +28,11 @@ impl UserAgent {
         if initial || !(100..700).contains(&status) {
             return;
         }
-        let bytes = self.response(pending, status, headers, body);
+        let session = self.refreshed(now, pending, status);
+        let (session, mut all) = session.unwrap_or_default();
+        all.extend_from_slice(headers);
+        let offers = body.is_some() && pending.message.body().is_empty();
+        let bytes = self.response(pending, status, &all, body);
         self.transactions.respond(now, transaction, status, bytes.clone());
         if status < 200 {
             return;
@@ -35,8 +40,24 @@ impl UserAgent {
         let Some(pending) = self.pending.remove(&transaction) else { return };
         self.served(pending.dialog, transaction);
         if let Some(dialog) = pending.dialog {
-            self.answered(now, dialog, &pending, status, bytes);
+            self.answered(now, dialog, &pending, status, offers, bytes);
+            if refreshes(&pending.message) && (200..300).contains(&status) {
+                self.keep_session(dialog, session, &pending.message);
+            }
         }
+    }
+
+    /// What a 2xx to a request inside a confirmed dialog says of the session timer.
+    fn refreshed(
+        &self,
+        now: Instant,
+        pending: &Pending,
+        status: u16,
+    ) -> Option<(Option<SessionTimer>, Vec<HeaderField>)> {
+        let usage = self.usages.get(&pending.dialog?)?;
+        let Phase::Confirmed(confirmed) = &usage.phase else { return None };
+        let refreshes = refreshes(&pending.message) && (200..300).contains(&status);
+        refreshes.then(|| self.session_answer(now, pending, confirmed.session.as_ref()))
     }
 
     /// What a final answer of ours does to the dialog.
@@ -46,11 +67,19 @@ impl UserAgent {
         dialog: DialogId,
         pending: &Pending,
         status: u16,
+        offers: bool,
         response: Bytes,
     ) {
         let (request, back) = (&pending.message, pending.flow);
         let Some(usage) = self.usages.get_mut(&dialog) else { return };
-        let Phase::Confirmed(confirmed) = &mut usage.phase else { return };
+        let confirmed = match &mut usage.phase {
+            Phase::Confirmed(confirmed) => confirmed,
+            Phase::Ringing(ringing) if request.method() == Method::Prack => {
+                ringing.reliable.renewal_answered();
+                return self.go_on_ringing(now, dialog);
+            }
+            _ => return,
+        };
         let success = (200..300).contains(&status);
         // RFC 6141 section 4: the target moves when the request has taken effect. A phone that
         // changed its network behind a translator is reached where it spoke from.
@@ -58,15 +87,18 @@ impl UserAgent {
             && matches!(request.method(), Method::Invite | Method::Update)
             && confirmed.remote.refresh_by_request(request, back)
         {
+            if usage.flow.remote.ip() != back.remote.ip() {
+                usage.login = None;
+            }
             usage.flow = back;
         }
         if request.method() != Method::Invite {
-            return;
+            return self.offer_next(now, dialog);
         }
         confirmed.offered = None;
         if success {
             let cseq = request.cseq().map_or(0, |cseq| cseq.number);
-            confirmed.unacked.push(now, cseq, back, response);
+            confirmed.unacked.push(now, cseq, offers, back, response);
             if let Some(at) = confirmed.unacked.timeout() {
                 self.timers.set((dialog, Due::Unacked), at);
             }
@@ -125,6 +157,26 @@ impl UserAgent {
         }
     }
 
+    /// Finally answers a request that knocked, without keeping anything of it. The To tag follows
+    /// from the request, so that a repeat gets the same one (RFC 3261 section 8.2.7).
+    pub(super) fn answer_statelessly(
+        &mut self,
+        flow: Flow,
+        message: Message,
+        status: u16,
+        headers: &[HeaderField],
+    ) {
+        // A 2xx makes a dialog, and that wants to be remembered.
+        let least = if message.method() == Method::Invite { 300 } else { 200 };
+        if !(least..700).contains(&status) || message.method() == Method::Ack {
+            return;
+        }
+        let (flow, tag) = (self.way_back(flow, &message), self.stateless_tag(&message).into());
+        let request = Pending { message, flow, tag, dialog: None };
+        let bytes = self.response(&request, status, headers, None);
+        self.transmit(flow, bytes);
+    }
+
     /// Refuses a request without keeping anything of it (RFC 3261 section 8.2.7): repeats are
     /// refused alike, and an ACK finds nothing and ends there. ACK itself is never answered.
     pub(super) fn refuse_statelessly(
@@ -157,4 +209,9 @@ impl UserAgent {
         let builder = extend(builder.header("Server", &self.config.user_agent_name), headers);
         self.transmit(flow, builder.build());
     }
+}
+
+/// Whether a 2xx to that request starts the session timer anew (RFC 4028 section 7.4).
+fn refreshes(request: &Message) -> bool {
+    matches!(request.method(), Method::Invite | Method::Update)
 }

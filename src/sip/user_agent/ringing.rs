@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Due, Pending, UserAgent};
 use crate::base::{Duration, Instant};
+use crate::sip::dialog::reliable::{Held, MAX_FIRST_RSEQ, Policy, Provisional, Reliable};
 use crate::sip::dialog::{Confirmed, Phase, Remote, Ringing, Usage};
 use crate::sip::{
     Body, DialogId, Ending, Event, Flow, HeaderField, HeaderName, Message, TransactionId,
@@ -27,7 +28,10 @@ impl UserAgent {
         let id = DialogId(DialogId::INCOMING | self.last_incoming);
         let tag: Arc<str> = self.rng.hex(16).into();
         let to = message.header(HeaderName::To).unwrap_or_default();
-        let ringing = Ringing { server: transaction, remote, latest: None };
+        let policy = Policy::of(&message);
+        let first = 1 + self.rng.below(MAX_FIRST_RSEQ) as u32;
+        let reliable = Reliable::new(policy, first);
+        let ringing = Ringing { server: transaction, remote, latest: None, reliable };
         self.insert(Usage {
             id,
             call_id: message.call_id().into(),
@@ -53,23 +57,31 @@ impl UserAgent {
         headers: &[HeaderField],
         body: Option<Body>,
     ) {
-        let Some(server) = self.ringing(dialog).filter(|_| (101..200).contains(&status)) else {
+        let Some(Phase::Ringing(ringing)) = self.phase(dialog) else { return };
+        // What comes after the answer is old news, also while that still waits for a PRACK.
+        if ringing.reliable.is_holding() || !(101..200).contains(&status) {
             return;
-        };
-        let Some(pending) = self.pending.get(&server) else { return };
-        let bytes = self.response(pending, status, headers, body);
-        self.transactions.respond(now, server, status, bytes.clone());
-        if let Some(Phase::Ringing(ringing)) = self.phase(dialog) {
-            ringing.latest = Some((status, bytes));
-            self.timers.set((dialog, Due::Progress), now + REPEAT_PROGRESS);
         }
+        let provisional = Provisional { status, headers: headers.to_vec(), body };
+        ringing.latest = Some(provisional.clone());
+        let server = ringing.server;
+        self.timers.set((dialog, Due::Progress), now + REPEAT_PROGRESS);
+        if let Some(Phase::Ringing(ringing)) = self.phase(dialog)
+            && ringing.reliable.wants(&provisional)
+        {
+            return self.progress_reliably(now, dialog, provisional);
+        }
+        let Some(pending) = self.pending.get(&server) else { return };
+        let bytes = self.response(pending, status, headers, provisional.body);
+        self.transactions.respond(now, server, status, bytes);
     }
 
+    /// Says the latest 1xx again: a reliable one is a new one, with an RSeq of its own (RFC 3262
+    /// section 3).
     pub(super) fn repeat_progress(&mut self, now: Instant, dialog: DialogId) {
         let Some(Phase::Ringing(ringing)) = self.phase(dialog) else { return };
-        if let (server, Some((status, bytes))) = (ringing.server, ringing.latest.clone()) {
-            self.transactions.respond(now, server, status, bytes);
-            self.timers.set((dialog, Due::Progress), now + REPEAT_PROGRESS);
+        if let Some(Provisional { status, headers, body }) = ringing.latest.clone() {
+            self.progress(now, dialog, status, &headers, body);
         }
     }
 
@@ -80,18 +92,27 @@ impl UserAgent {
         headers: &[HeaderField],
         body: Option<Body>,
     ) {
-        let Some(server) = self.ringing(dialog) else { return };
+        let Some(Phase::Ringing(ringing)) = self.phase(dialog) else { return };
+        let server = ringing.server;
+        let held = ringing.reliable.hold(Held { headers: headers.to_vec(), body });
+        let Some(Held { headers, body }) = held else { return };
         let Some(pending) = self.pending.remove(&server) else { return };
-        let bytes = self.response(&pending, 200, headers, body);
+        let (session, mut all) = self.session_answer(now, &pending, None);
+        all.extend(headers);
+        let offers = body.is_some() && pending.message.body().is_empty();
+        let bytes = self.response(&pending, 200, &all, body);
         self.transactions.respond(now, server, 200, bytes.clone());
         let cseq = pending.message.cseq().map_or(0, |cseq| cseq.number);
         let Some(usage) = self.usages.get_mut(&dialog) else { return };
         if let Phase::Ringing(ringing) = &usage.phase {
             let mut confirmed = Confirmed::new(ringing.remote.clone());
-            confirmed.unacked.push(now, cseq, pending.flow, bytes);
+            confirmed.unacked.push(now, cseq, offers, pending.flow, bytes);
+            confirmed.late = ringing.reliable.latest().map(|rseq| (rseq, cseq));
             usage.phase = Phase::Confirmed(Box::new(confirmed));
         }
         self.timers.clear(&(dialog, Due::Progress));
+        self.timers.clear(&(dialog, Due::Reliable));
+        self.keep_session(dialog, session, &pending.message);
         self.schedule_unacked(dialog);
     }
 
@@ -108,7 +129,7 @@ impl UserAgent {
     }
 
     /// Answers the INVITE of a ringing dialog with a failure.
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         now: Instant,
         dialog: DialogId,

@@ -76,6 +76,7 @@ impl UserAgent {
         side: Side<'_>,
         remote: &Remote,
         order: &Order,
+        session: &[HeaderField],
     ) -> (String, Flow, Bytes) {
         let (uri, routes) = remote.routes.apply(&remote.target);
         let flow = self.hop(remote, side.flow);
@@ -91,7 +92,7 @@ impl UserAgent {
             flow,
         });
         let builder = extend(builder, order.credentials.fields());
-        let builder = extend(builder, &order.headers);
+        let builder = extend(extend(builder, session), &order.headers);
         let bytes = match &order.body {
             Some(body) => builder.body(&body.content_type, body.bytes.clone()).build(),
             None => builder.build(),
@@ -120,7 +121,9 @@ impl UserAgent {
             max_forwards: 70,
             flow,
         });
-        (flow, extend(builder, credentials).build())
+        // They are a hash of the password, for whoever asked for it and for nobody else.
+        let own = flow.remote.ip() == side.flow.remote.ip();
+        (flow, extend(builder, if own { credentials } else { &[] }).build())
     }
 
     /// A branch that nobody guesses. It carries our cookie and the Request-URI's hash, so that

@@ -22,6 +22,15 @@ impl LoadError {
     pub fn whole(file: &str, reason: impl Into<String>) -> Self {
         LoadError { file: file.to_owned(), line: 0, column: 0, reason: reason.into() }
     }
+
+    /// As `check` and the log write it, with the file as it lies in the project folder.
+    pub fn diagnostic(&self) -> String {
+        let LoadError { file, line, column, reason } = self;
+        match line {
+            0 => format!("functions/{file}: error function: {reason}"),
+            _ => format!("functions/{file}:{line}:{column}: error function: {reason}"),
+        }
+    }
 }
 
 impl fmt::Display for LoadError {

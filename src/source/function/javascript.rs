@@ -96,18 +96,13 @@ impl Runtime {
         let prepare = format!("__host.prepare({environment})");
         running.evaluate(store, file, &prepare, 1)?;
         let name = Value::from(file);
-        // All on the script's first line, so that its lines keep their numbers.
-        let wrapper = format!(
-            "__host.define({name}, function (exports, require, module, __filename, __dirname) {{"
+        // Two lines before the first, so that the script's lines and columns keep their numbers,
+        // in the stacks of later invocations too. (The engine takes a line 0 for 1.)
+        let whole = format!(
+            "__host.define({name}, function (exports, require, module, __filename, __dirname) \
+             {{\n\n{source}\n}})"
         );
-        let evaluated = running.evaluate(store, file, &format!("{wrapper}{source}\n}})"), 1);
-        evaluated.map_err(|mut error| {
-            if error.line == 1 {
-                let shift = wrapper.chars().count() as u32;
-                error.column = error.column.saturating_sub(shift).max(1);
-            }
-            error
-        })?;
+        running.evaluate(store, file, &whole, -1).map_err(|error| placed(error, source))?;
         running.seal(store).map_err(broken)?;
         let image = self.imprint(sandbox, running.memory.data(&store)).map_err(broken)?;
         Ok(Script { image })
@@ -246,6 +241,24 @@ impl Running {
             None => Err(state.stop(Failure::Pointer)),
         }
     }
+}
+
+/// The engine counts columns in bytes, and misses what a script leaves open behind its end.
+fn placed(mut error: LoadError, source: &str) -> LoadError {
+    let lines = || source.lines().zip(1..);
+    let wanted = lines().find(|(_, number)| *number == error.line);
+    match (wanted, lines().last()) {
+        (Some((line, _)), _) => {
+            let before =
+                line.char_indices().take_while(|(at, _)| *at as u64 + 1 < error.column.into());
+            error.column = before.count() as u32 + u32::from(error.column > 0);
+        }
+        (None, Some((last, number))) if error.line > number => {
+            (error.line, error.column) = (number, last.chars().count() as u32 + 1);
+        }
+        _ => {}
+    }
+    error
 }
 
 /// From "Name: message" and a stack whose lines are `    at f (file:line:column)`.

@@ -19,10 +19,12 @@ mod tests;
 mod wasi;
 
 use std::collections::HashMap;
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Loaded, Stamp};
 
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
@@ -48,13 +50,18 @@ pub struct Functions {
     limits: Limits,
     /// Never more entries than files have existed under `dir` since the start.
     known: Mutex<HashMap<String, Arc<Known>>>,
-    /// Held while loading, so that a burst of requests loads an edit once.
-    loading: Mutex<()>,
+    /// One is held while loading, by the name, so that a burst of requests loads an edit once and
+    /// waits for no other function's.
+    loading: [Mutex<()>; LOADS],
 }
+
+/// Functions that load at one time; more than cores.
+const LOADS: usize = 16;
 
 /// A function as it was when its file was last read.
 struct Known {
-    file: Found,
+    /// None when it must be read again all the same.
+    file: Option<Found>,
     program: Option<Arc<Program>>,
     broken: Option<LoadError>,
 }
@@ -69,8 +76,7 @@ enum Program {
 struct Found {
     path: PathBuf,
     access: Access,
-    /// Changes with every edit: length, modification time, inode.
-    stamp: (u64, i64, i64, u64),
+    stamp: Stamp,
 }
 
 /// Larger files are mistakes: scripts are written by hand, modules hold one decision.
@@ -87,8 +93,19 @@ impl Functions {
             sandbox,
             limits: Limits::default(),
             known: Mutex::default(),
-            loading: Mutex::default(),
+            loading: Default::default(),
         }
+    }
+
+    /// Takes over from functions with another environment what each falls back on when its file
+    /// is broken now: the last good version, with the environment that it was loaded with.
+    pub fn falling_back_on(self, before: &Functions) -> Functions {
+        let again = |(name, known): (&String, &Arc<Known>)| {
+            let (program, broken) = (known.program.clone(), known.broken.clone());
+            (name.clone(), Arc::new(Known { file: None, program, broken }))
+        };
+        let known = before.known().iter().map(again).collect();
+        Functions { known: Mutex::new(known), ..self }
     }
 
     /// With other limits than the default ones; memory at most [`MAX_MEMORY`].
@@ -131,54 +148,70 @@ impl Functions {
 
     /// Loads the function if it changed, and says what is wrong with it.
     pub fn check(&self, name: &str) -> Result<(), Error> {
-        let _slot = self.sandbox.take_slot()?;
-        match &self.current(name)?.0.broken {
+        match self.load(name)?.0.broken {
             None => Ok(()),
-            Some(error) => Err(Error::Load(error.clone())),
+            Some(error) => Err(Error::Load(error)),
         }
+    }
+
+    /// Loads the function if it changed, so that the next request does not wait for it, and its
+    /// last good version is there when a later one is broken; with what its top level logged.
+    pub fn load(&self, name: &str) -> Result<(Loaded<LoadError>, Vec<LogLine>), Error> {
+        let _slot = self.sandbox.take_slot()?;
+        let (known, log) = self.current(name)?;
+        let broken = known.broken.clone();
+        Ok((Loaded { kept: broken.is_some() && known.program.is_some(), broken }, log))
+    }
+
+    /// Forgets a function whose file is gone for good.
+    pub fn forget(&self, name: &str) {
+        self.known().remove(name);
+    }
+
+    /// All functions as their files are now, in the order of their names.
+    pub fn stamps(&self) -> Vec<(String, Stamp)> {
+        let stamped = |(name, _, path): (String, usize, PathBuf)| Some((name, Stamp::of(&path)?));
+        files(&self.dir).into_iter().filter_map(stamped).collect()
     }
 
     /// The names of all functions, in order.
     pub fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        collect_names(&self.dir, "", 0, &mut names);
-        names.sort();
-        names.dedup();
-        names
+        names(&self.dir).into_iter().map(|(name, _)| name).collect()
     }
 
     /// The function as its file says now, and what loading it logged.
     fn current(&self, name: &str) -> Result<(Arc<Known>, Vec<LogLine>), Error> {
-        let Some(found) = self.find(name) else {
-            self.known().remove(name);
-            return Err(Error::NotFound(name.to_owned()));
-        };
+        // What is known stays: an editor that replaces a file may leave none for a moment.
+        let Some(found) = self.find(name) else { return Err(Error::NotFound(name.to_owned())) };
         let fresh = |known: &HashMap<String, Arc<Known>>| {
-            known.get(name).filter(|known| known.file == found).cloned()
+            known.get(name).filter(|known| known.file.as_ref() == Some(&found)).cloned()
         };
         if let Some(known) = fresh(&self.known()) {
             return Ok((known, Vec::new()));
         }
-        let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        let turn = &self.loading[hasher.finish() as usize % LOADS];
+        let _one_at_a_time = turn.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = fresh(&self.known()) {
             return Ok((known, Vec::new()));
         }
-        let (outcome, log) = self.load(&found);
+        let (outcome, log) = self.read(&found);
         let (program, broken) = match outcome {
             Ok(program) => (Some(Arc::new(program)), None),
             Err(error) => (self.known().get(name).and_then(|k| k.program.clone()), Some(error)),
         };
-        let known = Arc::new(Known { file: found, program, broken });
+        let known = Arc::new(Known { file: Some(found), program, broken });
         self.known().insert(name.to_owned(), known.clone());
         Ok((known, log))
     }
 
-    fn load(&self, found: &Found) -> (Result<Program, LoadError>, Vec<LogLine>) {
+    fn read(&self, found: &Found) -> (Result<Program, LoadError>, Vec<LogLine>) {
         let file = found.path.strip_prefix(&self.dir).unwrap_or(&found.path);
         let file = &*file.to_string_lossy();
         let script = file.ends_with(".js");
         let bound = if script { MAX_SCRIPT } else { MAX_MODULE };
-        if found.stamp.0 > bound {
+        if found.stamp.length() > bound {
             return (Err(LoadError::whole(file, format!("is larger than {bound} bytes"))), vec![]);
         }
         let bytes = match fs::read(&found.path) {
@@ -211,14 +244,39 @@ impl Functions {
         SUFFIXES.iter().find_map(|(suffix, access)| {
             let mut path = base.clone();
             path.push(suffix);
-            let stamp = fs::metadata(&path).ok().filter(Metadata::is_file).map(|m| stamp(&m))?;
-            Some(Found { path: path.into(), access: *access, stamp })
+            let path = PathBuf::from(path);
+            let stamp = Stamp::of(&path)?;
+            Some(Found { path, access: *access, stamp })
         })
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The names of all functions under a folder, in order, and who may call each.
+pub fn names(dir: &Path) -> Vec<(String, Access)> {
+    let access = |at: usize| SUFFIXES.get(at).map_or(Access::Private, |(_, access)| *access);
+    files(dir).into_iter().map(|(name, at, _)| (name, access(at))).collect()
+}
+
+/// Files under a folder that look like functions and are none, because nothing could name them.
+pub fn unnamed(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    collect(dir, "", 0, &mut files);
+    files.retain(|(name, ..)| !is_name(name));
+    files.into_iter().map(|(_, _, path)| path).collect()
+}
+
+/// The file of each name, with its place in [`SUFFIXES`]; in the order of the names.
+fn files(dir: &Path) -> Vec<(String, usize, PathBuf)> {
+    let mut files = Vec::new();
+    collect(dir, "", 0, &mut files);
+    files.retain(|(name, ..)| is_name(name));
+    files.sort();
+    files.dedup_by(|later, first| later.0 == first.0);
+    files
 }
 
 /// The strictest first: a file left over from before a function was protected must not open it.
@@ -234,10 +292,6 @@ const SUFFIXES: [(&str, Access); 9] = [
     (".wat", Access::Public),
 ];
 
-fn stamp(metadata: &Metadata) -> (u64, i64, i64, u64) {
-    (metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino())
-}
-
 /// Whether the name stays in the folder, names no hidden file and does not reach a protected file
 /// by its full name.
 fn is_name(name: &str) -> bool {
@@ -252,7 +306,7 @@ fn is_name(name: &str) -> bool {
         && !name.ends_with(".private")
 }
 
-fn collect_names(dir: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) {
+fn collect(dir: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, usize, PathBuf)>) {
     // Deeper folders are packages' insides, or a link in a circle.
     const MAX_DEPTH: usize = 8;
     let Ok(entries) = fs::read_dir(dir) else { return };
@@ -263,10 +317,16 @@ fn collect_names(dir: &Path, prefix: &str, depth: usize, names: &mut Vec<String>
             continue;
         };
         let path = entry.path();
-        if path.is_dir() && depth < MAX_DEPTH {
-            collect_names(&path, &format!("{prefix}{file}/"), depth + 1, names);
-        } else if let Some(name) = SUFFIXES.iter().find_map(|(end, _)| file.strip_suffix(end)) {
-            names.push(format!("{prefix}{name}"));
+        if path.is_dir() {
+            if depth < MAX_DEPTH {
+                collect(&path, &format!("{prefix}{file}/"), depth + 1, files);
+            }
+            continue;
+        }
+        let mut suffixes = SUFFIXES.iter().enumerate();
+        let named = suffixes.find_map(|(at, (end, _))| Some((at, file.strip_suffix(end)?)));
+        if let Some((at, name)) = named {
+            files.push((format!("{prefix}{name}"), at, path));
         }
     }
 }

@@ -37,8 +37,9 @@ pub trait Host: Send + Sync {
 
 /// How a sandbox is set up.
 pub struct Setup {
-    /// A folder that only this program writes: compiled code is loaded from it and run.
-    pub cache: PathBuf,
+    /// A folder that only this program writes: compiled code is loaded from it and run. Without
+    /// one everything is compiled anew.
+    pub cache: Option<PathBuf>,
     /// How many invocations may run at once. Each slot reserves 4 GiB of address space (not of
     /// memory), for which memory accesses need no bounds checks.
     pub slots: u32,

@@ -66,7 +66,7 @@ impl Bench {
 
     fn with(files: &[(&str, &str)], slots: u32, limits: Limits) -> Bench {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let setup = Setup { cache: cache(), slots, host: TestHost::new() };
+        let setup = Setup { cache: Some(cache()), slots, host: TestHost::new() };
         let sandbox = Sandbox::new(setup).expect("a sandbox");
         let stop = Arc::new(AtomicBool::new(false));
         let ticker = {

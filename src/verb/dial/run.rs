@@ -25,6 +25,8 @@ pub(super) struct Dialling {
     ending: bool,
     /// The caller hung up.
     left: bool,
+    /// The caller, unanswered, hears what we play.
+    early: bool,
 }
 
 /// How far a target is.
@@ -79,6 +81,7 @@ impl Dialling {
             result: None,
             ending: false,
             left: false,
+            early: false,
         }
     }
 
@@ -140,7 +143,8 @@ impl Dialling {
     }
 
     fn ringing(&mut self, turn: &mut Turn<'_>, at: usize) {
-        if turn.answered && self.caller_hears == Hearing::Nothing {
+        let hears = turn.answered || self.early;
+        if hears && self.caller_hears == Hearing::Nothing {
             let tone = Sound::Tone(self.dial.ring_tone);
             turn.ask(Ask::Play(tone, say::MAX_LOOPS));
             self.caller_hears = Hearing::Ringing;
@@ -151,9 +155,17 @@ impl Dialling {
     }
 
     /// Several at once would talk across each other: only a lone target's early sound is heard.
+    /// A caller who was not answered yet (`answerOnBridge`) hears it as early sound, too.
     fn early_media(&mut self, turn: &mut Turn<'_>, at: usize) {
-        if turn.answered && self.only(at) {
-            self.hear(turn, at);
+        if !self.only(at) {
+            return;
+        }
+        if !turn.answered && !self.early {
+            self.early = true;
+            turn.ask(Ask::EarlyMedia);
+        }
+        self.hear(turn, at);
+        if turn.answered {
             self.record(turn, at, true);
         }
     }

@@ -308,6 +308,7 @@ impl World {
             }
             Output::Persist(persist) => self.rows.write(now, persist),
             Output::Note(note) => self.notes.push((now, note)),
+            Output::Told(_) => {}
             Output::Registered(change) => {
                 self.registered.push((now, change.user, change.phones));
             }

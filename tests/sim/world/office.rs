@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use offhook::base::Secret;
 use offhook::base::id::AccountSid;
-use offhook::directory::{Directory, Domain, Handler, Number, Trunk, Voice};
+use offhook::directory::{Caps, Directory, Domain, Handler, Limits, Number, Trunk, Voice};
 
 /// The number that strangers call.
 pub const NUMBER: &str = "+12223331234";
@@ -34,6 +34,7 @@ impl Office {
             allowed_ips: vec![],
             voice: voice.clone(),
             any_caller_id: false,
+            caps: Caps::USER,
         };
         let number = |number: &str| {
             (number.to_owned(), Number { number: number.to_owned(), voice: voice.clone() })
@@ -47,6 +48,7 @@ impl Office {
             numbers: BTreeMap::from([number(NUMBER), number(OWN_NUMBER)]),
             trunks: vec![],
             lines: Default::default(),
+            limits: Limits::default(),
         })
         .trunk("carrier", "198.51.100.1:5060", &["+1", "+4"], None)
     }

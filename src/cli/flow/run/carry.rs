@@ -27,6 +27,10 @@ impl Stage<'_> {
                 Output::Persist(persist) => self.persist(persist),
                 Output::Note(note) => self.saw(None, Seen::Note(note.code, note.text)),
                 Output::Verb(leg, begun) => self.verb(leg, &begun),
+                // A flow holds one call, so nobody can be taken from another.
+                Output::Adopt(referrer, _) => {
+                    self.later(Duration::ZERO, Input::Adopted(referrer, None));
+                }
                 Output::Done => self.over = true,
             }
         }
@@ -60,7 +64,12 @@ impl Stage<'_> {
     pub(super) fn command(&mut self, leg: LegId, command: Command) {
         let now = self.now;
         match command {
-            Command::Ring | Command::Bridge(_) | Command::Unbridge => {}
+            Command::Ring
+            | Command::EarlyMedia
+            | Command::TransferStatus(_)
+            | Command::Refer { .. }
+            | Command::Bridge(_)
+            | Command::Unbridge => {}
             Command::Answer => {
                 self.party(leg).state = State::Talking;
                 let answered = Event::Answered { sip_call_id: call_id(leg), headers: Vec::new() };

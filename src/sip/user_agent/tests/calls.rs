@@ -189,9 +189,12 @@ pub fn kind(event: &Event) -> &'static str {
         Event::Progress { .. } => "progress",
         Event::Accepted { .. } => "accepted",
         Event::Confirmed { .. } => "confirmed",
+        Event::Acknowledged { .. } => "acknowledged",
+        Event::Refresh { .. } => "refresh",
         Event::InDialog { .. } => "in dialog",
         Event::Reply { .. } => "reply",
         Event::Response { .. } => "response",
         Event::Ended { .. } => "ended",
+        Event::Knock { .. } => "knock",
     }
 }

@@ -13,7 +13,10 @@ fn act(net: &mut Net, rng: &mut Rng, seen: &mut [usize; 2]) {
             *seen += 1;
             match event {
                 Event::Invite { dialog, .. } => {
-                    net.command(side, ring(dialog));
+                    match rng.below(2) {
+                        0 => net.command(side, ring(dialog)),
+                        _ => net.command(side, early(dialog)),
+                    }
                     match rng.below(4) {
                         0 => net.command(side, hangup(dialog)),
                         _ => net.command(side, accept(dialog)),
@@ -52,6 +55,8 @@ fn every_call_ends_once_on_both_sides_whatever_the_network_does() {
                 0 => net.command(0, hangup(dialog)),
                 1 => net.command(0, reinvite(dialog)),
                 2 => net.incoming(1).map(|d| net.command(1, reinvite(d))).unwrap_or_default(),
+                3 => net.command(0, update(dialog, true)),
+                4 => net.incoming(1).map(|d| net.command(1, update(d, true))).unwrap_or_default(),
                 _ => {}
             }
         }
@@ -104,8 +109,9 @@ fn nonsense(rng: &mut Rng, heard: &[Bytes]) -> Bytes {
         let one = rng.below(heard.len() as u64) as usize;
         return mangled(rng, &heard[one]);
     }
-    let method = ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "REGISTER", "X"]
-        [rng.below(9) as usize];
+    let method =
+        ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "REGISTER", "PRACK", "X"]
+            [rng.below(10) as usize];
     let start = match rng.below(4) {
         0 => {
             format!("SIP/2.0 {} x", [100, 180, 200, 302, 401, 481, 491, 603][rng.below(8) as usize])

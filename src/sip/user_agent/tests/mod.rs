@@ -2,6 +2,8 @@
 
 mod calls;
 mod chaos;
+mod extensions;
 mod net;
 mod races;
 mod refusals;
+mod sessions;

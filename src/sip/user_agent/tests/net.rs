@@ -8,7 +8,7 @@ use crate::base::{Duration, Instant, Machine, Rng};
 use crate::sip::user_agent::{Config, Listener, UserAgent};
 use crate::sip::{
     Body, Command, DialogId, Ending, Event, Flow, HeaderName, Input, Invite, Message, Method,
-    Output, Parsed, Transport,
+    Output, Parsed, TransactionId, Transport,
 };
 
 /// What the network does to a message, in parts of a thousand.
@@ -199,6 +199,26 @@ impl Net {
         endings.collect()
     }
 
+    /// The latest request inside a dialog that came to that side.
+    pub fn asked(&self, side: usize) -> (TransactionId, Message) {
+        let asked = self.events[side].iter().rev().find_map(|event| match event {
+            Event::InDialog { transaction, message, .. } => Some((*transaction, message.clone())),
+            _ => None,
+        });
+        asked.expect("a request inside the dialog")
+    }
+
+    /// The statuses of the responses that side got to its orders of that method.
+    pub fn answers(&self, side: usize, of: &str) -> Vec<Option<u16>> {
+        let answers = self.events[side].iter().filter_map(|event| match event {
+            Event::Response { method, message, .. } if method == of => {
+                Some(message.as_ref().and_then(Message::status))
+            }
+            _ => None,
+        });
+        answers.collect()
+    }
+
     /// How often that side sent a request of that method.
     pub fn requests(&self, from: usize, method: Method) -> usize {
         let of_side = self.sent.iter().filter(|sent| sent.from == from);
@@ -245,6 +265,20 @@ pub fn accept(dialog: DialogId) -> Command {
 
 pub fn ring(dialog: DialogId) -> Command {
     Command::Progress { dialog, status: 180, headers: Vec::new(), body: None }
+}
+
+/// 183 with a description.
+pub fn early(dialog: DialogId) -> Command {
+    Command::Progress { dialog, status: 183, headers: Vec::new(), body: Some(sdp()) }
+}
+
+pub fn update(dialog: DialogId, offer: bool) -> Command {
+    let body = offer.then(sdp);
+    Command::Request { dialog, method: "UPDATE", headers: Vec::new(), body }
+}
+
+pub fn respond(transaction: TransactionId, status: u16) -> Command {
+    Command::Respond { transaction, status, headers: Vec::new(), body: Some(sdp()) }
 }
 
 pub fn hangup(dialog: DialogId) -> Command {

@@ -270,29 +270,34 @@ fn an_offer_that_is_only_ever_trying_does_not_outlive_its_dialog() {
 }
 
 /// One agent alone, whose peer is written by hand.
-struct Alone {
-    net: Net,
-    invite: Message,
+pub(super) struct Alone {
+    pub net: Net,
+    /// Its latest INVITE.
+    pub invite: Message,
 }
 
 impl Alone {
-    fn new() -> Alone {
+    pub fn new() -> Alone {
+        let flow = Net::udp().flow(0);
+        Alone::with(invite(1, flow))
+    }
+
+    pub fn with(order: crate::sip::Invite) -> Alone {
         let mut net = Net::udp();
         net.drop = |_| true;
-        let flow = net.flow(0);
-        net.command(0, Command::Invite(Box::new(invite(1, flow))));
+        net.command(0, Command::Invite(Box::new(order)));
         let invite = net.sent[0].message.clone();
         Alone { net, invite }
     }
 
-    fn respond(&mut self, status: u16, tag: &str, more: &[(&str, &str)]) {
+    pub fn respond(&mut self, status: u16, tag: &str, more: &[(&str, &str)]) {
         let builder = Builder::response_to(&self.invite, status, "x", Some(tag));
         let contact = format!("<sip:{tag}@198.51.100.2:5060>");
         let builder = builder.header("Contact", &contact).headers(more.iter().copied());
         self.net.deliver(0, builder.build());
     }
 
-    fn last(&self, method: Method, tag: &str) -> Option<&Message> {
+    pub fn last(&self, method: Method, tag: &str) -> Option<&Message> {
         let mut sent = self.net.sent.iter().map(|sent| &sent.message);
         sent.rfind(|m| {
             m.is_request() && m.method() == method && m.to().and_then(|to| to.tag()) == Some(tag)

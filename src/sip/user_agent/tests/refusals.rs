@@ -85,7 +85,7 @@ fn each_fault_has_its_answer() {
         ("INVITE", &[("SIP/2.0\r\nVia", "SIP/7.0\r\nVia")], Some(505)),
         ("INVITE", &[to_tag], Some(481)),
         ("INVITE", &[("Contact", "Content-Encoding: gzip\r\nContact")], Some(415)),
-        ("INVITE", &[("Contact", "Require: path, 100rel\r\nContact")], Some(420)),
+        ("INVITE", &[("Contact", "Require: path, teleport\r\nContact")], Some(420)),
         ("OPTIONS", &[("Max-Forwards: 70", "Max-Forwards: 0")], None),
         ("OPTIONS", &[to_tag], Some(481)),
         ("REGISTER", &[to_tag], None),
@@ -94,7 +94,7 @@ fn each_fault_has_its_answer() {
         ("ACK", &[to_tag], None),
         ("ACK", &[("Call-ID: i\r\n", "")], None),
         ("NOTIFY", &[], Some(405)),
-        ("PRACK", &[to_tag], Some(405)),
+        ("PRACK", &[to_tag], Some(481)),
         ("FROBNICATE", &[], Some(501)),
     ];
     for (method, changes, expected) in cases {
@@ -106,9 +106,9 @@ fn each_fault_has_its_answer() {
 fn refusals_say_what_would_do() {
     let mut ear = Ear::new();
     ear.hear(&request("NOTIFY", &[]));
-    ear.hear(&request("INVITE", &[("Contact", "Require: path, 100rel\r\nContact")]));
+    ear.hear(&request("INVITE", &[("Contact", "Require: path, teleport\r\nContact")]));
     assert!(header(&ear.sent[0].1, HeaderName::Allow).contains("INVITE"));
-    assert_eq!(header(&ear.sent[1].1, HeaderName::Unsupported), "100rel");
+    assert_eq!(header(&ear.sent[1].1, HeaderName::Unsupported), "teleport");
     ear.hear(&request("NOTIFY", &[]));
     assert_eq!(ear.sent[0].1.to(), ear.sent[2].1.to(), "the same tag for a repeat");
 }
@@ -222,4 +222,90 @@ fn strangers_cannot_end_a_call() {
     assert!(net.agents[1].call_id(theirs).is_some());
     net.command(0, hangup(ours));
     net.run_out();
+}
+
+fn screening() -> Ear {
+    Ear::with(|config| config.screening = true)
+}
+
+fn knocked(ear: &mut Ear) -> Message {
+    match ear.events.pop() {
+        Some(Event::Knock { message, .. }) => message,
+        other => panic!("no knock but {other:?}"),
+    }
+}
+
+fn kept(ear: &Ear) -> (usize, usize, usize) {
+    (ear.agent.dialogs(), ear.agent.transactions(), ear.agent.pending())
+}
+
+#[test]
+fn who_screens_is_asked_and_keeps_nothing_of_what_it_answers() {
+    let mut ear = screening();
+    for method in ["INVITE", "REGISTER", "OPTIONS", "MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH"] {
+        let text = request(method, &[]);
+        let mut tags = Vec::new();
+        for _ in 0..2 {
+            ear.hear(&text);
+            let (flow, message) = (ear.flow, knocked(&mut ear));
+            let headers = vec![("X-Why".to_owned(), "no".to_owned())];
+            let answer = Command::Answer { flow, message, status: 403, headers };
+            ear.input(Input::Command(answer));
+            let (flow, answer) = ear.sent.pop().expect("an answer");
+            assert_eq!((flow, answer.status()), (ear.flow, Some(403)), "{method}");
+            tags.push(header(&answer, HeaderName::To));
+        }
+        assert!(tags[0] == tags[1] && tags[0].contains("tag="), "{method}: {tags:?}");
+        assert_eq!((kept(&ear), ear.agent.timeout()), ((0, 0, 0), None), "{method}");
+    }
+    ear.hear(&request("ACK", &[]));
+    ear.hear(&request("NOTIFY", &[]));
+    assert_eq!(ear.sent.pop().and_then(|(_, answer)| answer.status()), Some(405));
+    assert!(ear.sent.is_empty() && ear.events.is_empty());
+}
+
+#[test]
+fn what_is_admitted_goes_on_as_if_nobody_had_screened() {
+    let mut ear = screening();
+    ear.hear(&request("INVITE", &[]));
+    let (flow, message) = (ear.flow, knocked(&mut ear));
+    ear.input(Input::Command(Command::Admit { flow, message: message.clone() }));
+    assert!(matches!(ear.events[..], [Event::Invite { .. }]));
+    assert_eq!(kept(&ear), (1, 1, 1));
+    ear.hear(&request("INVITE", &[]));
+    assert_eq!(ear.events.len(), 1, "a repeat is absorbed");
+    ear.input(Input::Command(Command::Answer { flow, message, status: 200, headers: vec![] }));
+    assert!(ear.sent.iter().all(|(_, m)| m.status() == Some(100)), "no 2xx without a dialog");
+    let other = [("Call-ID: i", "Call-ID: j"), ("bK1", "bK2")];
+    ear.hear(&request("MESSAGE", &other));
+    let (flow, message) = (ear.flow, knocked(&mut ear));
+    ear.input(Input::Command(Command::Admit { flow, message }));
+    assert!(matches!(ear.events.last(), Some(Event::Request { .. })));
+}
+
+#[test]
+fn a_muted_peer_is_heard_in_its_dialogs_alone() {
+    let mut ear = screening();
+    ear.hear(&request("INVITE", &[]));
+    let (flow, message) = (ear.flow, knocked(&mut ear));
+    ear.input(Input::Command(Command::Admit { flow, message }));
+    let Some(Event::Invite { dialog, .. }) = ear.events.pop() else { panic!("no call") };
+    let mute = |ear: &mut Ear, text: String| {
+        let flow = ear.flow;
+        ear.sent.clear();
+        ear.input(Input::Muted { flow, bytes: text.into() });
+        ear.sent.iter().filter_map(|(_, message)| message.status()).collect::<Vec<u16>>()
+    };
+    let other = [("Call-ID: i", "Call-ID: j"), ("bK1", "bK2")];
+    for method in ["INVITE", "REGISTER", "OPTIONS", "BYE", "CANCEL", "NOTIFY", "FROBNICATE"] {
+        assert!(mute(&mut ear, request(method, &other)).is_empty(), "{method}");
+    }
+    let broken = request("INVITE", &[("Max-Forwards: 70", "Max-Forwards: x"), other[1]]);
+    assert!(mute(&mut ear, broken).is_empty());
+    assert!(ear.events.is_empty());
+    ear.input(Input::Command(accept(dialog)));
+    let to = header(&ear.sent.last().expect("a 200").1, HeaderName::To);
+    let inside = [("To: <sip:b@c>", format!("To: {to}"))];
+    let inside = [(inside[0].0, inside[0].1.as_str()), ("bK1", "bK3"), ("CSeq: 7", "CSeq: 8")];
+    assert_eq!(mute(&mut ear, request("BYE", &inside)), [200]);
 }

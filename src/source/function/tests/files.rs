@@ -91,3 +91,24 @@ fn what_top_level_code_logs_is_not_lost() {
     assert_eq!(bench.invoke("f", &[]).log[0].text, "loaded");
     assert_eq!(bench.invoke("f", &[]).log, []);
 }
+
+#[test]
+fn columns_of_the_first_line_are_those_of_the_file() {
+    for (source, place) in [
+        ("const = 1;", "f.js:1:7: "),
+        ("let a = 1; let a = 2;", "f.js:1:18: "),
+        ("const s = 'open;", "f.js:1:11: "),
+        ("é = missing;", "f.js:1:5: "),
+        ("}", "f.js:1:2: "),
+        ("if (1) {", "f.js:1:9: "),
+        ("throw new Error('x');", "f.js:1:11: "),
+        ("\n\tmissing;", "f.js:2:2: "),
+        ("exports.handler = (c, e, callback) => { callback(null, 'x' };", "f.js:1:60: "),
+    ] {
+        let error = Bench::new(&[("f.js", source)]).load_error("f").to_string();
+        assert!(error.starts_with(place), "{source}: {error}");
+    }
+    let source = "exports.handler = () => { throw new Error('x'); };";
+    let response = Bench::new(&[("f.js", source)]).invoke("f", &[]);
+    assert!(text(&response).contains("(f.js:1:37)"), "{response:?}");
+}

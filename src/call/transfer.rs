@@ -1,0 +1,356 @@
+//! Transfers: a party has whom it talks with put through to somebody else.
+//!
+//! The one who is put in takes the referrer's place at once, as the caller or as a target of the
+//! `Dial` that runs, so that the referrer may hang up early; should it come to nothing, a
+//! referrer who is still there gets its place back.
+
+use crate::base::Instant;
+use crate::base::id::{CallSid, LegId};
+use crate::leg::{Command, Event, Replaces};
+use crate::verb::tone::Tone;
+use crate::verb::{Destination, Outcome, Outgoing, Progress, Reply, Target, normalise};
+
+use super::children::user_part;
+use super::core::{Call, LEGS_PER_CALL, Timer};
+use super::effect::{CallRecord, Direction, Output, Status};
+use super::party::{Party, Presence};
+
+/// A transfer under way.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    referrer: LegId,
+    /// Who is put through.
+    transferee: LegId,
+    /// Who takes the referrer's place.
+    new: LegId,
+    place: Place,
+}
+
+/// The place of a party in its call.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Caller,
+    Target(usize),
+}
+
+/// A party that changes calls, leg and row and all.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    leg: LegId,
+    party: Party,
+}
+
+impl Guest {
+    /// Its leg.
+    pub fn leg(&self) -> LegId {
+        self.leg
+    }
+}
+
+impl Call {
+    /// A party asked for a transfer.
+    pub(super) fn asked_for_transfer(
+        &mut self,
+        referrer: LegId,
+        to: &str,
+        replaces: Option<Replaces>,
+    ) {
+        if self.transfer.is_some() || !self.is_running() {
+            return self.leg(referrer, Command::TransferStatus(491));
+        }
+        let Some((place, transferee)) = self.joined_with(referrer) else {
+            self.note(0, "a transfer is refused: the referrer talks with nobody");
+            return self.leg(referrer, Command::TransferStatus(603));
+        };
+        if !self.may_transfer(referrer) {
+            self.note(0, format!("a transfer to {to:?} is refused: only our own phones may"));
+            return self.leg(referrer, Command::TransferStatus(403));
+        }
+        match replaces {
+            Some(replaces) => self.output(Output::Adopt(referrer, Box::new(replaces))),
+            None => self.ring_instead(referrer, transferee, place, to),
+        }
+    }
+
+    /// Whom a party talks with, and the party's own place.
+    fn joined_with(&self, leg: LegId) -> Option<(Place, LegId)> {
+        let talking = |leg: &LegId| self.parties.get(leg).is_some_and(Party::is_talking);
+        if leg == self.caller() {
+            let mut targets = self.targets.values().copied();
+            let joined = |leg: &LegId| talking(leg) && !self.scripts.contains_key(leg);
+            return Some((Place::Caller, targets.find(joined)?));
+        }
+        let number = self.parties.get(&leg)?.target?;
+        let current = self.targets.get(&number) == Some(&leg);
+        let caller = self.caller();
+        (current && talking(&caller)).then_some((Place::Target(number), caller))
+    }
+
+    /// Only phones of our own domains may: a trunk's far end, or a stranger's SIP address, would
+    /// call at our expense.
+    fn may_transfer(&self, referrer: LegId) -> bool {
+        let Some(party) = self.parties.get(&referrer) else { return false };
+        if party.record.direction == Direction::Inbound {
+            return self.setup.incoming.sip.as_ref().is_some_and(|sip| !sip.username.is_empty());
+        }
+        self.is_ours(&party.record.to)
+    }
+
+    /// Whether an address is of a domain of ours.
+    fn is_ours(&self, address: &str) -> bool {
+        host_of(address).is_some_and(|host| self.setup.policy.domains.contains(&host))
+    }
+
+    /// Whom the referrer means, under the rules for what it may call: users of ours, and numbers
+    /// that a trunk carries.
+    fn transfer_target(&self, to: &str) -> Option<Destination> {
+        if to.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("tel:")) {
+            return normalise(to.get(4..)?.split(';').next()?).map(Destination::Number);
+        }
+        if !self.is_ours(to) {
+            return None;
+        }
+        Some(match normalise(user_part(to)) {
+            Some(number) => Destination::Number(number),
+            None => Destination::Sip { uri: to.to_owned(), headers: vec![], login: None },
+        })
+    }
+
+    /// Rings somebody who is to take the referrer's place.
+    fn ring_instead(&mut self, referrer: LegId, transferee: LegId, place: Place, to: &str) {
+        let Some(destination) = self.transfer_target(to) else {
+            self.note(
+                0,
+                format!("a transfer to {to:?} is refused: neither user nor number of ours"),
+            );
+            return self.leg(referrer, Command::TransferStatus(403));
+        };
+        // Shown is what the callee of this call was shown: it passed the rules for that before.
+        let called = match place {
+            Place::Caller => transferee,
+            Place::Target(_) => referrer,
+        };
+        let shown = self.parties.get(&called).map(|party| party.record.from.clone());
+        let call = Outgoing { target: Target::plain(destination), caller_id: shown };
+        let new = self.make_leg(call);
+        self.transfer = Some(Transfer { referrer, transferee, new, place });
+        self.leg(referrer, Command::TransferStatus(100));
+        self.take_place(referrer, new, place);
+        // A leg that cannot be made has ended by now.
+        if !self.parties.contains_key(&new) {
+            self.give_back(503);
+        }
+    }
+
+    /// Moves the place of `old` to `new`, with what runs there.
+    fn take_place(&mut self, old: LegId, new: LegId, place: Place) {
+        match place {
+            Place::Target(number) => {
+                self.targets.insert(number, new);
+                for (leg, target) in [(old, None), (new, Some(number))] {
+                    if let Some(party) = self.parties.get_mut(&leg) {
+                        party.target = target;
+                    }
+                }
+            }
+            Place::Caller => {
+                self.setup.leg = new;
+                if let Some(script) = self.scripts.remove(&old) {
+                    let deadline = script.deadline();
+                    self.scripts.insert(new, script);
+                    self.timers.clear(&Timer::Verb(old));
+                    if let Some(at) = deadline {
+                        self.timers.set(Timer::Verb(new), at);
+                    }
+                }
+                for (leg, _) in self.agenda.iter_mut().filter(|(leg, _)| *leg == old) {
+                    *leg = new;
+                }
+                if let Some(party) = self.parties.get_mut(&new) {
+                    party.target = None;
+                }
+            }
+        }
+    }
+
+    /// An event of a leg that has a part in the transfer; gives it back when all goes on as ever.
+    pub(super) fn transfer_event(&mut self, leg: LegId, event: Event) -> Option<Event> {
+        let Some(transfer) = &self.transfer else { return Some(event) };
+        let (new, transferee, referrer) = (transfer.new, transfer.transferee, transfer.referrer);
+        match event {
+            Event::Ringing if leg == new => {
+                if let Some(party) = self.parties.get_mut(&new) {
+                    party.record.status = Status::Ringing;
+                }
+                self.status_event(new, "ringing");
+                self.leg(referrer, Command::TransferStatus(180));
+                None
+            }
+            Event::EarlyMedia if leg == new => None,
+            Event::Answered { sip_call_id, headers } if leg == new => {
+                let reply =
+                    Reply { sip_call_id: Some(sip_call_id), sip_status: Some(200), headers };
+                self.put_through(reply);
+                None
+            }
+            Event::Ended { sip_status, .. } if leg == new => {
+                self.give_back(sip_status.filter(|status| *status >= 300).unwrap_or(480));
+                Some(event)
+            }
+            Event::Ended { .. } if leg == transferee => {
+                self.give_back(487);
+                self.hang_up(new, Status::Canceled, "whom it was to talk with left");
+                Some(event)
+            }
+            Event::Ended { .. } if leg == referrer => {
+                // Whoever is put through hears that it rings, since nobody else is there.
+                let play = self.next_play();
+                let clip = Tone::Ringback(0).clip();
+                self.leg(transferee, Command::Play { play, clip, loops: 0 });
+                Some(event)
+            }
+            event => Some(event),
+        }
+    }
+
+    /// The new party answered.
+    fn put_through(&mut self, reply: Reply) {
+        let Some(transfer) = self.transfer.take() else { return };
+        let Transfer { referrer, transferee, new, .. } = transfer;
+        let (now, wall) = (self.now, self.setup.epoch.wall(self.now));
+        if let Some(party) = self.parties.get_mut(&new) {
+            party.presence = Presence::Talking;
+            party.answered = Some(now);
+            party.record.answered = Some(wall);
+            party.record.status = Status::InProgress;
+            party.record.sip_call_id.clone_from(&reply.sip_call_id);
+            party.record.sip_status = reply.sip_status;
+        }
+        self.status_event(new, "answered");
+        self.join_instead(referrer, transferee, new);
+    }
+
+    fn join_instead(&mut self, referrer: LegId, transferee: LegId, new: LegId) {
+        self.leg(transferee, Command::StopPlaying);
+        // A leg that is only being answered joins as soon as its sound flows.
+        self.leg(new, Command::Bridge(transferee));
+        self.leg(referrer, Command::TransferStatus(200));
+        self.note(0, "a party was put through by transfer");
+        self.hang_up(referrer, Status::Completed, "it put the other party through");
+    }
+
+    /// It came to nothing: a referrer who is still there talks on.
+    fn give_back(&mut self, status: u16) {
+        let Some(transfer) = self.transfer.take() else { return };
+        let Transfer { referrer, transferee, new, place } = transfer;
+        self.note(0, format!("a transfer failed with {status}"));
+        if self.parties.get(&referrer).is_some_and(Party::is_talking) {
+            self.take_place(new, referrer, place);
+            self.leg(referrer, Command::TransferStatus(status));
+        } else {
+            self.leg(transferee, Command::StopPlaying);
+        }
+    }
+
+    /// Lets the party go that talks with `leg`, to another call; `leg` itself is hung up.
+    pub fn release(&mut self, now: Instant, leg: LegId) -> Option<Guest> {
+        self.now = now;
+        if self.transfer.is_some() || !self.is_running() {
+            return None;
+        }
+        let (_, other) = self.joined_with(leg)?;
+        let party = self.parties.get(&other)?.clone();
+        self.leg(other, Command::Unbridge);
+        let reply = Reply { sip_call_id: None, sip_status: None, headers: vec![] };
+        self.tell_dial(other, Progress::Ended { outcome: Outcome::Completed, reply });
+        self.lose_recordings(other);
+        self.parties.remove(&other);
+        self.scripts.remove(&other);
+        for timer in [Timer::Verb(other), Timer::Leg(other)] {
+            self.timers.clear(&timer);
+        }
+        self.hang_up(leg, Status::Completed, "it put the other party through");
+        self.settle();
+        Some(Guest { leg: other, party })
+    }
+
+    /// A party of another call takes the referrer's place here; `None` when there is none.
+    pub(super) fn adopt(&mut self, referrer: LegId, guest: Option<Box<Guest>>) {
+        let Some(guest) = guest else {
+            self.note(0, "a transfer failed: the call that it speaks of is not here");
+            return self.leg(referrer, Command::TransferStatus(481));
+        };
+        let Guest { leg: new, party } = *guest;
+        self.parties.insert(new, party);
+        match self.joined_with(referrer) {
+            Some((place, transferee)) => {
+                self.leg(referrer, Command::TransferStatus(100));
+                self.take_place(referrer, new, place);
+                self.join_instead(referrer, transferee, new);
+            }
+            None => self.hang_up(new, Status::Completed, "whom it was to talk with left"),
+        }
+    }
+
+    /// Puts a party that called in to replace `old` (RFC 3891) in its place: the number for its
+    /// leg, which is ordered to answer. `None` when nobody talks with `old`.
+    pub fn replace(&mut self, now: Instant, old: LegId, from: String) -> Option<LegId> {
+        self.now = now;
+        if self.transfer.is_some() || !self.is_running() || self.counts.legs >= LEGS_PER_CALL {
+            return None;
+        }
+        let (place, other) = self.joined_with(old)?;
+        let to = self.parties.get(&old)?.record.to.clone();
+        let new = LegId(self.setup.next_leg + self.counts.legs);
+        self.counts.legs += 1;
+        let wall = self.setup.epoch.wall(now);
+        let record = CallRecord {
+            sid: CallSid::random(&mut self.rng),
+            parent: Some(self.setup.sid),
+            from,
+            to,
+            direction: Direction::Inbound,
+            status: Status::InProgress,
+            started: wall,
+            answered: Some(wall),
+            ended: None,
+            reason: String::new(),
+            sip_status: None,
+            sip_call_id: None,
+            owed: None,
+        };
+        self.parties.insert(new, Party::talking(record, now));
+        self.leg(new, Command::Answer);
+        self.take_place(old, new, place);
+        self.status_event(new, "answered");
+        self.join_instead(old, other, new);
+        self.settle();
+        Some(new)
+    }
+
+    /// The SIP domain whose phone a party is, or would be.
+    pub fn domain_of(&self, leg: LegId) -> Option<String> {
+        let party = self.parties.get(&leg)?;
+        match party.record.direction {
+            Direction::Inbound => Some(self.setup.incoming.sip.as_ref()?.domain.clone()),
+            _ => host_of(&party.record.to),
+        }
+    }
+
+    fn make_leg(&mut self, call: Outgoing) -> LegId {
+        let leg = LegId(self.setup.next_leg + self.counts.legs);
+        // No number of any `Dial`'s: nobody asks for it before the leg takes its place.
+        self.ring(usize::MAX, call);
+        self.targets.remove(&usize::MAX);
+        if let Some(party) = self.parties.get_mut(&leg) {
+            party.target = None;
+        }
+        leg
+    }
+}
+
+/// The host of a SIP address, lower case.
+fn host_of(address: &str) -> Option<String> {
+    let (_, host) = address.rsplit_once('@')?;
+    Some(host.split([':', ';', '?']).next()?.to_ascii_lowercase())
+}

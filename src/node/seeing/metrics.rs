@@ -1,0 +1,563 @@
+//! Counters and gauges in the text format of Prometheus. Labels come from fixed lists: never a
+//! number, a user, an address or anything else that a peer could make many of.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Observer;
+use super::wire::{METHODS, Start};
+use crate::base::Duration;
+use crate::call::{Direction as CallDirection, Status};
+use crate::exchange::{Figures, RefusedRequest};
+use crate::http::message::{Request, Response};
+use crate::http::route::{BoxFuture, Handler};
+use crate::media;
+use crate::node::trace::Direction;
+use ipnet::IpNet;
+
+/// A number that only grows, or a gauge.
+#[derive(Debug, Default)]
+pub struct Series(AtomicU64);
+
+impl Series {
+    /// Counts on.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Shows another value.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Upper bounds of the buckets, in microseconds: from a bin's answer to a webhook's last chance.
+const BOUNDS: [u64; 13] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000,
+    15_000_000,
+];
+
+/// How long something took, in buckets.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [Series; BOUNDS.len()],
+    count: Series,
+    micros: Series,
+}
+
+impl Histogram {
+    /// Notes one.
+    pub fn observe(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if let Some(bucket) = BOUNDS.iter().position(|bound| micros <= *bound) {
+            self.buckets[bucket].add(1);
+        }
+        self.count.add(1);
+        self.micros.add(micros);
+    }
+
+    fn write(&self, out: &mut String, name: &str, labels: &str) {
+        let comma = if labels.is_empty() { "" } else { "," };
+        let mut below = 0;
+        for (bucket, bound) in self.buckets.iter().zip(BOUNDS) {
+            below += bucket.value();
+            let bound = bound as f64 / 1e6;
+            let _ = writeln!(out, "{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {below}");
+        }
+        let (count, seconds) = (self.count.value(), self.micros.value() as f64 / 1e6);
+        let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+        let _ = writeln!(out, "{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {count}");
+        let _ = writeln!(out, "{name}_sum{braces} {seconds}\n{name}_count{braces} {count}");
+    }
+}
+
+/// Where documents come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// An https or http URL.
+    Webhook,
+    /// `bin:NAME`.
+    Bin,
+    /// `function:NAME`.
+    Function,
+}
+
+impl Source {
+    const NAMES: [&str; 3] = ["webhook", "bin", "function"];
+
+    /// By the scheme of a URL, or by its path where it is our own: those never leave the process.
+    pub fn of(url: &str, public_url: &str) -> Source {
+        match url.strip_prefix(public_url) {
+            Some(own) if own.starts_with("/bins/") => return Source::Bin,
+            Some(own) if own.starts_with("/functions/") => return Source::Function,
+            _ => {}
+        }
+        match url.split_once(':') {
+            Some(("bin", _)) => Source::Bin,
+            Some(("function", _)) => Source::Function,
+            _ => Source::Webhook,
+        }
+    }
+}
+
+/// Final statuses, as labels.
+const OUTCOMES: [Status; 5] =
+    [Status::Completed, Status::Busy, Status::Failed, Status::NoAnswer, Status::Canceled];
+
+/// Why requests are refused, as labels.
+const REFUSALS: [&str; 7] = [
+    "credentials",
+    "address",
+    "unknown_domain",
+    "unknown_number",
+    "not_allowed",
+    "capacity",
+    "malformed",
+];
+
+/// What waits somewhere, as labels.
+const QUEUES: [&str; 6] = ["results", "rows", "effects", "media_events", "exchange", "seeing"];
+
+/// What was lost because something did not keep up, as labels.
+const DROPS: [&str; 5] = ["sights", "stories", "refusals", "hep", "spans"];
+
+/// Everything that is counted here; the rest are [`Figures`] of the exchange.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    requests: [[Series; METHODS.len() + 1]; 2],
+    responses: [[Series; 7]; 2],
+    calls: [Series; OUTCOMES.len()],
+    dialled: [Series; OUTCOMES.len()],
+    refused: [[Series; REFUSALS.len()]; 2],
+    registered: Series,
+    unreachable: Series,
+    media: Media,
+    documents: [[Histogram; 2]; 3],
+    /// A transaction of the store.
+    pub store: Histogram,
+    queues: [Series; QUEUES.len()],
+    drops: [Series; DROPS.len()],
+    figures: Shown,
+}
+
+/// Media, counted as sessions open and close.
+#[derive(Debug, Default)]
+struct Media {
+    opened: Series,
+    closed: Series,
+    failed: Series,
+    received: Series,
+    sent: Series,
+    lost: Series,
+    silent: Series,
+}
+
+/// The exchange's figures as they were last shown.
+#[derive(Debug, Default)]
+struct Shown {
+    calls: Series,
+    legs: Series,
+    registrations: Series,
+    transactions: Series,
+    dialogs: Series,
+    rejected: Series,
+    discarded: Series,
+    repeats_received: Series,
+    repeats_sent: Series,
+    overloaded: Series,
+}
+
+impl Metrics {
+    pub(super) fn message(&self, direction: Direction, start: Start) {
+        let way = usize::from(direction == Direction::Sent);
+        match start {
+            Start::Request(method) => self.requests[way][method.min(METHODS.len())].add(1),
+            Start::Response(class) => self.responses[way][class.min(6)].add(1),
+            Start::Neither => {}
+        }
+    }
+
+    /// A leg is over.
+    pub(super) fn ended(&self, direction: CallDirection, status: Status) {
+        let table = match direction {
+            CallDirection::Inbound => &self.calls,
+            CallDirection::OutboundApi | CallDirection::OutboundDial => &self.dialled,
+        };
+        if let Some(outcome) = OUTCOMES.iter().position(|outcome| *outcome == status) {
+            table[outcome].add(1);
+        }
+    }
+
+    /// A request was not admitted.
+    pub(super) fn refused(&self, refused: &RefusedRequest) {
+        let why = match (refused.status, refused.code) {
+            (503, _) => 5,
+            (_, 32202) => 0,
+            (_, 32201) => 1,
+            (_, 32002) => 2,
+            (_, 32010) => 3,
+            (_, 32100) => 6,
+            _ => 4,
+        };
+        self.refused[usize::from(refused.method == "REGISTER")][why].add(1);
+    }
+
+    /// A user's registrations changed.
+    pub fn registered(&self) {
+        self.registered.add(1);
+    }
+
+    /// A transport said that a message cannot be sent.
+    pub fn unreachable(&self) {
+        self.unreachable.add(1);
+    }
+
+    /// A document came, or did not.
+    pub fn document(&self, source: Source, took: Duration, right: bool) {
+        self.documents[source as usize][usize::from(!right)].observe(took);
+    }
+
+    /// Something happened to media.
+    pub fn media(&self, event: &media::Event) {
+        match event {
+            media::Event::Opened { .. } => self.media.opened.add(1),
+            media::Event::Failed { .. } => self.media.failed.add(1),
+            media::Event::Silent { .. } => self.media.silent.add(1),
+            media::Event::Closed { received, sent, lost, .. } => {
+                self.media.closed.add(1);
+                self.media.received.add(*received);
+                self.media.sent.add(*sent);
+                self.media.lost.add(*lost);
+            }
+            _ => {}
+        }
+    }
+
+    /// How many wait in a queue, by its name in the list.
+    pub fn queue(&self, name: &str, waiting: usize) {
+        if let Some(queue) = QUEUES.iter().position(|known| *known == name) {
+            self.queues[queue].set(waiting as u64);
+        }
+    }
+
+    /// Something was lost, by its name in the list.
+    pub(super) fn dropped(&self, name: &str, total: u64) {
+        if let Some(drop) = DROPS.iter().position(|known| *known == name) {
+            self.drops[drop].set(total);
+        }
+    }
+
+    /// Shows how the exchange stands.
+    pub fn show(&self, figures: &Figures) {
+        let Shown { calls, legs, registrations, transactions, dialogs, .. } = &self.figures;
+        calls.set(figures.calls as u64);
+        legs.set(figures.legs as u64);
+        registrations.set(figures.registrations as u64);
+        transactions.set(figures.transactions as u64);
+        dialogs.set(figures.dialogs as u64);
+        self.figures.rejected.set(figures.sip.rejected);
+        self.figures.discarded.set(figures.sip.discarded);
+        self.figures.repeats_received.set(figures.sip.repeats_received);
+        self.figures.repeats_sent.set(figures.sip.repeats_sent);
+        self.figures.overloaded.set(figures.sip.overloaded);
+        self.queues[4].set(figures.outputs as u64);
+    }
+
+    /// All of it in the text format, version 0.0.4.
+    pub fn render(&self) -> String {
+        let mut text = Text(String::with_capacity(16 << 10));
+        self.render_calls(&mut text);
+        self.render_sip(&mut text);
+        self.render_media(&mut text);
+        self.render_rest(&mut text);
+        text.0
+    }
+
+    fn render_calls(&self, text: &mut Text) {
+        let shown = &self.figures;
+        text.one("offhook_calls", "gauge", "Calls up or being set up.", &shown.calls);
+        text.one("offhook_legs", "gauge", "Legs, closing ones included.", &shown.legs);
+        let outcomes = OUTCOMES.map(Status::as_str);
+        text.head("offhook_calls_total", "counter", "Incoming calls that are over.");
+        text.table("offhook_calls_total", "outcome", &outcomes, &self.calls, "");
+        text.head("offhook_dialled_legs_total", "counter", "Dialled legs that are over.");
+        text.table("offhook_dialled_legs_total", "outcome", &outcomes, &self.dialled, "");
+        let help = "Requests that were not admitted.";
+        text.head("offhook_refused_total", "counter", help);
+        for (method, cells) in ["INVITE", "REGISTER"].iter().zip(&self.refused) {
+            let also = format!("method=\"{method}\",");
+            text.table("offhook_refused_total", "reason", &REFUSALS, cells, &also);
+        }
+        let [invites, registers] = [&self.refused[0][0], &self.refused[1][0]];
+        text.head("offhook_auth_failures_total", "counter", "Wrong or unusable credentials.");
+        text.line("offhook_auth_failures_total", "", invites.value() + registers.value());
+        text.one("offhook_registrations", "gauge", "Bindings of phones.", &shown.registrations);
+        let help = "Changes of users' registrations.";
+        text.one("offhook_registration_changes_total", "counter", help, &self.registered);
+    }
+
+    fn render_sip(&self, text: &mut Text) {
+        let mut methods = METHODS.to_vec();
+        methods.push("other");
+        let ways = ["received", "sent"];
+        text.head("offhook_sip_requests_total", "counter", "SIP requests, repeats included.");
+        for (way, cells) in ways.iter().zip(&self.requests) {
+            let also = format!("direction=\"{way}\",");
+            text.table("offhook_sip_requests_total", "method", &methods, cells, &also);
+        }
+        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx", "6xx"];
+        text.head("offhook_sip_responses_total", "counter", "SIP responses, repeats included.");
+        for (way, cells) in ways.iter().zip(&self.responses) {
+            let also = format!("direction=\"{way}\",");
+            text.table("offhook_sip_responses_total", "class", &classes, &cells[1..], &also);
+        }
+        let shown = &self.figures;
+        let name = "offhook_sip_retransmissions_total";
+        text.head(name, "counter", "Requests received again, messages sent again.");
+        text.line(name, "direction=\"received\"", shown.repeats_received.value());
+        text.line(name, "direction=\"sent\"", shown.repeats_sent.value());
+        let name = "offhook_sip_parse_rejects_total";
+        text.head(name, "counter", "Malformed messages: answered, or thrown away.");
+        text.line(name, "fate=\"answered\"", shown.rejected.value());
+        text.line(name, "fate=\"discarded\"", shown.discarded.value());
+        let help = "Requests answered 503 for want of room.";
+        text.one("offhook_sip_overloaded_total", "counter", help, &shown.overloaded);
+        let help = "Messages that a transport could not send.";
+        text.one("offhook_sip_unreachable_total", "counter", help, &self.unreachable);
+        let help = "SIP transactions, those that absorb repeats included.";
+        text.one("offhook_sip_transactions", "gauge", help, &shown.transactions);
+        let help = "SIP dialogs and attempts at one.";
+        text.one("offhook_sip_dialogs", "gauge", help, &shown.dialogs);
+    }
+
+    fn render_media(&self, text: &mut Text) {
+        let media = &self.media;
+        let open = media.opened.value().saturating_sub(media.closed.value());
+        text.head("offhook_media_sessions", "gauge", "Media sessions that are open.");
+        text.line("offhook_media_sessions", "", open);
+        let help = "Media sessions that could not be opened.";
+        text.one("offhook_media_failures_total", "counter", help, &media.failed);
+        let help = "Parties that sent no sound for a minute.";
+        text.one("offhook_media_silent_total", "counter", help, &media.silent);
+        let name = "offhook_media_packets_total";
+        text.head(name, "counter", "RTP packets of sessions that are over.");
+        text.line(name, "direction=\"received\"", media.received.value());
+        text.line(name, "direction=\"sent\"", media.sent.value());
+        let help = "RTP packets that never came, of sessions that are over.";
+        text.one("offhook_media_packets_lost_total", "counter", help, &media.lost);
+    }
+
+    fn render_rest(&self, text: &mut Text) {
+        let name = "offhook_document_seconds";
+        text.head(name, "histogram", "From asking for a document to having it read.");
+        for (source, results) in Source::NAMES.iter().zip(&self.documents) {
+            for (result, histogram) in ["ok", "error"].iter().zip(results) {
+                let labels = format!("source=\"{source}\",result=\"{result}\"");
+                histogram.write(&mut text.0, name, &labels);
+            }
+        }
+        text.head("offhook_store_write_seconds", "histogram", "Transactions of the store.");
+        self.store.write(&mut text.0, "offhook_store_write_seconds", "");
+        text.head("offhook_queue_depth", "gauge", "What waits, by queue.");
+        text.table("offhook_queue_depth", "queue", &QUEUES, &self.queues, "");
+        text.head("offhook_dropped_total", "counter", "Lost because something was too slow.");
+        text.table("offhook_dropped_total", "what", &DROPS, &self.drops, "");
+        text.head("offhook_build_info", "gauge", "Always 1; the version is the label.");
+        text.line("offhook_build_info", concat!("version=\"", env!("CARGO_PKG_VERSION"), "\""), 1);
+        if let Some(bytes) = resident_bytes() {
+            text.head("process_resident_memory_bytes", "gauge", "Memory in use.");
+            text.line("process_resident_memory_bytes", "", bytes);
+        }
+    }
+}
+
+/// A page of the text format.
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn line(&mut self, name: &str, labels: &str, value: u64) {
+        let _ = match labels {
+            "" => writeln!(self.0, "{name} {value}"),
+            _ => writeln!(self.0, "{name}{{{labels}}} {value}"),
+        };
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, series: &Series) {
+        self.head(name, kind, help);
+        self.line(name, "", series.value());
+    }
+
+    fn table(&mut self, name: &str, label: &str, names: &[&str], cells: &[Series], also: &str) {
+        for (value, cell) in names.iter().zip(cells) {
+            self.line(name, &format!("{also}{label}=\"{value}\""), cell.value());
+        }
+    }
+}
+
+/// The second number of `/proc/self/statm` counts pages of 4 KiB on the machines we build for.
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    Some(text.split_whitespace().nth(1)?.parse::<u64>().ok()? * 4_096)
+}
+
+/// `/metrics`, for who asks from an allowed address.
+pub struct Page {
+    observer: Observer,
+    allow: Vec<IpNet>,
+}
+
+impl Page {
+    /// For those networks.
+    pub fn new(observer: Observer, allow: Vec<IpNet>) -> Arc<Page> {
+        Arc::new(Page { observer, allow })
+    }
+
+    /// A request that a proxy passed on is not from the proxy's address, whatever it seems.
+    fn allows(&self, request: &Request) -> bool {
+        let passed_on = ["Forwarded", "X-Forwarded-For"];
+        let direct = passed_on.iter().all(|name| request.headers.first(name).is_none());
+        let peer = request.peer.map(|peer| peer.to_canonical());
+        direct && peer.is_some_and(|peer| self.allow.iter().any(|net| net.contains(&peer)))
+    }
+}
+
+impl Handler for Page {
+    fn handle<'a>(&'a self, request: Request, _: Vec<String>) -> BoxFuture<'a, Response> {
+        Box::pin(async move {
+            if !self.allows(&request) {
+                let advice = "403: not from here; list the address under [metrics] allow";
+                return Response::text(403, advice);
+            }
+            let (waiting, lost) = self.observer.backlog();
+            let metrics = self.observer.metrics();
+            metrics.queue("seeing", waiting);
+            metrics.dropped("sights", lost);
+            Response::new(200, "text/plain; version=0.0.4; charset=utf-8", metrics.render())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value of a series.
+    fn value(page: &str, series: &str) -> Option<f64> {
+        let line = page
+            .lines()
+            .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    #[test]
+    fn what_is_counted_is_on_the_page() {
+        let metrics = Metrics::default();
+        metrics.message(Direction::Received, Start::Request(0));
+        metrics.message(Direction::Received, Start::Request(99));
+        metrics.message(Direction::Sent, Start::Response(4));
+        metrics.ended(CallDirection::Inbound, Status::Completed);
+        metrics.ended(CallDirection::OutboundDial, Status::Busy);
+        metrics.document(
+            Source::of("https://x/bins/", "http://own"),
+            Duration::from_millis(2),
+            true,
+        );
+        metrics.document(Source::of("https://x", "http://own"), Duration::from_secs(60), true);
+        metrics.queue("rows", 7);
+        metrics.show(&Figures { calls: 3, ..Figures::default() });
+        let page = metrics.render();
+        for (series, wanted) in [
+            ("offhook_sip_requests_total{direction=\"received\",method=\"INVITE\"}", 1.0),
+            ("offhook_sip_requests_total{direction=\"received\",method=\"other\"}", 1.0),
+            ("offhook_sip_responses_total{direction=\"sent\",class=\"4xx\"}", 1.0),
+            ("offhook_calls_total{outcome=\"completed\"}", 1.0),
+            ("offhook_dialled_legs_total{outcome=\"busy\"}", 1.0),
+            ("offhook_calls", 3.0),
+            ("offhook_queue_depth{queue=\"rows\"}", 7.0),
+            ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"0.001\"}", 0.0),
+            (
+                "offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"0.0025\"}",
+                1.0,
+            ),
+            ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"15\"}", 1.0),
+            ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"+Inf\"}", 2.0),
+            ("offhook_document_seconds_count{source=\"webhook\",result=\"ok\"}", 2.0),
+        ] {
+            assert_eq!(value(&page, series), Some(wanted), "{series}\n{page}");
+        }
+    }
+
+    #[test]
+    fn documents_are_told_apart_by_who_makes_them() {
+        for (url, source) in [
+            ("bin:x", Source::Bin),
+            ("function:x", Source::Function),
+            ("http://own:1/bins/x", Source::Bin),
+            ("http://own:1/functions/x?a=1", Source::Function),
+            ("http://own:1/assets/x", Source::Webhook),
+            ("https://other/functions/x", Source::Webhook),
+        ] {
+            assert_eq!(Source::of(url, "http://own:1"), source, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_page_is_well_formed_and_small() {
+        let page = Metrics::default().render();
+        let mut seen = std::collections::BTreeSet::new();
+        let mut named = String::new();
+        for line in page.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                named = rest.split(' ').next().expect("a name").to_owned();
+            } else if !line.starts_with('#') {
+                let (series, value) = line.rsplit_once(' ').expect("a value");
+                assert!(value.parse::<f64>().is_ok(), "{line}");
+                assert!(series.starts_with(&named), "{line} stands under {named}");
+                assert!(seen.insert(series.to_owned()), "{series} is there twice");
+            }
+        }
+        assert!((100..400).contains(&seen.len()), "bounded labels: {}", seen.len());
+    }
+
+    #[test]
+    fn every_reason_has_a_label_of_its_own() {
+        let metrics = Metrics::default();
+        for (status, code) in [
+            (401, 32202),
+            (403, 32201),
+            (404, 32002),
+            (404, 32010),
+            (403, 32200),
+            (503, 0),
+            (400, 32100),
+        ] {
+            metrics.refused(&RefusedRequest {
+                method: "INVITE",
+                call_id: String::new(),
+                flow: crate::sip::Flow {
+                    transport: crate::sip::Transport::Udp,
+                    local: ([127, 0, 0, 1], 1).into(),
+                    remote: ([127, 0, 0, 1], 2).into(),
+                    connection: 0,
+                },
+                user: String::new(),
+                uri: String::new(),
+                status,
+                code,
+                reason: String::new(),
+            });
+        }
+        let counts: Vec<u64> = metrics.refused[0].iter().map(Series::value).collect();
+        assert_eq!(counts, [1; REFUSALS.len()]);
+    }
+}

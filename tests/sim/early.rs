@@ -1,0 +1,118 @@
+//! Sound before the answer: what a caller hears while the far end rings.
+
+use crate::world::{OWN_NUMBER, Page, VOICE, World, header, respond};
+
+/// Alice dials a raw phone, and is answered when that answers; gives its INVITE.
+fn dialled(seed: u64, targets: &str) -> (World, String) {
+    let mut world = World::new(seed);
+    world.peer("raw", "198.51.100.1:5060");
+    world.phone("alice");
+    let dial = format!("<Dial callerId='{OWN_NUMBER}' answerOnBridge='true'>{targets}</Dial>");
+    world.web.page(VOICE, Page::xml(&dial));
+    world.dial("alice", "500");
+    let invite = world.expect("raw", "INVITE");
+    (world, invite)
+}
+
+fn say(world: &mut World, request: &str, line: &str, tag: &str, headers: &str, sound: bool) {
+    let peer = world.raw("raw");
+    let body = if sound { peer.sdp("sendrecv") } else { String::new() };
+    let text = respond(request, line, peer.local, headers, &body);
+    let text = text.replace(";tag=raw", &format!(";tag={tag}"));
+    world.say("raw", &text);
+}
+
+/// The statuses and To tags of what Alice was told of her INVITE.
+fn told(world: &World) -> Vec<(String, String)> {
+    let alice = world.ip("alice");
+    let mut told: Vec<(String, String)> = Vec::new();
+    for (_, _, to, bytes) in &world.sent {
+        let text = String::from_utf8_lossy(bytes);
+        if to.ip() != alice || !text.starts_with("SIP/2.0 1") || text.contains("SIP/2.0 100") {
+            continue;
+        }
+        let tag = header(&text, "To").split("tag=").nth(1).unwrap_or_default().to_owned();
+        told.push((text[8..11].to_owned(), tag));
+    }
+    told
+}
+
+#[test]
+fn the_caller_hears_what_the_callee_sends_before_it_answers() {
+    let (mut world, invite) = dialled(1, "+14155551212");
+    say(&mut world, &invite, "183 Session Progress", "one", "", true);
+    world.seconds(1);
+    assert!(!world.answered("alice"), "nobody answered yet");
+    assert!(world.hears("alice", "raw"));
+    say(&mut world, &invite, "200 OK", "one", "", true);
+    world.expect("raw", "ACK");
+    world.seconds(1);
+    assert!(world.answered("alice") && world.talk_together("alice", "raw"));
+    world.hang_up("alice");
+    let bye = world.expect("raw", "BYE");
+    say(&mut world, &bye, "200 OK", "one", "", false);
+    world.end();
+}
+
+#[test]
+fn of_several_forks_one_is_heard_and_the_caller_sees_one_tag() {
+    let (mut world, invite) = dialled(2, "+14155551212");
+    say(&mut world, &invite, "180 Ringing", "one", "", false);
+    say(&mut world, &invite, "183 Session Progress", "two", "Require: 100rel\r\nRSeq: 4\r\n", true);
+    let prack = world.expect("raw", "PRACK");
+    assert!(header(&prack, "To").contains("tag=two") && header(&prack, "RAck") == "4 1 INVITE");
+    say(&mut world, &prack, "200 OK", "two", "", false);
+    say(&mut world, &invite, "183 Session Progress", "three", "", true);
+    world.seconds(1);
+    let mut tags: Vec<String> = told(&world).into_iter().map(|(_, tag)| tag).collect();
+    tags.dedup();
+    assert_eq!(tags.len(), 1, "one stable To tag");
+    assert!(told(&world).iter().any(|(status, _)| status == "183"));
+    world.hang_up("alice");
+    let cancel = world.expect("raw", "CANCEL");
+    say(&mut world, &cancel, "200 OK", "one", "", false);
+    say(&mut world, &invite, "487 Request Terminated", "one", "", false);
+    world.expect("raw", "ACK");
+    world.end();
+}
+
+#[test]
+fn a_busy_callee_after_early_sound_leaves_nothing() {
+    let (mut world, invite) = dialled(3, "+14155551212");
+    say(&mut world, &invite, "183 Session Progress", "one", "", true);
+    world.seconds(1);
+    say(&mut world, &invite, "486 Busy Here", "one", "", false);
+    world.expect("raw", "ACK");
+    world.end();
+    assert!(!world.answered("alice"));
+}
+
+#[test]
+fn two_that_ring_at_once_are_not_heard_across_each_other() {
+    let (mut world, invite) =
+        dialled(4, "<Number>+14155551212</Number><Number>+14155551213</Number>");
+    let other = world.expect("raw", "INVITE");
+    say(&mut world, &invite, "183 Session Progress", "one", "", true);
+    say(&mut world, &other, "183 Session Progress", "two", "", true);
+    world.seconds(1);
+    assert!(told(&world).iter().all(|(status, _)| status == "180"), "her own phone rings on");
+    for request in [&invite, &other] {
+        say(&mut world, request, "486 Busy Here", "x", "", false);
+    }
+    world.end();
+}
+
+#[test]
+fn why_one_side_left_is_told_to_the_other() {
+    let (mut world, invite) = dialled(5, "+14155551212");
+    say(&mut world, &invite, "486 Busy Here", "one", "Reason: Q.850;cause=17\r\n", false);
+    world.expect("raw", "ACK");
+    world.end();
+    let alice = world.ip("alice");
+    let refused = world.sent.iter().find_map(|(_, _, to, bytes)| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let refusal = ["SIP/2.0 48", "SIP/2.0 6"].iter().any(|start| text.starts_with(start));
+        (to.ip() == alice && refusal).then_some(text)
+    });
+    assert_eq!(header(&refused.expect("refused"), "Reason"), "Q.850;cause=17", "RFC 3326");
+}
