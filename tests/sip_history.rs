@@ -291,7 +291,7 @@ fn header_smuggling_nothing_of_the_caller_reaches_the_other_leg() {
     let smuggled = "P-Asserted-Identity : <sip:+19005550000@evil>\r\n\
                     X-Secret : 1\r\nRemote-Party-ID:<sip:ceo@evil>\r\nRoute : <sip:evil;lr>\r\n\
                     Authorization\t: Basic x\r\nDiversion: <tel:+19005550000>\r\n\
-                    X-Folded: a\r\n Route: <sip:evil;lr>\r\nTarget-Dialog: a;local-tag=b;remote-tag=c\r\n\
+                    X-Folded: a\r\n Route: <sip:evil;lr>\r\nTarget-Dialog: evil\r\n\
                     Privacy: none\r\nx-twilio-callsid: forged\r\nUser-to-User: 00\r\n";
     let mut switch = Switch::new();
     switch.say(CARRIER, call(1, smuggled));
@@ -312,6 +312,8 @@ fn header_smuggling_nothing_of_the_caller_reaches_the_other_leg() {
         "User-Agent",
         "Content-Type",
         "Content-Length",
+        "Min-SE",
+        "Session-Expires",
         "X-Twilio-ApiVersion",
         "X-Twilio-AccountSid",
         "X-Twilio-CallSid",

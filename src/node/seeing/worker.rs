@@ -19,7 +19,7 @@ use crate::node::trace::Direction;
 
 /// Between two batches: whoever asks for a story sees it this late at most, and a busy server
 /// wakes this thread no oftener.
-const REST: std::time::Duration = std::time::Duration::from_millis(50);
+const REST: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// How often old files are looked for.
 const SWEEP: std::time::Duration = std::time::Duration::from_secs(600);
