@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::calls::Admitted;
 use super::guard::Failure;
 use super::refusal::Refused;
+use super::trunks::Key;
 use super::*;
 use crate::base::id::DomainSid;
 use crate::directory::{Domain, Number, Trunk, Voice};
@@ -93,9 +94,14 @@ impl Exchange {
         // One that proves its name by certificate is known by nothing less.
         let proven = |trunk: &&Trunk| trunk.client_name.is_none() || flow.transport.is_secure();
         let trunk = directory.trunk_from(source).filter(proven);
+        // Calls over our own registrations come to a Contact that only the registrar knows.
+        if let Some(admitted) = self.admit_registered(request, &uri, &directory) {
+            return admitted;
+        }
         match (caller_domain(&directory, trunk, &uri, request), trunk) {
             (Some(domain), _) => self.admit_phone(now, flow, request, domain),
-            (None, Some(trunk)) => admit_trunk(request, &uri, &directory, trunk),
+            (None, Some(trunk)) => admit_trunk(request, &uri, &directory, trunk)
+                .and_then(|admitted| self.with_channel(&directory, admitted)),
             (None, None) => {
                 let host = uri.host();
                 let reason = format!(
@@ -135,6 +141,7 @@ impl Exchange {
             voice: domain.voice.clone(),
             any_caller_id: domain.any_caller_id,
             domain: Some(domain.name.clone()),
+            channel: None,
             user,
         })
     }
@@ -317,15 +324,21 @@ fn caller_domain<'a>(
     let calling =
         invite.from().and_then(|from| directory.domain(from.sip_uri()?.host().to_owned().as_str()));
     let both = called.is_some() && calling.is_some();
-    if trunk.is_some() && !both && number_called(directory, uri).is_some() {
+    if trunk.is_some() && !both && number_called(directory, uri, trunk).is_some() {
         return None;
     }
     called.or(calling)
 }
 
 /// The number of ours that a Request-URI asks for.
-fn number_called<'a>(directory: &'a Directory, uri: &SipUri<'_>) -> Option<&'a Number> {
-    directory.numbers.get(&normalise(&uri.user()?)?)
+fn number_called<'a>(
+    directory: &'a Directory,
+    uri: &SipUri<'_>,
+    trunk: Option<&Trunk>,
+) -> Option<&'a Number> {
+    let user = uri.user()?;
+    let read = trunk.and_then(|trunk| trunk.numbers.read(&user));
+    directory.numbers.get(&read.or_else(|| normalise(&user))?)
 }
 
 /// Who calls, for the handler: who proved it, at the domain where it was proved. The host in From
@@ -358,7 +371,7 @@ fn admit_trunk(
     trunk: &Trunk,
 ) -> Result<Admitted, Refused> {
     let user = uri.user().unwrap_or_default();
-    let Some(number) = number_called(directory, uri) else {
+    let Some(number) = number_called(directory, uri, Some(trunk)) else {
         let reason = format!(
             "trunk {} calls {user:?}, which is no [[number]] of the configuration",
             trunk.name
@@ -366,6 +379,7 @@ fn admit_trunk(
         return Err(Refused::new(404, 32010, reason));
     };
     let (from, caller_name) = who::trunk_caller(invite);
+    let from = trunk.numbers.read(&from).unwrap_or(from);
     let incoming = Incoming {
         from,
         to: number.number.clone(),
@@ -374,7 +388,8 @@ fn admit_trunk(
         forwarded_from: who::diverted_from(invite),
     };
     let voice: Voice = number.voice.clone();
-    Ok(Admitted { incoming, voice, any_caller_id: false, domain: None, user: None })
+    let channel = Some(Key::trunk(&trunk.name));
+    Ok(Admitted { incoming, voice, any_caller_id: false, domain: None, user: None, channel })
 }
 
 /// A domain's SID follows from its name, so that it stays the same without being stored.

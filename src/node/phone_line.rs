@@ -11,6 +11,7 @@ use super::start::StartError;
 use super::{Media, wait_until};
 use crate::base::id::RecordingSid;
 use crate::base::{Instant, Machine, Secret};
+use crate::exchange::Expected;
 use crate::phone::{self, Command, Event, Input, Output, Phone};
 use crate::sip::user_agent::{self, Listener};
 use crate::sip::{self, Transport};
@@ -52,7 +53,7 @@ impl PhoneLine {
         let mut rng = seeded_rng().map_err(StartError::Randomness)?;
         let sip = SipIo::bind(&[(line.transport, line.local)], Settings::of_phone(line.ca));
         let sip = sip.map_err(StartError::System)?;
-        sip.expect(line.server, line.domain.clone());
+        sip.expect(line.server, Expected::Named(line.domain.clone()));
         let local = sip.listeners().first().map_or(line.local, |(_, local)| *local);
         let config = media_io::Config {
             ports: ports.0..=ports.1,

@@ -19,6 +19,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::config;
 use crate::directory::Directory;
+use crate::exchange::Expected;
 use crate::sip::{Flow, Transport, stun};
 pub use connection::Patience;
 use peers::Peers;
@@ -179,14 +180,14 @@ impl SipIo {
         Door(self.streams.events())
     }
 
-    /// Takes from a configuration whom TLS is to find at trunks' addresses.
+    /// Takes from a configuration who must prove a name when it connects to us.
     pub fn know(&self, directory: &Directory) {
         self.shared.peers.borrow_mut().know(directory);
     }
 
-    /// TLS is to find a server of that name at that address, as a URI said.
-    pub fn expect(&self, address: SocketAddr, name: String) {
-        self.shared.peers.borrow_mut().expect(address, name);
+    /// Whom TLS is to find at that address.
+    pub fn expect(&self, address: SocketAddr, expected: Expected) {
+        self.shared.peers.borrow_mut().expect(address, expected);
     }
 
     /// Where it listens, with the ports that the kernel chose.

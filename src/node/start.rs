@@ -10,7 +10,8 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::{mpsc, watch};
 
 use super::clock::Clock;
-use super::effects::{Effects, resolve};
+use super::dns::Dns;
+use super::effects::Effects;
 use super::http_io::{self, HttpThread};
 use super::media_io;
 use super::project::{Opened, names, recordings_folder};
@@ -25,8 +26,6 @@ use crate::config::{Config, Problem, Severity};
 use crate::directory::Directory;
 use crate::exchange::{self, Exchange};
 use crate::http::recordings::{self, Recordings};
-use crate::sip::Transport;
-use crate::sip::uri::SipUri;
 use crate::sip::user_agent::{self, Listener};
 use crate::source::Project;
 use crate::speech::{self, Voices};
@@ -152,11 +151,13 @@ impl Node {
 
         let (seeing, observer) = Seeing::start(&config, clock, &opened.public_url)
             .map_err(|error| StartError::Data(config.server.data.clone(), error))?;
-        let directory = resolved(opened.directory()).await;
+        let directory = opened.directory();
         sip.know(&directory);
         let exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);
         let (effects, results) =
             Effects::new(Arc::clone(&opened.sources), voices, Arc::clone(&store), observer.clone());
+        let dns =
+            Dns::start(config.dns.servers.clone(), effects.sender()).map_err(StartError::System)?;
 
         let ready = Arc::new(AtomicBool::new(false));
         let mut routes = Project::routes(&opened.project);
@@ -192,6 +193,7 @@ impl Node {
             sip,
             media,
             effects,
+            dns,
             results,
             observer,
             seeing,
@@ -240,7 +242,7 @@ fn exchange(
         port: local.port(),
     });
     let name = concat!("offhook/", env!("CARGO_PKG_VERSION"));
-    let digest = config.sip.digest.clone();
+    let (digest, prefer) = (config.sip.digest.clone(), config.dns.prefer);
     let mut agent = user_agent::Config::new(listeners.collect(), name);
     agent.force_rport = config.sip.force_rport;
     let flow_timer = config.sip.flow_timer;
@@ -253,6 +255,7 @@ fn exchange(
     };
     Exchange::new(config, Arc::new(directory), rng.fork())
         .offering(digest)
+        .preferring(prefer)
         .with_flow_timer(flow_timer)
 }
 
@@ -267,28 +270,6 @@ fn own_addresses() -> Vec<IpAddr> {
     let v4 = probe("0.0.0.0:0", "192.0.2.1:9").unwrap_or(IpAddr::from([127, 0, 0, 1]));
     let v6 = probe("[::]:0", "[2001:db8::1]:9").unwrap_or(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]));
     vec![v4, v6]
-}
-
-/// Looks up the hosts of trunks. One that is unknown now stays without addresses.
-pub(super) async fn resolved(mut directory: Directory) -> Directory {
-    for trunk in &mut directory.trunks {
-        let Some(uri) = SipUri::parse(&trunk.uri) else { continue };
-        let host = uri.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let transport = Transport::of_uri(&uri).ok().flatten().unwrap_or(Transport::Udp);
-        let port = uri.port().unwrap_or(transport.default_port());
-        let addresses = match host.parse::<IpAddr>() {
-            Ok(address) => vec![address],
-            Err(_) => resolve(&host).await,
-        };
-        if addresses.is_empty() {
-            tracing::warn!(
-                "trunk {}: {host} has no address; calls through it will fail",
-                trunk.name
-            );
-        }
-        trunk.addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    }
-    directory
 }
 
 /// Puts right what a killed process left: calls are failed, recordings are whole files.

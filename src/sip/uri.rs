@@ -148,6 +148,14 @@ impl<'a> SipUri<'a> {
         self.scheme
     }
 
+    /// How a URI of the same secrecy begins: `sips`, else `sip`.
+    pub const fn scheme_name(&self) -> &'static str {
+        match self.scheme {
+            Scheme::Sips => "sips",
+            Scheme::Sip | Scheme::Tel | Scheme::Other => "sip",
+        }
+    }
+
     /// The whole URI as it stands.
     pub const fn as_str(&self) -> &'a str {
         self.text

@@ -17,5 +17,6 @@ mod disk;
 mod functions;
 mod garbage;
 mod life;
+mod provider;
 mod secure;
 mod sipp;

@@ -33,8 +33,8 @@ struct Stage {
     fetches: Vec<(Ticket, Fetch)>,
     media: Vec<media::Command>,
     notes: Vec<String>,
-    resolve: Vec<(LegId, String)>,
-    expected: Vec<(SocketAddr, String)>,
+    expected: Vec<(SocketAddr, Expected)>,
+    asked: Vec<locate::Question>,
     registered: Vec<Registered>,
     told: Vec<Told>,
     port: u16,
@@ -71,17 +71,9 @@ fn directory() -> Directory {
     ];
     let number = Number { number: "+12223331234".into(), voice: voice("bin:to-number") };
     let trunk = Trunk {
-        name: "carrier".into(),
-        uri: "sip:192.0.2.60".into(),
-        addresses: vec![SocketAddr::from((TRUNK, 5060))],
-        tcp: false,
-        tls: None,
-        client_name: None,
-        login: None,
         inbound_ips: vec!["192.0.2.60/32".parse().expect("a network")],
         prefixes: vec!["+1".into()],
-        realm: None,
-        caps: Caps::TRUNK,
+        ..Trunk::new("carrier", "sip:192.0.2.60")
     };
     Directory {
         account_sid: AccountSid::from_bytes([1; 16]),
@@ -94,6 +86,7 @@ fn directory() -> Directory {
         domains: domains.into_iter().map(|domain| (domain.name.clone(), domain)).collect(),
         numbers: [(number.number.clone(), number)].into(),
         trunks: vec![trunk],
+        lines: Default::default(),
         limits: Limits::default(),
     }
 }
@@ -123,8 +116,8 @@ impl Stage {
             fetches: vec![],
             media: vec![],
             notes: vec![],
-            resolve: vec![],
             expected: vec![],
+            asked: vec![],
             registered: vec![],
             told: vec![],
             port: 20_000,
@@ -139,6 +132,15 @@ impl Stage {
         self.listen();
     }
 
+    /// Answers what the DNS is asked, until it is asked nothing more.
+    fn answer_dns(&mut self, zone: impl Fn(&locate::Question) -> Option<locate::Record>) {
+        while let Some(question) = self.asked.pop() {
+            let records = zone(&question).into_iter().collect();
+            let answer = locate::Answer { records, ttl: None };
+            self.give(Input::Answered(question, Ok(answer)));
+        }
+    }
+
     fn listen(&mut self) {
         while let Some(output) = self.exchange.poll() {
             match output {
@@ -146,7 +148,7 @@ impl Stage {
                 Output::Media(command) => self.play_media(command),
                 Output::Fetch(ticket, fetch) => self.fetches.push((ticket, fetch)),
                 Output::Note(note) => self.notes.push(note.text),
-                Output::Resolve(leg, host) => self.resolve.push((leg, host)),
+                Output::Ask(question) => self.asked.push(question),
                 Output::Registered(registered) => self.registered.push(registered),
                 Output::Expect(address, name) => self.expected.push((address, name)),
                 Output::Told(told) => self.told.push(told),

@@ -1,7 +1,7 @@
 //! Calls over streams, TLS and WebSocket: which way they take, and what they tell TLS.
 
 use super::*;
-use crate::directory::TrunkTls;
+use crate::directory::{Ping, Registration, TlsPeer};
 
 /// A number of ours is called; its handler is asked.
 fn called(stage: &mut Stage) {
@@ -64,15 +64,23 @@ fn who_asks_for_secrecy_rings_only_secure_phones() {
 fn a_foreign_server_must_bear_the_name_in_its_uri() {
     let mut stage = Stage::with(directory(), &[Transport::Udp, Transport::Tls]);
     assert!(dial(&mut stage, "<Sip>sips:eve@Sip.Example</Sip>").is_empty());
-    let (leg, host) = stage.resolve.pop().expect("a name to look up");
-    assert_eq!(host, "Sip.Example");
-    stage.give(Input::Resolved(leg, vec![IpAddr::from([198, 51, 100, 9])]));
+    stage.answer_dns(|question| match (question.kind, question.name.as_str()) {
+        (locate::Kind::Srv, "_sips._tcp.sip.example") => {
+            let (priority, weight, port) = (0, 0, 5061);
+            let target = "node7.farm.example".to_owned();
+            Some(locate::Record::Srv(locate::Srv { priority, weight, port, target }))
+        }
+        (locate::Kind::A, "node7.farm.example") => {
+            Some(locate::Record::Address([198, 51, 100, 9].into()))
+        }
+        _ => None,
+    });
     let (flow, invite) = stage.requests("INVITE").first().cloned().cloned().expect("an INVITE");
     assert_eq!(
         (flow.transport, flow.remote.to_string()),
         (Transport::Tls, "198.51.100.9:5061".into())
     );
-    assert_eq!(stage.expected, [(flow.remote, "sip.example".to_owned())]);
+    assert_eq!(stage.expected, [(flow.remote, Expected::Named("sip.example".to_owned()))]);
     let contact = invite.header_by_name("Contact").expect("a Contact");
     assert!(contact.starts_with("<sips:"), "{contact}");
 }
@@ -81,8 +89,7 @@ fn a_foreign_server_must_bear_the_name_in_its_uri() {
 fn secure_trunk(client_name: Option<&str>) -> Directory {
     let mut directory = directory();
     let trunk = &mut directory.trunks[0];
-    trunk.uri = "sips:carrier.example".to_owned();
-    trunk.tls = Some(TrunkTls { name: "carrier.example".to_owned(), identity: None });
+    trunk.uri = "sips:carrier.example:5061".to_owned();
     trunk.client_name = client_name.map(str::to_owned);
     directory
 }
@@ -90,12 +97,50 @@ fn secure_trunk(client_name: Option<&str>) -> Directory {
 #[test]
 fn a_trunk_by_tls_is_called_by_tls() {
     let mut stage = Stage::with(secure_trunk(None), &[Transport::Udp, Transport::Tls]);
-    let sent = dial(&mut stage, "<Number>+15557654321</Number>");
-    let (flow, invite) = sent.first().expect("an INVITE");
+    dial(&mut stage, "<Number>+15557654321</Number>");
+    stage.answer_dns(at_trunk);
+    let (flow, invite) = stage.requests("INVITE").first().cloned().cloned().expect("an INVITE");
     assert_eq!(flow.transport, Transport::Tls);
-    assert_eq!(invite.request_uri(), "sips:+15557654321@carrier.example");
+    assert_eq!(invite.request_uri(), "sips:+15557654321@carrier.example:5061");
+    let name = "carrier.example".to_owned();
+    let expected = Expected::Upstream(TlsPeer { name, identity: None });
+    assert_eq!(stage.expected, [(flow.remote, expected)]);
     let mut deaf = Stage::with(secure_trunk(None), &[Transport::Udp]);
     assert!(dial(&mut deaf, "<Number>+15557654321</Number>").is_empty());
+    assert!(deaf.notes.iter().any(|note| note.contains("no `[sip] listen`")), "{:?}", deaf.notes);
+}
+
+/// The trunk's address.
+fn at_trunk(question: &locate::Question) -> Option<locate::Record> {
+    (question.kind == locate::Kind::A).then(|| locate::Record::Address(TRUNK.into()))
+}
+
+#[test]
+fn registrations_and_pings_by_tls_name_their_server_and_keep_their_secrecy() {
+    let mut directory = secure_trunk(None);
+    let trunk = &mut directory.trunks[0];
+    trunk.proxy = Some("sip:edge.carrier.example:5071".to_owned());
+    trunk.tls_name = Some("sip.carrier.example".to_owned());
+    trunk.registration =
+        Some(Registration { user: "us".to_owned(), expires: 600, keep_alive: None });
+    let interval = Duration::from_secs(30);
+    trunk.ping = Some(Ping { interval, down_after: 2, up_after: 2 });
+    let mut stage = Stage::with(directory, &[Transport::Udp, Transport::Tls]);
+    stage.exchange.handle_timeout(stage.now);
+    stage.listen();
+    stage.answer_dns(at_trunk);
+    let name = "sip.carrier.example".to_owned();
+    let expected = Expected::Upstream(TlsPeer { name, identity: None });
+    for method in ["REGISTER", "OPTIONS"] {
+        let (flow, request) = stage.requests(method).first().cloned().cloned().expect(method);
+        assert_eq!((flow.transport, flow.remote.port()), (Transport::Tls, 5071));
+        assert_eq!(request.request_uri(), "sips:carrier.example:5061");
+        assert!(stage.expected.contains(&(flow.remote, expected.clone())), "{method}");
+        let contact = request.header_by_name("Contact");
+        let secret = contact
+            .is_some_and(|contact| contact.starts_with("<sips:") && !contact.contains("transport"));
+        assert_eq!(secret, method == "REGISTER", "{contact:?}");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::streams::StreamEvent;
 use super::tls::{self, TlsError};
 use super::{Shared, websocket};
-use crate::directory::TrunkTls;
+use crate::directory::TlsPeer;
 use crate::sip::Flow;
 use crate::sip::frame::{Frame, FrameError, Framer, PING, PONG};
 
@@ -85,7 +85,7 @@ pub(super) enum Start {
     /// The peer opened it.
     Accepted(TcpStream),
     /// We open it; over TLS to whom.
-    Open(Option<TrunkTls>),
+    Open(Option<TlsPeer>),
 }
 
 /// Why a connection did not come about.
@@ -204,7 +204,7 @@ impl Connection {
     async fn connect_tls(
         &self,
         stream: TcpStream,
-        expected: Option<TrunkTls>,
+        expected: Option<TlsPeer>,
     ) -> Result<Box<dyn Io>, Trouble> {
         let expected =
             expected.unwrap_or_else(|| self.shared.peers.borrow().towards(self.flow.remote));

@@ -16,7 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::connection::{Connection, Start};
 use super::{Arrival, Shared};
-use crate::directory::TrunkTls;
+use crate::directory::TlsPeer;
 use crate::sip::{Flow, Message, Parsed, Transport};
 
 /// Messages that wait for one stream peer to read; more means that it does not.
@@ -63,7 +63,7 @@ enum Origin {
     /// The peer, from that source.
     Accepted { source: IpAddr, proven: Option<String> },
     /// We; over TLS to whom.
-    Opened(Option<TrunkTls>),
+    Opened(Option<TlsPeer>),
 }
 
 /// What the tasks of streams tell.

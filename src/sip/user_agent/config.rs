@@ -35,29 +35,28 @@ impl Listener {
 
     /// The Contact value: `<sip:host:port;transport=tcp>`.
     pub fn contact(&self) -> String {
-        self.contact_of("")
+        self.contact_of("", "")
     }
 
-    /// The Contact value of a user (escaped as in a URI).
-    pub fn contact_of(&self, user: &str) -> String {
+    /// The Contact value of a user (escaped as in a URI) in a request to `uri`: whoever asks for
+    /// `sips:` gets a target as safe (RFC 3261 sections 8.1.1.8 and 12.1.1).
+    pub fn contact_of(&self, user: &str, uri: &str) -> String {
+        let asked = uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+        let scheme = if asked && self.transport.is_secure() { "sips" } else { "sip" };
         let at = if user.is_empty() { "" } else { "@" };
+        let place = format!("{scheme}:{user}{at}{}", self.host_port());
         match self.transport {
-            Transport::Udp => format!("<sip:{user}{at}{}>", self.host_port()),
-            stream => {
-                format!("<sip:{user}{at}{};transport={}>", self.host_port(), stream.uri_name())
-            }
+            Transport::Udp => format!("<{place}>"),
+            // Below `sips:` it is the usual one.
+            Transport::Tls if asked => format!("<{place}>"),
+            stream => format!("<{place};transport={}>", stream.uri_name()),
         }
     }
 
     /// The Contact value for a dialog whose request is to `uri`: whoever asks for `sips:` gets a
     /// target as safe (RFC 3261 section 12.1.1).
     pub fn contact_towards(&self, uri: &str) -> String {
-        let asked = uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
-        match self.transport {
-            Transport::Tls if asked => format!("<sips:{}>", self.host_port()),
-            Transport::Wss if asked => format!("<sips:{};transport=ws>", self.host_port()),
-            _ => self.contact(),
-        }
+        self.contact_of("", uri)
     }
 }
 

@@ -4,6 +4,7 @@ use super::write::{Draft, extend, hash};
 use super::{Purpose, UserAgent};
 use crate::base::Instant;
 use crate::sip::dialog::Credentials;
+use crate::sip::header::NameAddr;
 use crate::sip::uri::SipUri;
 use crate::sip::write::name_addr;
 use crate::sip::{Event, HeaderName, Message, Method, Send};
@@ -25,10 +26,16 @@ impl UserAgent {
         let number = send.id.to_string();
         let call_id = format!("{:016x}{}", hash(&[&self.cookie, "call", &number]), self.cookie);
         let tag = format!("{:016x}", hash(&[&self.cookie, "tag", &number]));
+        let of_kind = |kind: HeaderName| {
+            let headers = send.headers.iter();
+            headers.filter(move |(name, _)| HeaderName::from_bytes(name.as_bytes()) == kind)
+        };
+        let routes: Vec<String> =
+            of_kind(HeaderName::Route).map(|(_, value)| value.clone()).collect();
         let (branch, mut builder) = self.draft(&Draft {
             method: send.method,
             uri: &send.uri,
-            routes: &[],
+            routes: &routes,
             from: &format!("{};tag={tag}", name_addr(None, &send.from)),
             to: &name_addr(None, &send.to),
             call_id: &call_id,
@@ -36,18 +43,14 @@ impl UserAgent {
             max_forwards: 70,
             flow: send.flow,
         });
-        let contacts = send
-            .headers
-            .iter()
-            .filter(|(name, _)| HeaderName::from_bytes(name.as_bytes()) == HeaderName::Contact);
         let mut given = false;
-        for (name, value) in contacts {
+        for (name, value) in of_kind(HeaderName::Contact) {
             given = true;
             builder = builder.header(name, value);
         }
         if send.method == "REGISTER" && !given {
             let user = SipUri::parse(&send.to).and_then(|uri| uri.user_raw()).unwrap_or_default();
-            let contact = self.config.listener(send.flow).contact_of(user);
+            let contact = self.config.listener(send.flow).contact_of(user, &send.uri);
             builder = builder.header("Contact", &contact);
         }
         builder = extend(extend(builder, credentials.fields()), &send.headers);
@@ -56,7 +59,9 @@ impl UserAgent {
             None => builder.build(),
         };
         let method = Method::from_name(send.method);
-        let client = self.launch(now, method, (&branch, &send.uri), send.flow, bytes);
+        let hop = routes.first().and_then(|route| NameAddr::parse(route)).map(|route| route.uri());
+        let hop = hop.unwrap_or(&send.uri);
+        let client = self.launch(now, method, (&branch, hop), send.flow, bytes);
         self.purposes.insert(client, Purpose::Outside(send, credentials));
     }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::base::Secret;
 use crate::base::id::AccountSid;
 use crate::config::ClientCertificates;
-use crate::directory::{Caps, KeyPair, Limits, Trunk, TrunkTls};
+use crate::directory::{KeyPair, Limits, TlsPeer, Trunk};
 
 /// An authority with a folder for what it signs.
 pub(super) struct Authority {
@@ -95,17 +95,17 @@ fn a_server_must_bear_the_name_that_it_was_called_by() {
         let flow = towards(&client, Transport::Tls, remote);
 
         refused(&mut client, &mut server, flow, "its address is not in the certificate").await;
-        client.expect(remote, "pbx.example".to_owned());
+        client.expect(remote, Expected::Named("pbx.example".to_owned()));
         let first = exchange(&mut client, &mut server, flow).await;
         let second = exchange(&mut client, &mut server, flow).await;
         assert_eq!(first, second, "one connection serves both");
         // The same address by another name is another server.
-        client.expect(remote, "other.example".to_owned());
+        client.expect(remote, Expected::Named("other.example".to_owned()));
         refused(&mut client, &mut server, flow, "the name is another's").await;
 
         let strangers = Authority::new();
         let mut stranger = bound(&[Transport::Tls], strangers.settings(vec![]));
-        stranger.expect(remote, "pbx.example".to_owned());
+        stranger.expect(remote, Expected::Named("pbx.example".to_owned()));
         let flow = towards(&stranger, Transport::Tls, remote);
         refused(&mut stranger, &mut server, flow, "nobody vouches for it").await;
     });
@@ -123,7 +123,7 @@ fn the_name_asked_for_chooses_the_certificate() {
         let remote = address_of(&server, Transport::Tls);
         for name in ["two.example", "sip.two.example", "one.example", "127.0.0.1"] {
             let mut client = bound(&[Transport::Tls], authority.settings(vec![]));
-            client.expect(remote, name.to_owned());
+            client.expect(remote, Expected::Named(name.to_owned()));
             let flow = towards(&client, Transport::Tls, remote);
             exchange(&mut client, &mut server, flow).await;
         }
@@ -146,7 +146,7 @@ fn a_renewed_certificate_counts_for_new_connections_and_a_bad_one_never() {
         let mut server = bound(&[Transport::Tls], authority.settings(vec![pair.clone()]));
         let remote = address_of(&server, Transport::Tls);
         let mut old = bound(&[Transport::Tls], authority.settings(vec![]));
-        old.expect(remote, "old.example".to_owned());
+        old.expect(remote, Expected::Named("old.example".to_owned()));
         let flow = towards(&old, Transport::Tls, remote);
         let held = exchange(&mut old, &mut server, flow).await;
 
@@ -157,13 +157,13 @@ fn a_renewed_certificate_counts_for_new_connections_and_a_bad_one_never() {
         let settings = authority.settings(vec![]);
         looks(&mut old, &mut server).await;
         let mut late = bound(&[Transport::Tls], settings.clone());
-        late.expect(remote, "old.example".to_owned());
+        late.expect(remote, Expected::Named("old.example".to_owned()));
         let way = towards(&late, Transport::Tls, remote);
         exchange(&mut late, &mut server, way).await;
 
         write_later(&pair.key, &read(&new.key));
         let mut newcomer = bound(&[Transport::Tls], settings);
-        newcomer.expect(remote, "new.example".to_owned());
+        newcomer.expect(remote, Expected::Named("new.example".to_owned()));
         let way = towards(&newcomer, Transport::Tls, remote);
         looks(&mut old, &mut server).await;
         exchange(&mut newcomer, &mut server, way).await;
@@ -179,20 +179,12 @@ async fn looks(one: &mut SipIo, two: &mut SipIo) {
     assert!(arrival.is_err(), "{arrival:?}");
 }
 
-/// A configuration with one trunk at `remote`.
-fn with_trunk(remote: SocketAddr, tls: TrunkTls, client_name: Option<&str>) -> Directory {
+/// A configuration with one trunk, which must prove a name when it connects to us.
+fn with_trunk(client_name: &str) -> Directory {
     let trunk = Trunk {
-        name: "carrier".to_owned(),
-        uri: "sips:carrier.example".to_owned(),
-        addresses: vec![remote],
-        tcp: false,
-        tls: Some(tls),
-        client_name: client_name.map(str::to_owned),
-        login: None,
-        realm: None,
+        client_name: Some(client_name.to_owned()),
         inbound_ips: vec!["127.0.0.0/8".parse().expect("a network")],
-        prefixes: vec![],
-        caps: Caps::TRUNK,
+        ..Trunk::new("carrier", "sips:carrier.example")
     };
     Directory {
         account_sid: AccountSid::from_bytes([1; 16]),
@@ -202,8 +194,13 @@ fn with_trunk(remote: SocketAddr, tls: TrunkTls, client_name: Option<&str>) -> D
         domains: Default::default(),
         numbers: Default::default(),
         trunks: vec![trunk],
+        lines: Default::default(),
         limits: Limits::default(),
     }
+}
+
+fn upstream(name: &str, identity: Option<KeyPair>) -> Expected {
+    Expected::Upstream(TlsPeer { name: name.to_owned(), identity })
 }
 
 #[test]
@@ -215,12 +212,7 @@ fn trunks_prove_their_names_to_each_other() {
         settings.tls.client_certificates = ClientCertificates::Required;
         let mut server = bound(&[Transport::Tls], settings);
         let remote = address_of(&server, Transport::Tls);
-        let none = TrunkTls { name: "carrier.example".to_owned(), identity: None };
-        server.know(&with_trunk(
-            "192.0.2.1:5061".parse().expect("one"),
-            none,
-            Some("carrier.example"),
-        ));
+        server.know(&with_trunk("carrier.example"));
 
         let pair = |name: &str| Some(authority.sign(name, &[name]));
         for (identity, welcome) in
@@ -228,8 +220,8 @@ fn trunks_prove_their_names_to_each_other() {
         {
             let name = format!("{identity:?}");
             let mut client = bound(&[Transport::Tls], authority.settings(vec![]));
-            let tls = TrunkTls { name: "us.example".to_owned(), identity };
-            client.know(&with_trunk(remote, tls, None));
+            client.expect(remote, upstream("us.example", identity));
+            client.expect(remote, Expected::Named("evil.example".to_owned()));
             let flow = towards(&client, Transport::Tls, remote);
             match welcome {
                 true => drop(exchange(&mut client, &mut server, flow).await),
@@ -251,17 +243,13 @@ fn a_proven_trunk_is_reached_over_its_own_connection() {
         // Nobody listens where the trunk says that it does.
         let port = "127.0.0.1:9".parse().expect("an address");
         let name = "carrier.example";
-        let tls = TrunkTls { name: name.to_owned(), identity: None };
-        server.know(&with_trunk(port, tls, Some(name)));
+        server.know(&with_trunk(name));
+        server.expect(port, upstream(name, None));
 
         for (via, welcome) in [("h:9;branch", false), ("h:9;alias;branch", true)] {
             let mut trunk = bound(&[Transport::Tls], authority.settings(vec![]));
             let identity = Some(authority.sign(name, &[name]));
-            trunk.know(&with_trunk(
-                remote,
-                TrunkTls { name: "us.example".to_owned(), identity },
-                None,
-            ));
+            trunk.expect(remote, upstream("us.example", identity));
             let flow = towards(&trunk, Transport::Tls, remote);
             let request = String::from_utf8_lossy(OPTIONS).replace("h;branch", via);
             assert!(trunk.send(flow, &Bytes::from(request)).is_none());
