@@ -75,15 +75,9 @@ fn directory() -> Directory {
     };
     let carrier: SocketAddr = CARRIER.parse().expect("an address");
     let trunk = Trunk {
-        name: "carrier".into(),
-        uri: format!("sip:{carrier}"),
-        addresses: vec![carrier],
-        tcp: false,
-        login: Some(("us".into(), Secret::new("key"))),
-        realm: None,
         inbound_ips: vec![carrier.ip().into()],
         prefixes: vec!["+1".into()],
-        caps: Caps::TRUNK,
+        ..Trunk::new("carrier", &format!("sip:{carrier}")).with_login("us", "key")
     };
     let number = Number { number: "+12223331234".into(), voice };
     Directory {
@@ -94,6 +88,7 @@ fn directory() -> Directory {
         domains: [(domain.name.clone(), domain)].into(),
         numbers: [(number.number.clone(), number)].into(),
         trunks: vec![trunk],
+        lines: Default::default(),
         limits: Limits::default(),
     }
 }

@@ -168,6 +168,7 @@ impl Call {
                 }),
                 // A withheld number stays withheld on the way through.
                 (None, None) => Ok(incoming.from.clone()),
+                (None, Some(_)) if policy.any_caller_id => Ok(written.to_owned()),
                 (None, Some(_)) => Err(Forbidden {
                     code: 13247,
                     text: "a call from a SIP phone to a number needs a callerId that is ours"

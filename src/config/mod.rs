@@ -8,9 +8,10 @@ use ipnet::IpNet;
 
 use crate::base::Secret;
 use crate::base::id::AccountSid;
-use crate::directory::{Directory, Domain, Limits, Number, Trunk};
+use crate::directory::{Directory, Domain, Limits, Line, Number, Trunk};
 use crate::sip::Transport;
 use crate::sip::auth::{Algorithm, Challenger};
+use crate::sip::locate::Family;
 
 mod handlers;
 mod limits;
@@ -39,6 +40,8 @@ pub struct Config {
     pub http: Http,
     /// `[sip]`.
     pub sip: Sip,
+    /// `[dns]`.
+    pub dns: Dns,
     /// `[media]`.
     pub media: Media,
     /// `[webhook]`: exceptions to the private-address guard.
@@ -55,14 +58,16 @@ pub struct Config {
     pub otel: Option<Otel>,
     /// `[functions]`: what handlers find in `context`.
     pub function_env: Vec<(String, Secret)>,
-    /// `[[credential_list]]`, `[[domain]]`, `[[number]]`, `[[trunk]]`.
+    /// `[[credential_list]]`, `[[domain]]`, `[[number]]`, `[[trunk]]`, `[[line]]`.
     pub lists: Vec<(String, Vec<(String, Secret)>)>,
     /// The domains.
     pub domains: Vec<Domain>,
     /// The numbers.
     pub numbers: Vec<Number>,
-    /// The trunks; their addresses are not resolved yet.
+    /// The trunks.
     pub trunks: Vec<Trunk>,
+    /// The lines.
+    pub lines: Vec<Line>,
     /// Every handler, with its place in the file.
     pub handlers: Vec<WrittenHandler>,
     /// What can be served so, but is hardly meant so.
@@ -100,6 +105,15 @@ pub struct Sip {
     pub digest: Vec<Algorithm>,
     /// `[sip.limits]`.
     pub limits: Limits,
+}
+
+/// `[dns]`: how the servers of SIP URIs are found.
+#[derive(Clone, Debug, Default)]
+pub struct Dns {
+    /// The name servers; empty: those of the system.
+    pub servers: Vec<SocketAddr>,
+    /// Which family of addresses goes first.
+    pub prefer: Family,
 }
 
 /// `[media]`.
@@ -159,6 +173,7 @@ impl Config {
             domains: self.domains.iter().map(|d| (d.name.clone(), d.clone())).collect(),
             numbers: self.numbers.iter().map(|n| (n.number.clone(), n.clone())).collect(),
             trunks: self.trunks.clone(),
+            lines: self.lines.clone().into(),
             limits: self.sip.limits.clone(),
         }
     }

@@ -6,7 +6,7 @@ use super::handlers::WrittenHandler;
 use super::limits::{caps, limits};
 use super::reader::{Reader, Source};
 use super::seeing;
-use super::trunk::trunk;
+use super::trunk::{line, trunk};
 use super::*;
 use crate::directory::{Caps, Handler, Voice};
 
@@ -46,6 +46,8 @@ pub(super) fn read(
     let http = http(s, table);
     let table = root.table(s, "sip");
     let sip = sip(s, table);
+    let table = root.table(s, "dns");
+    let dns = dns(s, table);
     let table = root.table(s, "media");
     let media = media(s, table);
     let table = root.table(s, "webhook");
@@ -67,6 +69,7 @@ pub(super) fn read(
         server,
         http,
         sip,
+        dns,
         media,
         webhook_allow,
         speech,
@@ -79,6 +82,7 @@ pub(super) fn read(
         domains: each(s, &mut root, "domain", domain),
         numbers: each(s, &mut root, "number", number),
         trunks: each(s, &mut root, "trunk", trunk),
+        lines: each(s, &mut root, "line", line),
         handlers: vec![],
         warnings: vec![],
     };
@@ -230,6 +234,28 @@ fn listener(source: &mut Source<'_>, text: &str, span: Span) -> Option<(Transpor
     parsed(source, address, span, wanted).map(|address| (transport, address))
 }
 
+fn dns(source: &mut Source<'_>, mut table: Reader<'_>) -> Dns {
+    let mut servers = vec![];
+    for (text, span) in table.texts(source, "servers").unwrap_or_default() {
+        let alone = text.parse().map(|ip: IpAddr| SocketAddr::new(ip, 53));
+        let wanted = "servers: expected an address, such as 192.0.2.53 or 127.0.0.1:5353";
+        servers.extend(alone.ok().or_else(|| parsed(source, &text, span, wanted)));
+    }
+    let prefer = match table.text(source, "prefer") {
+        None => Family::V4First,
+        Some((text, span)) => match text.as_str() {
+            "ipv4" => Family::V4First,
+            "ipv6" => Family::V6First,
+            _ => {
+                source.error(span, "prefer: expected \"ipv4\" or \"ipv6\"");
+                Family::V4First
+            }
+        },
+    };
+    table.finish(source);
+    Dns { servers, prefer }
+}
+
 fn media(source: &mut Source<'_>, mut table: Reader<'_>) -> Media {
     let mut media = Media { ports: (16_384, 32_767), tick_ms: 1 };
     if let Some((text, span)) = table.text(source, "ports") {
@@ -337,7 +363,7 @@ fn number(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Number> {
 }
 
 /// `voice`, `fallback`, `status_callback` of a domain or number.
-fn voice(source: &mut Source<'_>, table: &mut Reader<'_>) -> Voice {
+pub(super) fn voice(source: &mut Source<'_>, table: &mut Reader<'_>) -> Voice {
     let mut voice = Voice {
         handler: handler(source, table, "voice"),
         fallback: handler(source, table, "fallback"),
@@ -472,12 +498,23 @@ fn check_names(source: &mut Source<'_>, root: &Reader<'_>, config: &Config) {
             }
         }
     }
+    for line in &config.lines {
+        let domain = line.user.rsplit_once('@').map_or("", |(_, domain)| domain);
+        if !config.domains.iter().any(|known| known.name == domain) {
+            let at = source.text.find(&format!("\"{}\"", line.user)).map(|at| at..at + 1);
+            source.error(
+                at.or(root.span()),
+                format!("line {}: no [[domain]] \"{domain}\"", line.account.name),
+            );
+        }
+    }
     let names: Vec<(&str, &str)> = config
         .domains
         .iter()
         .map(|domain| ("domain", domain.name.as_str()))
         .chain(config.numbers.iter().map(|number| ("number", number.number.as_str())))
         .chain(config.trunks.iter().map(|trunk| ("trunk", trunk.name.as_str())))
+        .chain(config.lines.iter().map(|line| ("line", line.account.name.as_str())))
         .chain(known.iter().map(|list| ("credential_list", *list)))
         .collect();
     for (index, name) in names.iter().enumerate() {

@@ -3,12 +3,16 @@
 //! Values only. `config` reads them from `offhook.toml`; the exchange asks them who is who.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::base::Secret;
 use crate::base::id::AccountSid;
+use crate::base::{Duration, Rng, Secret};
+
+mod trunk;
+
+pub use trunk::{Line, Lines, NumberFormat, NumberStyle, Ping, Registration};
 
 mod limits;
 
@@ -31,6 +35,8 @@ pub struct Directory {
     pub numbers: BTreeMap<String, Number>,
     /// Trunks in the order of the file.
     pub trunks: Vec<Trunk>,
+    /// Lines of users.
+    pub lines: Lines,
     /// How much peers may ask for.
     pub limits: Limits,
 }
@@ -95,12 +101,8 @@ pub struct Number {
 pub struct Trunk {
     /// Its name.
     pub name: String,
-    /// Its SIP URI.
+    /// Its SIP URI; its servers are located when they are needed (RFC 3263).
     pub uri: String,
-    /// Host and port of the URI, resolved by the node; empty while it cannot be.
-    pub addresses: Vec<SocketAddr>,
-    /// Whether the URI says `;transport=tcp`.
-    pub tcp: bool,
     /// Digest login for its challenges.
     pub login: Option<(String, Secret)>,
     /// The realm of its challenges; no other is answered. `None`: the first one that a call meets.
@@ -109,8 +111,30 @@ pub struct Trunk {
     pub inbound_ips: Vec<IpNet>,
     /// What may be dialled through it: E.164 prefixes; empty: nothing.
     pub prefixes: Vec<String>,
+    /// The URI of the proxy on the way to it.
+    pub proxy: Option<String>,
+    /// Whether we register with it, and as whom.
+    pub registration: Option<Registration>,
+    /// Lowest first, among trunks with equally long prefixes.
+    pub priority: u16,
+    /// Its share among trunks of one priority.
+    pub weight: u16,
+    /// Health by OPTIONS; `None`: it always counts as up.
+    pub ping: Option<Ping>,
+    /// A server of it that has not said a word by then is passed over, if there is another.
+    pub answer_within: Duration,
+    /// The names of the codecs that it is offered, best first; empty: all.
+    pub codecs: Vec<String>,
+    /// Headers that its INVITEs get.
+    pub headers: Vec<(String, String)>,
+    /// How it writes numbers.
+    pub numbers: NumberFormat,
+    /// Calls at one time, those that it sends us included; `None`: no limit.
+    pub channels: Option<u32>,
     /// How many calls may go out through it.
     pub caps: Caps,
+    /// The host of From; `None`: ours.
+    pub from_domain: Option<String>,
 }
 
 impl Directory {
@@ -137,21 +161,29 @@ impl Directory {
         self.trunk_from(source).is_some() || self.domains.values().any(listed)
     }
 
-    /// The trunk with the longest prefix of `number` (E.164), the first of equals.
-    pub fn trunk_to(&self, number: &str) -> Option<&Trunk> {
-        let longest = |trunk: &Trunk| {
-            let fits = |prefix: &&String| number.starts_with(prefix.as_str());
-            trunk.prefixes.iter().filter(fits).map(String::len).max()
-        };
-        let mut best: Option<(usize, &Trunk)> = None;
-        for trunk in &self.trunks {
-            if let Some(length) = longest(trunk)
-                && best.is_none_or(|(before, _)| length > before)
-            {
-                best = Some((length, trunk));
-            }
+    /// The trunks that may carry `number` (E.164), in the order in which they are to be tried:
+    /// those with the longest prefix first, then by priority, then by lot in shares of weight.
+    pub fn trunks_to(&self, number: &str, rng: &mut Rng) -> Vec<&Trunk> {
+        let fitting = |trunk| Some((Trunk::prefix_length(trunk, number)?, trunk));
+        let mut fitting: Vec<(usize, &Trunk)> = self.trunks.iter().filter_map(fitting).collect();
+        fitting.sort_by_key(|(length, trunk)| (std::cmp::Reverse(*length), trunk.priority));
+        let mut order = Vec::with_capacity(fitting.len());
+        while let Some((length, first)) = fitting.first().copied() {
+            let same = |(other, trunk): &&(usize, &Trunk)| {
+                *other == length && trunk.priority == first.priority
+            };
+            let equals = fitting.iter().take_while(same);
+            let total: u64 = equals.clone().map(|(_, trunk)| u64::from(trunk.weight)).sum();
+            let lot = rng.below(total);
+            let mut sum = 0;
+            let drawn = equals.map(|(_, trunk)| {
+                sum += u64::from(trunk.weight);
+                sum
+            });
+            let drawn = drawn.into_iter().position(|sum| sum > lot).unwrap_or(0);
+            order.push(fitting.remove(drawn).1);
         }
-        best.map(|(_, trunk)| trunk)
+        order
     }
 }
 
@@ -179,5 +211,51 @@ impl Handler {
             _ => false,
         };
         fits.then(|| Handler::Document { url: text.to_owned(), get: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(trunks: Vec<Trunk>) -> Directory {
+        Directory {
+            account_sid: AccountSid::from_bytes([1; 16]),
+            auth_token: Secret::new("token"),
+            public_url: String::new(),
+            credential_lists: BTreeMap::new(),
+            domains: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            trunks,
+            lines: Lines::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    fn trunk(name: &str, prefix: &str, priority: u16, weight: u16) -> Trunk {
+        let prefixes = vec![prefix.to_owned()];
+        Trunk { prefixes, priority, weight, ..Trunk::new(name, "sip:carrier.example") }
+    }
+
+    #[test]
+    fn trunks_are_tried_by_prefix_priority_and_share() {
+        let directory = directory(vec![
+            trunk("any", "+", 0, 1),
+            trunk("spare", "+1", 20, 1),
+            trunk("one", "+1", 10, 1),
+            trunk("three", "+1", 10, 3),
+            trunk("city", "+1415", 90, 1),
+        ]);
+        let mut rng = Rng::from_number(1);
+        let mut first = 0;
+        for _ in 0..4_000 {
+            let order = directory.trunks_to("+14155550100", &mut rng);
+            let names: Vec<&str> = order.iter().map(|trunk| trunk.name.as_str()).collect();
+            assert_eq!((names[0], names[3], names[4]), ("city", "spare", "any"));
+            first += usize::from(names[1] == "three");
+        }
+        assert!((2_850..3_150).contains(&first), "three quarters, not {first}");
+        let names = directory.trunks_to("+4930", &mut rng).len();
+        assert_eq!((names, directory.trunks_to("030", &mut rng).len()), (1, 0));
     }
 }

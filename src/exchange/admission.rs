@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::calls::Admitted;
 use super::guard::Failure;
 use super::refusal::Refused;
+use super::trunks::Key;
 use super::*;
 use crate::base::id::DomainSid;
 use crate::directory::{Domain, Number, Trunk, Voice};
@@ -91,9 +92,14 @@ impl Exchange {
             .ok_or_else(|| Refused::new(400, 32100, "the Request-URI is not a SIP URI"))?;
         let source = flow.remote.ip().to_canonical();
         let trunk = directory.trunk_from(source);
+        // Calls over our own registrations come to a Contact that only the registrar knows.
+        if let Some(admitted) = self.admit_registered(request, &uri, &directory) {
+            return admitted;
+        }
         match (caller_domain(&directory, trunk, &uri, request), trunk) {
             (Some(domain), _) => self.admit_phone(now, flow, request, domain),
-            (None, Some(trunk)) => admit_trunk(request, &uri, &directory, trunk),
+            (None, Some(trunk)) => admit_trunk(request, &uri, &directory, trunk)
+                .and_then(|admitted| self.with_channel(&directory, admitted)),
             (None, None) => {
                 let host = uri.host();
                 let reason = format!(
@@ -133,6 +139,7 @@ impl Exchange {
             voice: domain.voice.clone(),
             any_caller_id: domain.any_caller_id,
             domain: Some(domain.name.clone()),
+            channel: None,
             user,
         })
     }
@@ -315,15 +322,21 @@ fn caller_domain<'a>(
     let calling =
         invite.from().and_then(|from| directory.domain(from.sip_uri()?.host().to_owned().as_str()));
     let both = called.is_some() && calling.is_some();
-    if trunk.is_some() && !both && number_called(directory, uri).is_some() {
+    if trunk.is_some() && !both && number_called(directory, uri, trunk).is_some() {
         return None;
     }
     called.or(calling)
 }
 
 /// The number of ours that a Request-URI asks for.
-fn number_called<'a>(directory: &'a Directory, uri: &SipUri<'_>) -> Option<&'a Number> {
-    directory.numbers.get(&normalise(&uri.user()?)?)
+fn number_called<'a>(
+    directory: &'a Directory,
+    uri: &SipUri<'_>,
+    trunk: Option<&Trunk>,
+) -> Option<&'a Number> {
+    let user = uri.user()?;
+    let read = trunk.and_then(|trunk| trunk.numbers.read(&user));
+    directory.numbers.get(&read.or_else(|| normalise(&user))?)
 }
 
 /// Who calls, for the handler: who proved it, at the domain where it was proved. The host in From
@@ -356,7 +369,7 @@ fn admit_trunk(
     trunk: &Trunk,
 ) -> Result<Admitted, Refused> {
     let user = uri.user().unwrap_or_default();
-    let Some(number) = number_called(directory, uri) else {
+    let Some(number) = number_called(directory, uri, Some(trunk)) else {
         let reason = format!(
             "trunk {} calls {user:?}, which is no [[number]] of the configuration",
             trunk.name
@@ -364,6 +377,7 @@ fn admit_trunk(
         return Err(Refused::new(404, 32010, reason));
     };
     let (from, caller_name) = who::trunk_caller(invite);
+    let from = trunk.numbers.read(&from).unwrap_or(from);
     let incoming = Incoming {
         from,
         to: number.number.clone(),
@@ -372,7 +386,8 @@ fn admit_trunk(
         forwarded_from: who::diverted_from(invite),
     };
     let voice: Voice = number.voice.clone();
-    Ok(Admitted { incoming, voice, any_caller_id: false, domain: None, user: None })
+    let channel = Some(Key::trunk(&trunk.name));
+    Ok(Admitted { incoming, voice, any_caller_id: false, domain: None, user: None, channel })
 }
 
 /// A domain's SID follows from its name, so that it stays the same without being stored.

@@ -1,5 +1,7 @@
 //! Calls inside the exchange: made, told, heard, forgotten.
 
+use super::routing::codecs_of;
+use super::trunks::Key;
 use super::*;
 use crate::base::id::CallSid;
 use crate::call::{LEGS_PER_CALL, Policy, Setup};
@@ -24,6 +26,8 @@ pub(super) struct Admitted {
     pub any_caller_id: bool,
     /// The SIP domain of the caller.
     pub domain: Option<String>,
+    /// The trunk or line that it came by.
+    pub channel: Option<Key>,
     /// The user who proved to be it, `user@domain`.
     pub user: Option<String>,
 }
@@ -42,13 +46,23 @@ impl Exchange {
         let number = CallNumber(self.calls.last);
         let first = number.0 * LEGS;
         let id = LegId(first);
-        let leg =
+        let mut leg =
             SipLeg::incoming(id, invite, dialog, self.media_address(flow), &mut self.rng.fork());
-        self.legs.table.insert(id, LegEntry { leg, call: number });
+        let channel = admitted.channel;
+        if let Some(key) = &channel {
+            self.trunks.occupy(key);
+            if let Some(trunk) = key.find(&self.directory) {
+                leg.set_codecs(codecs_of(trunk));
+            }
+        }
+        self.legs.table.insert(id, LegEntry { leg, call: number, route: None, channel });
         self.legs.incoming.insert(dialog, id);
         let sid = CallSid::random(&mut self.rng);
         let call_id = invite.call_id().to_owned();
         self.tell(Told::Dialog { call: sid, leg: id, call_id });
+        // Who calls through a line of its own shows that line, whatever the document writes.
+        let user = admitted.user.as_deref();
+        let has_line = user.is_some_and(|user| self.directory.lines.of(user).next().is_some());
         let setup = Setup {
             sid,
             leg: id,
@@ -59,7 +73,7 @@ impl Exchange {
             public_url: self.directory.public_url.clone(),
             policy: Policy {
                 owned: Arc::clone(&self.owned),
-                any_caller_id: admitted.any_caller_id,
+                any_caller_id: admitted.any_caller_id || has_line,
                 domains: Arc::new(self.directory.domains.keys().cloned().collect()),
             },
             epoch: self.config.epoch,
@@ -68,7 +82,8 @@ impl Exchange {
         let max_forwards =
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
         let Admitted { domain, user, .. } = admitted;
-        let entry = CallEntry { call, sid, max_forwards, flow, domain, user, reason: None };
+        let reason = None;
+        let entry = CallEntry { call, sid, max_forwards, flow, domain, user, has_line, reason };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
     }
@@ -136,6 +151,7 @@ impl Exchange {
 
     pub(super) fn shut_down(&mut self, now: Instant) {
         self.draining = true;
+        self.unregister_all(now);
         let all: Vec<CallNumber> = self.calls.table.keys().copied().collect();
         for number in all {
             self.tell_call(now, number, call::Input::Shutdown);

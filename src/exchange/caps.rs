@@ -13,7 +13,7 @@ use crate::directory::Caps;
 #[derive(Debug, Default)]
 pub(super) struct Usage {
     legs: BTreeMap<LegId, [Option<Arc<str>>; 2]>,
-    /// By name; those of trunks start with a blank, which no user has. As many as were configured.
+    /// By name; those of trunks and lines hold a blank, which no user has. As many as were configured.
     meters: BTreeMap<Arc<str>, Meter>,
 }
 
@@ -27,7 +27,15 @@ struct Meter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Over {
     who: String,
+    user: bool,
     cap: Cap,
+}
+
+impl Over {
+    /// Whether the user has too many, and not the trunk.
+    pub(super) fn is_of_user(&self) -> bool {
+        self.user
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +57,9 @@ impl fmt::Display for Over {
 }
 
 impl Usage {
-    /// Counts a leg for the user who caused it, if one did, and for its trunk; or for neither.
+    /// Counts a leg for the user who caused it, if one did, and for its trunk, which is named in
+    /// plain words; or for neither. A leg that goes on to another trunk was counted for its user
+    /// already.
     pub(super) fn take(
         &mut self,
         now: Instant,
@@ -57,27 +67,43 @@ impl Usage {
         user: Option<(&str, Caps)>,
         trunk: (&str, Caps),
     ) -> Result<(), Over> {
-        let user = user.map(|(name, caps)| (name.to_owned(), format!("user {name}"), caps));
-        let trunk = Some((format!(" {}", trunk.0), format!("trunk {}", trunk.0), trunk.1));
+        self.leave_trunk(now, leg);
+        let before = self.legs.get(&leg).and_then(|[user, _]| user.clone());
+        let user = user.filter(|_| before.is_none());
+        let user = user.map(|(name, caps)| (name, format!("user {name}"), caps));
+        let trunk = Some((trunk.0, trunk.0.to_owned(), trunk.1));
+        let over = |who: &str, cap| {
+            let user = trunk.as_ref().is_none_or(|(_, trunk, _)| trunk != who);
+            Over { who: who.to_owned(), user, cap }
+        };
         for (key, who, caps) in [&user, &trunk].into_iter().flatten() {
-            let calls = self.meters.get(key.as_str()).map_or(0, |meter| meter.calls);
+            let calls = self.meters.get(*key).map_or(0, |meter| meter.calls);
             if caps.calls > 0 && calls >= caps.calls {
-                return Err(Over { who: who.clone(), cap: Cap::Calls(caps.calls) });
+                return Err(over(who, Cap::Calls(caps.calls)));
             }
         }
         let mut names = [None, None];
-        for ((key, who, caps), name) in [user, trunk].into_iter().flatten().zip(&mut names) {
-            let key: Arc<str> = key.into();
+        for (known, name) in [&user, &trunk].into_iter().zip(&mut names) {
+            let Some((key, who, caps)) = known else { continue };
+            let key: Arc<str> = (*key).into();
             let meter = self.meters.entry(key.clone()).or_default();
             if !meter.new_calls.take(now, caps.new_calls, Share::All) {
+                let over = over(who, Cap::NewCalls(caps.new_calls.per_second));
                 self.let_go(now, names);
-                return Err(Over { who, cap: Cap::NewCalls(caps.new_calls.per_second) });
+                return Err(over);
             }
             meter.calls += 1;
             *name = Some(key);
         }
-        self.legs.insert(leg, names);
+        let [user, trunk] = names;
+        self.legs.insert(leg, [before.or(user), trunk]);
         Ok(())
+    }
+
+    /// A leg leaves its trunk, maybe for another; its user still makes it.
+    pub(super) fn leave_trunk(&mut self, now: Instant, leg: LegId) {
+        let trunk = self.legs.get_mut(&leg).and_then(|[_, trunk]| trunk.take());
+        self.let_go(now, [trunk, None]);
     }
 
     /// Whether nothing is counted.
@@ -121,7 +147,7 @@ mod tests {
     fn calls_at_one_time_are_counted_until_they_end() {
         let mut usage = Usage::default();
         let alice = Some(("alice@a", caps(2, 0, 0)));
-        let trunk = ("carrier", Caps::TRUNK);
+        let trunk = ("trunk carrier", Caps::TRUNK);
         assert_eq!(usage.take(at(0), LegId(1), alice, trunk), Ok(()));
         assert_eq!(usage.take(at(0), LegId(2), alice, trunk), Ok(()));
         let over = usage.take(at(0), LegId(3), alice, trunk).expect_err("a third");
@@ -141,18 +167,36 @@ mod tests {
     #[test]
     fn a_trunk_counts_the_calls_of_all_users() {
         let mut usage = Usage::default();
-        let trunk = ("carrier", caps(1, 0, 0));
+        let trunk = ("trunk carrier", caps(1, 0, 0));
         assert_eq!(usage.take(at(0), LegId(1), None, trunk), Ok(()));
         let over = usage.take(at(0), LegId(2), Some(("bob@a", Caps::USER)), trunk);
         assert!(over.expect_err("one too many").to_string().starts_with("trunk carrier has 1"));
-        assert_eq!(usage.take(at(0), LegId(3), None, ("other", caps(1, 0, 0))), Ok(()));
+        assert_eq!(usage.take(at(0), LegId(3), None, ("trunk other", caps(1, 0, 0))), Ok(()));
+    }
+
+    #[test]
+    fn a_leg_that_goes_from_trunk_to_trunk_is_one_call_of_its_user() {
+        let mut usage = Usage::default();
+        let alice = Some(("alice@a", caps(2, 1, 1)));
+        let (one, two) = (("trunk one", caps(1, 0, 0)), ("trunk two", caps(1, 0, 0)));
+        assert_eq!(usage.take(at(0), LegId(1), alice, one), Ok(()));
+        usage.leave_trunk(at(0), LegId(1));
+        assert_eq!(usage.take(at(0), LegId(1), alice, two), Ok(()), "no second new call");
+        let over = usage.take(at(0), LegId(2), alice, one).expect_err("a new call");
+        assert!(over.is_of_user());
+        assert_eq!(usage.take(at(9), LegId(3), alice, one), Ok(()), "its place is free again");
+        let over = usage.take(at(9), LegId(4), None, two).expect_err("taken");
+        assert!(!over.is_of_user());
+        usage.release(at(99), LegId(1));
+        usage.release(at(99), LegId(3));
+        assert!(usage.legs.is_empty() && usage.meters.is_empty(), "nothing is left");
     }
 
     #[test]
     fn calls_a_second_are_counted_whether_they_last_or_not() {
         let mut usage = Usage::default();
         let alice = Some(("alice@a", caps(0, 1, 2)));
-        let trunk = ("carrier", caps(0, 100, 100));
+        let trunk = ("trunk carrier", caps(0, 100, 100));
         let mut dial = |now, leg| {
             let taken = usage.take(now, LegId(leg), alice, trunk);
             usage.release(now, LegId(leg));

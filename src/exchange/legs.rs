@@ -24,18 +24,14 @@ impl Exchange {
 
     /// An event of a dialog that has a leg.
     pub(super) fn handle_dialog_event(&mut self, now: Instant, event: sip::Event) {
-        let Some(dialog) = event.dialog() else { return };
-        let leg = if dialog.incoming() {
-            self.legs.incoming.get(&dialog).copied()
-        } else {
-            Some(SipLeg::leg_of(dialog))
-        };
-        let known = leg.filter(|leg| self.legs.table.contains_key(leg));
-        if let (Some(leg), sip::Event::Ended { message: Some(message), .. }) = (known, &event) {
-            self.note_reason(leg, message);
-        }
-        match (known, event) {
-            (Some(leg), event) => self.tell_leg(now, leg, LegInput::Sip(event)),
+        match self.owner(event) {
+            (Some(leg), event) => {
+                let Some(event) = self.follow(now, leg, event) else { return };
+                if let sip::Event::Ended { message: Some(message), .. } = &event {
+                    self.note_reason(leg, message);
+                }
+                self.tell_leg(now, leg, LegInput::Sip(event));
+            }
             // The leg is gone: its peer must still get an answer.
             (None, sip::Event::InDialog { transaction, .. }) => {
                 let command =
@@ -59,6 +55,7 @@ impl Exchange {
                 None => break,
                 Some(LegOutput::Sip(mut command)) => {
                     self.pass_reason(call, &mut command);
+                    let Some(command) = self.steer(now, id, command) else { continue };
                     let begun = match &command {
                         sip::Command::Invite(invite) => Some(invite.dialog),
                         _ => None,
@@ -80,7 +77,7 @@ impl Exchange {
     }
 
     /// Keeps why a party left, in the words of its own network, for whoever is left by it.
-    fn note_reason(&mut self, leg: LegId, message: &Message) {
+    pub(super) fn note_reason(&mut self, leg: LegId, message: &Message) {
         let reasons: Vec<&str> = message
             .values(HeaderName::Reason)
             .filter(|reason| reason.len() <= MAX_REASON && !reason.contains("elsewhere"))
@@ -133,10 +130,7 @@ impl Exchange {
     fn leg_named(&self, replaces: &Replaces) -> Option<(LegId, CallNumber)> {
         let tags = [replaces.to_tag.as_str(), &replaces.from_tag];
         let dialog = self.agent.dialog_with(&replaces.call_id, tags)?;
-        let leg = match dialog.incoming() {
-            true => *self.legs.incoming.get(&dialog)?,
-            false => SipLeg::leg_of(dialog),
-        };
+        let leg = self.leg_behind(dialog)?;
         Some((leg, self.legs.table.get(&leg)?.call))
     }
 
@@ -185,17 +179,28 @@ impl Exchange {
     ) {
         let address = self.media_address(flow);
         let leg = SipLeg::incoming(id, invite, dialog, address, &mut self.rng.fork());
-        self.legs.table.insert(id, LegEntry { leg, call });
+        self.legs.table.insert(id, LegEntry { leg, call, route: None, channel: None });
         self.legs.incoming.insert(dialog, id);
         self.drain_call(now, call);
     }
 
     fn forget_leg(&mut self, now: Instant, id: LegId) {
+        self.leave_channel(now, id);
         self.usage.release(now, id);
-        let entry = self.legs.table.remove(&id);
-        if let Some(dialog) = entry.and_then(|entry| entry.leg.incoming_dialog()) {
+        self.legs.timers.clear(&id);
+        let Some(entry) = self.legs.table.remove(&id) else { return };
+        if let Some(dialog) = entry.leg.incoming_dialog() {
             self.legs.incoming.remove(&dialog);
         }
-        self.legs.resolving.remove(&id);
+        if let Some(key) = entry.channel {
+            self.trunks.leave(&key);
+        }
+        let Some(route) = entry.route else { return };
+        if let Some(alias) = route.alias() {
+            self.legs.attempts.remove(&alias);
+        }
+        if let Some(lookup) = route.lookup() {
+            self.stop_seeking(lookup);
+        }
     }
 }

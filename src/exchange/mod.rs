@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::leg::sip::{MediaAddress, SipLeg};
 use crate::media;
 use crate::sip::auth::{Algorithm, Challenger};
+use crate::sip::locate::{self, Family};
 use crate::sip::registrar::{Lifetimes, Registrar};
 use crate::sip::user_agent::{self, UserAgent};
 use crate::sip::{self, DialogId, Flow, Transport};
@@ -27,19 +28,23 @@ mod caps;
 mod door;
 mod guard;
 mod legs;
+mod locating;
 mod old_digest;
 mod refusal;
 mod registration;
+mod route;
 mod routing;
 mod story;
 #[cfg(test)]
 mod tests;
+mod trunks;
 mod who;
 
 pub use admission::domain_sid;
 pub use guard::Counters;
 pub use registration::Registered;
 pub use story::{Figures, RefusedRequest, Told};
+pub use trunks::TrunkState;
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
 const MAX_CALLS: usize = 20_000;
@@ -83,8 +88,8 @@ pub enum Input {
     Fetched(Ticket, Result<Fetched, FetchError>),
     /// The answer to [`Output::Speak`] or [`Output::Load`].
     Sound(Ticket, Result<Clip, FetchError>),
-    /// The answer to [`Output::Resolve`]: addresses in order of preference, none if unknown.
-    Resolved(LegId, Vec<IpAddr>),
+    /// The answer to [`Output::Ask`].
+    Answered(locate::Question, Result<locate::Answer, locate::Unanswered>),
     /// The configuration changed; calls in progress keep what they began with.
     Directory(Arc<Directory>),
     /// No new calls from here on (503 with Retry-After).
@@ -106,8 +111,8 @@ pub enum Output {
     Speak(Ticket, Speech),
     /// Get a sound file: ticket, call, URL.
     Load(Ticket, CallSid, String),
-    /// Look up a host name for a leg.
-    Resolve(LegId, String),
+    /// Ask the DNS.
+    Ask(locate::Question),
     /// Write rows and reports.
     Persist(Persist),
     /// A line for the log and for the call's story.
@@ -131,6 +136,8 @@ pub struct Exchange {
     registrar: Registrar,
     legs: Legs,
     calls: Calls,
+    locating: locating::Locating,
+    trunks: trunks::Trunks,
     draining: bool,
     guard: guard::Guard,
     usage: caps::Usage,
@@ -146,14 +153,21 @@ struct Legs {
     table: BTreeMap<LegId, LegEntry>,
     /// The legs of dialogs that peers started; those that we started carry the leg's number.
     incoming: BTreeMap<DialogId, LegId>,
-    /// Where an outgoing leg goes, while its host name is being looked up.
-    resolving: BTreeMap<LegId, routing::Unresolved>,
+    /// The legs of attempts that are not a leg's first.
+    attempts: BTreeMap<DialogId, LegId>,
+    last_attempt: u64,
+    /// When the present server of a leg is given up.
+    timers: TimerTable<LegId>,
     talking: VecDeque<LegId>,
 }
 
 struct LegEntry {
     leg: SipLeg,
     call: CallNumber,
+    /// Its way to servers, which are tried in turn.
+    route: Option<route::Route>,
+    /// The trunk that it came in by.
+    channel: Option<trunks::Key>,
 }
 
 /// The calls, and which of them still have something to say.
@@ -174,8 +188,10 @@ struct CallEntry {
     flow: Flow,
     /// The SIP domain of the caller, which names its outgoing identity.
     domain: Option<String>,
-    /// The user who makes it and answers for what it costs.
+    /// The user who makes it and answers for what it costs, `user@domain`.
     user: Option<String>,
+    /// Whether that user had a line of its own then: only such a line may carry its calls.
+    has_line: bool,
     /// Why a party of it left, as its network said (RFC 3326).
     reason: Option<String>,
 }
@@ -186,8 +202,13 @@ impl Exchange {
         config.agent.screening = true;
         let agent = UserAgent::new(config.agent.clone(), rng.fork());
         let challenger = Challenger::new(rng.bytes());
+        let locating = locating::Locating::new(&config, Family::default(), rng.fork());
+        let mut trunks = trunks::Trunks::default();
+        trunks.configure(&directory, &mut rng);
         Exchange {
             config,
+            locating,
+            trunks,
             owned: owned(&directory),
             agent,
             challenger,
@@ -271,6 +292,8 @@ impl Exchange {
                 self.drain_leg(now, leg);
             } else if let Some(call) = self.calls.talking.pop_front() {
                 self.drain_call(now, call);
+            } else if let Some(output) = self.locating.locator.poll() {
+                self.handle_locate(now, output);
             } else {
                 break;
             }
@@ -281,7 +304,8 @@ impl Exchange {
     fn handle_sip(&mut self, now: Instant, input: sip::Input) {
         let input = match input {
             sip::Input::Received { flow, bytes } => {
-                let registered = || self.registrar.has_flow(now, flow);
+                let registered =
+                    || self.registrar.has_flow(now, flow) || self.trunks.is_server(flow.remote);
                 match self.guard.hear(now, flow, &bytes, &self.directory, registered) {
                     guard::Hearing::Open => sip::Input::Received { flow, bytes },
                     guard::Hearing::Muted => sip::Input::Muted { flow, bytes },
@@ -303,6 +327,7 @@ impl Exchange {
             sip::Event::Invite { dialog, flow, message } => {
                 self.handle_invite(now, dialog, flow, &message);
             }
+            sip::Event::Reply { id, message } => self.trunk_reply(now, id, message),
             event => self.handle_dialog_event(now, event),
         }
     }
@@ -330,7 +355,9 @@ impl Machine for Exchange {
             Input::Sound(ticket, result) => {
                 self.tell_call(now, ticket.call, call::Input::Sound(ticket.request, result));
             }
-            Input::Resolved(leg, addresses) => self.handle_resolved(now, leg, &addresses),
+            Input::Answered(question, answer) => {
+                self.tell_locator(now, locate::Input::Answered(question, answer));
+            }
             Input::Directory(directory) => {
                 self.owned = owned(&directory);
                 if self.directory.limits != directory.limits
@@ -340,8 +367,12 @@ impl Machine for Exchange {
                     self.guard.reconfigure(directory.limits.clone());
                 }
                 self.directory = directory;
+                self.configure_trunks(now);
             }
-            Input::Drain => self.draining = true,
+            Input::Drain => {
+                self.draining = true;
+                self.unregister_all(now);
+            }
             Input::Shutdown => self.shut_down(now),
         }
         self.settle(now);
@@ -354,6 +385,9 @@ impl Machine for Exchange {
         if self.registrar.timeout().is_some_and(|at| at <= now) {
             self.registrar.handle_timeout(now);
         }
+        self.locating.locator.handle_timeout(now);
+        self.trunks_timeout(now);
+        self.route_timeout(now);
         while let Some(call) = self.calls.timers.pop(now) {
             if let Some(entry) = self.calls.table.get_mut(&call) {
                 entry.call.handle_timeout(now);
@@ -368,7 +402,14 @@ impl Machine for Exchange {
     }
 
     fn timeout(&self) -> Option<Instant> {
-        let deadlines = [self.agent.timeout(), self.registrar.timeout(), self.calls.timers.next()];
+        let deadlines = [
+            self.agent.timeout(),
+            self.registrar.timeout(),
+            self.calls.timers.next(),
+            self.legs.timers.next(),
+            self.locating.locator.timeout(),
+            self.trunks.timeout(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 }

@@ -1,23 +1,24 @@
-//! Where a leg goes: a user's phones, a trunk, or a foreign SIP address.
+//! Where a leg goes: a user's phones, a trunk or line, or a foreign SIP address.
 
 use std::net::Ipv4Addr;
 
+use super::route::{Route, Way};
+use super::trunks::Key;
 use super::*;
+use crate::audio::codec::Codec;
 use crate::directory::Trunk;
 use crate::leg::sip::{Input as LegInput, Target};
 use crate::leg::{Destination, Dial};
 use crate::sip::Login;
-use crate::sip::uri::{Scheme, SipUri, escape_user};
+use crate::sip::registration::bracketed;
+use crate::sip::uri::{SipUri, escape_user};
 
-/// SIP's port when a URI names none (RFC 3261 section 19.1.2).
-const DEFAULT_PORT: u16 = 5060;
-
-/// A foreign address whose host is being looked up.
-pub(super) struct Unresolved {
-    call: CallNumber,
-    dial: Dial,
-    transport: Transport,
-    port: u16,
+/// What dialling leads to.
+enum Found {
+    /// Phones of ours, which ring together.
+    Phones(Vec<Target>),
+    /// Servers, which are tried one after another.
+    Ways(Vec<Way>),
 }
 
 impl Exchange {
@@ -27,16 +28,21 @@ impl Exchange {
         let flow = entry.flow;
         let exhausted = entry.max_forwards == 0;
         let leg = SipLeg::outgoing(id, self.media_address(flow), &mut self.rng.fork());
-        self.legs.table.insert(id, LegEntry { leg, call });
+        self.legs.table.insert(id, LegEntry { leg, call, route: None, channel: None });
         // RFC 3261 section 16.3 step 3, for the B2BUA that carries Max-Forwards across.
-        let targets = if exhausted { Some(Err(483)) } else { self.targets(now, call, id, dial) };
-        if let Some(targets) = targets {
-            self.send_out(now, id, targets);
+        let found = if exhausted { Err(483) } else { self.find(now, call, &dial) };
+        match found {
+            Ok(Found::Phones(targets)) => self.send_out(now, id, Ok(targets)),
+            Ok(Found::Ways(ways)) => {
+                let route = Route::new(id, dial, Arc::clone(&self.directory), ways);
+                self.set_out(now, id, route);
+            }
+            Err(status) => self.send_out(now, id, Err(status)),
         }
     }
 
     /// Lets a leg go where it was found to go. Its media takes the same way.
-    fn send_out(&mut self, now: Instant, id: LegId, targets: Result<Vec<Target>, u16>) {
+    pub(super) fn send_out(&mut self, now: Instant, id: LegId, targets: Result<Vec<Target>, u16>) {
         let flow = targets.as_ref().ok().and_then(|targets| targets.first()).map(|t| t.flow);
         let address = flow.map(|flow| self.media_address(flow));
         if let (Some(entry), Some(address)) = (self.legs.table.get_mut(&id), address) {
@@ -46,71 +52,66 @@ impl Exchange {
     }
 
     /// Says why a leg has no way to go, and what would give it one.
-    fn no_way<T>(&mut self, call: CallNumber, status: u16, reason: String) -> Result<T, u16> {
+    pub(super) fn no_way(&mut self, call: CallNumber, status: u16, reason: String) -> u16 {
         if let Some(entry) = self.calls.table.get(&call) {
             self.note(entry.sid, 13224, reason);
         }
-        Err(status)
+        status
     }
 
-    pub(super) fn handle_resolved(&mut self, now: Instant, id: LegId, addresses: &[IpAddr]) {
-        let Some(unresolved) = self.legs.resolving.remove(&id) else { return };
-        let Unresolved { call, dial, transport, port } = unresolved;
-        let remotes: Vec<SocketAddr> =
-            addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
-        let targets = match remotes.is_empty() {
-            false => self.foreign_target(call, &dial, transport, &remotes),
-            true => self.no_way(call, 404, "the host of the SIP URI has no address".to_owned()),
-        };
-        self.send_out(now, id, targets);
-    }
-
-    /// The branches of a leg, or `None` while a host name is being looked up.
-    fn targets(
-        &mut self,
-        now: Instant,
-        call: CallNumber,
-        id: LegId,
-        dial: Dial,
-    ) -> Option<Result<Vec<Target>, u16>> {
+    fn find(&mut self, now: Instant, call: CallNumber, dial: &Dial) -> Result<Found, u16> {
         let directory = Arc::clone(&self.directory);
         let uri = match &dial.destination {
             Destination::Number(number) => {
-                return Some(self.trunk_target(now, &directory, call, id, &dial, number));
+                return self.ways_to(&directory, call, number).map(Found::Ways);
             }
-            Destination::Sip { uri, .. } => uri.clone(),
+            Destination::Sip { uri, .. } => uri,
         };
-        let Some(view) = SipUri::parse(&uri) else { return Some(Err(400)) };
-        let transport = match view.transport().map(str::to_ascii_lowercase).as_deref() {
-            // Who asks for secrecy is not sent in the clear (RFC 3261 section 26.2.2).
-            _ if view.scheme() == Scheme::Sips => None,
-            None | Some("udp") => Some(Transport::Udp),
-            Some("tcp") => Some(Transport::Tcp),
-            Some(_) => None,
-        };
-        let Some(transport) = transport else {
-            let reason = format!("{uri:?}: only sip: over udp and tcp can be called so far");
-            return Some(self.no_way(call, 416, reason));
-        };
+        let view = SipUri::parse(uri).ok_or(400u16)?;
         if let Some(domain) = directory.domain(view.host())
             && self.may_be_here(&view)
         {
             let user = view.user().unwrap_or_default();
-            return Some(self.phone_targets(now, call, &dial, &user, &domain.name));
+            return self.phone_targets(now, call, dial, &user, &domain.name).map(Found::Phones);
         }
-        let port = view.port().unwrap_or(DEFAULT_PORT);
-        let host = view.host().trim_start_matches('[').trim_end_matches(']');
-        match host.parse::<IpAddr>() {
-            Ok(address) => {
-                let remote = [SocketAddr::new(address, port)];
-                Some(self.foreign_target(call, &dial, transport, &remote))
+        Ok(Found::Ways(vec![Way::Foreign(uri.clone())]))
+    }
+
+    /// The trunks to a number, those that work first. Who has a line of its own calls through it,
+    /// and through nothing else: its owner pays, and its number is shown.
+    fn ways_to(
+        &mut self,
+        directory: &Directory,
+        call: CallNumber,
+        number: &str,
+    ) -> Result<Vec<Way>, u16> {
+        let entry = self.calls.table.get(&call);
+        let user = entry.and_then(|entry| entry.user.clone()).unwrap_or_default();
+        // Its calls may show what they like, for lines show themselves: no trunk takes them, also
+        // when the line has gone meanwhile.
+        let had_line = entry.is_some_and(|entry| entry.has_line);
+        let mut lines = directory.lines.of(&user).peekable();
+        let mut keys: Vec<Key> = Vec::new();
+        if had_line || lines.peek().is_some() {
+            let fits =
+                |trunk: &Trunk| trunk.prefixes.iter().any(|prefix| number.starts_with(prefix));
+            let fitting = lines.filter(|line| fits(&line.account));
+            keys.extend(fitting.map(|line| Key::line(&line.account.name)));
+            if keys.is_empty() {
+                let reason = format!("no [[line]] of {user} has {number:?} among its `prefixes`");
+                return Err(self.no_way(call, 403, reason));
             }
-            Err(_) => {
-                self.outputs.push_back(Output::Resolve(id, host.to_owned()));
-                self.legs.resolving.insert(id, Unresolved { call, dial, transport, port });
-                None
-            }
+        } else {
+            let trunks = directory.trunks_to(number, &mut self.rng);
+            keys.extend(trunks.into_iter().map(|trunk| Key::trunk(&trunk.name)));
         }
+        // Outbound calls are off until a trunk names prefixes.
+        if keys.is_empty() {
+            let reason = format!("no [[trunk]] has {number:?} among its `prefixes`");
+            return Err(self.no_way(call, 403, reason));
+        }
+        keys.sort_by_key(|key| !self.trunks.is_up(key));
+        Ok(keys.into_iter().map(Way::Trunk).collect())
     }
 
     /// Whether a URI that names a domain of ours may mean this server. A domain may be named by
@@ -135,7 +136,7 @@ impl Exchange {
         let bindings = self.registrar.bindings(now, &address_of_record);
         if bindings.is_empty() {
             let reason = format!("{address_of_record:?} has no phone registered");
-            return self.no_way(call, 480, reason);
+            return Err(self.no_way(call, 480, reason));
         }
         let targets: Vec<(String, Vec<String>, Flow)> = bindings
             .iter()
@@ -150,71 +151,72 @@ impl Exchange {
         Ok(built.collect())
     }
 
-    fn trunk_target(
-        &mut self,
-        now: Instant,
-        directory: &Directory,
+    /// What is sent to a server, and the codecs that it is offered.
+    pub(super) fn target_of(
+        &self,
         call: CallNumber,
-        id: LegId,
         dial: &Dial,
-        number: &str,
-    ) -> Result<Vec<Target>, u16> {
-        // Outbound calls are off until a trunk names prefixes.
-        let Some(trunk) = directory.trunk_to(number) else {
-            let reason = format!("no [[trunk]] has {number:?} among its `prefixes`");
-            return self.no_way(call, 403, reason);
+        directory: &Directory,
+        way: &Way,
+        flow: Flow,
+    ) -> (Target, Vec<Codec>) {
+        let trunk = match way {
+            Way::Trunk(key) => key.find(directory).map(|trunk| (key, trunk)),
+            Way::Foreign(_) => None,
         };
-        let transport = if trunk.tcp { Transport::Tcp } else { Transport::Udp };
-        let Some(flow) = self.first_flow(transport, &trunk.addresses) else {
-            return self.no_way(call, 503, trouble_of(trunk));
-        };
-        let user = self.calls.table.get(&call).and_then(|entry| {
-            let domain = directory.domain(entry.domain.as_deref()?)?;
-            Some((entry.user.clone()?, domain.caps))
-        });
-        let user = user.as_ref().map(|(user, caps)| (user.as_str(), *caps));
-        if let Err(over) = self.usage.take(now, id, user, (&trunk.name, trunk.caps)) {
-            self.guard.counters.capped_calls += 1;
-            return self.no_way(call, 503, over.to_string());
-        }
-        let remote = flow.remote;
-        let host = SipUri::parse(&trunk.uri).map(|uri| {
-            let host = uri.host();
-            let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-            match uri.port() {
-                Some(port) => format!("{host}:{port}"),
-                None => host,
+        match (trunk, &dial.destination) {
+            (Some((key, trunk)), Destination::Number(number)) => {
+                (self.trunk_target(call, dial, key, trunk, number, flow), codecs_of(trunk))
             }
-        });
-        let uri = format!("sip:{number}@{}", host.unwrap_or_else(|| remote.to_string()));
-        let mut target = self.target(call, dial, uri, flow);
-        target.login = trunk.login.as_ref().map(|(username, password)| Login {
-            username: username.clone(),
-            password: password.clone(),
-            realm: trunk.realm.clone(),
-        });
-        Ok(vec![target])
+            (_, Destination::Sip { uri, login, .. }) => {
+                let mut target = self.target(call, dial, uri.clone(), flow);
+                target.login = login.as_ref().map(|(username, password)| Login {
+                    username: username.clone(),
+                    password: password.clone(),
+                    realm: None,
+                });
+                (target, vec![])
+            }
+            (None, Destination::Number(number)) => {
+                let uri = format!("sip:{number}@{}", flow.remote);
+                (self.target(call, dial, uri, flow), vec![])
+            }
+        }
     }
 
-    fn foreign_target(
-        &mut self,
+    fn trunk_target(
+        &self,
         call: CallNumber,
         dial: &Dial,
-        transport: Transport,
-        remotes: &[SocketAddr],
-    ) -> Result<Vec<Target>, u16> {
-        let Destination::Sip { uri, login, .. } = &dial.destination else { return Err(500) };
-        let Some(flow) = self.first_flow(transport, remotes) else {
-            let reason = format!("{uri:?}: no {transport:?} listener of its address family");
-            return self.no_way(call, 503, reason);
-        };
-        let mut target = self.target(call, dial, uri.clone(), flow);
-        target.login = login.as_ref().map(|(username, password)| Login {
-            username: username.clone(),
-            password: password.clone(),
-            realm: None,
+        key: &Key,
+        trunk: &Trunk,
+        number: &str,
+        flow: Flow,
+    ) -> Target {
+        let place = SipUri::parse(&trunk.uri).map(|uri| {
+            let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
+            (bracketed(uri.host()), port)
         });
-        Ok(vec![target])
+        let (host, port) = place.unwrap_or_else(|| (flow.remote.to_string(), String::new()));
+        let called = trunk.numbers.write_called(number);
+        let uri = format!("sip:{}@{host}{port}", escape_user(&called));
+        let shown = Dial { caller_id: trunk.numbers.write(&dial.caller_id), ..dial.clone() };
+        let mut target = self.target(call, &shown, uri, flow);
+        let registered = trunk.registration.as_ref();
+        match (registered, &trunk.from_domain) {
+            // An account shows itself; its provider would refuse anybody else.
+            (Some(account), domain) if key.is_line() => {
+                let domain = domain.as_deref().unwrap_or(&host);
+                target.from = format!("sip:{}@{domain}", account.user);
+            }
+            (_, Some(domain)) => target.from = identity(&shown.caller_id, domain),
+            (Some(_), None) => target.from = identity(&shown.caller_id, &host),
+            (None, None) => {}
+        }
+        target.route = self.trunks.routes(key, trunk);
+        target.login = login_of(trunk);
+        target.headers.extend(trunk.headers.iter().cloned());
+        target
     }
 
     fn target(&self, call: CallNumber, dial: &Dial, uri: String, flow: Flow) -> Target {
@@ -240,25 +242,6 @@ impl Exchange {
             headers,
         }
     }
-
-    /// The way to the first of some addresses that a listener of ours can reach.
-    fn first_flow(&self, transport: Transport, remotes: &[SocketAddr]) -> Option<Flow> {
-        remotes.iter().find_map(|remote| self.flow_to(transport, *remote))
-    }
-
-    /// The listener from which `remote` is reached: same transport and family, loopback to loopback.
-    fn flow_to(&self, transport: Transport, remote: SocketAddr) -> Option<Flow> {
-        let fits = |(own, local): &&(Transport, SocketAddr)| {
-            *own == transport && local.is_ipv4() == remote.is_ipv4()
-        };
-        let near = |local: &SocketAddr| {
-            local.ip().is_unspecified() || local.ip().is_loopback() == remote.ip().is_loopback()
-        };
-        let fitting: Vec<SocketAddr> =
-            self.config.listeners.iter().filter(fits).map(|(_, local)| *local).collect();
-        let local = fitting.iter().find(|local| near(local)).or(fitting.first())?;
-        Some(Flow { transport, local: *local, remote, connection: 0 })
-    }
 }
 
 /// The From URI of a caller ID: a number or name of ours at `host`, or a whole SIP URI.
@@ -271,13 +254,16 @@ fn identity(caller_id: &str, host: &str) -> String {
     format!("sip:{}@{host}", escape_user(user))
 }
 
-/// Why nothing can be sent to a trunk.
-fn trouble_of(trunk: &Trunk) -> String {
-    let Trunk { name, uri, .. } = trunk;
-    match trunk.addresses.is_empty() {
-        true => format!("trunk {name}: the host of {uri} has no address"),
-        false => format!("trunk {name}: `[sip] listen` has no listener that reaches {uri}"),
-    }
+/// The login of a trunk for its challenges.
+pub(super) fn login_of(trunk: &Trunk) -> Option<Login> {
+    let (username, password) = trunk.login.clone()?;
+    Some(Login { username, password, realm: trunk.realm.clone() })
+}
+
+/// The codecs that a trunk is offered; empty for all.
+pub(super) fn codecs_of(trunk: &Trunk) -> Vec<Codec> {
+    let known = |name: &String| Codec::ALL.into_iter().find(|codec| codec.name() == name);
+    trunk.codecs.iter().filter_map(known).collect()
 }
 
 #[cfg(test)]

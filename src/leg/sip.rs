@@ -101,6 +101,8 @@ pub struct SipLeg {
     media: Media,
     address: MediaAddress,
     description: LocalDescription,
+    /// What the far end is offered, and what is taken from it; best first.
+    codecs: Vec<Codec>,
     progress: Progress,
     /// Whether the 200 to a re-INVITE holds an offer of ours, which its ACK has to answer.
     offered: bool,
@@ -175,6 +177,7 @@ impl SipLeg {
             media: Media::None,
             address,
             description,
+            codecs: sound::CODECS_OFFERED.to_vec(),
             progress: Progress::Alive,
             offered: false,
             before: None,
@@ -191,6 +194,28 @@ impl SipLeg {
         if matches!(self.media, Media::None) {
             self.address = address;
         }
+    }
+
+    /// The codecs of whoever is dialled, best first; an empty list leaves all.
+    pub fn set_codecs(&mut self, codecs: Vec<Codec>) {
+        self.codecs = if codecs.is_empty() { sound::CODECS_OFFERED.to_vec() } else { codecs };
+    }
+
+    /// The offer once more, for another far end that is tried in place of the first; `None` while
+    /// there is no socket.
+    pub fn offer_again(&mut self, codecs: Vec<Codec>) -> Option<Body> {
+        let local = match &self.media {
+            Media::Open { local, .. } | Media::Connected { local, .. } => *local,
+            Media::None | Media::Opening(_) | Media::Closing | Media::Closed => return None,
+        };
+        self.set_codecs(codecs);
+        self.offer(local)
+    }
+
+    fn offer(&mut self, local: SocketAddr) -> Option<Body> {
+        let advertised = SocketAddr::new(self.address.advertise, local.port());
+        let direction = Direction::SendRecv;
+        sdp_body(sdp::offer(advertised, &self.codecs, direction, &mut self.description))
     }
 
     /// The session of a leg carries the leg's own number, so that bridging needs no look-up.

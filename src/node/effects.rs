@@ -1,7 +1,6 @@
-//! What the exchange asks of the world, carried out: documents, speech, sounds, names, rows.
+//! What the exchange asks of the world, carried out: documents, speech, sounds, rows.
 
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
@@ -19,9 +18,6 @@ use crate::store::Store;
 
 /// Changes that wait for the disk: a minute of 500 calls a second.
 const ROWS: usize = 65_536;
-
-/// A name server that takes longer is dead; neither the start nor a caller waits for it.
-const LOOK_UP: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Everything that effects need.
 pub(super) struct Effects {
@@ -90,9 +86,6 @@ impl Effects {
                 let result = own.load(call, &url).await;
                 Some(Input::Sound(ticket, result))
             }),
-            Output::Resolve(leg, host) => {
-                self.spawn(async move { Some(Input::Resolved(leg, resolve(&host).await)) })
-            }
             Output::Persist(persist) => {
                 // Calls go on when the disk does not keep up (reliability before bookkeeping).
                 let rows = rows::sids(&persist);
@@ -107,6 +100,7 @@ impl Effects {
             // Carried out where they arise.
             Output::Transmit(..)
             | Output::Media(_)
+            | Output::Ask(_)
             | Output::Note(_)
             | Output::Registered(_)
             | Output::Told(_) => {}
@@ -184,13 +178,4 @@ impl Effects {
             }
         }
     }
-}
-
-/// The addresses of a host name, IPv4 first: the order of preference of SIP trunks in the field.
-pub(super) async fn resolve(host: &str) -> Vec<IpAddr> {
-    let looked_up = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((host, 0))).await;
-    let Ok(Ok(found)) = looked_up else { return vec![] };
-    let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-    addresses.sort_by_key(|address| !address.is_ipv4());
-    addresses
 }

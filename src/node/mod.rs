@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod clock;
+pub mod dns;
 mod effects;
 mod functions;
 mod http_io;
@@ -36,6 +37,7 @@ use crate::call::Note;
 use crate::exchange::{self, Exchange};
 use crate::sip::{self, Transport};
 use clock::Clock;
+use dns::Dns;
 use effects::Effects;
 use seeing::{Observer, Seeing};
 use sip_io::{Arrival, SipIo};
@@ -52,6 +54,7 @@ pub struct Node {
     sip: SipIo,
     media: Media,
     effects: Rc<Effects>,
+    dns: Dns,
     results: mpsc::Receiver<exchange::Input>,
     observer: Observer,
     seeing: Seeing,
@@ -288,6 +291,11 @@ impl Node {
                     let phones = plural(registered.phones, "phone");
                     tracing::info!("{} has {phones} registered", registered.user);
                 }
+                exchange::Output::Ask(question) => {
+                    if let Some(unanswered) = self.dns.ask(question) {
+                        self.exchange.handle(now, unanswered);
+                    }
+                }
                 exchange::Output::Persist(persist) => {
                     tell_endings(&persist);
                     self.observer.rows(now, &persist);
@@ -326,9 +334,13 @@ impl Node {
 
     /// Waits for what is being written, then lets everything go.
     async fn close(mut self) -> io::Result<()> {
-        // Calls that were ended just now still send their BYEs and write their rows.
+        // Calls that were ended just now still send their BYEs and write their rows, and carriers
+        // are told that we go.
         let grace = tokio::time::Instant::now() + std::time::Duration::from_secs(2);
-        while self.exchange.calls() > 0 || self.effects.pending() > 0 {
+        let busy = |node: &Node| {
+            node.exchange.calls() + node.exchange.leaving() + node.effects.pending() > 0
+        };
+        while busy(&self) {
             let deadline = self.deadline();
             tokio::select! {
                 arrival = self.sip.receive() => {

@@ -123,7 +123,7 @@ impl Opened {
         self.config = config;
     }
 
-    /// What the exchange asks who is who; trunks are not resolved yet.
+    /// What the exchange asks who is who.
     pub fn directory(&self) -> Directory {
         let Account { sid, token } = self.account.clone();
         self.config.directory(sid, token, self.public_url.clone())

@@ -9,7 +9,6 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::clock::Clock;
 use super::project::{Opened, names};
-use super::start::resolved;
 use super::tell_problems;
 use super::watched::{Watched, look_often};
 use crate::callback::Outbox;
@@ -139,9 +138,8 @@ pub(super) fn watch(
 
 async fn put_in_force(mut edited: mpsc::Receiver<Directory>, results: mpsc::Sender<Input>) {
     while let Some(directory) = edited.recv().await {
-        let directory = resolved(directory).await;
         tracing::info!(
-            "{FILE} was edited: numbers, domains, credentials and trunks are in force; \
+            "{FILE} was edited: numbers, domains, credentials, trunks and lines are in force; \
              all else wants a restart"
         );
         if results.send(Input::Directory(Arc::new(directory))).await.is_err() {

@@ -10,7 +10,8 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::{mpsc, watch};
 
 use super::clock::Clock;
-use super::effects::{Effects, resolve};
+use super::dns::Dns;
+use super::effects::Effects;
 use super::http_io::{self, HttpThread};
 use super::media_io;
 use super::project::{Opened, names, recordings_folder};
@@ -25,7 +26,6 @@ use crate::config::{Config, Problem, Severity};
 use crate::directory::Directory;
 use crate::exchange::{self, Exchange};
 use crate::http::recordings::{self, Recordings};
-use crate::sip::uri::SipUri;
 use crate::sip::user_agent::{self, Listener};
 use crate::source::Project;
 use crate::speech::{self, Voices};
@@ -150,10 +150,11 @@ impl Node {
 
         let (seeing, observer) = Seeing::start(&config, clock, &opened.public_url)
             .map_err(|error| StartError::Data(config.server.data.clone(), error))?;
-        let directory = resolved(opened.directory()).await;
-        let exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);
+        let exchange = exchange(&config, &sip, &clock, opened.directory(), &mut opened.rng);
         let (effects, results) =
             Effects::new(Arc::clone(&opened.sources), voices, Arc::clone(&store), observer.clone());
+        let dns =
+            Dns::start(config.dns.servers.clone(), effects.sender()).map_err(StartError::System)?;
 
         let ready = Arc::new(AtomicBool::new(false));
         let mut routes = Project::routes(&opened.project);
@@ -188,6 +189,7 @@ impl Node {
             sip,
             media,
             effects,
+            dns,
             results,
             observer,
             seeing,
@@ -236,7 +238,7 @@ fn exchange(
         port: local.port(),
     });
     let name = concat!("offhook/", env!("CARGO_PKG_VERSION"));
-    let digest = config.sip.digest.clone();
+    let (digest, prefer) = (config.sip.digest.clone(), config.dns.prefer);
     let config = exchange::Config {
         agent: user_agent::Config::new(listeners.collect(), name),
         listeners: sip.listeners().to_vec(),
@@ -244,7 +246,7 @@ fn exchange(
         own_addresses,
         epoch: clock.epoch(),
     };
-    Exchange::new(config, Arc::new(directory), rng.fork()).offering(digest)
+    Exchange::new(config, Arc::new(directory), rng.fork()).offering(digest).preferring(prefer)
 }
 
 /// This machine's address by family: what the kernel would send from. No packet is sent.
@@ -258,27 +260,6 @@ fn own_addresses() -> Vec<IpAddr> {
     let v4 = probe("0.0.0.0:0", "192.0.2.1:9").unwrap_or(IpAddr::from([127, 0, 0, 1]));
     let v6 = probe("[::]:0", "[2001:db8::1]:9").unwrap_or(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]));
     vec![v4, v6]
-}
-
-/// Looks up the hosts of trunks. One that is unknown now stays without addresses.
-pub(super) async fn resolved(mut directory: Directory) -> Directory {
-    for trunk in &mut directory.trunks {
-        let Some(uri) = SipUri::parse(&trunk.uri) else { continue };
-        let host = uri.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = uri.port().unwrap_or(5060);
-        let addresses = match host.parse::<IpAddr>() {
-            Ok(address) => vec![address],
-            Err(_) => resolve(&host).await,
-        };
-        if addresses.is_empty() {
-            tracing::warn!(
-                "trunk {}: {host} has no address; calls through it will fail",
-                trunk.name
-            );
-        }
-        trunk.addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    }
-    directory
 }
 
 /// Puts right what a killed process left: calls are failed, recordings are whole files.

@@ -239,7 +239,8 @@ pub struct Send {
     pub flow: Flow,
     /// For 401 and 407, which are answered like those of an INVITE.
     pub login: Option<Login>,
-    /// Headers to add. A Contact is added for REGISTER where none is given.
+    /// Headers to add. A Contact is added for REGISTER where none is given; Route values stand in
+    /// the order given.
     pub headers: Vec<HeaderField>,
     /// The body.
     pub body: Option<Body>,
@@ -381,7 +382,43 @@ pub enum Event {
     },
 }
 
+impl Command {
+    /// The dialog that it is for.
+    pub fn dialog_mut(&mut self) -> Option<&mut DialogId> {
+        match self {
+            Command::Invite(invite) => Some(&mut invite.dialog),
+            Command::Progress { dialog, .. }
+            | Command::Accept { dialog, .. }
+            | Command::Reject { dialog, .. }
+            | Command::Hangup { dialog, .. }
+            | Command::Request { dialog, .. } => Some(dialog),
+            Command::Respond { .. }
+            | Command::Admit { .. }
+            | Command::Answer { .. }
+            | Command::Send(_) => None,
+        }
+    }
+}
+
 impl Event {
+    /// As [`dialog`](Event::dialog), to name it otherwise.
+    pub fn dialog_mut(&mut self) -> Option<&mut DialogId> {
+        match self {
+            Event::Progress { dialog, .. }
+            | Event::Accepted { dialog, .. }
+            | Event::Confirmed { dialog, .. }
+            | Event::Acknowledged { dialog, .. }
+            | Event::Refresh { dialog }
+            | Event::InDialog { dialog, .. }
+            | Event::Response { dialog, .. }
+            | Event::Ended { dialog, .. } => Some(dialog),
+            Event::Knock { .. }
+            | Event::Request { .. }
+            | Event::Invite { .. }
+            | Event::Reply { .. } => None,
+        }
+    }
+
     /// The dialog that it belongs to, if that exists already.
     pub fn dialog(&self) -> Option<DialogId> {
         match self {

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use super::header::scan::{List, number};
 use super::header::{CSeq, HeaderName, NameAddr, Via};
 use super::method::Method;
+use crate::base::Duration;
 use index::{Entry, Span, Start};
 
 /// Offsets are 16 bits; no datagram is longer, and no sane message on a stream either.
@@ -208,6 +209,13 @@ impl Message {
         let text = self.header(HeaderName::Expires)?;
         let seconds = number(text, u64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok());
         Some(seconds.unwrap_or(3600))
+    }
+
+    /// Retry-After without its comment (RFC 3261 section 20.33).
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.header(HeaderName::RetryAfter)?.trim_start();
+        let digits = text.split(|c: char| !c.is_ascii_digit()).next()?;
+        Some(Duration::from_secs(digits.parse::<u32>().ok()?.into()))
     }
 
     /// Content-Type as it stands, with its parameters.

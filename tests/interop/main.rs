@@ -17,4 +17,5 @@ mod disk;
 mod functions;
 mod garbage;
 mod life;
+mod provider;
 mod sipp;

@@ -274,6 +274,22 @@ fn the_caller_of_a_carrier_is_read_from_what_it_asserts() {
 }
 
 #[test]
+fn a_trunk_is_answered_with_its_own_codecs() {
+    let office = Office::new().change(|directory| {
+        directory.trunks[0].codecs = vec!["PCMA".to_owned()];
+    });
+    let mut world = World::with(7, office.build(), false);
+    world.web.page(VOICE, Page::xml("<Say>Hello</Say><Pause length='9'/>"));
+    world.peer("raw", "198.51.100.1:5060");
+    let sdp = world.raw("raw").sdp("sendrecv").replace("RTP/AVP 0 101", "RTP/AVP 0 8 101");
+    let rest = Rest { body: &sdp, ..Rest::default() };
+    let invite = world.request("raw", "INVITE", "sip:+12223331234@192.0.2.1", "r1", &rest);
+    world.say("raw", &invite);
+    let answer = world.expect("raw", "SIP/2.0 200");
+    assert!(answer.contains("RTP/AVP 8 101"), "{answer}");
+}
+
+#[test]
 fn a_call_that_went_too_far_goes_no_further() {
     let mut world = World::new(7);
     world.web.page(

@@ -351,6 +351,9 @@ fn caller_ids_must_be_ours() {
         Opening::sip("<Response><Dial callerId='+19995550000'>4155551212</Dial></Response>");
     opening.policy.any_caller_id = true;
     assert!(opening.start().has("t0: dial +14155551212 as +19995550000"));
+    let mut opening = Opening::sip("<Response><Dial>4155551212</Dial></Response>");
+    opening.policy.any_caller_id = true;
+    assert!(opening.start().has("t0: dial +14155551212 as home"));
 }
 
 #[test]

@@ -125,7 +125,8 @@ impl Guard {
         self.phones.clear();
     }
 
-    /// Whether a message is to be read. `registered` says whether its flow is a registered phone's.
+    /// Whether a message is to be read. `registered` says whether its flow is a registered phone's,
+    /// or a server's with which we are registered.
     pub(super) fn hear(
         &mut self,
         now: Instant,

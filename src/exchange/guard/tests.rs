@@ -12,6 +12,7 @@ fn directory() -> Directory {
         domains: Default::default(),
         numbers: Default::default(),
         trunks: vec![],
+        lines: Default::default(),
         limits: Limits::default(),
     }
 }

@@ -20,7 +20,8 @@ fn nothing_is_left(stage: &mut Stage) {
     assert_eq!(stage.exchange.calls(), 0);
     assert!(stage.exchange.legs.table.is_empty(), "legs");
     assert!(stage.exchange.legs.incoming.is_empty(), "dialogs");
-    assert!(stage.exchange.legs.resolving.is_empty(), "names");
+    assert_eq!(stage.exchange.locating.locator.lookups(), 0, "names");
+    assert!(stage.exchange.legs.attempts.is_empty(), "attempts");
     assert!(stage.exchange.usage.is_empty(), "caps");
     assert_eq!(stage.exchange.agent.dialogs(), 0);
     assert_eq!(stage.exchange.agent.transactions(), 0);
@@ -83,14 +84,14 @@ fn a_number_goes_to_the_trunk_and_a_foreign_name_is_looked_up() {
     let mut stage = Stage::new();
     called(&mut stage);
     stage.document("<Dial><Sip>sip:x@far.example:5080</Sip></Dial>");
-    let (leg, host) = stage.resolve.pop().expect("a look-up");
-    assert_eq!(host, "far.example");
-    // No listener speaks IPv6 here: the address that can be reached is taken.
-    let addresses = ["2001:db8::1", "203.0.113.5"].map(|ip| ip.parse().expect("an address"));
+    let question = stage.asked.pop().expect("a look-up");
+    assert_eq!(question, locate::Question::new(locate::Kind::A, "far.example"));
+    let address = locate::Record::Address("203.0.113.5".parse().expect("an address"));
+    let answer = locate::Answer::new(vec![address], Duration::from_secs(60));
     stage.sent.clear();
-    stage.give(Input::Resolved(leg, addresses.to_vec()));
+    stage.give(Input::Answered(question.clone(), Ok(answer.clone())));
     assert_eq!(stage.requests("INVITE")[0].0.remote, "203.0.113.5:5080".parse().expect("one"));
-    stage.give(Input::Resolved(leg, addresses.to_vec()));
+    stage.give(Input::Answered(question, Ok(answer)));
     assert_eq!(stage.requests("INVITE").len(), 1, "an answer counts once");
 }
 
@@ -99,9 +100,11 @@ fn a_leg_without_a_way_says_what_would_give_it_one() {
     let table = [
         ("<Number>+442079460000</Number>", "prefixes"),
         ("<Sip>sip:bob@office.example</Sip>", "no phone registered"),
-        ("<Sip>sips:x@192.0.2.50</Sip>", "only sip: over udp and tcp"),
-        ("<Sip>sip:x@192.0.2.50;transport=tls</Sip>", "only sip: over udp and tcp"),
-        ("<Sip>sip:x@192.0.2.50;transport=tcp</Sip>", "no Tcp listener"),
+        ("<Sip>sips:x@192.0.2.50</Sip>", "no `[sip] listen` is of its scheme and transport"),
+        ("<Sip>sip:x@192.0.2.50;transport=tls</Sip>", "is of its scheme and transport"),
+        ("<Sip>sip:x@192.0.2.50;transport=tcp</Sip>", "is of its scheme and transport"),
+        ("<Sip>sip:x@[2001:db8::1]</Sip>", "no listener that reaches udp:[2001:db8::1]:5060"),
+        ("<Sip>sip:x@a.invalid</Sip>", "the host has no address"),
     ];
     for (target, told) in table {
         let mut stage = Stage::new();

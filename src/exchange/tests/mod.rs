@@ -32,7 +32,7 @@ struct Stage {
     fetches: Vec<(Ticket, Fetch)>,
     media: Vec<media::Command>,
     notes: Vec<String>,
-    resolve: Vec<(LegId, String)>,
+    asked: Vec<locate::Question>,
     registered: Vec<Registered>,
     told: Vec<Told>,
     port: u16,
@@ -67,15 +67,9 @@ fn directory() -> Directory {
     ];
     let number = Number { number: "+12223331234".into(), voice: voice("bin:to-number") };
     let trunk = Trunk {
-        name: "carrier".into(),
-        uri: "sip:192.0.2.60".into(),
-        addresses: vec![SocketAddr::from((TRUNK, 5060))],
-        tcp: false,
-        login: None,
         inbound_ips: vec!["192.0.2.60/32".parse().expect("a network")],
         prefixes: vec!["+1".into()],
-        realm: None,
-        caps: Caps::TRUNK,
+        ..Trunk::new("carrier", "sip:192.0.2.60")
     };
     Directory {
         account_sid: AccountSid::from_bytes([1; 16]),
@@ -88,6 +82,7 @@ fn directory() -> Directory {
         domains: domains.into_iter().map(|domain| (domain.name.clone(), domain)).collect(),
         numbers: [(number.number.clone(), number)].into(),
         trunks: vec![trunk],
+        lines: Default::default(),
         limits: Limits::default(),
     }
 }
@@ -110,7 +105,7 @@ impl Stage {
             fetches: vec![],
             media: vec![],
             notes: vec![],
-            resolve: vec![],
+            asked: vec![],
             registered: vec![],
             told: vec![],
             port: 20_000,
@@ -131,7 +126,7 @@ impl Stage {
                 Output::Media(command) => self.play_media(command),
                 Output::Fetch(ticket, fetch) => self.fetches.push((ticket, fetch)),
                 Output::Note(note) => self.notes.push(note.text),
-                Output::Resolve(leg, host) => self.resolve.push((leg, host)),
+                Output::Ask(question) => self.asked.push(question),
                 Output::Registered(registered) => self.registered.push(registered),
                 Output::Told(told) => self.told.push(told),
                 Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}

@@ -1,6 +1,5 @@
 //! The side of a SIP leg that somebody else started.
 
-use super::sound::CODECS_OFFERED;
 use super::*;
 use crate::sip::dialog::reliable::Policy;
 
@@ -194,10 +193,10 @@ impl SipLeg {
         let dialog = incoming.dialog;
         let advertised = SocketAddr::new(self.address.advertise, local.port());
         let described = match &incoming.offer {
-            Some(offer) => sdp::answer(offer, advertised, &CODECS_OFFERED, &mut self.description)
+            Some(offer) => sdp::answer(offer, advertised, &self.codecs, &mut self.description)
                 .map(|(answer, agreed)| (answer, Some(agreed))),
             None => Ok((
-                sdp::offer(advertised, &CODECS_OFFERED, Direction::SendRecv, &mut self.description),
+                sdp::offer(advertised, &self.codecs, Direction::SendRecv, &mut self.description),
                 None,
             )),
         };

@@ -1,6 +1,5 @@
 //! The side of a SIP leg that we start: branches that ring together.
 
-use super::sound::CODECS_OFFERED;
 use super::*;
 
 /// The branches of an outgoing leg.
@@ -151,10 +150,7 @@ impl SipLeg {
 
     /// The socket is bound: all branches get the same offer.
     pub(super) fn invite_targets(&mut self, local: SocketAddr) {
-        let advertised = SocketAddr::new(self.address.advertise, local.port());
-        let offer =
-            sdp::offer(advertised, &CODECS_OFFERED, Direction::SendRecv, &mut self.description);
-        let body = sdp_body(offer);
+        let body = self.offer(local);
         let Role::Outgoing(outgoing) = &mut self.role else { return };
         for (index, target) in std::mem::take(&mut outgoing.targets).into_iter().enumerate() {
             let dialog = SipLeg::dialog_of(self.id, index);

@@ -73,7 +73,7 @@ impl SipLeg {
     /// Takes the answer to our offer; false when there is none that we can use.
     pub(super) fn settle_answer(&mut self, answer: Option<Bytes>) -> bool {
         let Some(answer) = answer else { return false };
-        match sdp::accept_answer(&answer, &CODECS_OFFERED, &self.description) {
+        match sdp::accept_answer(&answer, &self.codecs, &self.description) {
             Ok(agreed) => {
                 self.connect_media(agreed);
                 true

@@ -1,6 +1,5 @@
 //! Requests inside a leg's dialogs: hold and resume, digits by INFO, and what we decline.
 
-use super::sound::CODECS_OFFERED;
 use super::*;
 
 impl SipLeg {
@@ -63,7 +62,7 @@ impl SipLeg {
             self.offered = true;
             return self.respond(transaction, 200, sdp_body(offer));
         };
-        match sdp::answer(&offer, advertised, &CODECS_OFFERED, &mut self.description) {
+        match sdp::answer(&offer, advertised, &self.codecs, &mut self.description) {
             Ok((answer, agreed)) => {
                 self.connect_media(agreed);
                 if let Role::Incoming(incoming) = &mut self.role {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::dialog::{Credentials, Offering, Order, Phase, Remote, Usage};
+use super::dialog::{Attempt, Credentials, Offering, Order, Phase, Remote, Usage};
 use super::transaction::{ClientId, Notice, Transactions};
 use super::{Command, DialogId, Ending, Event, Flow, Input, Message, Output, Send, TransactionId};
 use crate::base::{Instant, Machine, Rng, TimerTable};
@@ -193,6 +193,16 @@ impl UserAgent {
     pub fn dialog_peer(&self, dialog: DialogId) -> Option<(Flow, Option<&str>)> {
         let usage = self.usages.get(&dialog)?;
         Some((usage.flow, usage.remote().map(|remote| remote.target.as_str())))
+    }
+
+    /// Whether the far end of an INVITE of ours has said anything yet, be it only 100.
+    pub fn is_heard(&self, dialog: DialogId) -> bool {
+        match self.usages.get(&dialog).map(|usage| &usage.phase) {
+            Some(Phase::Calling(calling)) => {
+                !matches!(calling.attempt, Attempt::Unheard | Attempt::CancelWanted(_))
+            }
+            other => other.is_some(),
+        }
     }
 
     /// The configuration.

@@ -25,10 +25,16 @@ impl UserAgent {
         let number = send.id.to_string();
         let call_id = format!("{:016x}{}", hash(&[&self.cookie, "call", &number]), self.cookie);
         let tag = format!("{:016x}", hash(&[&self.cookie, "tag", &number]));
+        let of_kind = |kind: HeaderName| {
+            let headers = send.headers.iter();
+            headers.filter(move |(name, _)| HeaderName::from_bytes(name.as_bytes()) == kind)
+        };
+        let routes: Vec<String> =
+            of_kind(HeaderName::Route).map(|(_, value)| value.clone()).collect();
         let (branch, mut builder) = self.draft(&Draft {
             method: send.method,
             uri: &send.uri,
-            routes: &[],
+            routes: &routes,
             from: &format!("{};tag={tag}", name_addr(None, &send.from)),
             to: &name_addr(None, &send.to),
             call_id: &call_id,
@@ -36,12 +42,8 @@ impl UserAgent {
             max_forwards: 70,
             flow: send.flow,
         });
-        let contacts = send
-            .headers
-            .iter()
-            .filter(|(name, _)| HeaderName::from_bytes(name.as_bytes()) == HeaderName::Contact);
         let mut given = false;
-        for (name, value) in contacts {
+        for (name, value) in of_kind(HeaderName::Contact) {
             given = true;
             builder = builder.header(name, value);
         }

@@ -17,6 +17,7 @@ use offhook::exchange::{self, Exchange};
 use offhook::sip::user_agent::{self, Listener};
 use offhook::sip::{self, Flow, Transport};
 
+mod dns;
 mod handset;
 mod link;
 mod media;
@@ -29,6 +30,7 @@ mod show;
 mod voice;
 mod web;
 
+pub use dns::Dns;
 pub use handset::{Handset, Pickup};
 pub use link::{Link, Network};
 pub use media::{Media, Owner};
@@ -77,6 +79,8 @@ pub struct World {
     pub sent: Vec<(Instant, SocketAddr, SocketAddr, Bytes)>,
     /// What host names resolve to.
     pub names: HashMap<String, Vec<IpAddr>>,
+    /// The DNS.
+    pub dns: Dns,
     exchange: Exchange,
     phones: Vec<Handset>,
     peers: Vec<Peer>,
@@ -125,6 +129,7 @@ impl World {
             keep: true,
             sent: Vec::new(),
             names: HashMap::new(),
+            dns: Dns::default(),
             exchange,
             phones: Vec::new(),
             peers: Vec::new(),
@@ -296,10 +301,10 @@ impl World {
                 let clip = self.voice.load(&url);
                 self.sound(ticket, clip);
             }
-            Output::Resolve(leg, host) => {
-                let found = self.names.get(&host).cloned().unwrap_or_default();
-                let input = exchange::Input::Resolved(leg, found);
-                self.later(now + Duration::from_millis(3), Arrival::Exchange(input));
+            Output::Ask(question) => {
+                let answer = self.dns.answer(now, &question, &self.names);
+                let input = exchange::Input::Answered(question, answer);
+                self.later(now + self.dns.delay, Arrival::Exchange(input));
             }
             Output::Persist(persist) => self.rows.write(now, persist),
             Output::Note(note) => self.notes.push((now, note)),
@@ -325,6 +330,16 @@ impl World {
             }
             media::Told::Send { from, to, bytes } => self.send(from, to, bytes),
         }
+    }
+
+    /// How trunks and lines fare.
+    pub fn trunks(&self) -> Vec<exchange::TrunkState> {
+        self.exchange.trunk_states()
+    }
+
+    /// Whether something was noted that contains a text.
+    pub fn told(&self, text: &str) -> bool {
+        self.notes.iter().any(|(_, note)| note.text.contains(text))
     }
 
     /// Whether a code was noted.

@@ -47,6 +47,7 @@ impl Office {
             domains: BTreeMap::from([(DOMAIN.to_owned(), domain)]),
             numbers: BTreeMap::from([number(NUMBER), number(OWN_NUMBER)]),
             trunks: vec![],
+            lines: Default::default(),
             limits: Limits::default(),
         })
         .trunk("carrier", "198.51.100.1:5060", &["+1", "+4"], None)
@@ -87,15 +88,10 @@ impl Office {
     ) -> Office {
         let address: SocketAddr = address.parse().expect("an address");
         self.0.trunks.push(Trunk {
-            name: name.to_owned(),
-            uri: format!("sip:{address}"),
-            addresses: vec![address],
-            tcp: false,
             login: login.map(|(user, secret)| (user.to_owned(), Secret::new(secret))),
             inbound_ips: vec![address.ip().into()],
             prefixes: prefixes.iter().map(|prefix| (*prefix).to_owned()).collect(),
-            realm: None,
-            caps: Caps::TRUNK,
+            ..Trunk::new(name, &format!("sip:{address}"))
         });
         self
     }

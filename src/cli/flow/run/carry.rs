@@ -156,7 +156,9 @@ impl Stage<'_> {
     }
 
     pub(super) fn is_carried(&self, number: &str) -> bool {
-        let mut prefixes = self.opened.config.trunks.iter().flat_map(|trunk| &trunk.prefixes);
+        let config = &self.opened.config;
+        let lines = config.lines.iter().map(|line| &line.account);
+        let mut prefixes = config.trunks.iter().chain(lines).flat_map(|trunk| &trunk.prefixes);
         prefixes.any(|prefix| number.starts_with(prefix.as_str()))
     }
 

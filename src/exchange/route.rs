@@ -1,0 +1,567 @@
+//! The way of one outgoing leg: trunks and their servers, tried one after another (RFC 3263
+//! section 4.3). The leg sees one dialog; which attempt it runs in is known here alone.
+
+use super::locating::{Seeker, hop_of};
+use super::trunks::Key;
+use super::*;
+use crate::audio::codec::Codec;
+use crate::directory::Caps;
+use crate::leg::Dial;
+use crate::leg::sip::{Input as LegInput, Target};
+use crate::sip::locate::{self, Hop, LocateError, Lookup};
+use crate::sip::{Command, Ending, Invite, Message};
+
+/// Servers tried for one leg. A caller has hung up long before more have failed.
+const MOST_TRIES: u8 = 8;
+
+/// Attempts after the first have dialogs of their own, numbered with this bit: legs number theirs
+/// below it, peers above.
+const ATTEMPT: u64 = 1 << 62;
+
+/// The way of one leg.
+pub(super) struct Route {
+    /// The dialog of the present attempt.
+    dialog: DialogId,
+    /// The trunk or line that it holds a channel of.
+    pub key: Option<Key>,
+    /// What is left to try, until somebody answers.
+    trying: Option<Box<Trying>>,
+}
+
+/// Where a leg may go.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    /// Through a trunk or line.
+    Trunk(Key),
+    /// To the URI that it names.
+    Foreign(String),
+}
+
+/// A leg that nobody has taken yet.
+pub(super) struct Trying {
+    pub dial: Dial,
+    /// As it was when the leg began.
+    pub directory: Arc<Directory>,
+    ways: VecDeque<Way>,
+    way: Option<Way>,
+    hops: VecDeque<Hop>,
+    /// Where the present attempt went; `None` between two.
+    flow: Option<Flow>,
+    lookup: Option<Lookup>,
+    /// The INVITE as the leg wrote it.
+    invite: Option<Box<Invite>>,
+    tries: u8,
+    /// The refusal that says most, for the leg.
+    best: Option<(Ending, Option<Message>)>,
+    /// What went wrong, in the order in which it did.
+    troubles: Vec<String>,
+    /// The status when nobody could be asked at all.
+    status: u16,
+    /// Whether a user or trunk had too many calls.
+    capped: bool,
+}
+
+impl Route {
+    pub(super) fn new(id: LegId, dial: Dial, directory: Arc<Directory>, ways: Vec<Way>) -> Self {
+        let trying = Trying {
+            dial,
+            directory,
+            ways: ways.into(),
+            way: None,
+            hops: VecDeque::new(),
+            flow: None,
+            lookup: None,
+            invite: None,
+            tries: 0,
+            best: None,
+            troubles: vec![],
+            status: 503,
+            capped: false,
+        };
+        let dialog = SipLeg::dialog_of(id, 0);
+        Route { dialog, key: None, trying: Some(Box::new(trying)) }
+    }
+
+    /// The look-up that it waits for.
+    pub(super) fn lookup(&self) -> Option<Lookup> {
+        self.trying.as_ref()?.lookup
+    }
+
+    /// The dialog of an attempt that is not the leg's own.
+    pub(super) fn alias(&self) -> Option<DialogId> {
+        (self.dialog.0 & ATTEMPT != 0).then_some(self.dialog)
+    }
+}
+
+impl Trying {
+    fn has_more(&self) -> bool {
+        self.tries < MOST_TRIES && !(self.hops.is_empty() && self.ways.is_empty())
+    }
+
+    /// Where the present attempt goes, in plain words.
+    fn place(&self) -> String {
+        let hop = self.flow.map(|flow| hop_of(flow).to_string()).unwrap_or_default();
+        match &self.way {
+            Some(Way::Trunk(key)) => format!("{key} at {hop}"),
+            _ => hop,
+        }
+    }
+
+    fn keep(&mut self, ending: Ending, message: Option<Message>) {
+        let said = |ending: &Ending| matches!(ending, Ending::Rejected(_));
+        if self.best.as_ref().is_none_or(|(best, _)| said(&ending) || !said(best)) {
+            self.best = Some((ending, message));
+        }
+    }
+}
+
+impl Exchange {
+    /// Begins the way of a leg.
+    pub(super) fn set_out(&mut self, now: Instant, id: LegId, route: Route) {
+        if let Some(entry) = self.legs.table.get_mut(&id) {
+            entry.route = Some(route);
+            self.next_way(now, id);
+        }
+    }
+
+    fn trying(&mut self, id: LegId) -> Option<&mut Trying> {
+        self.legs.table.get_mut(&id)?.route.as_mut()?.trying.as_deref_mut()
+    }
+
+    /// Goes to the next trunk that has a channel left.
+    fn next_way(&mut self, now: Instant, id: LegId) {
+        self.leave_channel(now, id);
+        loop {
+            let Some(trying) = self.trying(id) else { return };
+            trying.hops.clear();
+            trying.flow = None;
+            let Some(way) = trying.ways.pop_front() else { return self.exhausted(now, id) };
+            let uri = match &way {
+                Way::Foreign(uri) => uri.clone(),
+                Way::Trunk(key) => {
+                    let directory = Arc::clone(&trying.directory);
+                    match self.enter_trunk(now, id, &directory, key) {
+                        Ok(uri) => uri,
+                        Err(trouble) => {
+                            if let Some(trying) = self.trying(id) {
+                                trying.troubles.push(trouble);
+                            }
+                            continue;
+                        }
+                    }
+                }
+            };
+            let key = match &way {
+                Way::Trunk(key) => Some(key.clone()),
+                Way::Foreign(_) => None,
+            };
+            if let Some(route) = self.legs.table.get_mut(&id).and_then(|e| e.route.as_mut()) {
+                route.key = key;
+            }
+            let lookup = self.seek(now, Seeker::Leg(id), &uri);
+            if let Some(trying) = self.trying(id) {
+                (trying.way, trying.lookup) = (Some(way), Some(lookup));
+            }
+            return;
+        }
+    }
+
+    /// Takes a channel of a trunk, and counts the call for it and for the user who makes it;
+    /// gives the URI whose servers are to be tried, or says why not.
+    fn enter_trunk(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        directory: &Directory,
+        key: &Key,
+    ) -> Result<String, String> {
+        let uri = self.trunks.enter(directory, key)?;
+        let call = self.legs.table.get(&id).and_then(|leg| self.calls.table.get(&leg.call));
+        let user = call.and_then(|call| {
+            let domain = directory.domain(call.domain.as_deref()?)?;
+            Some((call.user.as_deref()?, domain.caps))
+        });
+        let caps = key.find(directory).map_or(Caps::TRUNK, |trunk| trunk.caps);
+        let Err(over) = self.usage.take(now, id, user, (&key.to_string(), caps)) else {
+            return Ok(uri);
+        };
+        self.trunks.leave(key);
+        if let Some(trying) = self.trying(id) {
+            trying.capped = true;
+            // Another trunk would not change what the user has used up.
+            if over.is_of_user() {
+                trying.ways.clear();
+            }
+        }
+        Err(over.to_string())
+    }
+
+    /// Gives the channel of a leg's trunk back.
+    pub(super) fn leave_channel(&mut self, now: Instant, id: LegId) {
+        let route = self.legs.table.get_mut(&id).and_then(|entry| entry.route.as_mut());
+        if let Some(key) = route.and_then(|route| route.key.take()) {
+            self.trunks.leave(&key);
+            self.usage.leave_trunk(now, id);
+        }
+    }
+
+    pub(super) fn leg_located(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        lookup: Lookup,
+        found: Result<Vec<Hop>, LocateError>,
+    ) {
+        let Some(trying) = self.trying(id) else { return };
+        if trying.lookup != Some(lookup) {
+            return;
+        }
+        trying.lookup = None;
+        match found {
+            Ok(hops) => {
+                trying.hops = hops.into();
+                // The server that holds our registration knows us (RFC 5626 section 4.3).
+                let key = match &trying.way {
+                    Some(Way::Trunk(key)) => Some(key.clone()),
+                    _ => None,
+                };
+                let held = key.and_then(|key| self.trunks.registered_at(&key)).map(hop_of);
+                if let (Some(held), Some(trying)) = (held, self.trying(id))
+                    && let Some(at) = trying.hops.iter().position(|hop| *hop == held)
+                    && let Some(hop) = trying.hops.remove(at)
+                {
+                    trying.hops.push_front(hop);
+                }
+                self.next_hop(now, id);
+            }
+            Err(error) => {
+                let whose = match &trying.way {
+                    Some(Way::Trunk(key)) => key.to_string(),
+                    Some(Way::Foreign(uri)) => format!("{uri:?}"),
+                    None => String::new(),
+                };
+                trying.troubles.push(format!("{whose}: {error}"));
+                trying.status = error.status();
+                self.next_way(now, id);
+            }
+        }
+    }
+
+    /// Tries the next server that a listener of ours reaches.
+    fn next_hop(&mut self, now: Instant, id: LegId) {
+        while let Some(trying) = self.trying(id) {
+            let Some(hop) = trying.hops.pop_front().filter(|_| trying.tries < MOST_TRIES) else {
+                return self.next_way(now, id);
+            };
+            let begun = trying.invite.is_some();
+            let Some(flow) = self.flow_to(&hop).filter(|flow| !begun || self.same_media(id, *flow))
+            else {
+                let trouble = format!("`[sip] listen` has no listener that reaches {hop}");
+                if let Some(trying) = self.trying(id) {
+                    trying.troubles.push(trouble);
+                }
+                continue;
+            };
+            return self.attempt(now, id, flow);
+        }
+    }
+
+    /// The socket of the media is bound: another server must be reached from the same address.
+    fn same_media(&self, id: LegId, flow: Flow) -> bool {
+        let invite = self.legs.table.get(&id).and_then(|entry| {
+            entry.route.as_ref()?.trying.as_ref()?.invite.as_ref().map(|invite| invite.flow)
+        });
+        invite.is_none_or(|first| self.media_address(first) == self.media_address(flow))
+    }
+
+    /// Sends the leg, or its INVITE once more, to a server.
+    fn attempt(&mut self, now: Instant, id: LegId, flow: Flow) {
+        let Some(call) = self.legs.table.get(&id).map(|entry| entry.call) else { return };
+        let Some(trying) = self.trying(id) else { return };
+        trying.tries += 1;
+        trying.flow = Some(flow);
+        let (dial, directory) = (trying.dial.clone(), Arc::clone(&trying.directory));
+        let Some(way) = trying.way.clone() else { return };
+        let begun = trying.invite.clone();
+        let (target, codecs) = self.target_of(call, &dial, &directory, &way, flow);
+        match begun {
+            None => {
+                if let Some(entry) = self.legs.table.get_mut(&id) {
+                    entry.leg.set_codecs(codecs);
+                }
+                self.send_out(now, id, Ok(vec![target]));
+            }
+            Some(invite) => self.invite_again(now, id, *invite, target, codecs),
+        }
+    }
+
+    fn invite_again(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        first: Invite,
+        target: Target,
+        codecs: Vec<Codec>,
+    ) {
+        let Some(entry) = self.legs.table.get_mut(&id) else { return };
+        let call = entry.call;
+        let Some(dialog) = entry.route.as_ref().map(|route| route.dialog) else { return };
+        let body = entry.leg.offer_again(codecs).or(first.body);
+        let invite = Invite {
+            dialog,
+            uri: target.uri,
+            to: target.to,
+            from: target.from,
+            display_name: target.display_name,
+            flow: target.flow,
+            route: target.route,
+            max_forwards: target.max_forwards,
+            login: target.login,
+            headers: target.headers,
+            body,
+        };
+        self.watch_attempt(now, id);
+        self.agent.handle(now, sip::Input::Command(Command::Invite(Box::new(invite))));
+        self.tell_dialog(call, id, dialog);
+    }
+
+    /// Numbers the next attempt: what the last one still says is for nobody from here on.
+    fn renew(&mut self, id: LegId) {
+        self.legs.last_attempt += 1;
+        let dialog = DialogId(ATTEMPT | self.legs.last_attempt);
+        let route = self.legs.table.get_mut(&id).and_then(|entry| entry.route.as_mut());
+        if let Some(route) = route {
+            let before = std::mem::replace(&mut route.dialog, dialog);
+            self.legs.attempts.remove(&before);
+            self.legs.attempts.insert(dialog, id);
+        }
+    }
+
+    /// A server that stays silent is given up early only where there is another.
+    fn watch_attempt(&mut self, now: Instant, id: LegId) {
+        let Some(trying) = self.trying(id) else { return };
+        let patience = match &trying.way {
+            Some(Way::Trunk(key)) => key.find(&trying.directory).map(|trunk| trunk.answer_within),
+            _ => None,
+        };
+        let patience = patience.unwrap_or(FOREIGN_PATIENCE);
+        match trying.has_more() {
+            true => self.legs.timers.set(id, now + patience),
+            false => self.legs.timers.clear(&id),
+        }
+    }
+
+    /// Nothing is left to be tried.
+    fn exhausted(&mut self, now: Instant, id: LegId) {
+        self.legs.timers.clear(&id);
+        let Some(entry) = self.legs.table.get_mut(&id) else { return };
+        let (call, Some(route)) = (entry.call, &mut entry.route) else { return };
+        let Some(trying) = route.trying.take() else { return };
+        self.guard.counters.capped_calls += u64::from(trying.capped && trying.best.is_none());
+        if !trying.troubles.is_empty() {
+            let _: u16 = self.no_way(call, trying.status, trying.troubles.join("; "));
+        }
+        let dialog = SipLeg::dialog_of(id, 0);
+        match trying.best {
+            Some((ending, message)) => {
+                if let Some(message) = &message {
+                    self.note_reason(id, message);
+                }
+                let ended = sip::Event::Ended { dialog, ending, message };
+                self.tell_leg(now, id, LegInput::Sip(ended));
+            }
+            None => self.send_out(now, id, Err(trying.status)),
+        }
+    }
+
+    /// An order of a leg on its way to the user agent; `None` when there is nobody to give it to.
+    pub(super) fn steer(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        mut command: Command,
+    ) -> Option<Command> {
+        let Some(route) = self.legs.table.get_mut(&id).and_then(|entry| entry.route.as_mut())
+        else {
+            return Some(command);
+        };
+        let (dialog, trying) = (route.dialog, route.trying.as_deref_mut());
+        if let Some(named) = command.dialog_mut() {
+            *named = dialog;
+        }
+        let Some(trying) = trying else { return Some(command) };
+        match &command {
+            Command::Invite(invite) => {
+                trying.invite = Some(invite.clone());
+                self.watch_attempt(now, id);
+            }
+            Command::Hangup { .. } => {
+                trying.ways.clear();
+                trying.hops.clear();
+                let between = trying.flow.is_none();
+                self.legs.timers.clear(&id);
+                if between {
+                    self.give_up(now, id);
+                    return None;
+                }
+            }
+            _ => {}
+        }
+        Some(command)
+    }
+
+    /// A leg was hung up between two attempts: no dialog is left that could end.
+    fn give_up(&mut self, now: Instant, id: LegId) {
+        let route = self.legs.table.get_mut(&id).and_then(|entry| entry.route.as_mut());
+        let Some(trying) = route.and_then(|route| route.trying.take()) else { return };
+        if let Some(lookup) = trying.lookup {
+            self.stop_seeking(lookup);
+        }
+        let (dialog, ending) = (SipLeg::dialog_of(id, 0), Ending::Local);
+        let ended = sip::Event::Ended { dialog, ending, message: None };
+        self.tell_leg(now, id, LegInput::Sip(ended));
+    }
+
+    /// The leg that an event of a dialog is for, and the event as that leg knows it; `None` for
+    /// attempts that were given up and for legs that are gone.
+    pub(super) fn owner(&self, mut event: sip::Event) -> (Option<LegId>, sip::Event) {
+        let id = event.dialog().and_then(|dialog| self.leg_behind(dialog));
+        let routed = id.filter(|id| self.legs.table.get(id).is_some_and(|leg| leg.route.is_some()));
+        if let (Some(id), Some(named)) = (routed, event.dialog_mut()) {
+            *named = SipLeg::dialog_of(id, 0);
+        }
+        (id, event)
+    }
+
+    /// The leg that a dialog is of now, where there is one.
+    pub(super) fn leg_behind(&self, dialog: DialogId) -> Option<LegId> {
+        let id = if dialog.incoming() {
+            *self.legs.incoming.get(&dialog)?
+        } else if dialog.0 & ATTEMPT != 0 {
+            *self.legs.attempts.get(&dialog)?
+        } else {
+            SipLeg::leg_of(dialog)
+        };
+        let route = self.legs.table.get(&id)?.route.as_ref();
+        route.is_none_or(|route| route.dialog == dialog).then_some(id)
+    }
+
+    /// What an event means for the way of its leg; `None` when the leg need not hear of it.
+    pub(super) fn follow(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        event: sip::Event,
+    ) -> Option<sip::Event> {
+        let flow = self.trying(id).and_then(|trying| trying.flow);
+        let Some(flow) = flow else { return Some(event) };
+        match event {
+            sip::Event::Progress { .. } => self.legs.timers.clear(&id),
+            sip::Event::Accepted { .. } => {
+                self.legs.timers.clear(&id);
+                self.tell_locator(now, locate::Input::Worked(hop_of(flow)));
+                if let Some(route) =
+                    self.legs.table.get_mut(&id).and_then(|entry| entry.route.as_mut())
+                {
+                    route.trying = None;
+                }
+            }
+            sip::Event::Ended { ending, message, .. } => {
+                return self.attempt_ended(now, id, flow, ending, message);
+            }
+            _ => {}
+        }
+        Some(event)
+    }
+
+    /// An attempt is over without an answer: the next server for 503, silence and what cannot be
+    /// reached (RFC 3263 section 4.3), the next trunk also for other failures of a server.
+    fn attempt_ended(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        flow: Flow,
+        ending: Ending,
+        message: Option<Message>,
+    ) -> Option<sip::Event> {
+        self.legs.timers.clear(&id);
+        let wait = message.as_ref().and_then(Message::retry_after);
+        let (next, trouble) = match ending {
+            // Without a response it is our own user agent that is full.
+            Ending::Rejected(503) if message.is_some() => (Next::Hop, "answered 503".to_owned()),
+            Ending::Timeout => (Next::Hop, "did not answer".to_owned()),
+            Ending::Unreachable => (Next::Hop, "cannot be reached".to_owned()),
+            Ending::Rejected(status @ (408 | 500..=599)) if message.is_some() => {
+                (Next::Way, format!("answered {status}"))
+            }
+            _ => (Next::Nothing, String::new()),
+        };
+        let report = match next {
+            Next::Hop => locate::Input::Failed(hop_of(flow), wait),
+            Next::Way | Next::Nothing => locate::Input::Worked(hop_of(flow)),
+        };
+        self.tell_locator(now, report);
+        let trying = self.trying(id)?;
+        let foreign = matches!(trying.way, Some(Way::Foreign(_)));
+        if next == Next::Nothing || next == Next::Way && foreign {
+            let route = self.legs.table.get_mut(&id).and_then(|entry| entry.route.as_mut());
+            if let Some(route) = route {
+                route.trying = None;
+            }
+            let dialog = SipLeg::dialog_of(id, 0);
+            return Some(sip::Event::Ended { dialog, ending, message });
+        }
+        let place = trying.place();
+        trying.troubles.push(format!("{place} {trouble}"));
+        trying.status = 503;
+        trying.keep(ending, message);
+        trying.flow = None;
+        let suspect = match &trying.way {
+            Some(Way::Trunk(key)) if next == Next::Hop => Some(key.clone()),
+            _ => None,
+        };
+        if let Some(key) = suspect {
+            self.suspect(now, &key);
+        }
+        self.renew(id);
+        match next {
+            Next::Hop => self.next_hop(now, id),
+            Next::Way | Next::Nothing => self.next_way(now, id),
+        }
+        None
+    }
+
+    /// Servers that said nothing in time are passed over; who said 100 is waited for.
+    pub(super) fn route_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.legs.timers.pop(now) {
+            let Some(dialog) = self
+                .legs
+                .table
+                .get(&id)
+                .and_then(|entry| entry.route.as_ref())
+                .map(|route| route.dialog)
+            else {
+                continue;
+            };
+            if self.agent.is_heard(dialog) {
+                continue;
+            }
+            let Some(flow) = self.trying(id).and_then(|trying| trying.flow) else { continue };
+            // Whatever still comes of it is acknowledged and ended by the user agent itself.
+            let hangup = Command::Hangup { dialog, headers: vec![] };
+            self.agent.handle(now, sip::Input::Command(hangup));
+            self.attempt_ended(now, id, flow, Ending::Timeout, None);
+        }
+    }
+}
+
+/// Where a failure leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Hop,
+    Way,
+    Nothing,
+}
+
+/// How long a server of a foreign URI may be silent where there is another.
+const FOREIGN_PATIENCE: Duration = Duration::from_secs(6);

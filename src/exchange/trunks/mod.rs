@@ -1,0 +1,536 @@
+//! Trunks and lines at work: which are up, which are registered, how many calls each carries.
+//!
+//! A line is a trunk that belongs to one user. What was configured stays in the directory; here is
+//! what became of it.
+
+use std::fmt;
+
+use super::locating::{Seeker, hop_of};
+use super::routing::login_of;
+use super::*;
+use crate::directory::Trunk;
+use crate::sip::header::NameAddr;
+use crate::sip::locate::{self, Hop, LocateError};
+use crate::sip::registration::{self, Registration, Settings, bracketed, registrar_of};
+use crate::sip::uri::SipUri;
+use crate::sip::{Command, Message};
+
+mod health;
+mod inbound;
+
+use health::Health;
+
+/// The numbers of our requests outside dialogs have this bit, apart from those of others. The last
+/// four bits belong to registrations, see [`Settings::id`].
+const REQUEST: u64 = 1 << 60;
+
+/// The bits that a registration uses.
+const SERVER_BITS: u64 = 15;
+
+/// Servers of one trunk that a ping or REGISTER tries in turn.
+const MOST_SERVERS: usize = 4;
+
+/// The code of notes about trunks that do not work: "Error communicating with your SIP
+/// communications infrastructure".
+const TROUBLE: u32 = 32_011;
+
+/// A trunk or line by name; names are told apart by kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    Trunk(Arc<str>),
+    Line(Arc<str>),
+}
+
+impl Key {
+    pub(super) fn trunk(name: &str) -> Key {
+        Key::Trunk(name.into())
+    }
+
+    pub(super) fn line(name: &str) -> Key {
+        Key::Line(name.into())
+    }
+
+    pub(super) fn is_line(&self) -> bool {
+        matches!(self, Key::Line(_))
+    }
+
+    /// Its settings.
+    pub(super) fn find<'a>(&self, directory: &'a Directory) -> Option<&'a Trunk> {
+        match self {
+            Key::Trunk(name) => directory.trunks.iter().find(|trunk| *trunk.name == **name),
+            Key::Line(name) => directory.lines.named(name).map(|line| &line.account),
+        }
+    }
+
+    /// All that are configured.
+    fn all(directory: &Directory) -> impl Iterator<Item = (Key, &Trunk)> {
+        let trunks = directory.trunks.iter().map(|trunk| (Key::trunk(&trunk.name), trunk));
+        let lines = directory.lines.iter().map(|line| &line.account);
+        trunks.chain(lines.map(|account| (Key::line(&account.name), account)))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Trunk(name) => write!(f, "trunk {name}"),
+            Key::Line(name) => write!(f, "line {name}"),
+        }
+    }
+}
+
+/// How a trunk or line fares, for `offhook lines` and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkState {
+    /// Its name.
+    pub name: String,
+    /// `user@domain` of ours, for a line.
+    pub user: Option<String>,
+    /// Whether calls go through it before others.
+    pub up: bool,
+    /// Its registration, where it has one.
+    pub registration: Option<registration::State>,
+    /// Calls that it carries now.
+    pub calls: u32,
+    /// The most that it may carry.
+    pub channels: Option<u32>,
+}
+
+/// All trunks and lines.
+#[derive(Default)]
+pub(super) struct Trunks {
+    table: BTreeMap<Key, Upstream>,
+    /// Whose Contact it is, by its user part.
+    contacts: BTreeMap<String, Key>,
+    /// Whose request outside dialogs it is.
+    requests: BTreeMap<u64, Key>,
+    timers: TimerTable<Key>,
+    /// Registrations of what is configured no more, until they are taken back.
+    leaving: BTreeMap<u64, Registration>,
+    /// The server that holds each registration, and how many each of them holds.
+    held: BTreeMap<Key, SocketAddr>,
+    servers: BTreeMap<SocketAddr, usize>,
+    last_request: u64,
+}
+
+/// One of them.
+#[derive(Default)]
+struct Upstream {
+    calls: u32,
+    health: Option<Health>,
+    account: Option<Account>,
+}
+
+/// A registration, and the user part of its Contact: a secret between us and the registrar, by
+/// which calls to it are known wherever they come from.
+struct Account {
+    contact: String,
+    registration: Registration,
+}
+
+impl Trunks {
+    /// Whether it works as far as is known.
+    pub(super) fn is_up(&self, key: &Key) -> bool {
+        self.table.get(key).is_none_or(Upstream::is_up)
+    }
+
+    /// Takes a channel; gives the URI whose servers are to be tried, or says why not.
+    pub(super) fn enter(&mut self, directory: &Directory, key: &Key) -> Result<String, String> {
+        let Some(trunk) = key.find(directory) else {
+            return Err(format!("{key} is configured no more"));
+        };
+        let uri = match self.routes(key, trunk).first().and_then(|route| NameAddr::parse(route)) {
+            Some(route) => route.uri().to_owned(),
+            None => trunk.uri.clone(),
+        };
+        if let Some(upstream) = self.table.get_mut(key) {
+            if let Some(channels) = trunk.channels.filter(|channels| upstream.calls >= *channels) {
+                return Err(format!("{key} has all its {channels} channels in use"));
+            }
+            upstream.calls += 1;
+        }
+        Ok(uri)
+    }
+
+    /// Whether it may carry no further call.
+    fn full(&self, directory: &Directory, key: &Key) -> Option<u32> {
+        let calls = self.table.get(key).map_or(0, |upstream| upstream.calls);
+        key.find(directory)?.channels.filter(|channels| calls >= *channels)
+    }
+
+    /// Takes a channel for a call that came by it.
+    pub(super) fn occupy(&mut self, key: &Key) {
+        if let Some(upstream) = self.table.get_mut(key) {
+            upstream.calls += 1;
+        }
+    }
+
+    /// Gives a channel back.
+    pub(super) fn leave(&mut self, key: &Key) {
+        if let Some(upstream) = self.table.get_mut(key) {
+            upstream.calls = upstream.calls.saturating_sub(1);
+        }
+    }
+
+    /// The server that holds the registration.
+    pub(super) fn registered_at(&self, key: &Key) -> Option<Flow> {
+        self.table.get(key)?.account.as_ref()?.registration.flow()
+    }
+
+    /// The Route values of a call: what the registrar asked for, else the proxy.
+    pub(super) fn routes(&self, key: &Key, trunk: &Trunk) -> Vec<String> {
+        let account = self.table.get(key).and_then(|upstream| upstream.account.as_ref());
+        let service = account.map_or(&[][..], |account| account.registration.service_route());
+        match service.is_empty() {
+            true => trunk.proxy.as_deref().map(loose).into_iter().collect(),
+            false => service.to_vec(),
+        }
+    }
+
+    /// Takes over what is configured now. What stays as it was is not disturbed.
+    pub(super) fn configure(&mut self, directory: &Directory, rng: &mut Rng) {
+        let wanted: BTreeMap<Key, &Trunk> = Key::all(directory).collect();
+        let gone: Vec<Key> =
+            self.table.keys().filter(|key| !wanted.contains_key(key)).cloned().collect();
+        for key in gone {
+            self.timers.clear(&key);
+            if let Some(account) = self.table.remove(&key).and_then(|upstream| upstream.account) {
+                self.contacts.remove(&account.contact);
+                self.retire(account);
+            }
+            self.note_server(&key);
+        }
+        for (key, trunk) in wanted {
+            let upstream = self.table.entry(key.clone()).or_default();
+            // What has not happened yet is due at once.
+            if upstream.health.as_ref().map(Health::ping) != trunk.ping {
+                upstream.health = trunk.ping.map(Health::new);
+                self.timers.set(key.clone(), Instant::ZERO);
+            }
+            self.configure_account(directory, &key, trunk, rng);
+        }
+    }
+
+    /// The same for the registration of one of them.
+    fn configure_account(
+        &mut self,
+        directory: &Directory,
+        key: &Key,
+        trunk: &Trunk,
+        rng: &mut Rng,
+    ) {
+        let Some(upstream) = self.table.get_mut(key) else { return };
+        let old = upstream.account.as_ref().map(|account| account.registration.settings());
+        let wanted = settings_of(trunk, old.map_or(0, |settings| settings.id));
+        if old == wanted.as_ref() {
+            return;
+        }
+        if let Some(before) = upstream.account.take() {
+            self.contacts.remove(&before.contact);
+            let old = before.registration.settings();
+            let stays = wanted.as_ref().is_some_and(|wanted| {
+                wanted.registrar == old.registrar
+                    && wanted.address_of_record == old.address_of_record
+            });
+            // The same binding is replaced; taking it back could overtake that.
+            match stays {
+                true => drop(self.requests.remove(&old.id)),
+                false => self.retire(before),
+            }
+            self.note_server(key);
+        }
+        let Some(settings) = wanted else { return };
+        let id = self.request(key);
+        let registration = Registration::new(Settings { id, ..settings }, rng.fork());
+        let contact = contact_of(directory, key);
+        self.contacts.insert(contact.clone(), key.clone());
+        if let Some(upstream) = self.table.get_mut(key) {
+            upstream.account = Some(Account { contact, registration });
+        }
+        self.timers.set(key.clone(), Instant::ZERO);
+    }
+
+    /// Whether one of our registrations is held there.
+    pub(super) fn is_server(&self, address: SocketAddr) -> bool {
+        self.servers.contains_key(&address)
+    }
+
+    /// Keeps in mind which server holds a registration now, if any does.
+    fn note_server(&mut self, key: &Key) {
+        let now = self.registered_at(key).map(|flow| flow.remote);
+        let before = match now {
+            Some(server) => self.held.insert(key.clone(), server),
+            None => self.held.remove(key),
+        };
+        if let Some(server) = now {
+            *self.servers.entry(server).or_default() += 1;
+        }
+        if let Some(server) = before
+            && let Some(count) = self.servers.get_mut(&server)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.servers.remove(&server);
+            }
+        }
+    }
+
+    /// A number for requests.
+    fn request(&mut self, key: &Key) -> u64 {
+        self.last_request += 1;
+        let id = REQUEST | self.last_request << SERVER_BITS.count_ones();
+        self.requests.insert(id, key.clone());
+        id
+    }
+
+    fn retire(&mut self, account: Account) {
+        let id = account.registration.settings().id;
+        self.requests.remove(&id);
+        self.leaving.insert(id, account.registration);
+    }
+
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+}
+
+impl Upstream {
+    fn is_up(&self) -> bool {
+        let registered = self.account.as_ref().is_none_or(|account| {
+            !matches!(account.registration.state(), registration::State::Failed { .. })
+        });
+        registered && self.health.as_ref().is_none_or(Health::is_up)
+    }
+}
+
+/// The user part of a Contact: nobody can guess it, and it is the same after a restart, so that a
+/// registration of before still leads here.
+fn contact_of(directory: &Directory, key: &Key) -> String {
+    use sha2::Digest as _;
+    let secret = directory.auth_token.expose();
+    let digest = sha2::Sha256::digest(format!("contact\n{secret}\n{key}").as_bytes());
+    digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A Route value of a proxy, which is a loose router as all are (RFC 3261 section 19.1.1).
+fn loose(uri: &str) -> String {
+    match SipUri::parse(uri).is_some_and(|uri| uri.is_loose_router()) {
+        true => format!("<{uri}>"),
+        false => format!("<{uri};lr>"),
+    }
+}
+
+/// What a trunk's registration is made of, if it has one.
+fn settings_of(trunk: &Trunk, id: u64) -> Option<Settings> {
+    let account = trunk.registration.as_ref()?;
+    let uri = SipUri::parse(&trunk.uri)?;
+    Some(Settings {
+        id,
+        registrar: registrar_of(&trunk.uri)?,
+        address_of_record: format!("sip:{}@{}", account.user, bracketed(uri.host())),
+        route: trunk.proxy.as_deref().map(loose),
+        expires: account.expires,
+        login: login_of(trunk),
+        keep_alive: account.keep_alive,
+    })
+}
+
+impl Exchange {
+    /// How trunks and lines fare.
+    pub fn trunk_states(&self) -> Vec<TrunkState> {
+        let all = Key::all(&self.directory);
+        let states = all.filter_map(|(key, trunk)| {
+            let upstream = self.trunks.table.get(&key)?;
+            let line = || self.directory.lines.named(&trunk.name);
+            Some(TrunkState {
+                name: trunk.name.clone(),
+                user: line().filter(|_| key.is_line()).map(|line| line.user.clone()),
+                up: upstream.is_up(),
+                registration: upstream.account.as_ref().map(|a| a.registration.state()),
+                calls: upstream.calls,
+                channels: trunk.channels,
+            })
+        });
+        states.collect()
+    }
+
+    /// Registrations that are being taken back: a server that ends waits for them a little.
+    pub fn leaving(&self) -> usize {
+        let accounts = self.trunks.table.values().filter_map(|upstream| upstream.account.as_ref());
+        let registrations = accounts.map(|account| &account.registration);
+        let all = registrations.chain(self.trunks.leaving.values());
+        all.filter(|one| one.state() == registration::State::Leaving).count()
+    }
+
+    /// The configuration is another.
+    pub(super) fn configure_trunks(&mut self, now: Instant) {
+        let directory = Arc::clone(&self.directory);
+        self.trunks.configure(&directory, &mut self.rng);
+        let leaving: Vec<u64> = self.trunks.leaving.keys().copied().collect();
+        for id in leaving {
+            self.drive_leaving(now, id, registration::Input::Stop);
+        }
+        if self.draining {
+            self.unregister_all(now);
+        }
+    }
+
+    /// No calls are wanted any more.
+    pub(super) fn unregister_all(&mut self, now: Instant) {
+        let keys: Vec<Key> = self.trunks.table.keys().cloned().collect();
+        for key in keys {
+            self.drive(now, &key, registration::Input::Stop);
+        }
+    }
+
+    /// What is due at trunks.
+    pub(super) fn trunks_timeout(&mut self, now: Instant) {
+        while let Some(key) = self.trunks.timers.pop(now) {
+            let Some(upstream) = self.trunks.table.get_mut(&key) else { continue };
+            if let Some(account) = &mut upstream.account {
+                let begin = account.registration.state() == registration::State::Off;
+                match begin && !self.draining {
+                    true => self.drive(now, &key, registration::Input::Start),
+                    false => {
+                        account.registration.handle_timeout(now);
+                        self.drain_registration(now, &key);
+                    }
+                }
+            }
+            self.health_timeout(now, &key);
+            self.set_trunk_timer(&key);
+        }
+    }
+
+    pub(super) fn set_trunk_timer(&mut self, key: &Key) {
+        let Some(upstream) = self.trunks.table.get(key) else { return };
+        let registration = upstream.account.as_ref().and_then(|a| a.registration.timeout());
+        let health = upstream.health.as_ref().and_then(Health::timeout);
+        match [registration, health].into_iter().flatten().min() {
+            Some(at) => self.trunks.timers.set(key.clone(), at),
+            None => self.trunks.timers.clear(key),
+        }
+    }
+
+    /// The final response to a request outside dialogs.
+    pub(super) fn trunk_reply(&mut self, now: Instant, id: u64, message: Option<Message>) {
+        let (answered, id) = (id, id & !SERVER_BITS);
+        if self.trunks.leaving.contains_key(&id) {
+            let reply = registration::Input::Reply(answered, message);
+            return self.drive_leaving(now, id, reply);
+        }
+        let Some(key) = self.trunks.requests.get(&id).cloned() else { return };
+        let upstream = self.trunks.table.get(&key);
+        let account = upstream.and_then(|upstream| upstream.account.as_ref());
+        if account.is_some_and(|account| account.registration.settings().id == id) {
+            self.drive(now, &key, registration::Input::Reply(answered, message));
+        } else {
+            self.trunks.requests.remove(&id);
+            self.ping_reply(now, &key, id, message.as_ref());
+        }
+        self.set_trunk_timer(&key);
+    }
+
+    fn drive(&mut self, now: Instant, key: &Key, input: registration::Input) {
+        let upstream = self.trunks.table.get_mut(key);
+        if let Some(account) = upstream.and_then(|upstream| upstream.account.as_mut()) {
+            account.registration.handle(now, input);
+            self.drain_registration(now, key);
+            self.set_trunk_timer(key);
+        }
+    }
+
+    /// Takes a registration back that nobody will hear of.
+    fn drive_leaving(&mut self, now: Instant, id: u64, input: registration::Input) {
+        let Some(registration) = self.trunks.leaving.get_mut(&id) else { return };
+        registration.handle(now, input);
+        while let Some(output) = registration.poll() {
+            if let registration::Output::Send(send) = output {
+                self.agent.handle(now, sip::Input::Command(Command::Send(send)));
+            }
+        }
+        if registration.state() == registration::State::Off {
+            self.trunks.leaving.remove(&id);
+        }
+    }
+
+    fn drain_registration(&mut self, now: Instant, key: &Key) {
+        while let Some(output) = self
+            .trunks
+            .table
+            .get_mut(key)
+            .and_then(|upstream| upstream.account.as_mut())
+            .and_then(|account| account.registration.poll())
+        {
+            match output {
+                registration::Output::Locate => {
+                    let directory = Arc::clone(&self.directory);
+                    let Some(trunk) = key.find(&directory) else { continue };
+                    let uri = trunk.proxy.as_deref().unwrap_or(&trunk.uri);
+                    self.seek(now, Seeker::Registration(key.clone()), uri);
+                }
+                registration::Output::Send(send) => {
+                    self.agent.handle(now, sip::Input::Command(Command::Send(send)));
+                }
+                registration::Output::Failed(flow, wait) => {
+                    self.tell_locator(now, locate::Input::Failed(hop_of(flow), wait));
+                }
+                registration::Output::Worked(flow) => {
+                    self.tell_locator(now, locate::Input::Worked(hop_of(flow)));
+                }
+                registration::Output::KeepAlive(flow) => {
+                    let line_ends = Bytes::from_static(b"\r\n\r\n");
+                    self.outputs.push_back(Output::Transmit(flow, line_ends));
+                }
+                registration::Output::Changed => self.note_registration(key),
+            }
+        }
+    }
+
+    pub(super) fn registrar_located(
+        &mut self,
+        now: Instant,
+        key: &Key,
+        found: Result<Vec<Hop>, LocateError>,
+    ) {
+        let upstream = self.trunks.table.get(key);
+        let Some(account) = upstream.and_then(|upstream| upstream.account.as_ref()) else { return };
+        let contact = account.contact.clone();
+        let ways = match found {
+            Ok(hops) => {
+                let flows = hops.iter().filter_map(|hop| self.flow_to(hop)).take(MOST_SERVERS);
+                let named = flows.map(|flow| registration::Way {
+                    flow,
+                    contact: self.agent.config().listener(flow).contact_of(&contact),
+                });
+                let ways: Vec<registration::Way> = named.collect();
+                match ways.is_empty() {
+                    true => Err("`[sip] listen` has no listener that reaches it".to_owned()),
+                    false => Ok(ways),
+                }
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        self.drive(now, key, registration::Input::Located(ways));
+    }
+
+    /// One line in the log for each change.
+    fn note_registration(&mut self, key: &Key) {
+        self.trunks.note_server(key);
+        let upstream = self.trunks.table.get(key);
+        let Some(account) = upstream.and_then(|upstream| upstream.account.as_ref()) else { return };
+        let whom = &account.registration.settings().address_of_record;
+        let at = account.registration.flow().map(|flow| hop_of(flow).to_string());
+        let (code, text) = match account.registration.state() {
+            registration::State::Trying | registration::State::Leaving => return,
+            registration::State::Registered { .. } => {
+                (0, format!("{key}: registered as {whom} at {}", at.unwrap_or_default()))
+            }
+            registration::State::Failed { reason, .. } => {
+                (TROUBLE, format!("{key}: not registered as {whom}: {reason}; tried again"))
+            }
+            registration::State::Off => (0, format!("{key}: no longer registered as {whom}")),
+        };
+        self.note(CallSid::from_bytes([0; 16]), code, text);
+    }
+}
