@@ -1,7 +1,7 @@
 //! Registrations with others: of trunks, and of users' lines.
 
 use offhook::base::Duration;
-use offhook::directory::{Line, Registration, Trunk, Voice};
+use offhook::directory::{Line, Rate, Registration, Trunk, Voice};
 use offhook::exchange::Input;
 use offhook::sip::registration::State;
 
@@ -270,4 +270,42 @@ fn a_line_is_of_one_user_of_one_domain() {
     world.expect("carrier", "INVITE");
     world.hang_up("alice");
     world.end();
+}
+
+#[test]
+fn a_line_that_goes_during_a_call_leaves_its_caller_id_no_trunk() {
+    let mut world = with_line(|_| {});
+    world.peer("carrier", "198.51.100.1:5060");
+    grants(&mut world, 600, "");
+    let dial = "<Pause length='3'/><Dial callerId='+19005550000'>+14155551212</Dial>";
+    world.web.page(VOICE, Page::xml(dial));
+    world.phone("alice");
+    world.dial("alice", "500");
+    world.seconds(1);
+    world.tell(Input::Directory(Office::new().build().into()));
+    world.seconds(5);
+    assert!(world.raw("carrier").all("INVITE").is_empty(), "a number that is not ours");
+    assert!(world.told("no [[line]] of alice@office.localhost"), "{:?}", world.notes);
+    world.end();
+}
+
+#[test]
+fn a_registrar_may_say_more_than_a_stranger() {
+    let mut world = started(Office::new().change(|directory| {
+        directory.trunks = vec![account("isp")];
+        directory.limits.source = Rate { per_second: 1, burst: 20 };
+    }));
+    world.peer("stranger", "198.51.100.6:5060");
+    grants(&mut world, 600, "");
+    let mut heard = |peer: &str| {
+        for number in 0..60 {
+            let call = format!("{peer}{number}");
+            let request = world.request(peer, "OPTIONS", "sip:192.0.2.1", &call, &Rest::default());
+            world.say(peer, &request);
+        }
+        world.seconds(1);
+        world.raw(peer).all("SIP/2.0 200").len()
+    };
+    assert!(heard("stranger") < 20);
+    assert_eq!(heard("raw"), 60);
 }

@@ -238,7 +238,8 @@ fn a_trunk_with_its_most_calls_out_is_passed_over_and_its_users_call_counts_once
     world.seconds(5);
     world.phone("carol");
     world.dial("carol", "500");
-    takes(&mut world, "two");
+    let fourth = world.expect("two", "INVITE");
+    answer(&mut world, "two", &fourth, "486 Busy Here", "");
     assert_eq!(world.raw("one").all("INVITE").len(), 2, "the first trunk is full");
     for (phone, peer) in [("alice", "two"), ("bob", "one")] {
         world.hang_up(phone);
