@@ -144,6 +144,36 @@ fn registrations_and_pings_by_tls_name_their_server_and_keep_their_secrecy() {
 }
 
 #[test]
+fn a_call_by_the_service_route_finds_whom_the_registration_found() {
+    let mut directory = secure_trunk(None);
+    directory.trunks[0].registration =
+        Some(Registration { user: "us".to_owned(), expires: 600, keep_alive: None });
+    let mut stage = Stage::with(directory, &[Transport::Udp, Transport::Tls]);
+    stage.exchange.handle_timeout(stage.now);
+    stage.listen();
+    stage.answer_dns(at_trunk);
+    let (flow, register) = stage.requests("REGISTER").first().cloned().cloned().expect("one");
+    let contact = register.header_by_name("Contact").expect("a Contact").to_owned();
+    let ok = response(&register, 200, "r", "").replace(
+        "Contact: <sip:it@192.0.2.50>",
+        &format!("Contact: {contact}\r\nService-Route: <sip:core9.farm.example:5061;lr>"),
+    );
+    stage.flow = Some(Flow { connection: 4, ..flow });
+    stage.receive(TRUNK, &ok);
+    stage.flow = None;
+    stage.expected.clear();
+    dial(&mut stage, "<Number>+15557654321</Number>");
+    stage.answer_dns(at_trunk);
+    let (way, invite) = stage.requests("INVITE").first().cloned().cloned().expect("an INVITE");
+    assert_eq!((way.transport, way.remote), (Transport::Tls, flow.remote), "not in the clear");
+    let route = invite.header_by_name("Route").expect("a Route");
+    assert!(route.contains("core9.farm.example"), "{route}");
+    let name = "carrier.example".to_owned();
+    let expected = Expected::Upstream(TlsPeer { name, identity: None });
+    assert_eq!(stage.expected, [(flow.remote, expected)], "the connection is used again");
+}
+
+#[test]
 fn a_trunk_that_proves_its_name_is_known_by_nothing_less() {
     let proven = secure_trunk(Some("carrier.example"));
     let mut stage = Stage::with(proven, &[Transport::Udp, Transport::Tls]);
