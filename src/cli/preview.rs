@@ -232,7 +232,12 @@ fn tell(document: &Document) {
 }
 
 fn failed(error: &FetchError) -> ExitCode {
-    eprintln!("offhook: error {}: {}; {}", error.code, error.message, advice(error.code));
+    let FetchError { code, message } = error;
+    // Some messages say themselves what to do.
+    match message.ends_with('?') || message.contains("[webhook] allow") {
+        true => eprintln!("offhook: error {code}: {message}"),
+        false => eprintln!("offhook: error {code}: {message}; {}", advice(*code)),
+    }
     ExitCode::FAILURE
 }
 
@@ -240,7 +245,7 @@ fn failed(error: &FetchError) -> ExitCode {
 fn advice(code: u32) -> &'static str {
     match code {
         11200 => "look at the server's or function's own log, or name one that exists",
-        11210 => "if the address is private, list it under [webhook] allow in offhook.toml",
+        11210 => "is the host's name spelled as it should be?",
         11100 => "write an absolute http or https URL, bin:NAME or function:NAME",
         11201..=11206 => "is the server up, and reachable from here?",
         11215 => "let it redirect fewer times",

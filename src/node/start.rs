@@ -20,6 +20,7 @@ use super::sip_io::{Settings, SipIo};
 use super::trace::Trace;
 use super::watched::look_often;
 use super::{Media, Node, loader, reload, tell_problems};
+use crate::base::plural;
 use crate::call::{Note, Persist, RecordingRecord, RecordingStatus};
 use crate::callback::Outbox;
 use crate::config::{Config, Problem, Severity};
@@ -305,8 +306,9 @@ async fn recover(
         let recovered = persist.recordings.iter().filter(whole).count();
         let lost = persist.recordings.len() - recovered;
         tracing::warn!(
-            "the last run was killed: {calls} calls failed, {recovered} recordings recovered, \
-             {lost} lost"
+            "the last run was killed: {} failed, {} recovered, {lost} lost",
+            plural(calls, "call"),
+            plural(recovered, "recording"),
         );
         store.persist(persist).await.map_err(StartError::Store)?;
     }
