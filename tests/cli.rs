@@ -190,7 +190,7 @@ fn previews_that_fail_give_the_code_and_advice() {
         ("welcome", 1, "\"welcome\" is no target; did you mean \"bin:welcome\"?"),
         ("bin:broken", 1, "mend the bin's template"),
         ("function:none", 1, "there is no function:none; "),
-        ("http://10.0.0.1/x", 1, "list it under [webhook] allow in offhook.toml"),
+        ("http://10.0.0.1/x", 1, "add its network to [webhook] allow"),
         ("+12223330000", 1, "is none of the configured numbers"),
         ("nonsense", 1, "\"nonsense\" is no target; known: bin:"),
     ] {
