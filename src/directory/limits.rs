@@ -28,8 +28,8 @@ pub struct Limits {
     /// The same for addresses of trunks and of domains' `allowed_ips`, and for each registered
     /// phone's own flow.
     pub known: Rate,
-    /// Addresses without a budget of messages, such as a proxy in front. Their wrong passwords
-    /// still count.
+    /// Addresses without a budget of messages, such as a proxy in front. They are never silenced:
+    /// their wrong passwords count for the account and stand in the log.
     pub exempt: Vec<IpNet>,
     /// New calls, of all peers together; more are answered 503 with Retry-After.
     pub invites: Rate,

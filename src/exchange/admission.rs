@@ -276,7 +276,8 @@ impl Exchange {
         let ours = self.challenger.is_answer(request, realm, source);
         let account = account_of(realm, username);
         let registered = || self.registrar.has_flow(now, flow);
-        let how_often = match self.guard.failed(now, flow, account, ours, registered) {
+        let directory = &self.directory;
+        let how_often = match self.guard.failed(now, flow, account, ours, directory, registered) {
             Failure::Counted(count) => format!("{count} in a minute"),
             Failure::Forged => "on no challenge of ours".to_owned(),
             Failure::Silenced(count) => {

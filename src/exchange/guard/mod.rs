@@ -153,7 +153,8 @@ impl Guard {
         }
         if self.logins.silenced() > 0 {
             self.logins.expire(now);
-            if self.logins.is_silenced(now, self.who(flow, &registered)) {
+            let silenced = self.logins.is_silenced(now, self.who(flow, &registered));
+            if silenced && !self.is_never_silenced(address, directory) {
                 self.counters.muted += 1;
                 return Hearing::Muted;
             }
@@ -177,13 +178,16 @@ impl Guard {
         busy
     }
 
-    /// A login failed. `ours`: on a challenge that we sent to that very source.
+    /// A login failed. `ours`: on a challenge that we sent to that very source. An exempt address
+    /// and a trunk's are many peers in one, whom one guesser must not mute: there it is counted,
+    /// and silences nobody.
     pub(super) fn failed(
         &mut self,
         now: Instant,
         flow: Flow,
         account: u64,
         ours: bool,
+        directory: &Directory,
         registered: impl Fn() -> bool,
     ) -> Failure {
         self.counters.failed_logins += 1;
@@ -193,6 +197,9 @@ impl Guard {
             return Failure::Forged;
         }
         let tries = self.logins.tries(now, account, self.limits.failures);
+        if self.is_never_silenced(flow.remote.ip().to_canonical(), directory) {
+            return Failure::Counted(self.logins.failed(now, source));
+        }
         let who = self.who(flow, &registered);
         // What a registered phone gets wrong counts for its address too: it has one password, and
         // may be guessing others.
@@ -212,6 +219,11 @@ impl Guard {
             self.logins.silence(now, who, now + self.limits.silence);
         }
         silenced
+    }
+
+    /// Whether others than the guesser are sure to stand behind an address.
+    fn is_never_silenced(&self, address: IpAddr, directory: &Directory) -> bool {
+        is_exempt(address, &self.limits) || directory.trunk_from(address).is_some()
     }
 
     /// Whether so many guesses came under a source's address without a challenge of ours that
@@ -241,10 +253,14 @@ impl Guard {
 }
 
 fn rate_of(address: IpAddr, directory: &Directory, limits: &Limits) -> Rate {
-    if limits.exempt.iter().any(|net| net.contains(&address)) {
+    if is_exempt(address, limits) {
         return Rate::UNLIMITED;
     }
     if directory.knows(address) { limits.known } else { limits.source }
+}
+
+fn is_exempt(address: IpAddr, limits: &Limits) -> bool {
+    limits.exempt.iter().any(|net| net.contains(&address))
 }
 
 /// Whether a message belongs, by its first bytes, to something that has begun: it goes before what

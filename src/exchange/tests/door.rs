@@ -181,28 +181,28 @@ fn who_guesses_is_met_with_silence_and_nobody_else_is() {
 #[test]
 fn a_call_that_is_up_is_not_hurt_by_its_sources_silence() {
     let mut stage = Stage::new();
-    let invite = stage.invite("sip:+12223331234@192.0.2.1", "sip:+15550001111@192.0.2.60");
-    stage.receive(TRUNK, &invite);
+    let invite = stage.invite("sip:1@pbx.example", "sip:a@pbx.example");
+    stage.receive(PHONE, &invite);
     stage.document("<Record/>");
     let answer = stage.sent.iter().find(|(_, m)| m.status() == Some(200)).expect("an answer");
     let to = answer.1.header_by_name("To").expect("a To").to_owned();
     for _ in 0..10 {
         let from = "sip:alice@office.example";
         let request = stage.request("REGISTER", "sip:office.example", from, "", "");
-        stage.with_password(TRUNK, &request, "alice", "guess");
+        stage.with_password(PHONE, &request, "alice", "guess");
     }
     assert_eq!(stage.exchange.silenced(), 1);
     let call = stage.exchange.calls();
     let in_dialog = |method: &str, cseq: u32| {
         invite
             .replace("INVITE", method)
-            .replace("To: <sip:+12223331234@192.0.2.1>", &format!("To: {to}"))
+            .replace("To: <sip:1@pbx.example>", &format!("To: {to}"))
             .replace("CSeq: 1", &format!("CSeq: {cseq}"))
             .replace("branch=z9hG4bK", &format!("branch=z9hG4bK{method}"))
             .replace("application/sdp\r\n", "text/plain\r\n")
     };
-    stage.receive(TRUNK, &in_dialog("ACK", 1));
-    let answer = stage.answer(TRUNK, &in_dialog("BYE", 2)).expect("an answer");
+    stage.receive(PHONE, &in_dialog("ACK", 1));
+    let answer = stage.answer(PHONE, &in_dialog("BYE", 2)).expect("an answer");
     assert_eq!((answer.status(), call), (Some(200), 1));
 }
 
