@@ -192,9 +192,10 @@ impl Exchange {
             Verdict::Missing => return Err(self.challenge(now, flow, request, realm, false)),
             Verdict::Stale => {
                 self.old_digest.answered(source, &claimed_user(request));
-                // Who guesses with nonces of its own is not told that one guess was right.
-                let stale = self.challenger.is_answer(request, realm, source)
-                    || !self.guard.is_doubted(now, flow);
+                // `stale` says that the password was right. Who brings a nonce of its own is told
+                // nothing of it; nor is a phone with one from before a restart, which logs in
+                // with the new nonce of a plain 401 just as well.
+                let stale = self.challenger.is_answer(request, realm, source);
                 return Err(self.challenge(now, flow, request, realm, stale));
             }
             Verdict::Refused { username, reason } => {

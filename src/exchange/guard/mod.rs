@@ -83,7 +83,8 @@ pub(super) enum Failure {
     Counted(u32),
     /// One too many: its source is silenced.
     Silenced(u32),
-    /// Maybe not from there at all.
+    /// Maybe not from there at all, and nothing was learnt: the answer would have been the same
+    /// to the right password.
     Forged,
 }
 
@@ -193,7 +194,6 @@ impl Guard {
         self.counters.failed_logins += 1;
         let source = Who::Source(Source::of(flow.remote.ip()));
         if !ours {
-            self.logins.forged(now, source);
             return Failure::Forged;
         }
         let tries = self.logins.tries(now, account, self.limits.failures);
@@ -224,13 +224,6 @@ impl Guard {
     /// Whether others than the guesser are sure to stand behind an address.
     fn is_never_silenced(&self, address: IpAddr, directory: &Directory) -> bool {
         is_exempt(address, &self.limits) || directory.trunk_from(address).is_some()
-    }
-
-    /// Whether so many guesses came under a source's address without a challenge of ours that
-    /// nothing is told of the next ones, not even `stale`.
-    pub(super) fn is_doubted(&self, now: Instant, flow: Flow) -> bool {
-        let source = Who::Source(Source::of(flow.remote.ip()));
-        self.logins.is_doubted(now, source, self.limits.failures)
     }
 
     /// How many are silenced now.
