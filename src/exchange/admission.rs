@@ -12,7 +12,7 @@ use crate::leg::sip::{objection, x_headers};
 use crate::leg::{Incoming, SipCaller};
 use crate::sip::auth::{RefusedReason, Verdict};
 use crate::sip::uri::{SipUri, escape_user};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, Method};
 use crate::verb::normalise;
 
 /// How often a call may have been forwarded before it came here. More is a loop that some element
@@ -73,7 +73,10 @@ impl Exchange {
             Some((status, headers, reason)) => {
                 Err(Refused { status, headers, code: 32100, reason })
             }
-            None => Ok(admitted),
+            None => {
+                self.guard.admitted(now, Method::Invite);
+                Ok(admitted)
+            }
         }
     }
 
@@ -227,6 +230,11 @@ impl Exchange {
         realm: &str,
         stale: bool,
     ) -> Refused {
+        let registered = || self.registrar.has_flow(now, flow);
+        let (method, directory) = (request.method(), &self.directory);
+        if !self.guard.may_challenge(now, method, flow, directory, registered) {
+            return self.above_total();
+        }
         self.guard.counters.challenges += 1;
         let source = flow.remote.ip();
         let user_agent = request.header_by_name("User-Agent").unwrap_or_default();

@@ -41,7 +41,7 @@ pub struct Counters {
     pub failed_logins: u64,
     /// Sources that were silenced.
     pub silenced: u64,
-    /// New calls answered 503: draining, full, or above the total.
+    /// New calls answered 503: draining, full, or above a total.
     pub busy_invites: u64,
     /// Registrations answered 503.
     pub busy_registers: u64,
@@ -94,14 +94,22 @@ struct Budget {
     rate: Rate,
 }
 
+/// What all peers together ask for with one method: those who are let in and those who are asked
+/// for a password, each at the same rate.
+#[derive(Debug, Default)]
+struct Total {
+    admitted: Bucket,
+    challenges: Bucket,
+}
+
 /// The guard at the door.
 #[derive(Debug)]
 pub(super) struct Guard {
     limits: Limits,
     sources: Recent<Source, Budget>,
     phones: Recent<SocketAddr, Bucket>,
-    invites: Bucket,
-    registers: Bucket,
+    invites: Total,
+    registers: Total,
     logins: Logins,
     pub(super) counters: Counters,
 }
@@ -112,8 +120,8 @@ impl Guard {
             limits,
             sources: Recent::new(SOURCES),
             phones: Recent::new(PHONES),
-            invites: Bucket::default(),
-            registers: Bucket::default(),
+            invites: Total::default(),
+            registers: Total::default(),
             logins: Logins::new(),
             counters: Counters::default(),
         }
@@ -163,20 +171,58 @@ impl Guard {
         Hearing::Open
     }
 
-    /// Whether the total of new requests of that method is used up.
+    /// Whether the total of admitted requests of that method is used up. It takes nothing: only
+    /// who is admitted does, or strangers would use up what trunks and users may ask for.
     pub(super) fn is_busy(&mut self, now: Instant, method: Method) -> bool {
-        let (bucket, rate, count) = match method {
+        let (total, rate, count) = match method {
+            Method::Invite => (&self.invites, self.limits.invites, &mut self.counters.busy_invites),
+            Method::Register => {
+                (&self.registers, self.limits.registers, &mut self.counters.busy_registers)
+            }
+            _ => return false,
+        };
+        let busy = !total.admitted.has(now, rate, Share::All);
+        *count += u64::from(busy);
+        busy
+    }
+
+    /// A request was admitted.
+    pub(super) fn admitted(&mut self, now: Instant, method: Method) {
+        match method {
+            Method::Invite => self.invites.admitted.take(now, self.limits.invites, Share::All),
+            Method::Register => {
+                self.registers.admitted.take(now, self.limits.registers, Share::All)
+            }
+            _ => return,
+        };
+    }
+
+    /// Whether one more may be challenged. The last quarter is for flows of registered phones and
+    /// for addresses that the configuration names: they go on while strangers flood.
+    pub(super) fn may_challenge(
+        &mut self,
+        now: Instant,
+        method: Method,
+        flow: Flow,
+        directory: &Directory,
+        registered: impl Fn() -> bool,
+    ) -> bool {
+        let (total, rate, count) = match method {
             Method::Invite => {
                 (&mut self.invites, self.limits.invites, &mut self.counters.busy_invites)
             }
             Method::Register => {
                 (&mut self.registers, self.limits.registers, &mut self.counters.busy_registers)
             }
-            _ => return false,
+            _ => return true,
         };
-        let busy = !bucket.take(now, rate, Share::All);
-        *count += u64::from(busy);
-        busy
+        let address = flow.remote.ip().to_canonical();
+        let challenges = &mut total.challenges;
+        let may = challenges.take(now, rate, Share::ThreeQuarters)
+            || (is_exempt(address, &self.limits) || directory.knows(address) || registered())
+                && challenges.take(now, rate, Share::All);
+        *count += u64::from(!may);
+        may
     }
 
     /// A login failed. `ours`: on a challenge that we sent to that very source. An exempt address

@@ -182,9 +182,34 @@ fn who_becomes_exempt_is_heard_again() {
 fn totals_hold_for_everyone_together_and_refill() {
     let invites = Rate { per_second: 5, burst: 5 };
     let mut guard = Guard::new(Limits { invites, ..Limits::default() });
-    let busy = |guard: &mut Guard, now| guard.is_busy(now, Method::Invite);
+    let busy = |guard: &mut Guard, now| {
+        let busy = guard.is_busy(now, Method::Invite);
+        if !busy {
+            guard.admitted(now, Method::Invite);
+        }
+        busy
+    };
     assert_eq!((0..8).filter(|_| busy(&mut guard, Instant::ZERO)).count(), 3);
     assert!(!guard.is_busy(Instant::ZERO, Method::Register));
     assert!(!busy(&mut guard, Instant::ZERO + Duration::from_millis(200)));
     assert_eq!(guard.counters.busy_invites, 3);
+}
+
+#[test]
+fn a_flood_of_strangers_leaves_challenges_to_phones_and_calls_to_who_is_admitted() {
+    let invites = Rate { per_second: 8, burst: 8 };
+    let mut guard = Guard::new(Limits { invites, ..Limits::default() });
+    let directory = directory();
+    let challenged = |guard: &mut Guard, from: &str, registered: bool| {
+        let may = |_: &u32| {
+            let flow = flow(from);
+            guard.may_challenge(Instant::ZERO, Method::Invite, flow, &directory, || registered)
+        };
+        (0..100).filter(may).count()
+    };
+    assert_eq!(challenged(&mut guard, "198.51.100.1:1", false), 6);
+    assert_eq!(challenged(&mut guard, "198.51.100.2:1", true), 2, "a registered phone");
+    assert_eq!(challenged(&mut guard, "127.0.0.1:1", false), 0, "each has its bound");
+    assert_eq!(guard.counters.busy_invites, 292);
+    assert!(!guard.is_busy(Instant::ZERO, Method::Invite), "nobody was admitted yet");
 }

@@ -289,7 +289,7 @@ fn a_source_over_its_budget_is_not_read_and_others_are() {
 #[test]
 fn above_the_total_new_requests_are_told_to_come_again_and_calls_go_on() {
     let invites = Rate { per_second: 1, burst: 1 };
-    let registers = Rate { per_second: 1, burst: 2 };
+    let registers = Rate { per_second: 1, burst: 1 };
     let mut stage = with_limits(Limits { invites, registers, ..Limits::default() });
     let invite = |stage: &mut Stage| {
         stage.invite("sip:+12223331234@192.0.2.1", "sip:+15550001111@192.0.2.60")
@@ -312,6 +312,33 @@ fn above_the_total_new_requests_are_told_to_come_again_and_calls_go_on() {
     assert_eq!(statuses, [200, 487], "the call that was being set up can end");
     let counters = stage.exchange.counters();
     assert_eq!((counters.busy_invites, counters.busy_registers), (1, 1));
+}
+
+#[test]
+fn a_flood_of_strangers_uses_up_nothing_of_trunks_and_users() {
+    let rate = Rate { per_second: 1, burst: 8 };
+    let source = Rate::UNLIMITED;
+    let limits = Limits { invites: rate, registers: rate, source, ..Limits::default() };
+    let mut stage = with_limits(limits);
+    let from = "sip:eve@office.example";
+    for method in ["INVITE", "REGISTER"] {
+        let mut statuses = vec![];
+        for _ in 0..100 {
+            let request = stage.request(method, "sip:office.example", from, "", "");
+            statuses.push(stage.status(STRANGER, &request));
+        }
+        let challenged = statuses.iter().filter(|status| **status == 401).count();
+        assert_eq!(challenged, 6, "{method}: {statuses:?}");
+        assert!(statuses[6..].iter().all(|status| *status == 503), "{method}: {statuses:?}");
+    }
+    let invite = stage.invite("sip:+12223331234@192.0.2.1", "sip:+15550001111@192.0.2.60");
+    assert_eq!((stage.status(TRUNK, &invite), stage.exchange.calls()), (0, 1), "a trunk");
+    // An address that the configuration names: of a domain's allowed_ips.
+    let answer = stage.register("alice", "sip:alice@192.0.2.50").expect("an answer");
+    assert_eq!(answer.status(), Some(200));
+    let invite = stage.invite("sip:5551234@office.example", "sip:alice@office.example");
+    assert!(stage.with_password(PHONE, &invite, "alice", "secret").is_none(), "it goes on");
+    assert_eq!(stage.exchange.calls(), 2);
 }
 
 #[test]
