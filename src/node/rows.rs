@@ -99,6 +99,14 @@ pub(super) fn sids(change: &Persist) -> Vec<Sid> {
     calls.chain(recordings).chain(reports).collect()
 }
 
+/// The legs of a change that are over, and why, for the log.
+pub(super) fn endings(change: &Persist) -> impl Iterator<Item = String> {
+    change.calls.iter().filter(|row| row.status.is_final()).map(|row| {
+        let (sid, way, status) = (row.sid, row.direction.as_str(), row.status.as_str());
+        format!("{sid}: {way} {} to {}: {status}, {}", row.from, row.to, row.reason)
+    })
+}
+
 /// Says that rows are lost, and whose; a few dozen a line.
 pub(super) fn tell_lost(rows: &[Sid], why: impl fmt::Display) {
     for some in rows.chunks(40) {
@@ -271,6 +279,18 @@ mod tests {
         let rows = group.rows();
         let written: Vec<_> = rows.calls.iter().map(|row| (row.sid, row.status)).collect();
         assert_eq!(written, [(one, Status::Completed), (two, Status::Initiated)]);
+    }
+
+    #[test]
+    fn the_log_is_told_of_legs_that_are_over() {
+        let mut rng = Rng::from_number(7);
+        let [one, two, three] = [(); 3].map(|()| CallSid::random(&mut rng));
+        let calls = vec![row(one, Status::Completed), row(two, Status::Ringing)];
+        let mut change = Persist { calls, ..Persist::default() };
+        change.calls.push(CallRecord { reason: "busy".into(), ..row(three, Status::Busy) });
+        let lines: Vec<String> = endings(&change).collect();
+        let of = |sid, end| format!("{sid}: inbound  to : {end}");
+        assert_eq!(lines, [of(one, "completed, "), of(three, "busy, busy")]);
     }
 
     /// Tries again at once, for so long.
