@@ -28,12 +28,13 @@ pub struct Limits {
     /// The same for addresses of trunks and of domains' `allowed_ips`, and for each registered
     /// phone's own flow.
     pub known: Rate,
-    /// Addresses without a budget of messages, such as a proxy in front. Their wrong passwords
-    /// still count.
+    /// Addresses without a budget of messages, such as a proxy in front. They are never silenced:
+    /// their wrong passwords count for the account and stand in the log.
     pub exempt: Vec<IpNet>,
-    /// New calls, of all peers together; more are answered 503 with Retry-After.
+    /// New calls that are admitted, of all peers together; more are answered 503 with Retry-After.
+    /// As many may be challenged besides.
     pub invites: Rate,
-    /// Registrations, of all peers together; more are answered 503 with Retry-After.
+    /// The same of registrations.
     pub registers: Rate,
     /// Failed logins within a minute after which a source is silenced; 0: never.
     pub failures: u32,

@@ -13,7 +13,7 @@ use crate::leg::sip::{objection, x_headers};
 use crate::leg::{Incoming, SipCaller};
 use crate::sip::auth::{RefusedReason, Verdict};
 use crate::sip::uri::{SipUri, escape_user};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, Method};
 use crate::verb::normalise;
 
 /// How often a call may have been forwarded before it came here. More is a loop that some element
@@ -74,7 +74,10 @@ impl Exchange {
             Some((status, headers, reason)) => {
                 Err(Refused { status, headers, code: 32100, reason })
             }
-            None => Ok(admitted),
+            None => {
+                self.guard.admitted(now, Method::Invite);
+                Ok(admitted)
+            }
         }
     }
 
@@ -201,9 +204,10 @@ impl Exchange {
             Verdict::Missing => return Err(self.challenge(now, flow, request, realm, false)),
             Verdict::Stale => {
                 self.old_digest.answered(source, &claimed_user(request));
-                // Who guesses with nonces of its own is not told that one guess was right.
-                let stale = self.challenger.is_answer(request, realm, source)
-                    || !self.guard.is_doubted(now, flow);
+                // `stale` says that the password was right. Who brings a nonce of its own is told
+                // nothing of it; nor is a phone with one from before a restart, which logs in
+                // with the new nonce of a plain 401 just as well.
+                let stale = self.challenger.is_answer(request, realm, source);
                 return Err(self.challenge(now, flow, request, realm, stale));
             }
             Verdict::Refused { username, reason } => {
@@ -235,6 +239,11 @@ impl Exchange {
         realm: &str,
         stale: bool,
     ) -> Refused {
+        let registered = || self.registrar.has_flow(now, flow);
+        let (method, directory) = (request.method(), &self.directory);
+        if !self.guard.may_challenge(now, method, flow, directory, registered) {
+            return self.above_total();
+        }
         self.guard.counters.challenges += 1;
         let source = flow.remote.ip();
         let user_agent = request.header_by_name("User-Agent").unwrap_or_default();
@@ -285,7 +294,8 @@ impl Exchange {
         let ours = self.challenger.is_answer(request, realm, source);
         let account = account_of(realm, username);
         let registered = || self.registrar.has_flow(now, flow);
-        let how_often = match self.guard.failed(now, flow, account, ours, registered) {
+        let directory = &self.directory;
+        let how_often = match self.guard.failed(now, flow, account, ours, directory, registered) {
             Failure::Counted(count) => format!("{count} in a minute"),
             Failure::Forged => "on no challenge of ours".to_owned(),
             Failure::Silenced(count) => {

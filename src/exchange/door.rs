@@ -72,9 +72,7 @@ impl Exchange {
     fn welcome(&mut self, now: Instant, flow: Flow, message: &Message) -> Result<Welcome, Refused> {
         let method = message.method();
         if self.guard.is_busy(now, method) {
-            // Peers that are all turned away now must not all come again at once.
-            let seconds = 5 + self.rng.below(11);
-            return Err(Refused::busy(seconds, "more than the limit of all peers together"));
+            return Err(self.above_total());
         }
         match need(method) {
             Some(Need::Nothing) => {
@@ -96,6 +94,13 @@ impl Exchange {
             Some(Need::Dialog) => Ok(Welcome::Answer(481, vec![])),
             None => Ok(Welcome::Answer(501, vec![])),
         }
+    }
+
+    /// 503 for one of too many.
+    pub(super) fn above_total(&mut self) -> Refused {
+        // Peers that are all turned away now must not all come again at once.
+        let seconds = 5 + self.rng.below(11);
+        Refused::busy(seconds, "more than the limit of all peers together")
     }
 }
 

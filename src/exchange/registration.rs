@@ -4,7 +4,7 @@ use super::admission::{Proof, check_address};
 use super::refusal::Refused;
 use super::*;
 use crate::sip::uri::SipUri;
-use crate::sip::{HeaderField, Message};
+use crate::sip::{HeaderField, Message, Method};
 
 /// A user whose registrations changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,10 @@ impl Exchange {
         }
         let address_of_record = format!("{user}@{}", domain.name);
         let outcome = match proof {
-            Proof::First(_) => self.registrar.register(now, &address_of_record, message, flow),
+            Proof::First(_) => {
+                self.guard.admitted(now, Method::Register);
+                self.registrar.register(now, &address_of_record, message, flow)
+            }
             Proof::Again(_) => self.registrar.repeat(now, &address_of_record, message, flow),
         };
         if outcome.changed {

@@ -35,6 +35,8 @@ pub enum StoreError {
     Unusable(String),
     /// Disk full, locked, gone: it may pass.
     Backend(String),
+    /// The database takes no such row, however often it is tried.
+    Rejected(String),
     /// A row that cannot be read.
     BadRow(String),
     /// Whoever was writing was dropped half-way; nothing of it was written.
@@ -47,8 +49,19 @@ impl StoreError {
     /// Who should act.
     pub fn fault(&self) -> Fault {
         match self {
-            StoreError::BadRow(_) | StoreError::Interrupted => Fault::Us,
+            StoreError::Rejected(_) | StoreError::BadRow(_) | StoreError::Interrupted => Fault::Us,
             _ => Fault::Operator,
+        }
+    }
+
+    /// Whether the same write may succeed later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            StoreError::Backend(_) | StoreError::Interrupted | StoreError::Overloaded => true,
+            StoreError::NewerSchema { .. }
+            | StoreError::Unusable(_)
+            | StoreError::Rejected(_)
+            | StoreError::BadRow(_) => false,
         }
     }
 }
@@ -66,6 +79,7 @@ impl fmt::Display for StoreError {
                 "the database cannot be used: {why}; move the file away to start with an empty one"
             ),
             StoreError::Backend(why) => write!(f, "the database failed: {why}; check the disk"),
+            StoreError::Rejected(why) => write!(f, "the database refuses a row: {why}"),
             StoreError::BadRow(why) => write!(f, "a row cannot be read: {why}"),
             StoreError::Interrupted => f.write_str("the write was given up"),
             StoreError::Overloaded => f.write_str("too many writes wait for the disk"),

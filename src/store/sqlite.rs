@@ -312,7 +312,13 @@ async fn install(writer: &mut SqliteConnection, rng: &mut Rng) -> Result<String,
 }
 
 fn backend(error: sqlx::Error) -> StoreError {
-    StoreError::Backend(error.to_string())
+    // SQLite's primary result codes 1, 18 to 20 and 25: what the statement makes of its rows, too
+    // big, a constraint, a type, a parameter.
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    match code.map(|code| code & 0xff) {
+        Some(1 | 18..=20 | 25) => StoreError::Rejected(error.to_string()),
+        _ => StoreError::Backend(error.to_string()),
+    }
 }
 
 fn unusable(error: sqlx::Error) -> StoreError {

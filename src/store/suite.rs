@@ -272,6 +272,31 @@ async fn newer_and_broken_databases_are_refused_with_advice() {
     assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
 }
 
+#[tokio::test]
+async fn a_row_that_is_never_taken_is_told_from_a_store_that_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("offhook.db");
+    let mut rng = Rng::from_number(9);
+    let store = Sqlite::open(&path, &mut rng).await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut raw = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let trigger = "CREATE TRIGGER picky BEFORE INSERT ON calls WHEN NEW.to_ = 'bad'
+                   BEGIN SELECT RAISE(ABORT, 'not this one'); END";
+    sqlx::query(trigger).execute(&mut raw).await.unwrap();
+    let mut persist = |to: &str| {
+        let record = CallRecord { to: to.to_owned(), ..call(&mut rng, Status::Completed) };
+        store.persist(Persist { calls: vec![record], ..Persist::default() })
+    };
+    let error = persist("bad").await.unwrap_err();
+    assert!(matches!(&error, StoreError::Rejected(_)) && !error.may_pass(), "{error:?}");
+    persist("good").await.unwrap();
+    drop(store);
+    let store = Sqlite::read(&path).await.unwrap();
+    let calls = vec![call(&mut rng, Status::Completed)];
+    let error = store.persist(Persist { calls, ..Persist::default() }).await.unwrap_err();
+    assert!(error.may_pass(), "a file that cannot be written now: {error:?}");
+}
+
 /// Names the folder in which the process that will be killed writes.
 const VICTIM: &str = "OFFHOOK_STORE_VICTIM";
 

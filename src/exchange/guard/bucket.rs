@@ -22,17 +22,23 @@ impl Bucket {
     /// Takes one token, if there is one for that share.
     pub(in crate::exchange) fn take(&mut self, now: Instant, rate: Rate, share: Share) -> bool {
         let Some(one) = interval(rate) else { return true };
+        let fits = self.has(now, rate, share);
+        if fits {
+            self.full_at = self.full_at.max(now) + Duration::from_nanos(one);
+        }
+        fits
+    }
+
+    /// Whether there is a token for that share.
+    pub(in crate::exchange) fn has(&self, now: Instant, rate: Rate, share: Share) -> bool {
+        let Some(one) = interval(rate) else { return true };
         let burst = u64::from(rate.burst.max(1));
         let most = match share {
             Share::All => burst,
             Share::ThreeQuarters => burst - burst / 4,
         };
         let full_at = self.full_at.max(now) + Duration::from_nanos(one);
-        let fits = full_at.since(now) <= Duration::from_nanos(one.saturating_mul(most));
-        if fits {
-            self.full_at = full_at;
-        }
-        fits
+        full_at.since(now) <= Duration::from_nanos(one.saturating_mul(most))
     }
 
     /// Whether nothing was taken that is not refilled yet.

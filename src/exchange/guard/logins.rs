@@ -37,14 +37,12 @@ struct Failures {
     since: Instant,
     /// Logins that failed on a challenge of ours.
     proven: u32,
-    /// The same with a nonce that is not ours: anybody may have sent them.
-    forged: u32,
 }
 
 impl Failures {
     fn fresh(&mut self, now: Instant) -> &mut Failures {
         if now.since(self.since) >= WINDOW {
-            *self = Failures { since: now, ..Failures::default() };
+            *self = Failures { since: now, proven: 0 };
         }
         self
     }
@@ -84,17 +82,6 @@ impl Logins {
         let failures = self.accounts.entry(account, || 0);
         *failures = failures.saturating_add(1);
         if *failures > ATTACK { usual.min(TRIES_UNDER_ATTACK) } else { usual }
-    }
-
-    /// Counts a failure with a nonce that is not ours.
-    pub(super) fn forged(&mut self, now: Instant, who: Who) {
-        self.sources.entry(who, Failures::default).fresh(now).forged += 1;
-    }
-
-    /// Whether so many of them came that nothing is said of the password any more.
-    pub(super) fn is_doubted(&self, now: Instant, who: Who, most: u32) -> bool {
-        let doubted = |f: &Failures| f.forged >= most && now.since(f.since) < WINDOW;
-        most > 0 && self.sources.get(&who).is_some_and(doubted)
     }
 
     /// Does not answer `who` until then.

@@ -41,7 +41,7 @@ pub struct Counters {
     pub failed_logins: u64,
     /// Sources that were silenced.
     pub silenced: u64,
-    /// New calls answered 503: draining, full, or above the total.
+    /// New calls answered 503: draining, full, or above a total.
     pub busy_invites: u64,
     /// Registrations answered 503.
     pub busy_registers: u64,
@@ -83,7 +83,8 @@ pub(super) enum Failure {
     Counted(u32),
     /// One too many: its source is silenced.
     Silenced(u32),
-    /// Maybe not from there at all.
+    /// Maybe not from there at all, and nothing was learnt: the answer would have been the same
+    /// to the right password.
     Forged,
 }
 
@@ -93,14 +94,22 @@ struct Budget {
     rate: Rate,
 }
 
+/// What all peers together ask for with one method: those who are let in and those who are asked
+/// for a password, each at the same rate.
+#[derive(Debug, Default)]
+struct Total {
+    admitted: Bucket,
+    challenges: Bucket,
+}
+
 /// The guard at the door.
 #[derive(Debug)]
 pub(super) struct Guard {
     limits: Limits,
     sources: Recent<Source, Budget>,
     phones: Recent<SocketAddr, Bucket>,
-    invites: Bucket,
-    registers: Bucket,
+    invites: Total,
+    registers: Total,
     logins: Logins,
     pub(super) counters: Counters,
 }
@@ -111,8 +120,8 @@ impl Guard {
             limits,
             sources: Recent::new(SOURCES),
             phones: Recent::new(PHONES),
-            invites: Bucket::default(),
-            registers: Bucket::default(),
+            invites: Total::default(),
+            registers: Total::default(),
             logins: Logins::new(),
             counters: Counters::default(),
         }
@@ -154,7 +163,8 @@ impl Guard {
         }
         if self.logins.silenced() > 0 {
             self.logins.expire(now);
-            if self.logins.is_silenced(now, self.who(flow, &registered)) {
+            let silenced = self.logins.is_silenced(now, self.who(flow, &registered));
+            if silenced && !self.is_never_silenced(address, directory) {
                 self.counters.muted += 1;
                 return Hearing::Muted;
             }
@@ -162,38 +172,81 @@ impl Guard {
         Hearing::Open
     }
 
-    /// Whether the total of new requests of that method is used up.
+    /// Whether the total of admitted requests of that method is used up. It takes nothing: only
+    /// who is admitted does, or strangers would use up what trunks and users may ask for.
     pub(super) fn is_busy(&mut self, now: Instant, method: Method) -> bool {
-        let (bucket, rate, count) = match method {
+        let (total, rate, count) = match method {
+            Method::Invite => (&self.invites, self.limits.invites, &mut self.counters.busy_invites),
+            Method::Register => {
+                (&self.registers, self.limits.registers, &mut self.counters.busy_registers)
+            }
+            _ => return false,
+        };
+        let busy = !total.admitted.has(now, rate, Share::All);
+        *count += u64::from(busy);
+        busy
+    }
+
+    /// A request was admitted.
+    pub(super) fn admitted(&mut self, now: Instant, method: Method) {
+        match method {
+            Method::Invite => self.invites.admitted.take(now, self.limits.invites, Share::All),
+            Method::Register => {
+                self.registers.admitted.take(now, self.limits.registers, Share::All)
+            }
+            _ => return,
+        };
+    }
+
+    /// Whether one more may be challenged. The last quarter is for flows of registered phones and
+    /// for addresses that the configuration names: they go on while strangers flood.
+    pub(super) fn may_challenge(
+        &mut self,
+        now: Instant,
+        method: Method,
+        flow: Flow,
+        directory: &Directory,
+        registered: impl Fn() -> bool,
+    ) -> bool {
+        let (total, rate, count) = match method {
             Method::Invite => {
                 (&mut self.invites, self.limits.invites, &mut self.counters.busy_invites)
             }
             Method::Register => {
                 (&mut self.registers, self.limits.registers, &mut self.counters.busy_registers)
             }
-            _ => return false,
+            _ => return true,
         };
-        let busy = !bucket.take(now, rate, Share::All);
-        *count += u64::from(busy);
-        busy
+        let address = flow.remote.ip().to_canonical();
+        let challenges = &mut total.challenges;
+        let may = challenges.take(now, rate, Share::ThreeQuarters)
+            || (is_exempt(address, &self.limits) || directory.knows(address) || registered())
+                && challenges.take(now, rate, Share::All);
+        *count += u64::from(!may);
+        may
     }
 
-    /// A login failed. `ours`: on a challenge that we sent to that very source.
+    /// A login failed. `ours`: on a challenge that we sent to that very source. An exempt address
+    /// and a trunk's are many peers in one, whom one guesser must not mute: there it is counted,
+    /// and silences nobody.
     pub(super) fn failed(
         &mut self,
         now: Instant,
         flow: Flow,
         account: u64,
         ours: bool,
+        directory: &Directory,
         registered: impl Fn() -> bool,
     ) -> Failure {
         self.counters.failed_logins += 1;
         let source = Who::Source(Source::of(flow.remote.ip()));
         if !ours {
-            self.logins.forged(now, source);
             return Failure::Forged;
         }
         let tries = self.logins.tries(now, account, self.limits.failures);
+        if self.is_never_silenced(flow.remote.ip().to_canonical(), directory) {
+            return Failure::Counted(self.logins.failed(now, source));
+        }
         let who = self.who(flow, &registered);
         // What a registered phone gets wrong counts for its address too: it has one password, and
         // may be guessing others.
@@ -215,11 +268,9 @@ impl Guard {
         silenced
     }
 
-    /// Whether so many guesses came under a source's address without a challenge of ours that
-    /// nothing is told of the next ones, not even `stale`.
-    pub(super) fn is_doubted(&self, now: Instant, flow: Flow) -> bool {
-        let source = Who::Source(Source::of(flow.remote.ip()));
-        self.logins.is_doubted(now, source, self.limits.failures)
+    /// Whether others than the guesser are sure to stand behind an address.
+    fn is_never_silenced(&self, address: IpAddr, directory: &Directory) -> bool {
+        is_exempt(address, &self.limits) || directory.trunk_from(address).is_some()
     }
 
     /// How many are silenced now.
@@ -242,10 +293,14 @@ impl Guard {
 }
 
 fn rate_of(address: IpAddr, directory: &Directory, limits: &Limits) -> Rate {
-    if limits.exempt.iter().any(|net| net.contains(&address)) {
+    if is_exempt(address, limits) {
         return Rate::UNLIMITED;
     }
     if directory.knows(address) { limits.known } else { limits.source }
+}
+
+fn is_exempt(address: IpAddr, limits: &Limits) -> bool {
+    limits.exempt.iter().any(|net| net.contains(&address))
 }
 
 /// Whether a message belongs, by its first bytes, to something that has begun: it goes before what

@@ -31,6 +31,7 @@ impl<K: Ord + Clone, V> Recent<K, V> {
         self.young.get_mut(&key).expect("it is among the young now")
     }
 
+    #[cfg(test)]
     pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::base::id::AccountSid;
 use crate::base::{Duration, Secret};
+use crate::directory::{Caps, Trunk};
 use crate::sip::Transport;
 
 fn directory() -> Directory {
@@ -27,6 +28,11 @@ fn flow(remote: &str) -> Flow {
 fn guard() -> Guard {
     let source = Rate { per_second: 10, burst: 20 };
     Guard::new(Limits { source, ..Limits::default() })
+}
+
+/// A wrong password for the account 1.
+fn fail(guard: &mut Guard, from: Flow, ours: bool, registered: bool) -> Failure {
+    guard.failed(Instant::ZERO, from, 1, ours, &directory(), || registered)
 }
 
 fn heard(guard: &mut Guard, from: &str, word: &[u8], registered: bool, times: u32) -> usize {
@@ -89,9 +95,9 @@ fn ten_wrong_passwords_in_a_minute_are_met_with_silence_for_a_while() {
     let mut guard = guard();
     let (thief, other) = (flow("198.51.100.1:1"), flow("198.51.100.2:1"));
     for number in 1..10 {
-        assert_eq!(guard.failed(Instant::ZERO, thief, 1, true, || false), Failure::Counted(number));
+        assert_eq!(fail(&mut guard, thief, true, false), Failure::Counted(number));
     }
-    assert_eq!(guard.failed(Instant::ZERO, thief, 1, true, || false), Failure::Silenced(10));
+    assert_eq!(fail(&mut guard, thief, true, false), Failure::Silenced(10));
     let directory = directory();
     let at = Instant::from_millis;
     let mut hear = |now, flow, registered| guard.hear(now, flow, b"X", &directory, || registered);
@@ -111,13 +117,10 @@ fn ten_wrong_passwords_in_a_minute_are_met_with_silence_for_a_while() {
 fn nobody_is_silenced_by_datagrams_that_bear_his_address() {
     let mut guard = guard();
     let victim = flow("198.51.100.1:1");
-    assert!(!guard.is_doubted(Instant::ZERO, victim));
     for _ in 0..1000 {
-        assert_eq!(guard.failed(Instant::ZERO, victim, 1, false, || false), Failure::Forged);
+        assert_eq!(fail(&mut guard, victim, false, false), Failure::Forged);
     }
-    assert!(guard.is_doubted(Instant::ZERO, victim), "but nothing more is learnt so");
     assert_eq!(guard.hear(Instant::ZERO, victim, b"X", &directory(), || false), Hearing::Open);
-    assert!(!guard.is_doubted(Instant::from_millis(60_000), victim));
 }
 
 #[test]
@@ -125,18 +128,89 @@ fn a_registered_phone_that_guesses_is_silenced_as_well() {
     let mut guard = guard();
     let phone = flow("198.51.100.1:1");
     for _ in 0..10 {
-        guard.failed(Instant::ZERO, phone, 1, true, || true);
+        fail(&mut guard, phone, true, true);
     }
     assert_eq!(guard.hear(Instant::ZERO, phone, b"X", &directory(), || true), Hearing::Muted);
+}
+
+#[test]
+fn one_guesser_does_not_mute_everybody_behind_a_proxy_or_a_trunk() {
+    let trunk = Trunk {
+        name: "carrier".into(),
+        uri: "sip:192.0.2.60".into(),
+        addresses: vec![],
+        tcp: false,
+        login: None,
+        inbound_ips: vec!["192.0.2.60/32".parse().expect("a network")],
+        prefixes: vec![],
+        realm: None,
+        caps: Caps::TRUNK,
+    };
+    let known = Directory { trunks: vec![trunk], ..directory() };
+    for (address, registered) in
+        [("127.0.0.1:5080", false), ("127.0.0.1:5080", true), ("192.0.2.60:5060", false)]
+    {
+        let (mut guard, proxy) = (guard(), flow(address));
+        for number in 1..=40 {
+            let failure = guard.failed(Instant::ZERO, proxy, 1, true, &known, || registered);
+            assert_eq!(failure, Failure::Counted(number), "{address}");
+        }
+        let heard = guard.hear(Instant::ZERO, proxy, b"INVITE x", &known, || registered);
+        assert_eq!((heard, guard.silenced()), (Hearing::Open, 0), "{address}");
+        assert_eq!((guard.counters.failed_logins, guard.counters.silenced), (40, 0));
+        // What was guessed there counts for the account, wherever it is tried next.
+        let (elsewhere, mut last) = (flow("198.51.100.1:1"), Failure::Forged);
+        for _ in 0..3 {
+            last = guard.failed(Instant::ZERO, elsewhere, 1, true, &known, || false);
+        }
+        assert_eq!(last, Failure::Silenced(3), "{address}");
+    }
+}
+
+#[test]
+fn who_becomes_exempt_is_heard_again() {
+    let (mut guard, proxy) = (guard(), flow("198.51.100.1:1"));
+    for _ in 0..10 {
+        fail(&mut guard, proxy, true, false);
+    }
+    assert_eq!(guard.hear(Instant::ZERO, proxy, b"X", &directory(), || false), Hearing::Muted);
+    let exempt = vec!["198.51.100.1/32".parse().expect("a network")];
+    guard.reconfigure(Limits { exempt, ..Limits::default() });
+    assert_eq!(guard.hear(Instant::ZERO, proxy, b"X", &directory(), || false), Hearing::Open);
 }
 
 #[test]
 fn totals_hold_for_everyone_together_and_refill() {
     let invites = Rate { per_second: 5, burst: 5 };
     let mut guard = Guard::new(Limits { invites, ..Limits::default() });
-    let busy = |guard: &mut Guard, now| guard.is_busy(now, Method::Invite);
+    let busy = |guard: &mut Guard, now| {
+        let busy = guard.is_busy(now, Method::Invite);
+        if !busy {
+            guard.admitted(now, Method::Invite);
+        }
+        busy
+    };
     assert_eq!((0..8).filter(|_| busy(&mut guard, Instant::ZERO)).count(), 3);
     assert!(!guard.is_busy(Instant::ZERO, Method::Register));
     assert!(!busy(&mut guard, Instant::ZERO + Duration::from_millis(200)));
     assert_eq!(guard.counters.busy_invites, 3);
+}
+
+#[test]
+fn a_flood_of_strangers_leaves_challenges_to_phones_and_calls_to_who_is_admitted() {
+    let invites = Rate { per_second: 8, burst: 8 };
+    let mut guard = Guard::new(Limits { invites, ..Limits::default() });
+    let directory = directory();
+    let challenged = |guard: &mut Guard, from: &str, registered: bool| {
+        let may = |_: &u32| {
+            let flow = flow(from);
+            guard.may_challenge(Instant::ZERO, Method::Invite, flow, &directory, || registered)
+        };
+        (0..100).filter(may).count()
+    };
+    assert_eq!(challenged(&mut guard, "198.51.100.1:1", false), 6);
+    assert_eq!(challenged(&mut guard, "198.51.100.2:1", true), 2, "a registered phone");
+    assert_eq!(challenged(&mut guard, "127.0.0.1:1", false), 0, "each has its bound");
+    assert_eq!(guard.counters.busy_invites, 292);
+    assert!(!guard.is_busy(Instant::ZERO, Method::Invite), "nobody was admitted yet");
 }

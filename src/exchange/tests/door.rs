@@ -181,28 +181,28 @@ fn who_guesses_is_met_with_silence_and_nobody_else_is() {
 #[test]
 fn a_call_that_is_up_is_not_hurt_by_its_sources_silence() {
     let mut stage = Stage::new();
-    let invite = stage.invite("sip:+12223331234@192.0.2.1", "sip:+15550001111@192.0.2.60");
-    stage.receive(TRUNK, &invite);
+    let invite = stage.invite("sip:1@pbx.example", "sip:a@pbx.example");
+    stage.receive(PHONE, &invite);
     stage.document("<Record/>");
     let answer = stage.sent.iter().find(|(_, m)| m.status() == Some(200)).expect("an answer");
     let to = answer.1.header_by_name("To").expect("a To").to_owned();
     for _ in 0..10 {
         let from = "sip:alice@office.example";
         let request = stage.request("REGISTER", "sip:office.example", from, "", "");
-        stage.with_password(TRUNK, &request, "alice", "guess");
+        stage.with_password(PHONE, &request, "alice", "guess");
     }
     assert_eq!(stage.exchange.silenced(), 1);
     let call = stage.exchange.calls();
     let in_dialog = |method: &str, cseq: u32| {
         invite
             .replace("INVITE", method)
-            .replace("To: <sip:+12223331234@192.0.2.1>", &format!("To: {to}"))
+            .replace("To: <sip:1@pbx.example>", &format!("To: {to}"))
             .replace("CSeq: 1", &format!("CSeq: {cseq}"))
             .replace("branch=z9hG4bK", &format!("branch=z9hG4bK{method}"))
             .replace("application/sdp\r\n", "text/plain\r\n")
     };
-    stage.receive(TRUNK, &in_dialog("ACK", 1));
-    let answer = stage.answer(TRUNK, &in_dialog("BYE", 2)).expect("an answer");
+    stage.receive(PHONE, &in_dialog("ACK", 1));
+    let answer = stage.answer(PHONE, &in_dialog("BYE", 2)).expect("an answer");
     assert_eq!((answer.status(), call), (Some(200), 1));
 }
 
@@ -225,19 +225,46 @@ fn guesses_without_a_challenge_of_ours_silence_nobody_and_learn_nothing() {
         let answer = stage.answer(STRANGER, &request.replace("Content-Length", &header));
         let answer = answer.expect("an answer");
         assert_eq!(answer.status(), Some(401));
-        answer.header_by_name("WWW-Authenticate").expect("one").contains("stale=true")
+        answer
     };
-    assert!(forged(&mut stage, "secret"), "a phone after our restart is told to try again");
+    let look = |answer: &Message| form(answer, &[]);
+    let right = forged(&mut stage, "secret");
     for _ in 0..50 {
-        assert!(!forged(&mut stage, "guess"));
+        let wrong = forged(&mut stage, "guess");
+        assert_eq!(look(&wrong), look(&right), "the right guess looks like the others");
     }
-    assert!(!forged(&mut stage, "secret"), "the right guess looks like the others");
+    assert!(!look(&right).contains("stale"), "{}", look(&right));
+    assert_eq!(look(&forged(&mut stage, "secret")), look(&right), "nor does it count");
     assert_eq!(stage.exchange.silenced(), 0, "anybody may have sent these in his name");
     // The real phone at that address answers a challenge of ours, and is heard.
     let from = "sip:alice@office.example";
     let request = stage.request("REGISTER", "sip:office.example", from, "", "");
     let answer = stage.with_password(STRANGER, &request, "alice", "secret").expect("an answer");
     assert_eq!(answer.status(), Some(200));
+}
+
+#[test]
+fn a_phone_with_a_nonce_from_before_a_restart_logs_in_with_the_next() {
+    let (mut before, mut stage) = (Stage::new(), Stage::new());
+    // Another start has another secret.
+    stage.exchange.challenger = Challenger::new(Rng::from_number(2).bytes());
+    let from = "sip:alice@office.example";
+    let request = before.request("REGISTER", "sip:office.example", from, "", "");
+    let mut challenge = before.answer(STRANGER, &request).expect("a challenge");
+    for (turn, status) in [(0, 401), (1, 200)] {
+        let password = Secret::new("secret");
+        let login = Login { username: "alice".into(), password, realm: None };
+        let fields =
+            answer(&challenge, "REGISTER", "sip:office.example", &login, "c", 1).expect("met");
+        let header = format!("Authorization: {}\r\nContent-Length", fields[0].1);
+        challenge =
+            stage.answer(STRANGER, &request.replace("Content-Length", &header)).expect("an answer");
+        assert_eq!(challenge.status(), Some(status), "{turn}");
+        let told = challenge.header_by_name("WWW-Authenticate").unwrap_or_default();
+        assert!(!told.contains("stale"), "{told}");
+    }
+    let counters = stage.exchange.counters();
+    assert_eq!((counters.failed_logins, counters.silenced), (0, 0));
 }
 
 #[test]
@@ -262,7 +289,7 @@ fn a_source_over_its_budget_is_not_read_and_others_are() {
 #[test]
 fn above_the_total_new_requests_are_told_to_come_again_and_calls_go_on() {
     let invites = Rate { per_second: 1, burst: 1 };
-    let registers = Rate { per_second: 1, burst: 2 };
+    let registers = Rate { per_second: 1, burst: 1 };
     let mut stage = with_limits(Limits { invites, registers, ..Limits::default() });
     let invite = |stage: &mut Stage| {
         stage.invite("sip:+12223331234@192.0.2.1", "sip:+15550001111@192.0.2.60")
@@ -285,6 +312,33 @@ fn above_the_total_new_requests_are_told_to_come_again_and_calls_go_on() {
     assert_eq!(statuses, [200, 487], "the call that was being set up can end");
     let counters = stage.exchange.counters();
     assert_eq!((counters.busy_invites, counters.busy_registers), (1, 1));
+}
+
+#[test]
+fn a_flood_of_strangers_uses_up_nothing_of_trunks_and_users() {
+    let rate = Rate { per_second: 1, burst: 8 };
+    let source = Rate::UNLIMITED;
+    let limits = Limits { invites: rate, registers: rate, source, ..Limits::default() };
+    let mut stage = with_limits(limits);
+    let from = "sip:eve@office.example";
+    for method in ["INVITE", "REGISTER"] {
+        let mut statuses = vec![];
+        for _ in 0..100 {
+            let request = stage.request(method, "sip:office.example", from, "", "");
+            statuses.push(stage.status(STRANGER, &request));
+        }
+        let challenged = statuses.iter().filter(|status| **status == 401).count();
+        assert_eq!(challenged, 6, "{method}: {statuses:?}");
+        assert!(statuses[6..].iter().all(|status| *status == 503), "{method}: {statuses:?}");
+    }
+    let invite = stage.invite("sip:+12223331234@192.0.2.1", "sip:+15550001111@192.0.2.60");
+    assert_eq!((stage.status(TRUNK, &invite), stage.exchange.calls()), (0, 1), "a trunk");
+    // An address that the configuration names: of a domain's allowed_ips.
+    let answer = stage.register("alice", "sip:alice@192.0.2.50").expect("an answer");
+    assert_eq!(answer.status(), Some(200));
+    let invite = stage.invite("sip:5551234@office.example", "sip:alice@office.example");
+    assert!(stage.with_password(PHONE, &invite, "alice", "secret").is_none(), "it goes on");
+    assert_eq!(stage.exchange.calls(), 2);
 }
 
 #[test]

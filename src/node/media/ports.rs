@@ -5,16 +5,21 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 
 use crate::base::Rng;
+use crate::media::Plane;
 
 /// The range, and what is taken of it.
 #[derive(Debug)]
 pub struct Ports {
     first: u16,
     taken: Vec<bool>,
+    /// How many are.
+    count: usize,
     rng: Rng,
 }
 
 impl Ports {
+    /// Ports taken at one time: more would be bound for sessions that the plane refuses.
+    const MOST: usize = Plane::MAX_SESSIONS;
     /// Ports of others that we step over before giving up: each costs a system call, and
     /// packets wait meanwhile.
     const MAX_FOREIGN: usize = 256;
@@ -26,12 +31,18 @@ impl Ports {
         // RFC 3550 section 11: RTP on an even port, its RTCP on the odd one above.
         let first = range.start().next_multiple_of(2);
         let pairs = usize::from(range.end().saturating_sub(first).saturating_add(1)) / 2;
-        Ports { first, taken: vec![false; pairs], rng }
+        Ports { first, taken: vec![false; pairs], count: 0, rng }
     }
 
     /// Binds a free port, and says which.
     pub fn bind(&mut self, ip: IpAddr) -> Result<(UdpSocket, SocketAddr)> {
         let pairs = self.taken.len();
+        if self.count >= Self::MOST {
+            return Err(Error::new(
+                ErrorKind::AddrInUse,
+                "as many media ports as sessions are open",
+            ));
+        }
         let start = self.rng.below(pairs as u64) as usize;
         let mut foreign = 0;
         for at in (0..pairs).map(|step| (start + step) % pairs) {
@@ -43,6 +54,7 @@ impl Ports {
                 Ok(socket) => {
                     socket.set_nonblocking(true)?;
                     self.taken[at] = true;
+                    self.count += 1;
                     if ip.is_ipv4() {
                         // Marking is a courtesy of the network; without it calls work too.
                         let _ = socket2::SockRef::from(&socket).set_tos_v4(Self::TOS);
@@ -61,8 +73,10 @@ impl Ports {
     /// Gives a port back.
     pub fn release(&mut self, port: u16) {
         let at = usize::from(port.saturating_sub(self.first)) / 2;
-        if let Some(taken) = self.taken.get_mut(at) {
-            *taken = false;
+        if let Some(taken) = self.taken.get_mut(at)
+            && std::mem::take(taken)
+        {
+            self.count -= 1;
         }
     }
 }

@@ -203,6 +203,11 @@ impl Worker {
                 Err(TryRecvError::Empty) => return,
             }
             self.carry_out(now);
+            // The plane had no room for the session, so it never asked for a socket.
+            if let Some((socket, local)) = self.arriving.take() {
+                drop(socket);
+                self.release(local.port());
+            }
         }
     }
 

@@ -104,6 +104,24 @@ fn bridged_sessions_relay_between_real_sockets() {
 }
 
 #[test]
+fn a_session_that_is_refused_gives_its_port_back() {
+    let folder = tempfile::tempdir().unwrap();
+    // Room for two.
+    let mut bench = Bench::new(21_940..=21_943, Config::TICK, folder.path().into());
+    bench.open(1);
+    for _ in 0..3 {
+        bench.open(1);
+        let refused = bench.event();
+        assert!(matches!(refused, Event::Failed { session: SessionId(1), .. }), "{refused:?}");
+        // Orders are taken in turn: what the refusal left is done when a next one is answered.
+        bench.handle.send(Command::Close { session: SessionId(1) }).unwrap();
+        assert!(matches!(bench.event(), Event::Closed { session: SessionId(1), .. }));
+        bench.open(1);
+    }
+    bench.open(2);
+}
+
+#[test]
 fn a_recording_is_complete_on_the_disk_when_its_end_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::new(21_400..=21_599, Config::TICK, folder.path().into());

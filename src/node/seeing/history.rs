@@ -8,7 +8,7 @@ use std::path::Path;
 use memchr::memmem;
 
 use super::record::{Captured, Party, Record, Refused, What};
-use super::spool::{self, FOLDER};
+use super::spool;
 use super::wire;
 
 /// Everything that was kept of one call.
@@ -39,15 +39,14 @@ impl Story {
 
 /// Looks for a call by the SID of its caller or of a leg that it dialled, or by a Call-ID.
 pub fn find(data: &Path, key: &str) -> io::Result<Option<Story>> {
-    let folder = data.join(FOLDER);
-    let asked = Call::read(&folder, key)?;
+    let asked = Call::read(data, key)?;
     // A leg's story is its caller's; so is a Call-ID's.
     let root = match asked.root(key) {
         Some(root) if root != key => Some(root),
         _ => None,
     };
     let found = match &root {
-        Some(root) => Call::read(&folder, root)?,
+        Some(root) => Call::read(data, root)?,
         None => asked,
     };
     let Call { mut records, mut call_ids } = found;
@@ -57,7 +56,7 @@ pub fn find(data: &Path, key: &str) -> io::Result<Option<Story>> {
     if records.iter().any(|record| matches!(&record.what, What::Refused(_))) {
         call_ids.insert(key.to_owned());
     }
-    records.extend(messages(&folder, &call_ids)?);
+    records.extend(messages(data, &call_ids)?);
     records.sort_by_key(|record| record.at);
     let call = root.unwrap_or_else(|| key.to_owned());
     let parties = parties(&records, &call);
@@ -69,7 +68,7 @@ pub fn find(data: &Path, key: &str) -> io::Result<Option<Story>> {
 pub fn refusals(data: &Path, most: usize) -> io::Result<Vec<(u64, Refused)>> {
     let mut found = vec![];
     let finder = memmem::Finder::new(b"\"kind\":\"refused\"");
-    each_line(&data.join(FOLDER), &[finder], |line| {
+    each_line(data, &[finder], |line| {
         if let Some(Record { at, what: What::Refused(refused) }) = Record::read(line) {
             found.push((at, refused));
         }
@@ -87,10 +86,10 @@ struct Call {
 }
 
 impl Call {
-    fn read(folder: &Path, key: &str) -> io::Result<Call> {
+    fn read(data: &Path, key: &str) -> io::Result<Call> {
         let mut call = Call::default();
         let quoted = quoted(key);
-        each_line(folder, &[memmem::Finder::new(quoted.as_bytes())], |line| {
+        each_line(data, &[memmem::Finder::new(quoted.as_bytes())], |line| {
             let Some(record) = Record::read(line) else { return };
             let concerned = match &record.what {
                 What::Message(_) => false,
@@ -129,12 +128,12 @@ impl Call {
 }
 
 /// The messages of some Call-IDs.
-fn messages(folder: &Path, call_ids: &BTreeSet<String>) -> io::Result<Vec<Record>> {
+fn messages(data: &Path, call_ids: &BTreeSet<String>) -> io::Result<Vec<Record>> {
     let needles: Vec<String> = call_ids.iter().map(|call_id| quoted(call_id)).collect();
     let finders: Vec<_> =
         needles.iter().map(|needle| memmem::Finder::new(needle.as_bytes())).collect();
     let mut found = vec![];
-    each_line(folder, &finders, |line| {
+    each_line(data, &finders, |line| {
         if let Some(record) = Record::read(line)
             && matches!(&record.what, What::Message(m) if call_ids.contains(&m.call_id))
         {
@@ -146,11 +145,11 @@ fn messages(folder: &Path, call_ids: &BTreeSet<String>) -> io::Result<Vec<Record
 
 /// Gives every whole line in which any of the needles stands.
 fn each_line(
-    folder: &Path,
+    data: &Path,
     needles: &[memmem::Finder<'_>],
     mut take: impl FnMut(&[u8]),
 ) -> io::Result<()> {
-    for (_, path) in spool::files(folder)? {
+    for path in spool::all_files(data)? {
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             // Swept away since it was listed.
@@ -226,11 +225,13 @@ mod tests {
     fn kept(whats: Vec<What>) -> tempfile::TempDir {
         let data = tempfile::tempdir().expect("a folder");
         let limits = Limits { bytes: 4_000, age: Duration::from_secs(60) };
-        let mut spool = Spool::open(data.path(), limits).expect("opened");
+        let (mut spool, mut refusals) = Spool::open_both(data.path(), limits).expect("opened");
         for (at, what) in whats.into_iter().enumerate() {
             let mut line = vec![];
-            Record { at: at as u64, what }.write(&mut line);
+            Record { at: at as u64, what: what.clone() }.write(&mut line);
             let now = WallTime::from_unix_millis(at as u64);
+            let refused = matches!(what, What::Refused(_));
+            let spool = if refused { &mut refusals } else { &mut spool };
             spool.append(now, &line).expect("written");
         }
         spool.append(WallTime::from_unix_millis(99), b"{\"at\":5,\"kind\":\"mess").expect("cut");

@@ -23,6 +23,10 @@ const DIALOG_MESSAGES: u32 = 256;
 const DIALOG_BYTES: u32 = 256 << 10;
 /// Messages of a refused request that are kept after the refusal: its answer and the ACK, twice.
 const REFUSED_MESSAGES: u32 = 4;
+/// And their bytes, later ones cut short: a call that was tried with a password, and its answers.
+const REFUSED_BYTES: u32 = 4 << 10;
+/// What a stranger wrote as its name, its aim or its Call-ID is kept up to here, in bytes.
+const LONGEST: usize = 512;
 /// Dialogs of calls that are over, remembered for their last repeats.
 const MOST_FINISHED: usize = 4_096;
 /// Dialogs known at one time: twice the calls that an exchange takes, and those that finished.
@@ -55,7 +59,17 @@ pub(super) struct Recorder {
     second: (Instant, u32),
     /// Refusals that were not written for their number.
     pub(super) hidden: u64,
-    lines: Vec<u8>,
+    lines: Lines,
+}
+
+/// What is to be written. What anybody can cause stands apart: it must not push out the stories
+/// of calls.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Lines {
+    /// Of calls.
+    pub(super) calls: Vec<u8>,
+    /// Of requests that were refused.
+    pub(super) refusals: Vec<u8>,
 }
 
 /// A dialog that is known, and how much of it may still be kept.
@@ -85,7 +99,7 @@ impl Recorder {
             offenders: Offenders::default(),
             second: (Instant::ZERO, 0),
             hidden: 0,
-            lines: vec![],
+            lines: Lines::default(),
         }
     }
 
@@ -114,7 +128,7 @@ impl Recorder {
     }
 
     /// The lines since the last time.
-    pub(super) fn drain(&mut self) -> Vec<u8> {
+    pub(super) fn drain(&mut self) -> Lines {
         std::mem::take(&mut self.lines)
     }
 
@@ -132,7 +146,7 @@ impl Recorder {
                     self.calls.clear();
                     self.dialogs.clear();
                 }
-                self.know(hash, Some(call), DIALOG_MESSAGES);
+                self.know(hash, Some(call), DIALOG_MESSAGES, DIALOG_BYTES);
                 self.calls.entry(call).or_default().push(hash);
                 let line = What::Dialog { call: call.to_string(), leg: leg.0, call_id };
                 self.write(at, line);
@@ -154,26 +168,28 @@ impl Recorder {
     /// A refusal, in words that say how often it has happened.
     fn refused(&mut self, at: Instant, refused: RefusedRequest) {
         let source = refused.flow.remote;
-        let times = self.offenders.count(at, &refused.user, source.ip());
+        let user = cut(refused.user, LONGEST);
+        let times = self.offenders.count(at, &user, source.ip());
         if !self.may_tell(at) {
             return;
         }
         let hash = self.hash(&refused.call_id);
-        self.know(hash, None, REFUSED_MESSAGES);
+        self.know(hash, None, REFUSED_MESSAGES, REFUSED_BYTES);
         self.finish(hash);
-        let reason = format!("{}, from {}{}", refused.reason, source.ip(), ordinal(times));
+        let why = cut(refused.reason, 2 * LONGEST);
+        let reason = format!("{why}, from {}{}", source.ip(), ordinal(times));
         let line = What::Refused(Refused {
             method: refused.method.to_owned(),
-            call_id: refused.call_id,
-            user: refused.user,
-            uri: refused.uri,
+            call_id: cut(refused.call_id, LONGEST),
+            user,
+            uri: cut(refused.uri, LONGEST),
             source,
             status: refused.status,
             code: refused.code,
             reason,
             times,
         });
-        self.write(at, line);
+        self.write_refused(at, line);
         self.claim(hash);
     }
 
@@ -254,7 +270,7 @@ impl Recorder {
         }
     }
 
-    fn know(&mut self, hash: u64, call: Option<CallSid>, messages: u32) {
+    fn know(&mut self, hash: u64, call: Option<CallSid>, messages: u32, bytes: u32) {
         if self.dialogs.len() >= MOST_DIALOGS
             && let Some(oldest) = self.finished.pop_front()
         {
@@ -263,10 +279,10 @@ impl Recorder {
         if self.dialogs.len() >= MOST_DIALOGS {
             return;
         }
-        let dialog =
-            self.dialogs.entry(hash).or_insert(Dialog { call, messages: 0, bytes: DIALOG_BYTES });
+        let dialog = self.dialogs.entry(hash).or_insert(Dialog { call, messages: 0, bytes: 0 });
         // A phone's REGISTERs share one Call-ID: each refusal allows its own few messages.
         dialog.messages = dialog.messages.max(messages + MOST_BEFORE);
+        dialog.bytes = dialog.bytes.max(bytes);
         dialog.call = dialog.call.or(call);
     }
 
@@ -283,20 +299,38 @@ impl Recorder {
     fn keep(&mut self, hash: u64, stray: &Stray) {
         let Some(dialog) = self.dialogs.get_mut(&hash) else { return };
         let length = u32::try_from(stray.bytes.len()).unwrap_or(u32::MAX);
-        if dialog.messages == 0 || dialog.bytes < length {
+        let refused = dialog.call.is_none();
+        let room = if refused { dialog.bytes.min(length) } else { length };
+        if dialog.messages == 0 || dialog.bytes < room || room == 0 {
             return;
         }
         dialog.messages -= 1;
-        dialog.bytes -= length;
+        dialog.bytes -= room;
         let call_id = wire::call_id(&stray.bytes).unwrap_or_default().to_owned();
-        let redacted = redact::message(&stray.bytes);
+        let mut redacted = redact::message(&stray.bytes);
+        if !refused {
+            let captured = Captured::new(call_id, stray.direction, stray.flow, redacted);
+            return self.write(stray.at, What::Message(captured));
+        }
+        let whole = std::str::from_utf8(&redacted);
+        redacted
+            .truncate(whole.map_or(room as usize, |text| text.floor_char_boundary(room as usize)));
+        let call_id = cut(call_id, LONGEST);
         let captured = Captured::new(call_id, stray.direction, stray.flow, redacted);
-        self.write(stray.at, What::Message(captured));
+        self.write_refused(stray.at, What::Message(captured));
     }
 
     fn write(&mut self, at: Instant, what: What) {
+        self.record(at, what).write(&mut self.lines.calls);
+    }
+
+    fn write_refused(&mut self, at: Instant, what: What) {
+        self.record(at, what).write(&mut self.lines.refusals);
+    }
+
+    fn record(&self, at: Instant, what: What) -> Record {
         let start = self.epoch.wall(Instant::ZERO).unix_millis() * 1_000;
-        Record { at: start + at.as_nanos() / 1_000, what }.write(&mut self.lines);
+        Record { at: start + at.as_nanos() / 1_000, what }
     }
 
     fn hash(&self, call_id: &str) -> u64 {
@@ -319,6 +353,12 @@ fn party(row: Row) -> Party {
         sip_status: row.sip_status,
         call_id: row.sip_call_id,
     }
+}
+
+/// A text of at most so many bytes.
+fn cut(mut text: String, most: usize) -> String {
+    text.truncate(text.floor_char_boundary(most));
+    text
 }
 
 /// How often each user was refused at each address lately.

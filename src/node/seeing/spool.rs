@@ -12,6 +12,12 @@ use crate::base::{Duration, WallTime};
 /// The folder in the data folder.
 pub const FOLDER: &str = "calls";
 
+/// In it, what anybody can cause, with a quota of its own.
+const REFUSALS: &str = "refused";
+
+/// The part of all bytes that refusals may take.
+const REFUSALS_PART: u64 = 16;
+
 /// How files end.
 const ENDING: &str = "jsonl";
 
@@ -46,9 +52,17 @@ struct Current {
 }
 
 impl Spool {
-    /// Makes the folder, its owner's alone, as it holds who called whom.
-    pub fn open(data: &Path, limits: Limits) -> io::Result<Spool> {
+    /// Those of calls, and those of refusals, within `limits` together.
+    pub fn open_both(data: &Path, limits: Limits) -> io::Result<(Spool, Spool)> {
+        let refusals = Limits { bytes: limits.bytes / REFUSALS_PART, ..limits };
+        let calls = Limits { bytes: limits.bytes - refusals.bytes, ..limits };
         let folder = data.join(FOLDER);
+        let inner = folder.join(REFUSALS);
+        Ok((Spool::open(folder, calls)?, Spool::open(inner, refusals)?))
+    }
+
+    /// Makes the folder, its owner's alone, as it holds who called whom.
+    fn open(folder: PathBuf, limits: Limits) -> io::Result<Spool> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         Ok(Spool { folder, limits, current: None })
     }
@@ -105,8 +119,16 @@ impl Spool {
     }
 }
 
+/// All files of a data folder, those of calls first, each kind oldest first.
+pub fn all_files(data: &Path) -> io::Result<Vec<PathBuf>> {
+    let folder = data.join(FOLDER);
+    let mut found = files(&folder)?;
+    found.extend(files(&folder.join(REFUSALS))?);
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
 /// The files of a folder with the times at which they were begun, oldest first.
-pub fn files(folder: &Path) -> io::Result<Vec<(WallTime, PathBuf)>> {
+fn files(folder: &Path) -> io::Result<Vec<(WallTime, PathBuf)>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
@@ -158,7 +180,7 @@ mod tests {
     fn spool(bytes: u64) -> (tempfile::TempDir, Spool) {
         let data = tempfile::tempdir().expect("a folder");
         let limits = Limits { bytes, age: Duration::from_millis(10 * HOUR) };
-        let spool = Spool::open(data.path(), limits).expect("opened");
+        let spool = Spool::open(data.path().join(FOLDER), limits).expect("opened");
         (data, spool)
     }
 
@@ -181,6 +203,22 @@ mod tests {
     }
 
     #[test]
+    fn refusals_have_a_quota_of_their_own_and_push_out_no_call() {
+        let data = tempfile::tempdir().expect("a folder");
+        let limits = Limits { bytes: 16_000, age: Duration::from_millis(10 * HOUR) };
+        let (mut calls, mut refusals) = Spool::open_both(data.path(), limits).expect("opened");
+        calls.append(at(0), b"a call\n").expect("written");
+        for number in 1..2_000 {
+            refusals.append(at(number), &[b'x'; 100]).expect("written");
+        }
+        assert_eq!(kept(&data), ["a call\n"]);
+        let all = all_files(data.path()).expect("listed");
+        let size = |path: &PathBuf| fs::metadata(path).expect("there").len();
+        let bytes: u64 = all.iter().map(size).sum();
+        assert!((900..=1_300).contains(&bytes), "{bytes} of a sixteenth of 16,000");
+    }
+
+    #[test]
     fn the_oldest_goes_when_it_is_too_old() {
         let (data, mut spool) = spool(1 << 20);
         spool.append(at(0), b"old\n").expect("written");
@@ -197,7 +235,7 @@ mod tests {
         first.append(at(0), b"first\n").expect("written");
         let limits = first.limits;
         drop(first);
-        let mut second = Spool::open(data.path(), limits).expect("opened");
+        let mut second = Spool::open(data.path().join(FOLDER), limits).expect("opened");
         second.append(at(0), b"second\n").expect("written");
         assert_eq!(kept(&data), ["first\n", "second\n"]);
     }

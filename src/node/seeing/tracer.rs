@@ -58,7 +58,6 @@ impl Tracer {
             text("offhook.call.sid", &row.sid.to_string()),
             text("offhook.call.direction", row.direction.as_str()),
             text("offhook.call.status", row.status.as_str()),
-            text("offhook.call.reason", &row.reason),
         ];
         if let Some(answered) = row.answered {
             let ring = answered.unix_millis().saturating_sub(row.started.unix_millis());
@@ -80,7 +79,7 @@ impl Tracer {
             start: nanos(row.started),
             end: nanos(ended),
             attributes,
-            error: failed.then(|| row.reason.clone()),
+            error: failed.then(|| failure(row.sip_status)),
         });
     }
 
@@ -94,7 +93,9 @@ impl Tracer {
         error: Option<&(u32, String)>,
     ) {
         self.documents += 1;
-        let mut attributes = vec![text("url.full", url)];
+        // What a query says of a call is the call's own.
+        let place = url.split_once('?').map_or(url, |(place, _)| place);
+        let mut attributes = vec![text("url.full", place)];
         if let Some((code, _)) = error {
             attributes.push(number("offhook.error.code", u64::from(*code)));
         }
@@ -110,7 +111,8 @@ impl Tracer {
             start: end.saturating_sub(took),
             end,
             attributes,
-            error: error.map(|(_, message)| message.clone()),
+            // Its text may quote what came, or a URL with a number in it.
+            error: error.map(|(code, _)| format!("error {code}")),
         });
     }
 
@@ -160,6 +162,14 @@ impl Tracer {
     }
 }
 
+/// Why a leg failed, without the words of its row: those may hold numbers and names.
+fn failure(sip_status: Option<u16>) -> String {
+    match sip_status {
+        Some(status) => format!("SIP {status}"),
+        None => "no answer came from the other side".to_owned(),
+    }
+}
+
 /// The 32 hexadecimal digits of a SID are a trace's identifier.
 fn digits(sid: CallSid) -> String {
     sid.to_string().split_off(CallSid::PREFIX.len())
@@ -200,7 +210,7 @@ mod tests {
             started: WallTime::from_unix_millis(1_000),
             answered: Some(WallTime::from_unix_millis(1_250)),
             ended: status.is_final().then(|| WallTime::from_unix_millis(3_000)),
-            reason: "the party hung up".to_owned(),
+            reason: "+15550002222 at sip:home@office is busy".to_owned(),
             sip_status: Some(200),
             sip_call_id: Some("x@y".to_owned()),
         }
@@ -224,9 +234,9 @@ mod tests {
         let mut tracer = Tracer::new("offhook-test".to_owned());
         tracer.row(&row(call, None, Status::InProgress));
         assert!(tracer.is_empty(), "nothing is over yet");
-        let error = (11200, "no answer".to_owned());
+        let error = (11200, "no answer from https://h/x?From=+15550003333".to_owned());
         let took = Duration::from_millis(5);
-        tracer.document(call, "https://h/x", 2_000_000_000, took, Some(&error));
+        tracer.document(call, "https://h/x?From=+15550003333", 2_000_000_000, took, Some(&error));
         tracer.row(&row(leg, Some(call), Status::Failed));
         tracer.row(&row(call, None, Status::Completed));
         let spans = spans(&mut tracer);
@@ -242,8 +252,11 @@ mod tests {
         assert_eq!(leg["parentSpanId"], call["spanId"]);
         assert_ne!(document["spanId"], call["spanId"]);
         assert_eq!(document["startTimeUnixNano"], "1995000000");
-        assert_eq!(document["status"]["message"], "no answer");
+        assert_eq!(document["status"]["message"], "error 11200");
+        assert_eq!(document["attributes"][0]["value"]["stringValue"], "https://h/x");
         assert_eq!(leg["status"]["code"], 2);
+        assert_eq!(leg["status"]["message"], "SIP 200");
+        assert_eq!(call.get("status"), None);
         assert_eq!(call["endTimeUnixNano"], "3000000000");
         let text = format!("{spans:?}");
         assert!(!text.contains("1555000") && !text.contains("home@"), "no numbers leave: {text}");

@@ -41,11 +41,18 @@ pub(super) struct Worker {
     queue: Arc<Queue>,
     metrics: Arc<Metrics>,
     /// With the files it writes to; none when stories are off.
-    story: Option<(Recorder, Spool)>,
+    story: Option<Story>,
     lost_lines: u64,
     complained: Option<Instant>,
     hep: Option<hep::Sender>,
     tracing: Option<Tracing>,
+}
+
+/// What makes lines, and the files that take them.
+struct Story {
+    recorder: Recorder,
+    calls: Spool,
+    refusals: Spool,
 }
 
 /// Spans and the way to their collector.
@@ -70,8 +77,8 @@ impl Worker {
         let story = match kept.bytes {
             0 => None,
             _ => {
-                let spool = Spool::open(&config.server.data, limits)?;
-                Some((Recorder::new(clock.epoch()), spool))
+                let (calls, refusals) = Spool::open_both(&config.server.data, limits)?;
+                Some(Story { recorder: Recorder::new(clock.epoch()), calls, refusals })
             }
         };
         let hep = match &config.hep {
@@ -139,7 +146,7 @@ impl Worker {
                     _ => {}
                 }
             }
-            if let Some((recorder, _)) = &mut self.story {
+            if let Some(Story { recorder, .. }) = &mut self.story {
                 let message = match (&seen.sight, &self.hep) {
                     (Sight::Message { direction, flow, bytes }, Some(_)) => {
                         Some((seen.at, *direction, *flow, bytes.clone()))
@@ -196,20 +203,27 @@ impl Worker {
     }
 
     fn write(&mut self) {
-        let Some((recorder, spool)) = &mut self.story else { return };
+        let now = self.clock.wall();
+        let Some(Story { recorder, calls, refusals }) = &mut self.story else { return };
         let lines = recorder.drain();
-        if lines.is_empty() {
-            return;
+        let mut failed = None;
+        for (spool, lines) in [(calls, lines.calls), (refusals, lines.refusals)] {
+            if !lines.is_empty()
+                && let Err(error) = spool.append(now, &lines)
+            {
+                self.lost_lines += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+                failed = Some(error);
+            }
         }
-        if let Err(error) = spool.append(self.clock.wall(), &lines) {
-            self.lost_lines += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+        if let Some(error) = failed {
             self.complain(&error);
         }
     }
 
     fn sweep(&mut self) {
-        let Some((_, spool)) = &self.story else { return };
-        if let Err(error) = spool.sweep(self.clock.wall()) {
+        let now = self.clock.wall();
+        let Some(Story { calls, refusals, .. }) = &self.story else { return };
+        if let Err(error) = calls.sweep(now).and(refusals.sweep(now)) {
             self.complain(&error);
         }
     }
@@ -225,7 +239,7 @@ impl Worker {
     fn show_losses(&self) {
         let metrics = &self.metrics;
         metrics.dropped("stories", self.lost_lines);
-        metrics.dropped("refusals", self.story.as_ref().map_or(0, |(story, _)| story.hidden));
+        metrics.dropped("refusals", self.story.as_ref().map_or(0, |story| story.recorder.hidden));
         metrics.dropped("hep", self.hep.as_ref().map_or(0, |hep| hep.dropped));
         metrics.dropped("spans", self.tracing.as_ref().map_or(0, |t| t.tracer.dropped));
     }

@@ -49,7 +49,8 @@ fn recorder() -> Recorder {
 }
 
 fn records(recorder: &mut Recorder) -> Vec<Record> {
-    let lines = recorder.drain();
+    let Lines { calls, refusals } = recorder.drain();
+    let lines = [calls, refusals].concat();
     lines.split(|byte| *byte == b'\n').filter_map(Record::read).collect()
 }
 
@@ -126,10 +127,10 @@ fn a_refusal_says_why_from_where_and_how_often() {
         assert_eq!(first_lines(&records), wanted, "with its messages");
     }
     recorder.take(told(2_500, refused("r2", "other")));
-    let text = String::from_utf8(recorder.drain()).expect("text");
+    let text = String::from_utf8(recorder.drain().refusals).expect("text");
     assert!(!text.contains("time\""), "another user counts for itself: {text}");
     recorder.take(told(10_000_000, refused("r3", "home")));
-    let text = String::from_utf8(recorder.drain()).expect("text");
+    let text = String::from_utf8(recorder.drain().refusals).expect("text");
     assert!(!text.contains("4th time"), "what is long ago is forgiven: {text}");
 }
 
@@ -143,6 +144,29 @@ fn a_scanner_does_not_fill_the_disk() {
     assert_eq!(recorder.hidden, 5_000 - u64::from(REFUSALS_PER_SECOND));
     assert!(recorder.offenders.counts.len() <= MOST_OFFENDERS);
     assert_eq!(ordinal(11) + &ordinal(21) + &ordinal(112), ", 11th time, 21st time, 112th time");
+}
+
+#[test]
+fn little_is_kept_of_a_refusal_and_not_among_the_calls() {
+    let mut recorder = recorder();
+    let long = "é".repeat(30_000);
+    for (number, name) in ["r".to_owned(), long.clone()].into_iter().enumerate() {
+        for _ in 0..3 {
+            let seen = message(0, &name, &format!("REGISTER sip:{long} SIP/2.0"));
+            recorder.take(seen);
+        }
+        recorder.take(told(1_000 * number as u64, refused(&name, &long)));
+        let Lines { calls, refusals } = recorder.drain();
+        assert!(calls.is_empty(), "{}", String::from_utf8_lossy(&calls));
+        assert!(refusals.starts_with(b"{") && refusals.len() < 8_000, "{}", refusals.len());
+        assert!(String::from_utf8_lossy(&refusals).contains("REGISTER sip:é"));
+    }
+    // A call with the same Call-ID is a call, with all its room.
+    let call = CallSid::random(&mut Rng::from_number(1));
+    recorder.take(told(9, dialog(call, "r")));
+    recorder.take(message(9, "r", &format!("INVITE sip:{long} SIP/2.0")));
+    let Lines { calls, refusals } = recorder.drain();
+    assert!(calls.len() > long.len() && refusals.is_empty());
 }
 
 #[test]
