@@ -7,6 +7,7 @@ use super::guard::Failure;
 use super::refusal::Refused;
 use super::*;
 use crate::base::id::DomainSid;
+use crate::call::Owner;
 use crate::directory::{Domain, Number, Trunk, Voice};
 use crate::leg::sip::{objection, x_headers};
 use crate::leg::{Incoming, SipCaller};
@@ -132,8 +133,7 @@ impl Exchange {
             incoming,
             voice: domain.voice.clone(),
             any_caller_id: domain.any_caller_id,
-            domain: Some(domain.name.clone()),
-            user,
+            owner: Owner { domain: Some(domain.name.clone()), user },
         })
     }
 
@@ -372,7 +372,7 @@ fn admit_trunk(
         forwarded_from: who::diverted_from(invite),
     };
     let voice: Voice = number.voice.clone();
-    Ok(Admitted { incoming, voice, any_caller_id: false, domain: None, user: None })
+    Ok(Admitted { incoming, voice, any_caller_id: false, owner: Owner::default() })
 }
 
 /// A domain's SID follows from its name, so that it stays the same without being stored.

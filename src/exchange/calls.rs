@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::id::CallSid;
-use crate::call::{LEGS_PER_CALL, Policy, Setup};
+use crate::call::{LEGS_PER_CALL, Owner, Policy, Setup};
 use crate::directory::Voice;
 use crate::leg;
 use crate::leg::sip::Input as LegInput;
@@ -22,10 +22,8 @@ pub(super) struct Admitted {
     pub voice: Voice,
     /// Whether any caller ID may be shown.
     pub any_caller_id: bool,
-    /// The SIP domain of the caller.
-    pub domain: Option<String>,
-    /// The user who proved to be it, `user@domain`.
-    pub user: Option<String>,
+    /// The SIP domain and the user who proved to be the caller.
+    pub owner: Owner,
 }
 
 impl Exchange {
@@ -44,7 +42,7 @@ impl Exchange {
         let id = LegId(first);
         let leg =
             SipLeg::incoming(id, invite, dialog, self.media_address(flow), &mut self.rng.fork());
-        self.legs.table.insert(id, LegEntry { leg, call: number });
+        self.legs.table.insert(id, LegEntry::new(leg, number));
         self.legs.incoming.insert(dialog, id);
         let sid = CallSid::random(&mut self.rng);
         let call_id = invite.call_id().to_owned();
@@ -61,13 +59,14 @@ impl Exchange {
                 owned: Arc::clone(&self.owned),
                 any_caller_id: admitted.any_caller_id,
                 domains: Arc::new(self.directory.domains.keys().cloned().collect()),
+                transfer_out: Arc::new(transfer_out(&self.directory)),
             },
             epoch: self.config.epoch,
         };
         let call = Call::incoming(setup, self.rng.fork(), now);
         let max_forwards =
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
-        let Admitted { domain, user, .. } = admitted;
+        let Owner { domain, user } = admitted.owner;
         let entry = CallEntry { call, sid, max_forwards, flow, domain, user, reason: None };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
@@ -141,4 +140,10 @@ impl Exchange {
             self.tell_call(now, number, call::Input::Shutdown);
         }
     }
+}
+
+/// The domains whose users may transfer to telephone numbers.
+fn transfer_out(directory: &Directory) -> BTreeSet<String> {
+    let out = directory.domains.iter().filter(|(_, domain)| domain.transfer_out);
+    out.map(|(name, _)| name.clone()).collect()
 }

@@ -154,6 +154,14 @@ struct Legs {
 struct LegEntry {
     leg: SipLeg,
     call: CallNumber,
+    /// Why its party left, as its network said (RFC 3326).
+    reason: Option<String>,
+}
+
+impl LegEntry {
+    fn new(leg: SipLeg, call: CallNumber) -> LegEntry {
+        LegEntry { leg, call, reason: None }
+    }
 }
 
 /// The calls, and which of them still have something to say.
@@ -176,8 +184,8 @@ struct CallEntry {
     domain: Option<String>,
     /// The user who makes it and answers for what it costs.
     user: Option<String>,
-    /// Why a party of it left, as its network said (RFC 3326).
-    reason: Option<String>,
+    /// Why its latest party left, as that one's network said, and who is told.
+    reason: Option<(legs::Left, String)>,
 }
 
 impl Exchange {

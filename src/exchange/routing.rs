@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::directory::Trunk;
+use crate::directory::{Caps, Trunk};
 use crate::leg::sip::{Input as LegInput, Target};
 use crate::leg::{Destination, Dial};
 use crate::sip::Login;
@@ -27,7 +27,7 @@ impl Exchange {
         let flow = entry.flow;
         let exhausted = entry.max_forwards == 0;
         let leg = SipLeg::outgoing(id, self.media_address(flow), &mut self.rng.fork());
-        self.legs.table.insert(id, LegEntry { leg, call });
+        self.legs.table.insert(id, LegEntry::new(leg, call));
         // RFC 3261 section 16.3 step 3, for the B2BUA that carries Max-Forwards across.
         let targets = if exhausted { Some(Err(483)) } else { self.targets(now, call, id, dial) };
         if let Some(targets) = targets {
@@ -168,9 +168,11 @@ impl Exchange {
         let Some(flow) = self.first_flow(transport, &trunk.addresses) else {
             return self.no_way(call, 503, trouble_of(trunk));
         };
-        let user = self.calls.table.get(&call).and_then(|entry| {
-            let domain = directory.domain(entry.domain.as_deref()?)?;
-            Some((entry.user.clone()?, domain.caps))
+        // Who transfers answers for it, whoever made the call.
+        let caller = || self.calls.table.get(&call).and_then(|entry| entry.user.clone());
+        let user = dial.user.clone().or_else(caller).and_then(|user| {
+            let domain = directory.domain(user.rsplit_once('@')?.1);
+            Some((user, domain.map_or(Caps::USER, |domain| domain.caps)))
         });
         let user = user.as_ref().map(|(user, caps)| (user.as_str(), *caps));
         if let Err(over) = self.usage.take(now, id, user, (&trunk.name, trunk.caps)) {

@@ -14,6 +14,7 @@ mod loss;
 mod protocol;
 mod record;
 mod register;
+mod rights;
 mod transfer;
 mod trunk;
 mod webhook;
