@@ -244,6 +244,7 @@ impl Call {
 
     /// Ends a party in whatever state it is; harmless when it is over.
     pub(super) fn hang_up(&mut self, leg: LegId, unanswered: Status, reason: &str) {
+        self.place_given_up(leg);
         let Some(party) = self.parties.get(&leg) else { return };
         let incoming = party.record.direction == Direction::Inbound;
         if incoming && party.presence == Presence::Ringing {

@@ -200,12 +200,6 @@ impl Call {
                 self.put_through(reply);
                 None
             }
-            Event::Ended { .. } if leg == new && !self.is_present(new) => {
-                // Whatever runs in its place hung it up: nobody is to be there.
-                self.forget_transfer(487);
-                self.hang_up(referrer, Status::Canceled, "its place was given up");
-                Some(event)
-            }
             Event::Ended { sip_status, .. } if leg == new => {
                 self.give_back(sip_status.filter(|status| *status >= 300).unwrap_or(480));
                 Some(event)
@@ -271,6 +265,21 @@ impl Call {
         self.note(0, format!("a transfer failed with {status}"));
         self.leg(transfer.referrer, Command::TransferStatus(status));
         Some(transfer)
+    }
+
+    /// Whatever runs in the place of `leg` wants nobody there any more: neither the new one nor
+    /// the referrer, whose place it was.
+    pub(super) fn place_given_up(&mut self, leg: LegId) {
+        if self.transfer.as_ref().is_none_or(|transfer| transfer.new != leg) {
+            return;
+        }
+        let Some(transfer) = self.forget_transfer(487) else { return };
+        let Transfer { referrer, transferee, .. } = transfer;
+        if self.is_present(referrer) {
+            self.hang_up(referrer, Status::Canceled, "its place was given up");
+        } else {
+            self.leg(transferee, Command::StopPlaying);
+        }
     }
 
     /// Whoever was to take the referrer's place rang for too long.

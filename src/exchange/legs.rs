@@ -114,8 +114,11 @@ impl Exchange {
         let Some(call) = self.calls.table.get_mut(&entry.call) else { return };
         match event {
             leg::Event::Answered { .. } => (entry.reason, call.reason) = (None, None),
-            // Nobody over there gave a reason for what we did.
-            leg::Event::Ended { cause: leg::Cause::Local, .. } => {}
+            // Nobody over there gave a reason for what we did; nor do those before it explain why
+            // the last one was not reached.
+            leg::Event::Ended { cause: leg::Cause::Local, .. } => {
+                call.reason = call.reason.take().filter(|(told, _)| *told != Left::Caller);
+            }
             leg::Event::Ended { .. } => {
                 let told = match call.call.peer_of(id) {
                     Some(peer) => Left::With(peer),

@@ -240,3 +240,33 @@ fn who_is_replaced_stays_until_the_other_confirms() {
     assert!(bye, "he has his place back");
     first.request(&mut world, "BYE", "");
 }
+
+#[test]
+fn a_dial_that_ends_leaves_nobody_of_a_transfer_behind() {
+    let mut world = world(10, false, 0);
+    world.web.page(
+        VOICE,
+        Page::xml(&format!(
+            "{}<Pause length='60'/>",
+            TO_BOB.replace("<Dial", "<Dial timeLimit='9'")
+        )),
+    );
+    world.phone("alice");
+    world.phone("carol");
+    world.pickup("carol", Pickup::Never);
+    world.dial("alice", "500");
+    let invite = world.expect("raw", "INVITE");
+    answer_by(&mut world, "raw", &invite, "200 OK", "b", true);
+    world.expect("raw", "ACK");
+    world.seconds(1);
+    let mut bob = Dialog::called(&invite, "b");
+    assert_eq!(refers(&mut world, &mut bob, "sip:carol@office.localhost"), "202");
+    for _ in 0..2 {
+        let notify = world.expect("raw", "NOTIFY");
+        answer_by(&mut world, "raw", &notify, "200 OK", "x", false);
+    }
+    world.seconds(6);
+    assert_eq!(reports(&mut world), ["SIP/2.0 487 Request Terminated"]);
+    world.expect("raw", "BYE");
+    assert_eq!(world.rows.statuses(), ["in-progress", "completed", "canceled"]);
+}
