@@ -225,6 +225,8 @@ impl Call {
         let Some(transfer) = self.transfer.take() else { return };
         self.timers.clear(&Timer::Transfer);
         let Transfer { referrer, transferee, new, .. } = transfer;
+        let rang =
+            self.parties.get(&referrer).is_some_and(|party| party.presence == Presence::Ringing);
         let (now, wall) = (self.now, self.setup.epoch.wall(self.now));
         if let Some(party) = self.parties.get_mut(&new) {
             party.presence = Presence::Talking;
@@ -235,6 +237,12 @@ impl Call {
             party.record.sip_status = reply.sip_status;
         }
         self.status_event(new, "answered");
+        if rang {
+            // Taken while it rang (RFC 3891 section 1): to the `Dial` its target has answered.
+            self.tell_dial(new, Progress::Answered(reply));
+            self.leg(referrer, Command::TransferStatus(200));
+            return self.hang_up(referrer, Status::Canceled, "another phone took the call");
+        }
         self.join_instead(referrer, transferee, new);
     }
 

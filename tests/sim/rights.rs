@@ -270,3 +270,27 @@ fn a_dial_that_ends_leaves_nobody_of_a_transfer_behind() {
     world.expect("raw", "BYE");
     assert_eq!(world.rows.statuses(), ["in-progress", "completed", "canceled"]);
 }
+
+#[test]
+fn a_call_is_taken_by_another_phone_while_it_rings() {
+    let mut world = world(11, false, 0);
+    world.web.page(VOICE, Page::xml(TO_BOB));
+    world.phone("alice");
+    world.dial("alice", "500");
+    let invite = world.expect("raw", "INVITE");
+    answer_by(&mut world, "raw", &invite, "180 Ringing", "b", false);
+    world.seconds(1);
+    let first = Dialog::called(&invite, "b");
+    let ok = replaces(&mut world, "b2", &format!("{};early-only\r\n", naming(&first)));
+    assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
+    acknowledges(&mut world, "b2", &ok);
+    let cancel = world.expect("raw", "CANCEL");
+    assert_eq!(header(&cancel, "Call-ID"), first.call_id);
+    answer_by(&mut world, "raw", &cancel, "200 OK", "b", false);
+    answer_by(&mut world, "raw", &invite, "487 Request Terminated", "b", false);
+    // Longer than the Dial lets a target ring.
+    world.seconds(60);
+    assert!(world.talk_together("alice", "raw"));
+    world.hang_up("alice");
+    assert_ne!(header(&world.expect("raw", "BYE"), "Call-ID"), first.call_id);
+}
