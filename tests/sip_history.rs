@@ -71,6 +71,7 @@ fn directory() -> Directory {
         allowed_ips: vec![],
         voice: voice.clone(),
         any_caller_id: false,
+        transfer_out: false,
         caps: Caps::USER,
     };
     let carrier: SocketAddr = CARRIER.parse().expect("an address");

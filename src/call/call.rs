@@ -14,7 +14,7 @@ use super::effect::{
     CallRecord, Direction, FetchError, Fetched, Input, Method, Note, Output, Persist, Status,
 };
 use super::interpreter::{Fetching, Role, Script};
-use super::party::{Party, Presence, Watcher, sip_parameters};
+use super::party::{Owner, Party, Presence, Watcher, sip_parameters};
 use super::recordings::Recording;
 use super::sounds::Sounds;
 use super::transfer::Transfer;
@@ -59,8 +59,10 @@ pub struct Policy {
     pub owned: Arc<BTreeSet<String>>,
     /// Whether any will do.
     pub any_caller_id: bool,
-    /// Our SIP domains, lower case: whose users may transfer, and to whom.
+    /// Our SIP domains, lower case: whose users may transfer, each to users of its own.
     pub domains: Arc<BTreeSet<String>>,
+    /// Those of them whose users may transfer to telephone numbers, too.
+    pub transfer_out: Arc<BTreeSet<String>>,
 }
 
 /// One call from its first ring to its last report.
@@ -124,6 +126,8 @@ pub(super) enum Timer {
     Fetch(RequestId),
     /// A sound that never came.
     Sound(RequestId),
+    /// Whoever is to take a referrer's place never answered.
+    Transfer,
 }
 
 impl Call {
@@ -240,6 +244,7 @@ impl Call {
 
     /// Ends a party in whatever state it is; harmless when it is over.
     pub(super) fn hang_up(&mut self, leg: LegId, unanswered: Status, reason: &str) {
+        self.place_given_up(leg);
         let Some(party) = self.parties.get(&leg) else { return };
         let incoming = party.record.direction == Direction::Inbound;
         if incoming && party.presence == Presence::Ringing {
@@ -327,6 +332,7 @@ impl Call {
                 let message = "no sound came in 30 s".to_owned();
                 self.sound(request, Err(FetchError { code: 11203, message }));
             }
+            Timer::Transfer => self.transfer_unanswered(),
         }
     }
 }
@@ -370,6 +376,7 @@ fn caller(setup: &Setup, now: Instant) -> Party {
             sip_call_id: incoming.sip.as_ref().map(|sip| sip.call_id.clone()),
             owed: None,
         },
+        owner: incoming.sip.as_ref().map(Owner::of_caller).unwrap_or_default(),
         presence: Presence::Ringing,
         early: false,
         answered: None,

@@ -8,7 +8,7 @@ use crate::verb::{self, Destination, Outcome, Outgoing, Progress, Reply, Target,
 use super::core::{Call, LEGS_PER_CALL};
 use super::effect::{CallRecord, Direction, Output, Status};
 use super::parameters::API_VERSION;
-use super::party::{Party, Presence, Watcher};
+use super::party::{Owner, Party, Presence, Watcher};
 
 /// The longest caller ID that is sent.
 const MAX_CALLER_ID: usize = 64;
@@ -44,6 +44,11 @@ struct Forbidden {
 impl Call {
     /// Calls a target, or says why it cannot be called.
     pub(super) fn ring(&mut self, number: usize, call: Outgoing) {
+        self.ring_for(number, call, None);
+    }
+
+    /// The same at the expense of `user`, when that is not whoever made the call.
+    pub(super) fn ring_for(&mut self, number: usize, call: Outgoing, user: Option<String>) {
         let sid = CallSid::random(&mut self.rng);
         let caller_id = self.caller_id(&call);
         let shown = match &caller_id {
@@ -54,7 +59,7 @@ impl Call {
             (Err(Forbidden { code, text }), _) | (_, Err(Forbidden { code, text })) => {
                 Err((code, text))
             }
-            (Ok(id), Ok(destination)) => Ok(self.outgoing(sid, id, destination, &call)),
+            (Ok(id), Ok(destination)) => Ok(self.outgoing(sid, id, destination, &call, user)),
         };
         let leg = LegId(self.setup.next_leg + self.counts.legs);
         self.counts.legs += 1;
@@ -90,6 +95,7 @@ impl Call {
         caller_id: String,
         destination: leg::Destination,
         call: &Outgoing,
+        user: Option<String>,
     ) -> leg::Dial {
         let header = |name: &str, value: String| (name.to_owned(), value);
         // The name belongs to the caller's own ID, not to one that the document put in its place.
@@ -97,6 +103,7 @@ impl Call {
         leg::Dial {
             destination,
             caller_id,
+            user,
             caller_name: self.setup.incoming.caller_name.clone().filter(|_| own_name),
             headers: vec![
                 header("X-Twilio-AccountSid", self.setup.account.to_string()),
@@ -108,6 +115,10 @@ impl Call {
 
     fn called_party(&mut self, sid: CallSid, number: usize, from: String, target: Target) -> Party {
         let to = target.text().to_owned();
+        let owner = match &target.destination {
+            Destination::Sip { uri, .. } => Owner::of_called(uri, &self.setup.policy.domains),
+            Destination::Number(_) | Destination::Invalid { .. } => Owner::default(),
+        };
         let report = target.report.and_then(|report| self.absolute(self.caller(), report));
         let watcher = report.map(|report| Watcher {
             url: report.request.url,
@@ -131,6 +142,7 @@ impl Call {
                 sip_call_id: None,
                 owed: None,
             },
+            owner,
             presence: Presence::Ringing,
             early: false,
             answered: None,

@@ -20,6 +20,7 @@ pub use effect::{
     Begun, CallRecord, Callback, Direction, Fetch, FetchError, Fetched, Input, Method, Note,
     Output, Persist, RecordingRecord, RecordingStatus, Speech, Status,
 };
+pub use party::Owner;
 pub use transfer::Guest;
 
 #[cfg(test)]

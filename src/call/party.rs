@@ -1,7 +1,10 @@
 //! One party of a call: its row, how far it is, and who is told of it.
 
+use std::collections::BTreeSet;
+
 use crate::base::{Instant, WallTime};
 use crate::leg::{Cause, SipCaller};
+use crate::sip::uri::SipUri;
 
 use super::effect::{CallRecord, Callback, Method, Status};
 
@@ -10,6 +13,8 @@ use super::effect::{CallRecord, Callback, Method, Status};
 pub(super) struct Party {
     /// Its row.
     pub record: CallRecord,
+    /// Whose telephone it is.
+    pub owner: Owner,
     /// How far it is.
     pub presence: Presence,
     /// Whether it hears sound before its answer.
@@ -26,6 +31,40 @@ pub(super) struct Party {
     pub recorded: Option<(String, u64)>,
     /// Parameters that every request about it carries (SIP facts, diversion, caller name).
     pub extra: Vec<(String, String)>,
+}
+
+/// Whose telephone a party is, as far as that is proven. It stays with the party wherever it goes:
+/// what it may ask for is judged by this alone, never by the call that it happens to be in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The domain of ours.
+    pub domain: Option<String>,
+    /// The user who logged in there, `user@domain`: answers for what it costs.
+    pub user: Option<String>,
+}
+
+impl Owner {
+    /// Of who called in.
+    pub(super) fn of_caller(caller: &SipCaller) -> Owner {
+        let user =
+            (!caller.username.is_empty()).then(|| format!("{}@{}", caller.username, caller.domain));
+        Owner { domain: Some(caller.domain.clone()), user }
+    }
+
+    /// Of who is called at a SIP URI: a registration proved it, when the domain is ours. A port at
+    /// an address may be another server's (RFC 3261 section 19.1.4), whose phones are not ours.
+    pub(super) fn of_called(uri: &str, domains: &BTreeSet<String>) -> Owner {
+        let named = SipUri::parse(uri).and_then(|view| {
+            let domain = view.host().to_ascii_lowercase();
+            let elsewhere = view.port().is_some() && view.host_port().ip().is_some();
+            let ours = !elsewhere && domains.contains(&domain);
+            ours.then(|| (view.user().map(|user| format!("{user}@{domain}")), domain))
+        });
+        match named {
+            Some((user, domain)) => Owner { domain: Some(domain), user },
+            None => Owner::default(),
+        }
+    }
 }
 
 /// Whether it is there.
@@ -60,13 +99,14 @@ pub(super) struct Watcher {
 }
 
 impl Party {
-    /// One that is there from the start, and that nobody watches.
-    pub fn talking(record: CallRecord, now: Instant) -> Party {
+    /// One that is being answered, and that nobody watches.
+    pub fn arriving(record: CallRecord, owner: Owner) -> Party {
         Party {
             record,
-            presence: Presence::Talking,
+            owner,
+            presence: Presence::Ringing,
             early: false,
-            answered: Some(now),
+            answered: None,
             target: None,
             sending: None,
             watcher: None,
@@ -185,6 +225,23 @@ impl Watcher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_users_of_ours_own_what_is_called() {
+        let domains = BTreeSet::from(["office.example".to_owned(), "192.0.2.1".to_owned()]);
+        let user = |uri| Owner::of_called(uri, &domains).user;
+        assert_eq!(user("sip:b%6fb@OFFICE.example").as_deref(), Some("bob@office.example"));
+        assert_eq!(user("sip:bob@192.0.2.1").as_deref(), Some("bob@192.0.2.1"));
+        for foreign in [
+            "sip:bob@192.0.2.1:5099",
+            "sip:bob@evil.example",
+            "sip:bob@evil.example;x=@office.example",
+            "sip:office.example",
+            "+15551234567",
+        ] {
+            assert_eq!(user(foreign), None, "{foreign}");
+        }
+    }
 
     #[test]
     fn every_end_has_a_reason_in_plain_words() {

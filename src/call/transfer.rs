@@ -4,16 +4,20 @@
 //! `Dial` that runs, so that the referrer may hang up early; should it come to nothing, a
 //! referrer who is still there gets its place back.
 
-use crate::base::Instant;
 use crate::base::id::{CallSid, LegId};
+use crate::base::{Duration, Instant};
 use crate::leg::{Command, Event, Replaces};
+use crate::sip::uri::{SipUri, escape_user};
 use crate::verb::tone::Tone;
 use crate::verb::{Destination, Outcome, Outgoing, Progress, Reply, Target, normalise};
 
-use super::children::user_part;
 use super::core::{Call, LEGS_PER_CALL, Timer};
 use super::effect::{CallRecord, Direction, Output, Status};
-use super::party::{Party, Presence};
+use super::party::{Owner, Party, Presence};
+
+/// How long the new one may ring: as long as a phone does before its voicemail takes over, and
+/// shorter than the referrer's subscription lasts (leg::sip announces it).
+const MAX_RINGING: Duration = Duration::from_secs(60);
 
 /// A transfer under way.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(super) struct Transfer {
     /// Who takes the referrer's place.
     new: LegId,
     place: Place,
+    /// Whether `new` is there by its own call, only to be confirmed (RFC 3891), and not called.
+    replaces: bool,
 }
 
 /// The place of a party in its call.
@@ -89,39 +95,38 @@ impl Call {
     /// Only phones of our own domains may: a trunk's far end, or a stranger's SIP address, would
     /// call at our expense.
     fn may_transfer(&self, referrer: LegId) -> bool {
-        let Some(party) = self.parties.get(&referrer) else { return false };
-        if party.record.direction == Direction::Inbound {
-            return self.setup.incoming.sip.as_ref().is_some_and(|sip| !sip.username.is_empty());
-        }
-        self.is_ours(&party.record.to)
+        self.parties.get(&referrer).is_some_and(|party| party.owner.user.is_some())
     }
 
-    /// Whether an address is of a domain of ours.
-    fn is_ours(&self, address: &str) -> bool {
-        host_of(address).is_some_and(|host| self.setup.policy.domains.contains(&host))
-    }
-
-    /// Whom the referrer means, under the rules for what it may call: users of ours, and numbers
-    /// that a trunk carries.
-    fn transfer_target(&self, to: &str) -> Option<Destination> {
+    /// Whom the referrer means, under the rules for what it may call: users of its own domain,
+    /// and numbers where the domain lets them out. What a phone writes beside the user is left
+    /// out: it is no way to make us call elsewhere.
+    fn transfer_target(&self, referrer: LegId, to: &str) -> Option<Destination> {
+        let domain = self.parties.get(&referrer)?.owner.domain.as_deref()?;
+        let out = self.setup.policy.transfer_out.contains(domain);
         if to.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("tel:")) {
-            return normalise(to.get(4..)?.split(';').next()?).map(Destination::Number);
+            let number = normalise(to.get(4..)?.split(';').next()?)?;
+            return out.then_some(Destination::Number(number));
         }
-        if !self.is_ours(to) {
-            return None;
+        let uri = SipUri::parse(to).filter(|uri| uri.host().eq_ignore_ascii_case(domain))?;
+        let user = uri.user()?;
+        match normalise(&user) {
+            Some(number) if out => Some(Destination::Number(number)),
+            Some(_) if user.starts_with('+') => None,
+            // A user may be named by digits.
+            _ => {
+                let uri = format!("sip:{}@{domain}", escape_user(&user));
+                Some(Destination::Sip { uri, headers: vec![], login: None })
+            }
         }
-        Some(match normalise(user_part(to)) {
-            Some(number) => Destination::Number(number),
-            None => Destination::Sip { uri: to.to_owned(), headers: vec![], login: None },
-        })
     }
 
     /// Rings somebody who is to take the referrer's place.
     fn ring_instead(&mut self, referrer: LegId, transferee: LegId, place: Place, to: &str) {
-        let Some(destination) = self.transfer_target(to) else {
+        let Some(destination) = self.transfer_target(referrer, to) else {
             self.note(
                 0,
-                format!("a transfer to {to:?} is refused: neither user nor number of ours"),
+                format!("a transfer to {to:?} is refused: no user of the domain, nor let out"),
             );
             return self.leg(referrer, Command::TransferStatus(403));
         };
@@ -132,8 +137,10 @@ impl Call {
         };
         let shown = self.parties.get(&called).map(|party| party.record.from.clone());
         let call = Outgoing { target: Target::plain(destination), caller_id: shown };
-        let new = self.make_leg(call);
-        self.transfer = Some(Transfer { referrer, transferee, new, place });
+        let user = self.parties.get(&referrer).and_then(|party| party.owner.user.clone());
+        let new = self.make_leg(call, user);
+        self.transfer = Some(Transfer { referrer, transferee, new, place, replaces: false });
+        self.timers.set(Timer::Transfer, self.now + MAX_RINGING);
         self.leg(referrer, Command::TransferStatus(100));
         self.take_place(referrer, new, place);
         // A leg that cannot be made has ended by now.
@@ -176,7 +183,7 @@ impl Call {
     /// An event of a leg that has a part in the transfer; gives it back when all goes on as ever.
     pub(super) fn transfer_event(&mut self, leg: LegId, event: Event) -> Option<Event> {
         let Some(transfer) = &self.transfer else { return Some(event) };
-        let (new, transferee, referrer) = (transfer.new, transfer.transferee, transfer.referrer);
+        let &Transfer { new, transferee, referrer, replaces, .. } = transfer;
         match event {
             Event::Ringing if leg == new => {
                 if let Some(party) = self.parties.get_mut(&new) {
@@ -202,7 +209,7 @@ impl Call {
                 self.hang_up(new, Status::Canceled, "whom it was to talk with left");
                 Some(event)
             }
-            Event::Ended { .. } if leg == referrer => {
+            Event::Ended { .. } if leg == referrer && !replaces => {
                 // Whoever is put through hears that it rings, since nobody else is there.
                 let play = self.next_play();
                 let clip = Tone::Ringback(0).clip();
@@ -216,7 +223,10 @@ impl Call {
     /// The new party answered.
     fn put_through(&mut self, reply: Reply) {
         let Some(transfer) = self.transfer.take() else { return };
+        self.timers.clear(&Timer::Transfer);
         let Transfer { referrer, transferee, new, .. } = transfer;
+        let rang =
+            self.parties.get(&referrer).is_some_and(|party| party.presence == Presence::Ringing);
         let (now, wall) = (self.now, self.setup.epoch.wall(self.now));
         if let Some(party) = self.parties.get_mut(&new) {
             party.presence = Presence::Talking;
@@ -227,6 +237,12 @@ impl Call {
             party.record.sip_status = reply.sip_status;
         }
         self.status_event(new, "answered");
+        if rang {
+            // Taken while it rang (RFC 3891 section 1): to the `Dial` its target has answered.
+            self.tell_dial(new, Progress::Answered(reply));
+            self.leg(referrer, Command::TransferStatus(200));
+            return self.hang_up(referrer, Status::Canceled, "another phone took the call");
+        }
         self.join_instead(referrer, transferee, new);
     }
 
@@ -239,17 +255,50 @@ impl Call {
         self.hang_up(referrer, Status::Completed, "it put the other party through");
     }
 
-    /// It came to nothing: a referrer who is still there talks on.
+    /// It came to nothing: a referrer who is still there talks on. Its subscription ends with a
+    /// last report in any case (RFC 6665 section 4.2.2).
     fn give_back(&mut self, status: u16) {
-        let Some(transfer) = self.transfer.take() else { return };
-        let Transfer { referrer, transferee, new, place } = transfer;
-        self.note(0, format!("a transfer failed with {status}"));
-        if self.parties.get(&referrer).is_some_and(Party::is_talking) {
+        let Some(transfer) = self.forget_transfer(status) else { return };
+        let Transfer { referrer, transferee, new, place, .. } = transfer;
+        if self.is_present(referrer) {
             self.take_place(new, referrer, place);
-            self.leg(referrer, Command::TransferStatus(status));
         } else {
             self.leg(transferee, Command::StopPlaying);
         }
+    }
+
+    fn forget_transfer(&mut self, status: u16) -> Option<Transfer> {
+        let transfer = self.transfer.take()?;
+        self.timers.clear(&Timer::Transfer);
+        self.note(0, format!("a transfer failed with {status}"));
+        self.leg(transfer.referrer, Command::TransferStatus(status));
+        Some(transfer)
+    }
+
+    /// Whatever runs in the place of `leg` wants nobody there any more: neither the new one nor
+    /// the referrer, whose place it was.
+    pub(super) fn place_given_up(&mut self, leg: LegId) {
+        if self.transfer.as_ref().is_none_or(|transfer| transfer.new != leg) {
+            return;
+        }
+        let Some(transfer) = self.forget_transfer(487) else { return };
+        let Transfer { referrer, transferee, .. } = transfer;
+        if self.is_present(referrer) {
+            self.hang_up(referrer, Status::Canceled, "its place was given up");
+        } else {
+            self.leg(transferee, Command::StopPlaying);
+        }
+    }
+
+    /// Whoever was to take the referrer's place rang for too long.
+    pub(super) fn transfer_unanswered(&mut self) {
+        let Some(new) = self.transfer.as_ref().map(|transfer| transfer.new) else { return };
+        self.give_back(408);
+        self.hang_up(new, Status::NoAnswer, "nobody answered the transfer");
+    }
+
+    fn is_present(&self, leg: LegId) -> bool {
+        self.parties.get(&leg).is_some_and(Party::is_present)
     }
 
     /// Lets the party go that talks with `leg`, to another call; `leg` itself is hung up.
@@ -293,8 +342,15 @@ impl Call {
     }
 
     /// Puts a party that called in to replace `old` (RFC 3891) in its place: the number for its
-    /// leg, which is ordered to answer. `None` when nobody talks with `old`.
-    pub fn replace(&mut self, now: Instant, old: LegId, from: String) -> Option<LegId> {
+    /// leg, which is ordered to answer. `old` is hung up once that answer is confirmed, and has
+    /// its place back should it never be. `None` when nobody talks with `old`.
+    pub fn replace(
+        &mut self,
+        now: Instant,
+        old: LegId,
+        from: String,
+        owner: Owner,
+    ) -> Option<LegId> {
         self.now = now;
         if self.transfer.is_some() || !self.is_running() || self.counts.legs >= LEGS_PER_CALL {
             return None;
@@ -303,54 +359,59 @@ impl Call {
         let to = self.parties.get(&old)?.record.to.clone();
         let new = LegId(self.setup.next_leg + self.counts.legs);
         self.counts.legs += 1;
-        let wall = self.setup.epoch.wall(now);
         let record = CallRecord {
             sid: CallSid::random(&mut self.rng),
             parent: Some(self.setup.sid),
             from,
             to,
             direction: Direction::Inbound,
-            status: Status::InProgress,
-            started: wall,
-            answered: Some(wall),
+            status: Status::Ringing,
+            started: self.setup.epoch.wall(now),
+            answered: None,
             ended: None,
             reason: String::new(),
             sip_status: None,
             sip_call_id: None,
             owed: None,
         };
-        self.parties.insert(new, Party::talking(record, now));
+        self.parties.insert(new, Party::arriving(record, owner));
         self.leg(new, Command::Answer);
+        self.transfer =
+            Some(Transfer { referrer: old, transferee: other, new, place, replaces: true });
         self.take_place(old, new, place);
-        self.status_event(new, "answered");
-        self.join_instead(old, other, new);
         self.settle();
         Some(new)
     }
 
-    /// The SIP domain whose phone a party is, or would be.
-    pub fn domain_of(&self, leg: LegId) -> Option<String> {
-        let party = self.parties.get(&leg)?;
-        match party.record.direction {
-            Direction::Inbound => Some(self.setup.incoming.sip.as_ref()?.domain.clone()),
-            _ => host_of(&party.record.to),
-        }
+    /// The SIP domain of ours whose phone a party is.
+    pub fn domain_of(&self, leg: LegId) -> Option<&str> {
+        self.parties.get(&leg)?.owner.domain.as_deref()
     }
 
-    fn make_leg(&mut self, call: Outgoing) -> LegId {
+    /// Whether a party was answered and is still there.
+    pub fn is_answered(&self, leg: LegId) -> bool {
+        self.parties.get(&leg).is_some_and(Party::is_talking)
+    }
+
+    /// Whom a party talks with.
+    pub fn peer_of(&self, leg: LegId) -> Option<LegId> {
+        let answered = self.is_answered(leg);
+        self.joined_with(leg).map(|(_, other)| other).filter(|_| answered)
+    }
+
+    /// Whether a party has the caller's place.
+    pub fn is_caller(&self, leg: LegId) -> bool {
+        self.caller() == leg
+    }
+
+    fn make_leg(&mut self, call: Outgoing, user: Option<String>) -> LegId {
         let leg = LegId(self.setup.next_leg + self.counts.legs);
         // No number of any `Dial`'s: nobody asks for it before the leg takes its place.
-        self.ring(usize::MAX, call);
+        self.ring_for(usize::MAX, call, user);
         self.targets.remove(&usize::MAX);
         if let Some(party) = self.parties.get_mut(&leg) {
             party.target = None;
         }
         leg
     }
-}
-
-/// The host of a SIP address, lower case.
-fn host_of(address: &str) -> Option<String> {
-    let (_, host) = address.rsplit_once('@')?;
-    Some(host.split([':', ';', '?']).next()?.to_ascii_lowercase())
 }

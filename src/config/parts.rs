@@ -277,6 +277,7 @@ fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
         allowed_ips: networks(source, &mut table, "allowed_ips"),
         voice: voice(source, &mut table),
         any_caller_id: table.flag(source, "any_caller_id").unwrap_or(false),
+        transfer_out: table.flag(source, "transfer_out").unwrap_or(false),
         caps: caps(source, &mut table, Caps::USER),
     };
     warn_of_silence(source, place, &domain.name, &domain.voice);

@@ -246,11 +246,12 @@ fn limits_have_defaults_and_say_what_they_take() {
 fn users_and_trunks_have_caps() {
     let config = parse(
         "[[domain]]\nname = \"a.example\"\n[[domain]]\nname = \"b.example\"\nmax_calls = 0\n\
-         calls_per_second = 20\n[[trunk]]\nname = \"c\"\nuri = \"sip:192.0.2.1\"\n\
+         calls_per_second = 20\ntransfer_out = true\n[[trunk]]\nname = \"c\"\nuri = \"sip:192.0.2.1\"\n\
          max_calls = 30\nrealm = \"carrier\"",
     )
     .expect("sound");
     assert_eq!(config.domains[0].caps, Caps::USER);
+    assert_eq!([0, 1].map(|at| config.domains[at].transfer_out), [false, true]);
     assert_eq!(
         (config.domains[1].caps.calls, config.domains[1].caps.new_calls.per_second),
         (0, 20)

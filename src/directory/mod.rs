@@ -84,6 +84,8 @@ pub struct Domain {
     pub voice: Voice,
     /// Whether callers may show any caller ID they like (default: only numbers of ours).
     pub any_caller_id: bool,
+    /// Whether its users may transfer calls to telephone numbers (default: only to one another).
+    pub transfer_out: bool,
     /// How much of the telephone network each of its users may use.
     pub caps: Caps,
 }

@@ -8,6 +8,7 @@ use super::refusal::Refused;
 use super::trunks::Key;
 use super::*;
 use crate::base::id::DomainSid;
+use crate::call::Owner;
 use crate::directory::{Domain, Number, Trunk, Voice};
 use crate::leg::sip::{objection, x_headers};
 use crate::leg::{Incoming, SipCaller};
@@ -143,9 +144,8 @@ impl Exchange {
             incoming,
             voice: domain.voice.clone(),
             any_caller_id: domain.any_caller_id,
-            domain: Some(domain.name.clone()),
+            owner: Owner { domain: Some(domain.name.clone()), user },
             channel: None,
-            user,
         })
     }
 
@@ -399,7 +399,7 @@ fn admit_trunk(
     };
     let voice: Voice = number.voice.clone();
     let channel = Some(Key::trunk(&trunk.name));
-    Ok(Admitted { incoming, voice, any_caller_id: false, domain: None, user: None, channel })
+    Ok(Admitted { incoming, voice, any_caller_id: false, owner: Owner::default(), channel })
 }
 
 /// A domain's SID follows from its name, so that it stays the same without being stored.

@@ -4,7 +4,7 @@ use super::routing::codecs_of;
 use super::trunks::Key;
 use super::*;
 use crate::base::id::CallSid;
-use crate::call::{LEGS_PER_CALL, Policy, Setup};
+use crate::call::{LEGS_PER_CALL, Owner, Policy, Setup};
 use crate::directory::Voice;
 use crate::leg;
 use crate::leg::sip::Input as LegInput;
@@ -24,12 +24,10 @@ pub(super) struct Admitted {
     pub voice: Voice,
     /// Whether any caller ID may be shown.
     pub any_caller_id: bool,
-    /// The SIP domain of the caller.
-    pub domain: Option<String>,
+    /// The SIP domain and the user who proved to be the caller.
+    pub owner: Owner,
     /// The trunk or line that it came by.
     pub channel: Option<Key>,
-    /// The user who proved to be it, `user@domain`.
-    pub user: Option<String>,
 }
 
 impl Exchange {
@@ -55,13 +53,13 @@ impl Exchange {
                 leg.set_codecs(codecs_of(trunk));
             }
         }
-        self.legs.table.insert(id, LegEntry { leg, call: number, route: None, channel });
+        self.legs.table.insert(id, LegEntry { channel, ..LegEntry::new(leg, number) });
         self.legs.incoming.insert(dialog, id);
         let sid = CallSid::random(&mut self.rng);
         let call_id = invite.call_id().to_owned();
         self.tell(Told::Dialog { call: sid, leg: id, call_id });
         // Who calls through a line of its own shows that line, whatever the document writes.
-        let user = admitted.user.as_deref();
+        let user = admitted.owner.user.as_deref();
         let has_line = user.is_some_and(|user| self.directory.lines.of(user).next().is_some());
         let setup = Setup {
             sid,
@@ -75,13 +73,14 @@ impl Exchange {
                 owned: Arc::clone(&self.owned),
                 any_caller_id: admitted.any_caller_id || has_line,
                 domains: Arc::new(self.directory.domains.keys().cloned().collect()),
+                transfer_out: Arc::new(transfer_out(&self.directory)),
             },
             epoch: self.config.epoch,
         };
         let call = Call::incoming(setup, self.rng.fork(), now);
         let max_forwards =
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
-        let Admitted { domain, user, .. } = admitted;
+        let Owner { domain, user } = admitted.owner;
         let reason = None;
         let entry = CallEntry { call, sid, max_forwards, flow, domain, user, has_line, reason };
         self.calls.table.insert(number, entry);
@@ -157,4 +156,10 @@ impl Exchange {
             self.tell_call(now, number, call::Input::Shutdown);
         }
     }
+}
+
+/// The domains whose users may transfer to telephone numbers.
+fn transfer_out(directory: &Directory) -> BTreeSet<String> {
+    let out = directory.domains.iter().filter(|(_, domain)| domain.transfer_out);
+    out.map(|(name, _)| name.clone()).collect()
 }

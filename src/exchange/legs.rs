@@ -3,8 +3,8 @@
 use super::calls::Admitted;
 use super::*;
 use crate::call::Guest;
-use crate::leg::Replaces;
 use crate::leg::sip::{Input as LegInput, Output as LegOutput};
+use crate::leg::{self, Replaces};
 use crate::sip::{HeaderName, Message};
 
 /// Reasons that are passed on: one of each protocol that there is (RFC 3326: SIP, Q.850).
@@ -12,6 +12,17 @@ const MAX_REASONS: usize = 2;
 
 /// The longest that is passed on; a cause and a few words.
 const MAX_REASON: usize = 128;
+
+/// Who is left by a party that left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Whom it talked with.
+    With(LegId),
+    /// The caller, unanswered: no one that was called took it.
+    Caller,
+    /// Whoever was called: the caller gave up.
+    Called,
+}
 
 impl Exchange {
     /// Hands an input to a leg; one for a leg that is gone is lost, as it should be.
@@ -54,7 +65,7 @@ impl Exchange {
             match entry.leg.poll() {
                 None => break,
                 Some(LegOutput::Sip(mut command)) => {
-                    self.pass_reason(call, &mut command);
+                    self.pass_reason(id, call, &mut command);
                     let Some(command) = self.steer(now, id, command) else { continue };
                     let begun = match &command {
                         sip::Command::Invite(invite) => Some(invite.dialog),
@@ -69,6 +80,7 @@ impl Exchange {
                     self.outputs.push_back(Output::Media(command));
                 }
                 Some(LegOutput::Event(event)) => {
+                    self.carry_reason(id, &event);
                     self.tell_call(now, call, call::Input::Leg(id, event));
                 }
                 Some(LegOutput::Gone) => self.forget_leg(now, id),
@@ -76,32 +88,64 @@ impl Exchange {
         }
     }
 
-    /// Keeps why a party left, in the words of its own network, for whoever is left by it.
+    /// Keeps why a party left, in the words of its own network. Its own request has the last word;
+    /// a response may be that of one phone among several.
     pub(super) fn note_reason(&mut self, leg: LegId, message: &Message) {
         let reasons: Vec<&str> = message
             .values(HeaderName::Reason)
             .filter(|reason| reason.len() <= MAX_REASON && !reason.contains("elsewhere"))
             .take(MAX_REASONS)
             .collect();
-        let call = self.legs.table.get(&leg).map(|entry| entry.call);
-        if let Some(entry) = call.and_then(|call| self.calls.table.get_mut(&call))
-            && !reasons.is_empty()
-        {
+        let Some(entry) = self.legs.table.get_mut(&leg) else { return };
+        if !reasons.is_empty() {
             entry.reason = Some(reasons.join(", "));
+        } else if message.status().is_none() {
+            entry.reason = None;
         }
     }
 
-    /// Says on the other side of the bridge why it ends (RFC 3326): networks bill and retry by
-    /// it. What a leg says itself stays.
-    fn pass_reason(&self, call: CallNumber, command: &mut sip::Command) {
+    /// What a leg reports decides who hears why it ended: whom it talked with, or, when nobody
+    /// took the call, the other side of it. Where a leg is answered nothing before it counts.
+    fn carry_reason(&mut self, id: LegId, event: &leg::Event) {
+        let Some(entry) = self.legs.table.get_mut(&id) else { return };
+        let Some(call) = self.calls.table.get_mut(&entry.call) else { return };
+        match event {
+            leg::Event::Answered { .. } => (entry.reason, call.reason) = (None, None),
+            // Nobody over there gave a reason for what we did; nor do those before it explain why
+            // the last one was not reached.
+            leg::Event::Ended { cause: leg::Cause::Local, .. } => {
+                call.reason = call.reason.take().filter(|(told, _)| *told != Left::Caller);
+            }
+            leg::Event::Ended { .. } => {
+                let told = match call.call.peer_of(id) {
+                    Some(peer) => Left::With(peer),
+                    None if call.call.is_caller(id) => Left::Called,
+                    None => Left::Caller,
+                };
+                call.reason = entry.reason.take().map(|reason| (told, reason));
+            }
+            _ => {}
+        }
+    }
+
+    /// Says on the other side why it ends (RFC 3326): networks bill and retry by it. What a leg
+    /// says itself stays.
+    fn pass_reason(&self, id: LegId, call: CallNumber, command: &mut sip::Command) {
+        let refused = matches!(command, sip::Command::Reject { .. });
         let (sip::Command::Hangup { headers, .. } | sip::Command::Reject { headers, .. }) = command
         else {
             return;
         };
-        let known = self.calls.table.get(&call).and_then(|entry| entry.reason.clone());
+        let Some(call) = self.calls.table.get(&call) else { return };
+        let meant = |told: &Left| match told {
+            Left::With(peer) => *peer == id,
+            Left::Called => !call.call.is_caller(id),
+            Left::Caller => refused && call.call.is_caller(id),
+        };
+        let known = call.reason.as_ref().filter(|(told, _)| meant(told));
         let said = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("reason"));
-        if let Some(reason) = known.filter(|_| !said) {
-            headers.push(("Reason".to_owned(), reason));
+        if let Some((_, reason)) = known.filter(|_| !said) {
+            headers.push(("Reason".to_owned(), reason.clone()));
         }
     }
 
@@ -114,7 +158,7 @@ impl Exchange {
         replaces: &Replaces,
     ) -> Option<Guest> {
         let (leg, from) = self.leg_named(replaces)?;
-        let domain = |call, leg| self.calls.table.get(&call)?.call.domain_of(leg);
+        let domain = |call: CallNumber, leg| self.calls.table.get(&call)?.call.domain_of(leg);
         // Whoever learnt the tags of another's call must not get that by them.
         if from == host || domain(from, leg)? != domain(host, referrer)? {
             return None;
@@ -144,27 +188,45 @@ impl Exchange {
         invite: &Message,
         admitted: &Admitted,
     ) {
-        let named = invite.header(HeaderName::Replaces).and_then(Replaces::parse);
-        let found = named.and_then(|replaces| self.leg_named(&replaces));
-        let status = match (found, &admitted.domain) {
-            (None, _) => 481,
-            (Some(_), None) => 403,
-            (Some((old, number)), Some(domain)) => {
-                let from = admitted.incoming.from.clone();
-                let call = self.calls.table.get_mut(&number).map(|entry| &mut entry.call);
-                match call.filter(|call| call.domain_of(old).as_ref() == Some(domain)) {
-                    None => 403,
-                    Some(call) => match call.replace(now, old, from) {
-                        None => 481,
-                        Some(new) => {
-                            return self.seat(now, new, number, dialog, flow, invite);
-                        }
-                    },
-                }
-            }
+        let mut fields = invite
+            .all_headers()
+            .filter(|(name, _)| HeaderName::from_bytes(name.as_bytes()) == HeaderName::Replaces);
+        // RFC 3891 section 3: exactly one that can be read.
+        let named = fields.next().and_then(|(_, value)| Replaces::parse(value));
+        let placed = match named.filter(|_| fields.next().is_none()) {
+            Some(named) => self.place_in_stead(now, &named, admitted),
+            None => Err(400),
         };
-        let reject = sip::Command::Reject { dialog, status, headers: vec![] };
-        self.agent.handle(now, sip::Input::Command(reject));
+        match placed {
+            Ok((new, number)) => self.seat(now, new, number, dialog, flow, invite),
+            Err(status) => {
+                let reject = sip::Command::Reject { dialog, status, headers: vec![] };
+                self.agent.handle(now, sip::Input::Command(reject));
+            }
+        }
+    }
+
+    /// The place of a dialog's party for whoever was admitted, or the status that refuses it.
+    fn place_in_stead(
+        &mut self,
+        now: Instant,
+        named: &Replaces,
+        admitted: &Admitted,
+    ) -> Result<(LegId, CallNumber), u16> {
+        let (old, number) = self.leg_named(named).ok_or(481_u16)?;
+        let entry = self.calls.table.get_mut(&number).ok_or(481_u16)?;
+        let owner = admitted.owner.clone();
+        let same = owner.domain.is_some() && entry.call.domain_of(old) == owner.domain.as_deref();
+        if !same {
+            return Err(403);
+        }
+        // RFC 3891 section 3.
+        if named.early_only && entry.call.is_answered(old) {
+            return Err(486);
+        }
+        let from = admitted.incoming.from.clone();
+        let new = entry.call.replace(now, old, from, owner).ok_or(481_u16)?;
+        Ok((new, number))
     }
 
     /// Makes the leg that a call has just given a place.
@@ -179,7 +241,7 @@ impl Exchange {
     ) {
         let address = self.media_address(flow);
         let leg = SipLeg::incoming(id, invite, dialog, address, &mut self.rng.fork());
-        self.legs.table.insert(id, LegEntry { leg, call, route: None, channel: None });
+        self.legs.table.insert(id, LegEntry::new(leg, call));
         self.legs.incoming.insert(dialog, id);
         self.drain_call(now, call);
     }

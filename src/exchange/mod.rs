@@ -171,6 +171,14 @@ struct LegEntry {
     route: Option<route::Route>,
     /// The trunk that it came in by.
     channel: Option<trunks::Key>,
+    /// Why its party left, as its network said (RFC 3326).
+    reason: Option<String>,
+}
+
+impl LegEntry {
+    fn new(leg: SipLeg, call: CallNumber) -> LegEntry {
+        LegEntry { leg, call, route: None, channel: None, reason: None }
+    }
 }
 
 /// The calls, and which of them still have something to say.
@@ -195,8 +203,8 @@ struct CallEntry {
     user: Option<String>,
     /// Whether that user had a line of its own then: only such a line may carry its calls.
     has_line: bool,
-    /// Why a party of it left, as its network said (RFC 3326).
-    reason: Option<String>,
+    /// Why its latest party left, as that one's network said, and who is told.
+    reason: Option<(legs::Left, String)>,
 }
 
 impl Exchange {

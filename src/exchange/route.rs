@@ -179,11 +179,14 @@ impl Exchange {
         key: &Key,
     ) -> Result<String, String> {
         let uri = self.trunks.enter(directory, key)?;
+        // Who transfers answers for it, whoever made the call.
+        let referrer = self.trying(id).and_then(|trying| trying.dial.user.clone());
         let call = self.legs.table.get(&id).and_then(|leg| self.calls.table.get(&leg.call));
-        let user = call.and_then(|call| {
-            let domain = directory.domain(call.domain.as_deref()?)?;
-            Some((call.user.as_deref()?, domain.caps))
+        let user = referrer.or_else(|| call?.user.clone()).and_then(|user| {
+            let domain = directory.domain(user.rsplit_once('@')?.1);
+            Some((user, domain.map_or(Caps::USER, |domain| domain.caps)))
         });
+        let user = user.as_ref().map(|(user, caps)| (user.as_str(), *caps));
         let caps = key.find(directory).map_or(Caps::TRUNK, |trunk| trunk.caps);
         let Err(over) = self.usage.take(now, id, user, (&key.to_string(), caps)) else {
             return Ok(uri);

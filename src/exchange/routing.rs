@@ -28,7 +28,7 @@ impl Exchange {
         let flow = entry.flow;
         let exhausted = entry.max_forwards == 0;
         let leg = SipLeg::outgoing(id, self.media_address(flow), &mut self.rng.fork());
-        self.legs.table.insert(id, LegEntry { leg, call, route: None, channel: None });
+        self.legs.table.insert(id, LegEntry::new(leg, call));
         // RFC 3261 section 16.3 step 3, for the B2BUA that carries Max-Forwards across.
         let found = if exhausted { Err(483) } else { self.find(now, call, &dial) };
         match found {
@@ -63,7 +63,7 @@ impl Exchange {
         let directory = Arc::clone(&self.directory);
         let uri = match &dial.destination {
             Destination::Number(number) => {
-                return self.ways_to(&directory, call, number).map(Found::Ways);
+                return self.ways_to(&directory, call, dial, number).map(Found::Ways);
             }
             Destination::Sip { uri, .. } => uri,
         };
@@ -97,10 +97,12 @@ impl Exchange {
         &mut self,
         directory: &Directory,
         call: CallNumber,
+        dial: &Dial,
         number: &str,
     ) -> Result<Vec<Way>, u16> {
         let entry = self.calls.table.get(&call);
-        let user = entry.and_then(|entry| entry.user.clone()).unwrap_or_default();
+        let caller = || entry.and_then(|entry| entry.user.clone());
+        let user = dial.user.clone().or_else(caller).unwrap_or_default();
         // Its calls may show what they like, for lines show themselves: no trunk takes them, also
         // when the line has gone meanwhile.
         let had_line = entry.is_some_and(|entry| entry.has_line);

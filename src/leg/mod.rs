@@ -66,6 +66,9 @@ pub struct Dial {
     pub caller_id: String,
     /// The display name beside it.
     pub caller_name: Option<String>,
+    /// Who answers for what it costs, `user@domain`, when that is not whoever made the call: one
+    /// who transfers.
+    pub user: Option<String>,
     /// More headers (X-Twilio-CallSid …).
     pub headers: Vec<(String, String)>,
 }
@@ -105,24 +108,41 @@ pub struct Replaces {
     pub to_tag: String,
     /// The other side's.
     pub from_tag: String,
+    /// Whether it may be replaced only as long as it is not answered.
+    pub early_only: bool,
 }
 
 impl Replaces {
-    /// Of the header's value.
+    /// Of the header's value: each tag once (RFC 3891 section 6.1).
     pub fn parse(value: &str) -> Option<Replaces> {
         let mut parts = value.split(';').map(str::trim);
-        let call_id = parts.next().filter(|id| !id.is_empty())?.to_owned();
-        let (mut to_tag, mut from_tag) = (None, None);
-        for (name, value) in parts.filter_map(|part| part.split_once('=')) {
-            match name.trim() {
-                name if name.eq_ignore_ascii_case("to-tag") => to_tag = Some(value.trim()),
-                name if name.eq_ignore_ascii_case("from-tag") => from_tag = Some(value.trim()),
-                _ => {}
+        let call_id = parts.next().filter(|id| is_call_id(id))?.to_owned();
+        let (mut to_tag, mut from_tag, mut early_only) = (None, None, false);
+        for part in parts {
+            let (name, value) = match part.split_once('=') {
+                Some((name, value)) => (name.trim(), value.trim()),
+                None => (part, ""),
+            };
+            let place = match name {
+                name if name.eq_ignore_ascii_case("to-tag") => &mut to_tag,
+                name if name.eq_ignore_ascii_case("from-tag") => &mut from_tag,
+                name => {
+                    early_only |= name.eq_ignore_ascii_case("early-only");
+                    continue;
+                }
+            };
+            let sound = !value.is_empty() && !value.contains([',', ' ', '"']);
+            if !sound || place.replace(value.to_owned()).is_some() {
+                return None;
             }
         }
-        let (to_tag, from_tag) = (to_tag?.to_owned(), from_tag?.to_owned());
-        Some(Replaces { call_id, to_tag, from_tag })
+        Some(Replaces { call_id, to_tag: to_tag?, from_tag: from_tag?, early_only })
     }
+}
+
+/// A Call-ID as far as it can be told from two headers that were joined by a comma.
+fn is_call_id(text: &str) -> bool {
+    !text.is_empty() && !text.contains([',', ' '])
 }
 
 /// How an incoming leg is refused before it was answered.
@@ -260,4 +280,28 @@ pub enum Event {
         /// X- headers of the final response.
         headers: Vec<(String, String)>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dialog_to_replace_is_named_once_and_whole() {
+        let read = |value| Replaces::parse(value).map(|r| (r.to_tag, r.from_tag, r.early_only));
+        let named = |early| Some(("t".to_owned(), "f".to_owned(), early));
+        assert_eq!(read("a@b;to-tag=t;from-tag=f"), named(false));
+        assert_eq!(read("a@b ; From-Tag = f;early-only ;to-tag=t"), named(true));
+        for wrong in [
+            "",
+            "a@b",
+            "a@b;to-tag=t",
+            "a@b;to-tag=t;from-tag=",
+            ";to-tag=t;from-tag=f",
+            "a@b;to-tag=t;to-tag=u;from-tag=f",
+            "a@b;to-tag=t;from-tag=f, c@d;to-tag=t;from-tag=f",
+        ] {
+            assert_eq!(Replaces::parse(wrong), None, "{wrong}");
+        }
+    }
 }

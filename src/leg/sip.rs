@@ -295,6 +295,7 @@ impl SipLeg {
     }
 
     fn hang_up(&mut self) {
+        self.end_report();
         self.hang_up_dialogs();
         self.end(Cause::Local, None, None);
         self.gone_if_done();

@@ -116,3 +116,63 @@ fn why_one_side_left_is_told_to_the_other() {
     });
     assert_eq!(header(&refused.expect("refused"), "Reason"), "Q.850;cause=17", "RFC 3326");
 }
+
+#[test]
+fn why_one_call_failed_is_no_reason_of_the_next() {
+    let mut world = World::new(6);
+    world.peer("raw", "198.51.100.1:5060");
+    world.phone("alice");
+    let dial = format!("<Dial callerId='{OWN_NUMBER}'>+14155551212</Dial>");
+    world.web.page(VOICE, Page::xml(&dial.repeat(3)));
+    world.dial("alice", "500");
+    let busy = "Reason: Q.850;cause=17;text=\"User busy\"\r\n";
+    let invite = world.expect("raw", "INVITE");
+    say(&mut world, &invite, "486 Busy Here", "one", busy, false);
+    // Answered, and hung up over there with a reason.
+    let invite = world.expect("raw", "INVITE");
+    say(&mut world, &invite, "200 OK", "two", "", true);
+    world.expect("raw", "ACK");
+    world.seconds(1);
+    let (from, to) = (header(&invite, "To"), header(&invite, "From"));
+    let id = header(&invite, "Call-ID");
+    world.say(
+        "raw",
+        &format!(
+            "BYE sip:192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKbye\r\n\
+             Max-Forwards: 70\r\nFrom: {from};tag=two\r\nTo: {to}\r\nCall-ID: {id}\r\nCSeq: 9 BYE\r\n\
+             Reason: Q.850;cause=16\r\nContent-Length: 0\r\n\r\n"
+        ),
+    );
+    // Alice gives the third one up while it rings.
+    let invite = world.expect("raw", "INVITE");
+    say(&mut world, &invite, "180 Ringing", "three", "", false);
+    world.seconds(1);
+    world.hang_up("alice");
+    let cancel = world.expect("raw", "CANCEL");
+    assert_eq!(header(&cancel, "Reason"), "");
+
+    let (mut world, invite) = dialled(7, "+14155551212");
+    say(&mut world, &invite, "200 OK", "one", "", true);
+    world.expect("raw", "ACK");
+    world.seconds(1);
+    world.hang_up("alice");
+    assert_eq!(header(&world.expect("raw", "BYE"), "Reason"), "", "she gave none");
+}
+
+#[test]
+fn a_reason_of_an_earlier_leg_is_not_told_later() {
+    let mut world = World::new(8);
+    world.peer("raw", "198.51.100.1:5060");
+    world.phone("alice");
+    let dial = format!("<Dial callerId='{OWN_NUMBER}'>+14155551212</Dial>");
+    world.web.page(VOICE, Page::xml(&dial.repeat(2)));
+    world.dial("alice", "500");
+    let invite = world.expect("raw", "INVITE");
+    say(&mut world, &invite, "486 Busy Here", "one", "Reason: Q.850;cause=17\r\n", false);
+    let invite = world.expect("raw", "INVITE");
+    say(&mut world, &invite, "200 OK", "two", "", true);
+    world.expect("raw", "ACK");
+    world.seconds(1);
+    world.hang_up("alice");
+    assert_eq!(header(&world.expect("raw", "BYE"), "Reason"), "");
+}

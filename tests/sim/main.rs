@@ -16,6 +16,7 @@ mod loss;
 mod protocol;
 mod record;
 mod register;
+mod rights;
 mod servers;
 mod transfer;
 mod trunk;

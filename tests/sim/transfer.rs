@@ -4,11 +4,15 @@ use crate::world::raw::{Rest, digest, parameter};
 use crate::world::{OWN_NUMBER, Page, VOICE, World, header, respond};
 
 const ME: &str = "192.0.2.99:5060";
-const BOB: &str = "sip:bob@office.localhost";
+pub const BOB: &str = "sip:bob@office.localhost";
 
 /// Bob's phone is a raw peer, registered.
 fn with_bob(seed: u64) -> World {
-    let mut world = World::new(seed);
+    bobs(World::new(seed))
+}
+
+/// Bob's phone in a world.
+pub fn bobs(mut world: World) -> World {
     world.peer("raw", ME);
     let uri = "sip:office.localhost";
     let to = format!("<{BOB}>");
@@ -24,56 +28,62 @@ fn with_bob(seed: u64) -> World {
     world
 }
 
-fn login(challenge: &str, method: &str, uri: &str) -> String {
+pub fn login(challenge: &str, method: &str, uri: &str) -> String {
     let nonce = parameter(challenge, "nonce");
     let login = digest("office.localhost", &nonce, "bob", "Secret-of-bob-1", method, uri, "raw");
     format!("Authorization: {login}\r\n")
 }
 
 fn answer(world: &mut World, request: &str, line: &str, tag: &str, sound: bool) {
-    let peer = world.raw("raw");
-    let body = if sound { peer.sdp("sendrecv") } else { String::new() };
-    let text = respond(request, line, peer.local, "", &body);
-    world.say("raw", &text.replace(";tag=raw", &format!(";tag={tag}")));
+    answer_by(world, "raw", request, line, tag, sound);
 }
 
-/// A dialog of Bob's, as his phone keeps it.
-struct Dialog {
-    call_id: String,
-    local: String,
-    remote: String,
-    cseq: u32,
+pub fn answer_by(world: &mut World, who: &str, request: &str, line: &str, tag: &str, sound: bool) {
+    let peer = world.raw(who);
+    let body = if sound { peer.sdp("sendrecv") } else { String::new() };
+    let text = respond(request, line, peer.local, "", &body);
+    world.say(who, &text.replace(";tag=raw", &format!(";tag={tag}")));
+}
+
+/// A dialog of Bob's, as his phone keeps it; or another peer's.
+pub struct Dialog {
+    pub who: &'static str,
+    pub call_id: String,
+    pub local: String,
+    pub remote: String,
+    pub cseq: u32,
 }
 
 impl Dialog {
     /// Of an INVITE that he answered with that tag.
-    fn called(invite: &str, tag: &str) -> Dialog {
+    pub fn called(invite: &str, tag: &str) -> Dialog {
         let local = format!("{};tag={tag}", header(invite, "To"));
         let (call_id, remote) = (header(invite, "Call-ID"), header(invite, "From"));
-        Dialog { call_id, local, remote, cseq: 10 }
+        Dialog { who: "raw", call_id, local, remote, cseq: 10 }
     }
 
     /// Of an INVITE of his that we answered.
-    fn calling(ok: &str) -> Dialog {
+    pub fn calling(ok: &str) -> Dialog {
         let (local, remote) = (header(ok, "From"), header(ok, "To"));
-        Dialog { call_id: header(ok, "Call-ID"), local, remote, cseq: 10 }
+        Dialog { who: "raw", call_id: header(ok, "Call-ID"), local, remote, cseq: 10 }
     }
 
-    fn request(&mut self, world: &mut World, method: &str, headers: &str) {
+    pub fn request(&mut self, world: &mut World, method: &str, headers: &str) {
         self.cseq += 1;
-        let Dialog { call_id, local, remote, cseq } = self;
+        let me = world.raw(self.who).local;
+        let Dialog { who, call_id, local, remote, cseq } = self;
         world.say(
-            "raw",
+            who,
             &format!(
-                "{method} sip:192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP {ME};branch=z9hG4bK{call_id}{cseq}\r\n\
+                "{method} sip:192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{call_id}{cseq}\r\n\
                  Max-Forwards: 70\r\nFrom: {local}\r\nTo: {remote}\r\nCall-ID: {call_id}\r\n\
-                 CSeq: {cseq} {method}\r\nContact: <sip:raw@{ME}>\r\n{headers}Content-Length: 0\r\n\r\n"
+                 CSeq: {cseq} {method}\r\nContact: <sip:raw@{me}>\r\n{headers}Content-Length: 0\r\n\r\n"
             ),
         );
     }
 
     /// As another's Refer-To names it.
-    fn replaces(&self) -> String {
+    pub fn replaces(&self) -> String {
         let tag = |header: &str| header.split("tag=").nth(1).unwrap_or_default().to_owned();
         let (to, from) = (tag(&self.remote), tag(&self.local));
         format!("Replaces={}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}", self.call_id)
@@ -81,7 +91,7 @@ impl Dialog {
 }
 
 /// The bodies of the reports that come until a final one.
-fn reports(world: &mut World) -> Vec<String> {
+pub fn reports(world: &mut World) -> Vec<String> {
     let mut reports = Vec::new();
     loop {
         let notify = world.expect("raw", "NOTIFY");
@@ -98,7 +108,7 @@ fn reports(world: &mut World) -> Vec<String> {
 }
 
 /// Alice calls, Bob takes it.
-fn alice_talks_with_bob(seed: u64) -> (World, Dialog) {
+pub fn alice_talks_with_bob(seed: u64) -> (World, Dialog) {
     alice_talks_with_bob_and_then(seed, None)
 }
 
@@ -119,7 +129,7 @@ fn alice_talks_with_bob_and_then(seed: u64, next: Option<&str>) -> (World, Dialo
 }
 
 /// Bob calls, through a document that dials; gives his dialog once he is answered.
-fn bob_calls(world: &mut World, name: &str) -> Dialog {
+pub fn bob_calls(world: &mut World, name: &str) -> Dialog {
     let (uri, to) = ("sip:500@office.localhost", "<sip:500@office.localhost>");
     let sdp = world.raw("raw").sdp("sendrecv");
     let first = Rest { from: BOB, to, body: &sdp, ..Rest::default() };

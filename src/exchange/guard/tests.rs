@@ -1,7 +1,7 @@
 use super::*;
 use crate::base::id::AccountSid;
 use crate::base::{Duration, Secret};
-use crate::directory::{Caps, Trunk};
+use crate::directory::Trunk;
 use crate::sip::Transport;
 
 fn directory() -> Directory {
@@ -136,15 +136,8 @@ fn a_registered_phone_that_guesses_is_silenced_as_well() {
 #[test]
 fn one_guesser_does_not_mute_everybody_behind_a_proxy_or_a_trunk() {
     let trunk = Trunk {
-        name: "carrier".into(),
-        uri: "sip:192.0.2.60".into(),
-        addresses: vec![],
-        tcp: false,
-        login: None,
         inbound_ips: vec!["192.0.2.60/32".parse().expect("a network")],
-        prefixes: vec![],
-        realm: None,
-        caps: Caps::TRUNK,
+        ..Trunk::new("carrier", "sip:192.0.2.60")
     };
     let known = Directory { trunks: vec![trunk], ..directory() };
     for (address, registered) in

@@ -57,6 +57,7 @@ fn domain(name: &str, lists: &[&str], allowed: &[&str]) -> Domain {
         allowed_ips: allowed.iter().map(|net| net.parse().expect("a network")).collect(),
         voice: voice("bin:from-phone"),
         any_caller_id: false,
+        transfer_out: false,
         caps: Caps::USER,
     }
 }

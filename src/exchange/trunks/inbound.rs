@@ -4,6 +4,7 @@ use super::super::calls::Admitted;
 use super::super::refusal::Refused;
 use super::super::who;
 use super::*;
+use crate::call::Owner;
 use crate::directory::{Handler, Line, Voice};
 use crate::leg::Incoming;
 use crate::verb::normalise;
@@ -68,8 +69,7 @@ fn line_call(invite: &Message, line: &Line, key: &Key) -> Admitted {
         },
         voice,
         any_caller_id: false,
-        domain: None,
-        user: None,
+        owner: Owner::default(),
         channel: Some(key.clone()),
     }
 }
@@ -104,7 +104,7 @@ fn number_call(
     };
     let voice = number.voice.clone();
     let channel = Some(key.clone());
-    Ok(Admitted { incoming, voice, any_caller_id: false, domain: None, user: None, channel })
+    Ok(Admitted { incoming, voice, any_caller_id: false, owner: Owner::default(), channel })
 }
 
 /// Who calls, in E.164 where the trunk's way of writing numbers allows.

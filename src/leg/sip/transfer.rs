@@ -60,6 +60,14 @@ impl SipLeg {
         }
     }
 
+    /// The party is hung up while it waits for reports: the last one goes before the BYE, since
+    /// its subscription ends with the dialog (RFC 6665 section 4.2.2).
+    pub(super) fn end_report(&mut self) {
+        if !matches!(self.referral, Referral::None) {
+            self.report_transfer(487);
+        }
+    }
+
     /// The dialog in which the party was answered.
     fn talking(&self) -> Option<DialogId> {
         match &self.role {
@@ -138,14 +146,21 @@ fn fragment_status(body: &[u8]) -> Option<u16> {
 }
 
 /// Whom a Refer-To names, and the dialog that the new one is to replace (RFC 3891).
+/// `None` when either cannot be read: a transfer to somebody else than was meant is worse.
 fn refer_to(value: &str) -> Option<(String, Option<Replaces>)> {
     let address = NameAddr::parse(value)?;
     let uri = address.uri();
-    let replaces = SipUri::parse(uri).and_then(|view| {
-        let mut headers = view.headers();
-        let (_, value) = headers.find(|(name, _)| name.eq_ignore_ascii_case("replaces"))?;
-        Replaces::parse(&percent_decode(value))
-    });
+    let view = SipUri::parse(uri);
+    let mut named = view
+        .iter()
+        .flat_map(SipUri::headers)
+        .filter(|(name, _)| name.eq_ignore_ascii_case("replaces"))
+        .map(|(_, value)| Replaces::parse(&percent_decode(value)));
+    let replaces = match (named.next(), named.next()) {
+        (None, _) => None,
+        (Some(read), None) => Some(read?),
+        (Some(_), Some(_)) => return None,
+    };
     let plain = sip::dialog::request_uri(uri);
     // An instruction to send something else than INVITE is no transfer (RFC 3515 section 2.1).
     let other = plain.split(';').skip(1).any(|parameter| {
@@ -175,7 +190,12 @@ mod tests {
         let value = "\"B\" <sip:bob@h;user=phone?Replaces=c%40h%3Bto-tag%3Dt%3Bfrom-tag%3Df&X=y>";
         let (to, replaces) = refer_to(value).expect("it can be read");
         assert_eq!(to, "sip:bob@h;user=phone");
-        let expected = Replaces { call_id: "c@h".into(), to_tag: "t".into(), from_tag: "f".into() };
+        let expected = Replaces {
+            call_id: "c@h".into(),
+            to_tag: "t".into(),
+            from_tag: "f".into(),
+            early_only: false,
+        };
         assert_eq!(replaces, Some(expected));
         assert_eq!(refer_to("<sip:bob@h;method=BYE>"), None);
         assert_eq!(refer_to("<sip:bob"), None);

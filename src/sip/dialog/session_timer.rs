@@ -18,6 +18,10 @@ pub const LOWEST: Duration = Duration::from_secs(90);
 /// How soon a refresh that could not be sent, or was refused for now, is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// How often a 422 is obeyed at once: a proxy and the far end, and one that raised its own in
+/// between.
+pub const MAX_RAISES: u8 = 3;
+
 /// What we want of session timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -96,6 +100,8 @@ pub struct SessionTimer {
     pub ours: bool,
     since: Instant,
     next: Instant,
+    /// How often a 422 has raised the interval since it was agreed.
+    raised: u8,
 }
 
 /// What is due.
@@ -111,7 +117,7 @@ pub enum Due {
 
 impl SessionTimer {
     fn new(now: Instant, interval: Duration, ours: bool) -> SessionTimer {
-        let mut timer = SessionTimer { interval, ours, since: now, next: now };
+        let mut timer = SessionTimer { interval, ours, since: now, next: now, raised: 0 };
         timer.next = if ours { now + interval / 2 } else { timer.expiry() };
         timer
     }
@@ -162,7 +168,8 @@ impl SessionTimer {
         Some(SessionTimer::new(now, agreed.interval.max(LOWEST), ours))
     }
 
-    /// The headers of our next request that refreshes: the refresher keeps its role.
+    /// The headers of our next request that refreshes: the refresher keeps its role. `min` is our
+    /// own Min-SE or the largest that a 422 asked for (RFC 4028 section 7.4).
     pub fn headers(&self, min: Duration) -> Vec<HeaderField> {
         let side = if self.ours { "uac" } else { "uas" };
         let seconds = self.interval.as_secs();
@@ -195,10 +202,14 @@ impl SessionTimer {
         if self.ours { Due::Refresh } else { Due::Wait }
     }
 
-    /// The peer's Min-SE is higher than our interval (422): ask for that.
+    /// A 422 came with that Min-SE. One that is higher than what we asked for is obeyed at once,
+    /// a few times; a peer that refuses what it asked for itself is asked again later.
     pub fn raise(&mut self, now: Instant, min: Duration) {
+        let rose = min > self.interval;
         self.interval = self.interval.max(min);
-        self.next = now;
+        let at_once = rose && self.raised < MAX_RAISES;
+        self.raised = self.raised.saturating_add(u8::from(rose));
+        self.next = if at_once { now } else { now + RETRY };
     }
 }
 
@@ -246,6 +257,22 @@ mod tests {
                 SessionTimer::answer(Instant::ZERO, &refresh, &settings, Some(&before)).unwrap();
             assert_eq!(timer.ours, ours);
         }
+    }
+
+    #[test]
+    fn a_422_is_obeyed_at_once_only_while_it_asks_for_more() {
+        let at = |seconds: u64| Instant::from_millis(seconds * 1000);
+        let mut timer = SessionTimer::new(at(0), Duration::from_secs(600), true);
+        let mut raise = |min| {
+            timer.raise(at(300), Duration::from_secs(min));
+            (timer.interval.as_secs(), timer.timeout())
+        };
+        assert_eq!(raise(600), (600, at(310)), "that was asked for");
+        assert_eq!(raise(700), (700, at(300)));
+        assert_eq!(raise(90), (700, at(310)));
+        assert_eq!(raise(800), (800, at(300)));
+        assert_eq!(raise(900), (900, at(300)));
+        assert_eq!(raise(1000), (1000, at(310)), "one raise too many");
     }
 
     #[test]

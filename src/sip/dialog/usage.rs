@@ -144,6 +144,8 @@ pub struct Confirmed {
     pub heard: Heard,
     /// The session timer, where both sides want one.
     pub session: Option<SessionTimer>,
+    /// The largest Min-SE of a 422 (RFC 4028 section 7.4).
+    pub least: Duration,
     /// Whether a refresh of ours waits for its response.
     pub refreshing: bool,
     /// Whether the peer said that it takes UPDATE.
@@ -165,6 +167,7 @@ impl Confirmed {
             late: None,
             heard: Heard::default(),
             session: None,
+            least: Duration::ZERO,
             refreshing: false,
             takes_update: false,
             waiting: VecDeque::new(),
@@ -249,6 +252,18 @@ impl Usage {
             Phase::Calling(calling) => calling.forks.iter().map(|fork| &fork.remote).find(matches),
             _ => self.remote().filter(matches),
         }
+    }
+
+    /// The peer of the confirmed or early dialog with that tag, to be moved by a request that
+    /// refreshes its target (RFC 3311 section 5.2).
+    pub fn remote_tagged(&mut self, tag: &str) -> Option<&mut Remote> {
+        let remote = match &mut self.phase {
+            Phase::Calling(calling) => &mut calling.fork(tag)?.remote,
+            Phase::Ringing(ringing) => &mut ringing.remote,
+            Phase::Confirmed(confirmed) => &mut confirmed.remote,
+            Phase::Ending(remote) => remote,
+        };
+        (*remote.tag == *tag).then_some(remote)
     }
 
     /// Whom an order goes to: its own fork while there are several, else the peer.

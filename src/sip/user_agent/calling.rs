@@ -169,7 +169,8 @@ impl UserAgent {
         let (flow, bytes) = self.write_ack(side, &remote, &credentials);
         self.keep_ack(client, SentAck { tag: tag.into(), flow, bytes });
         usage.login = usage.login.take().and_then(|login| calling.credentials.pinned(login));
-        usage.phase = Phase::Confirmed(Box::new(Confirmed::new(remote)));
+        let least = calling.session.min;
+        usage.phase = Phase::Confirmed(Box::new(Confirmed { least, ..Confirmed::new(remote) }));
         self.usages.insert(dialog, usage);
         self.timers.clear(&(dialog, Due::Cancelled));
         self.session_agreed(now, dialog, &response);

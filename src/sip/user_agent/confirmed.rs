@@ -171,7 +171,13 @@ impl UserAgent {
     }
 
     fn send_order(&mut self, now: Instant, dialog: DialogId, order: Order) {
-        let Some(client) = self.transmit_order(now, dialog, &order) else { return };
+        let client = self.transmit_order(now, dialog, &order);
+        if order.refresh
+            && let Some(Phase::Confirmed(confirmed)) = self.phase(dialog)
+        {
+            confirmed.refreshing = client.is_some();
+        }
+        let Some(client) = client else { return };
         if order.offers()
             && let Some(Phase::Confirmed(confirmed)) = self.phase(dialog)
         {
@@ -230,8 +236,11 @@ impl UserAgent {
                 self.ack_order(client, dialog, &order, &response);
             }
             200..300 if order.method == "UPDATE" => {
-                if let Some(Phase::Confirmed(confirmed)) = self.phase(dialog) {
-                    confirmed.remote.refresh(&response);
+                if let Some(remote) = self.usages.get_mut(&dialog).and_then(|usage| {
+                    let tag = response.to().and_then(|to| to.tag()).unwrap_or_default();
+                    usage.remote_tagged(tag)
+                }) {
+                    remote.refresh(&response);
                 }
             }
             401 | 407

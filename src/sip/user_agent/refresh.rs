@@ -3,12 +3,9 @@
 
 use super::{Due, Pending, UserAgent};
 use crate::base::Instant;
-use crate::sip::dialog::session_timer::{self, Due as Session, SessionTimer, min_se};
+use crate::sip::dialog::session_timer::{self, Due as Session, MAX_RAISES, SessionTimer, min_se};
 use crate::sip::dialog::{Calling, Confirmed, Offering, Order, Phase};
 use crate::sip::{DialogId, Ending, Event, HeaderField, HeaderName, Message, Method};
-
-/// How often a 422 is obeyed: a proxy and the far end, and one that raised its own in between.
-const MAX_RAISES: u8 = 3;
 
 impl UserAgent {
     /// The headers of an INVITE that starts a session.
@@ -98,7 +95,6 @@ impl UserAgent {
         if !confirmed.takes_update {
             return self.event(Event::Refresh { dialog });
         }
-        confirmed.refreshing = true;
         let order = Order { refresh: true, ..Order::new("UPDATE", Vec::new(), None) };
         self.order(now, dialog, order);
     }
@@ -121,6 +117,7 @@ impl UserAgent {
         match status {
             200..300 if refreshes => self.session_agreed(now, dialog, response),
             422 if refreshes => {
+                confirmed.least = confirmed.least.max(min_se(response));
                 if let Some(session) = &mut confirmed.session {
                     session.raise(now, min_se(response));
                     self.schedule_session(dialog);
@@ -138,7 +135,8 @@ impl UserAgent {
     /// The session headers of a request in a dialog.
     pub(super) fn refreshing_headers(&self, confirmed: &Confirmed) -> Vec<HeaderField> {
         let session = confirmed.session.as_ref();
-        session.map(|session| session.headers(self.config.session.min)).unwrap_or_default()
+        let min = self.config.session.min.max(confirmed.least);
+        session.map(|session| session.headers(min)).unwrap_or_default()
     }
 
     /// A request that asks for too short a session is told what would do.

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::write::extend;
 use super::{ALLOW, Due, Pending, SUPPORTED, UserAgent};
 use crate::base::Instant;
-use crate::sip::dialog::Phase;
 use crate::sip::dialog::session_timer::SessionTimer;
+use crate::sip::dialog::{Phase, Usage};
 use crate::sip::write::{Builder, reason_phrase};
 use crate::sip::{Body, DialogId, Flow, HeaderField, HeaderName, Message, Method, TransactionId};
 
@@ -72,6 +72,10 @@ impl UserAgent {
     ) {
         let (request, back) = (&pending.message, pending.flow);
         let Some(usage) = self.usages.get_mut(&dialog) else { return };
+        let success = (200..300).contains(&status);
+        if success && refreshes(request) {
+            move_target(usage, request, back);
+        }
         let confirmed = match &mut usage.phase {
             Phase::Confirmed(confirmed) => confirmed,
             Phase::Ringing(ringing) if request.method() == Method::Prack => {
@@ -80,18 +84,6 @@ impl UserAgent {
             }
             _ => return,
         };
-        let success = (200..300).contains(&status);
-        // RFC 6141 section 4: the target moves when the request has taken effect. A phone that
-        // changed its network behind a translator is reached where it spoke from.
-        if success
-            && matches!(request.method(), Method::Invite | Method::Update)
-            && confirmed.remote.refresh_by_request(request, back)
-        {
-            if usage.flow.remote.ip() != back.remote.ip() {
-                usage.login = None;
-            }
-            usage.flow = back;
-        }
         if request.method() != Method::Invite {
             return self.offer_next(now, dialog);
         }
@@ -215,4 +207,19 @@ impl UserAgent {
 /// Whether a 2xx to that request starts the session timer anew (RFC 4028 section 7.4).
 fn refreshes(request: &Message) -> bool {
     matches!(request.method(), Method::Invite | Method::Update)
+}
+
+/// The target moves when the request has taken effect (RFC 6141 section 4), in an early dialog,
+/// too (RFC 3311 section 5.2). A phone that changed its network behind a translator is reached
+/// where it spoke from; while our INVITE is under way, its CANCEL still goes the way that it went.
+fn move_target(usage: &mut Usage, request: &Message, back: Flow) {
+    let calling = matches!(usage.phase, Phase::Calling(_));
+    let tag = request.from().and_then(|from| from.tag()).unwrap_or_default().to_owned();
+    let Some(remote) = usage.remote_tagged(&tag) else { return };
+    if remote.refresh_by_request(request, back) && !calling {
+        if usage.flow.remote.ip() != back.remote.ip() {
+            usage.login = None;
+        }
+        usage.flow = back;
+    }
 }

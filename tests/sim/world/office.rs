@@ -34,6 +34,7 @@ impl Office {
             allowed_ips: vec![],
             voice: voice.clone(),
             any_caller_id: false,
+            transfer_out: false,
             caps: Caps::USER,
         };
         let number = |number: &str| {

@@ -224,6 +224,36 @@ fn raw_update(net: &Net, branch: &str) -> String {
 }
 
 #[test]
+fn an_update_moves_the_target_of_an_early_dialog() {
+    let mut net = Net::udp();
+    let (ours, theirs) = net.invite(1);
+    net.command(1, ring(theirs));
+    net.run_for(millis(50));
+    let moved = "sip:moved@198.51.100.9:5070";
+    let body = "Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n";
+    let callers = raw_update(&net, "1")
+        .replace("Contact: <sip:198.51.100.1:5060>", &format!("Contact: <{moved}>"))
+        .replace(body, "Content-Length: 0\r\n\r\n");
+    let callees = callers
+        .replacen("\r\nFrom:", "\r\nX:", 1)
+        .replacen("\r\nTo:", "\r\nFrom:", 1)
+        .replacen("\r\nX:", "\r\nTo:", 1);
+    for (side, dialog, text, status) in
+        [(1, theirs, &callers, 200), (0, ours, &callees, 500), (0, ours, &callees, 200)]
+    {
+        let text = text.replace("branch=z9hG4bKu1", &format!("branch=z9hG4bKu{status}"));
+        let cseq = format!("CSeq: {} UPDATE", 600 - status);
+        net.deliver(side, text.replace("CSeq: 90 UPDATE", &cseq).into());
+        let (transaction, _) = net.asked(side);
+        net.command(side, respond(transaction, status));
+        let target = net.agents[side].dialog_peer(dialog).and_then(|(_, target)| target);
+        assert_eq!(target == Some(moved), status == 200, "{side} {status}: {target:?}");
+    }
+    net.command(0, hangup(ours));
+    net.run_for(millis(40_000));
+}
+
+#[test]
 fn an_update_may_bring_an_offer_before_the_answer_once_one_exchange_is_through() {
     let (mut net, ours, theirs) = early_call();
     net.command(0, update(ours, true));

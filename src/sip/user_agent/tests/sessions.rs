@@ -158,3 +158,52 @@ fn no_timer_is_forced_on_whoever_wants_none() {
     assert!(alone.net.endings(0).is_empty());
     assert_eq!(alone.net.requests(0, Method::Update), 0);
 }
+
+#[test]
+fn a_refresh_that_is_refused_as_too_short_does_not_go_in_circles() {
+    let (mut net, ours, _) = call(600);
+    let refuse = |net: &mut Net, min: u32| {
+        let (transaction, _) = net.asked(1);
+        let headers = vec![("Min-SE".to_owned(), min.to_string())];
+        net.command(1, Command::Respond { transaction, status: 422, headers, body: None });
+        net.run_for(Duration::from_millis(50));
+        net.requests(0, Method::Update)
+    };
+    let asked = |net: &Net| {
+        let (_, update) = net.asked(1);
+        let of = |name| header(&update, name);
+        (of(HeaderName::SessionExpires), of(HeaderName::MinSe))
+    };
+    net.run_for(Duration::from_millis(300_030));
+    assert_eq!(net.requests(0, Method::Update), 1);
+    assert_eq!(refuse(&mut net, 600), 1, "600 s were asked for");
+    net.run_for(seconds(10));
+    assert_eq!(net.requests(0, Method::Update), 2, "tried again later");
+    for (sent, min) in [(3, 700), (4, 800), (5, 900)] {
+        assert_eq!(refuse(&mut net, min), sent);
+        assert_eq!(asked(&net), (format!("{min};refresher=uac"), min.to_string()));
+    }
+    assert_eq!(refuse(&mut net, 1000), 5, "not a fourth time at once");
+    net.run_for(seconds(10));
+    let (transaction, _) = net.asked(1);
+    net.command(1, respond(transaction, 200));
+    net.run_for(Duration::from_millis(500_100));
+    assert_eq!(net.requests(0, Method::Update), 7, "the next refresh, at half time");
+    assert_eq!(asked(&net).1, "1000", "RFC 4028 section 7.4");
+    net.command(0, hangup(ours));
+    net.run_out();
+}
+
+#[test]
+fn a_refresh_that_could_not_be_sent_is_tried_again() {
+    let (mut net, ours, _) = call(200);
+    net.run_for(seconds(99));
+    let room = std::mem::take(&mut net.agents[0].config.limits.transactions);
+    net.run_for(seconds(5));
+    assert_eq!(net.requests(0, Method::Update), 0, "no room for a transaction");
+    net.agents[0].config.limits.transactions = room;
+    net.run_for(Duration::from_millis(6_100));
+    assert_eq!(net.requests(0, Method::Update), 1);
+    net.command(0, hangup(ours));
+    net.run_out();
+}
