@@ -71,6 +71,9 @@ impl Exchange {
 
     fn welcome(&mut self, now: Instant, flow: Flow, message: &Message) -> Result<Welcome, Refused> {
         let method = message.method();
+        if self.late && need(method) != Some(Need::Dialog) {
+            return Err(self.too_late());
+        }
         if self.guard.is_busy(now, method) {
             return Err(self.above_total());
         }
@@ -98,9 +101,20 @@ impl Exchange {
 
     /// 503 for one of too many.
     pub(super) fn above_total(&mut self) -> Refused {
-        // Peers that are all turned away now must not all come again at once.
-        let seconds = 5 + self.rng.below(11);
-        Refused::busy(seconds, "more than the limit of all peers together")
+        Refused::busy(self.later(), "more than the limit of all peers together")
+    }
+
+    /// 503 for what came faster than this machine can follow. No line and no story tells of it:
+    /// they would cost what is to be saved. It is counted, and the node says when it begins and ends.
+    fn too_late(&mut self) -> Refused {
+        self.guard.counters.too_late += 1;
+        Refused::busy(self.later(), "")
+    }
+
+    /// After how many seconds to come again: peers that are all turned away now must not all come
+    /// at once then.
+    fn later(&mut self) -> u64 {
+        5 + self.rng.below(11)
     }
 }
 

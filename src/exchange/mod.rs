@@ -23,6 +23,7 @@ use crate::sip::user_agent::{self, UserAgent};
 use crate::sip::{self, DialogId, Flow, Transport};
 
 mod admission;
+mod backlog;
 mod calls;
 mod caps;
 mod door;
@@ -41,6 +42,7 @@ mod trunks;
 mod who;
 
 pub use admission::domain_sid;
+pub use backlog::{Backlog, Class, Full, Turn};
 pub use guard::Counters;
 pub use locating::Expected;
 pub use registration::Registered;
@@ -83,6 +85,8 @@ pub struct Config {
 pub enum Input {
     /// Bytes that arrived, or a transport's report that they could not leave.
     Sip(sip::Input),
+    /// The same, come too late to begin anything: a new request is answered 503.
+    Late(sip::Input),
     /// Something from a media plane.
     Media(media::Event),
     /// The answer to [`Output::Fetch`].
@@ -142,6 +146,8 @@ pub struct Exchange {
     locating: locating::Locating,
     trunks: trunks::Trunks,
     draining: bool,
+    /// What is handled now came too late to begin anything.
+    late: bool,
     guard: guard::Guard,
     usage: caps::Usage,
     /// Who makes the INVITE that is being let in.
@@ -228,6 +234,7 @@ impl Exchange {
             legs: Legs::default(),
             calls: Calls::default(),
             draining: false,
+            late: false,
             guard: guard::Guard::new(directory.limits.clone()),
             usage: caps::Usage::default(),
             admitted: None,
@@ -364,6 +371,12 @@ impl Machine for Exchange {
     fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Sip(input) => self.handle_sip(now, input),
+            Input::Late(input) => {
+                self.late = true;
+                self.handle_sip(now, input);
+                self.settle(now);
+                self.late = false;
+            }
             Input::Media(event) => self.handle_media_event(now, event),
             Input::Fetched(ticket, result) => {
                 self.tell_call(now, ticket.call, call::Input::Fetched(ticket.request, result));

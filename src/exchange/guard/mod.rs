@@ -45,6 +45,8 @@ pub struct Counters {
     pub busy_invites: u64,
     /// Registrations answered 503.
     pub busy_registers: u64,
+    /// New requests answered 503 because they came faster than the machine can follow.
+    pub too_late: u64,
     /// Calls that were not made because a user or trunk had too many.
     pub capped_calls: u64,
 }
