@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 
 use crate::base::{Duration, Instant};
+use crate::sip::Method;
+use crate::sip::peek::Peek;
 
 /// A new request that waited longer is late. With what follows it, a call still rings within 50 ms.
 const TARGET: Duration = Duration::from_millis(20);
@@ -30,8 +32,19 @@ pub enum Class {
     /// It would end something that has begun, or that still waits to begin: a CANCEL must not
     /// overtake its INVITE.
     Cancel,
-    /// It would begin something.
+    /// It would begin something, or nobody knows what it is.
     New,
+}
+
+impl Class {
+    /// Of a message, by what it looks like.
+    pub fn of(peek: Option<&Peek<'_>>) -> Class {
+        match peek {
+            Some(peek) if peek.method == Some(Method::Cancel) => Class::Cancel,
+            Some(peek) if !peek.class.is_new() => Class::Begun,
+            _ => Class::New,
+        }
+    }
 }
 
 /// What to do with the next message.

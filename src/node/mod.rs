@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "this floor reads clocks, sleeps and spawns")]
 
 pub mod account;
+mod background;
 pub mod clock;
 pub mod dns;
 mod effects;
@@ -23,26 +24,29 @@ pub mod seeing;
 pub mod sip_io;
 mod start;
 pub mod trace;
+mod turn;
 mod watched;
 
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
 use crate::base::id::CallSid;
 use crate::base::{Duration, Instant, Machine, plural};
 use crate::call::Note;
-use crate::exchange::{self, Exchange};
-use crate::sip::{self, Transport};
+use crate::exchange::{self, Backlog, Exchange};
+use crate::sip::{self, Flow, Transport};
 use clock::Clock;
 use dns::Dns;
 use effects::Effects;
 use seeing::{Observer, Seeing};
-use sip_io::{Arrival, SipIo};
+use sip_io::SipIo;
 pub use start::{Options, StartError};
 use trace::{Direction, Trace};
+use turn::Overload;
 
 /// Results of effects that wait for the exchange; each call asks for a few at a time.
 const RESULTS: usize = 4_096;
@@ -52,6 +56,9 @@ pub struct Node {
     clock: Clock,
     exchange: Exchange,
     sip: SipIo,
+    /// What arrived and was not read yet.
+    backlog: Backlog<(Flow, Bytes)>,
+    overload: Overload,
     media: Media,
     effects: Rc<Effects>,
     dns: Dns,
@@ -157,22 +164,13 @@ impl Node {
         let mut draining = false;
         loop {
             let deadline = self.deadline();
-            // In no fixed order: a flood on one side must not keep timers, answers or the other
-            // sides waiting.
             tokio::select! {
-                arrival = self.sip.receive() => {
-                    if self.take_arrivals(arrival) {
-                        // More is there: streams, webhooks and callbacks run in between.
-                        tokio::task::yield_now().await;
-                    }
-                }
-                Some(event) = self.media.events.recv() => self.take_media(event),
+                arrival = self.sip.receive() => self.arrived(arrival),
+                Some(event) = self.media.events.recv() => self.heard(event),
                 Some(result) = self.results.recv() => self.give(result),
-                () = wait_until(deadline) => {
-                    let now = self.clock.now();
-                    self.exchange.handle_timeout(now);
-                    self.carry_out(now);
-                }
+                () = wait_until(deadline) => {}
+                // More is there: streams, webhooks and callbacks run in between.
+                () = tokio::task::yield_now(), if !self.backlog.is_empty() => {}
                 () = stopping.as_mut() => {
                     if draining {
                         let calls = plural(self.exchange.calls(), "call");
@@ -187,6 +185,7 @@ impl Node {
                     stopping = Box::pin(stop());
                 }
             }
+            self.turn();
             self.show();
             if draining && self.exchange.calls() == 0 {
                 break;
@@ -213,51 +212,6 @@ impl Node {
         due.into_iter().flatten().min().map(|at| self.clock.deadline(at))
     }
 
-    /// What arrived, and what else is there already: one wake-up for a burst. Whether the batch
-    /// was full, so that more may wait.
-    fn take_arrivals(&mut self, first: Arrival) -> bool {
-        self.take_arrival(first);
-        for _ in 1..SipIo::batch() {
-            match self.sip.try_receive() {
-                Some(arrival) => self.take_arrival(arrival),
-                None => return false,
-            }
-        }
-        true
-    }
-
-    /// Likewise for media.
-    fn take_media(&mut self, first: crate::media::Event) {
-        self.observer.metrics().media(&first);
-        self.give(exchange::Input::Media(first));
-        for _ in 1..SipIo::batch() {
-            match self.media.events.try_recv() {
-                Ok(event) => {
-                    self.observer.metrics().media(&event);
-                    self.give(exchange::Input::Media(event));
-                }
-                Err(_) => break,
-            }
-        }
-    }
-
-    fn take_arrival(&mut self, arrival: Arrival) {
-        let input = match arrival {
-            Arrival::Message(flow, bytes) => {
-                self.observer.message(self.clock.now(), Direction::Received, flow, &bytes);
-                if let Some(trace) = &self.trace {
-                    trace.record(&bytes);
-                }
-                sip::Input::Received { flow, bytes }
-            }
-            Arrival::Unreachable(flow) => {
-                self.observer.metrics().unreachable();
-                sip::Input::Unreachable { flow }
-            }
-        };
-        self.give(exchange::Input::Sip(input));
-    }
-
     fn give(&mut self, input: exchange::Input) {
         if let exchange::Input::Directory(directory) = &input {
             self.sip.know(directory);
@@ -277,7 +231,7 @@ impl Node {
                     if let Some(trace) = &self.trace {
                         trace.record(&bytes);
                     }
-                    if let Some(Arrival::Unreachable(flow)) = self.sip.send(flow, &bytes) {
+                    if let Some(sip_io::Arrival::Unreachable(flow)) = self.sip.send(flow, &bytes) {
                         self.observer.metrics().unreachable();
                         let report = sip::Input::Unreachable { flow };
                         self.exchange.handle(now, exchange::Input::Sip(report));
@@ -321,6 +275,8 @@ impl Node {
         let metrics = self.observer.metrics();
         metrics.show(&self.exchange.figures());
         metrics.queue("results", self.results.len());
+        metrics.queue("arrivals", self.backlog.len());
+        metrics.lost(self.overload.lost);
         metrics.queue("media_events", self.media.events.len());
         metrics.queue("effects", self.effects.pending());
         metrics.queue("rows", self.effects.rows_waiting());
@@ -352,19 +308,15 @@ impl Node {
         while busy(&self) {
             let deadline = self.deadline();
             tokio::select! {
-                arrival = self.sip.receive() => {
-                    self.take_arrivals(arrival);
-                }
-                Some(event) = self.media.events.recv() => self.take_media(event),
+                arrival = self.sip.receive() => self.arrived(arrival),
+                Some(event) = self.media.events.recv() => self.heard(event),
                 Some(result) = self.results.recv() => self.give(result),
                 () = self.effects.one_done() => {}
-                () = wait_until(deadline) => {
-                    let now = self.clock.now();
-                    self.exchange.handle_timeout(now);
-                    self.carry_out(now);
-                }
+                () = wait_until(deadline) => {}
+                () = tokio::task::yield_now(), if !self.backlog.is_empty() => {}
                 () = tokio::time::sleep_until(grace) => break,
             }
+            self.turn();
         }
         self.sip.flush().await;
         // What they changed is written, however slow the disk.

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{mpsc, watch};
 
+use super::background;
 use super::clock::Clock;
 use super::dns::Dns;
 use super::effects::Effects;
@@ -128,8 +129,11 @@ impl Node {
         let lock = lock(&config.server.data)?;
 
         let database = config.server.data.join("offhook.db");
-        let store: Arc<dyn Store> =
-            Arc::new(Sqlite::open(&database, &mut opened.rng).await.map_err(StartError::Store)?);
+        let mut chance = opened.rng.fork();
+        // Its thread begins where it is opened, and works while calls are set up.
+        let store = background::run(async move || Sqlite::open(&database, &mut chance).await);
+        let store = store.await.map_err(StartError::System)?.map_err(StartError::Store)?;
+        let store: Arc<dyn Store> = Arc::new(store);
         let folder = recordings_folder(&config);
         recover(&*store, &clock, &folder).await?;
 
@@ -192,6 +196,8 @@ impl Node {
             clock,
             exchange,
             sip,
+            backlog: Default::default(),
+            overload: Default::default(),
             media,
             effects,
             dns,

@@ -315,6 +315,32 @@ fn above_the_total_new_requests_are_told_to_come_again_and_calls_go_on() {
 }
 
 #[test]
+fn what_comes_too_late_begins_nothing_and_ends_what_has_begun() {
+    let mut stage = Stage::new();
+    let invite = |stage: &mut Stage| {
+        stage.invite("sip:+12223331234@192.0.2.1", "sip:+15550001111@192.0.2.60")
+    };
+    let first = invite(&mut stage);
+    assert_eq!(stage.status(TRUNK, &first), 0);
+    let second = invite(&mut stage);
+    let refused = stage.late(TRUNK, &second);
+    assert_eq!(refused[0].1.status(), Some(503));
+    let seconds = refused[0].1.header_by_name("Retry-After").and_then(|v| v.parse().ok());
+    assert!((5..=15).contains(&seconds.unwrap_or(0)));
+    let from = "sip:alice@office.example";
+    let register = stage.request("REGISTER", "sip:office.example", from, "", "");
+    assert_eq!(stage.late(PHONE, &register)[0].1.status(), Some(503), "no challenge either");
+    let again: Vec<_> = stage.late(TRUNK, &first).iter().filter_map(|(_, m)| m.status()).collect();
+    assert_eq!(again, [180], "a repeat of what has begun begins nothing: it is answered as ever");
+    let sent = stage.late(TRUNK, &first.replace("INVITE", "CANCEL"));
+    let statuses: Vec<_> = sent.iter().filter_map(|(_, message)| message.status()).collect();
+    assert_eq!(statuses, [200, 487]);
+    assert_eq!(stage.exchange.figures().late, 2);
+    let in_time = invite(&mut stage);
+    assert_eq!(stage.status(TRUNK, &in_time), 0, "what comes in time is served");
+}
+
+#[test]
 fn a_flood_of_strangers_uses_up_nothing_of_trunks_and_users() {
     let rate = Rate { per_second: 1, burst: 8 };
     let source = Rate::UNLIMITED;

@@ -175,6 +175,20 @@ impl Stage {
 
     /// One datagram from `source`; gives what went out because of it.
     fn receive(&mut self, source: [u8; 4], text: &str) -> Vec<(Flow, Message)> {
+        self.arrive(source, text, Input::Sip)
+    }
+
+    /// The same, come too late.
+    fn late(&mut self, source: [u8; 4], text: &str) -> Vec<(Flow, Message)> {
+        self.arrive(source, text, Input::Late)
+    }
+
+    fn arrive(
+        &mut self,
+        source: [u8; 4],
+        text: &str,
+        input: fn(sip::Input) -> Input,
+    ) -> Vec<(Flow, Message)> {
         let local = SocketAddr::from(([192, 0, 2, 1], 5060));
         let remote = SocketAddr::from((source, 5060));
         let plain = Flow { transport: Transport::Udp, local, remote, connection: 0 };
@@ -183,7 +197,7 @@ impl Stage {
         self.sent.clear();
         // No two datagrams at once: nonces are told apart by their time.
         self.now += Duration::from_millis(1);
-        self.give(Input::Sip(sip::Input::Received { flow, bytes }));
+        self.give(input(sip::Input::Received { flow, bytes }));
         std::mem::take(&mut self.sent)
     }
 

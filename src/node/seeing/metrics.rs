@@ -122,7 +122,8 @@ const REFUSALS: [&str; 7] = [
 ];
 
 /// What waits somewhere, as labels.
-const QUEUES: [&str; 6] = ["results", "rows", "effects", "media_events", "exchange", "seeing"];
+const QUEUES: [&str; 7] =
+    ["results", "rows", "effects", "media_events", "exchange", "seeing", "arrivals"];
 
 /// What was lost because something did not keep up, as labels.
 const DROPS: [&str; 5] = ["sights", "stories", "refusals", "hep", "spans"];
@@ -171,6 +172,8 @@ struct Shown {
     repeats_received: Series,
     repeats_sent: Series,
     overloaded: Series,
+    late: Series,
+    lost: Series,
 }
 
 impl Metrics {
@@ -246,6 +249,11 @@ impl Metrics {
         }
     }
 
+    /// How many messages found no room to wait in.
+    pub fn lost(&self, total: u64) {
+        self.figures.lost.set(total);
+    }
+
     /// Something was lost, by its name in the list.
     pub(super) fn dropped(&self, name: &str, total: u64) {
         if let Some(drop) = DROPS.iter().position(|known| *known == name) {
@@ -266,6 +274,7 @@ impl Metrics {
         self.figures.repeats_received.set(figures.sip.repeats_received);
         self.figures.repeats_sent.set(figures.sip.repeats_sent);
         self.figures.overloaded.set(figures.sip.overloaded);
+        self.figures.late.set(figures.late);
         self.queues[4].set(figures.outputs as u64);
     }
 
@@ -328,6 +337,10 @@ impl Metrics {
         text.line(name, "fate=\"discarded\"", shown.discarded.value());
         let help = "Requests answered 503 for want of room.";
         text.one("offhook_sip_overloaded_total", "counter", help, &shown.overloaded);
+        let help = "New requests answered 503 because they came faster than they could be served.";
+        text.one("offhook_sip_late_total", "counter", help, &shown.late);
+        let help = "Messages that were lost because too many waited to be read.";
+        text.one("offhook_sip_lost_total", "counter", help, &shown.lost);
         let help = "Messages that a transport could not send.";
         text.one("offhook_sip_unreachable_total", "counter", help, &self.unreachable);
         let help = "SIP transactions, those that absorb repeats included.";
