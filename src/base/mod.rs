@@ -3,6 +3,7 @@
 //! Nothing here performs input or output, and nothing here knows telephony.
 
 pub mod fault;
+pub mod fingerprint;
 pub mod id;
 pub mod machine;
 pub mod nearest;

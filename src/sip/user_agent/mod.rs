@@ -139,11 +139,12 @@ impl UserAgent {
     /// A user agent without any dialog.
     pub fn new(config: Config, mut rng: Rng) -> UserAgent {
         let cookie = rng.hex(12);
+        let transactions = Transactions::new(rng.bytes());
         UserAgent {
             config,
             rng,
             cookie,
-            transactions: Transactions::default(),
+            transactions,
             usages: BTreeMap::new(),
             by_tag: BTreeMap::new(),
             purposes: BTreeMap::new(),
