@@ -120,6 +120,9 @@ mod tests {
         let invite = Names::default().server(&request("INVITE", "SIP/2.0/UDP h", ""));
         assert_eq!(invite, Names::default().server(&request("ACK", "SIP/2.0/UDP h", ";tag=t")));
         assert_ne!(invite, Names::default().server(&request("INVITE", "SIP/2.0/UDP g", "")));
-        assert_ne!(invite, Names::default().server(&request("INVITE", "SIP/2.0/UDP h;branch=1", "")));
+        assert_ne!(
+            invite,
+            Names::default().server(&request("INVITE", "SIP/2.0/UDP h;branch=1", ""))
+        );
     }
 }

@@ -400,6 +400,10 @@ impl Transactions {
                 Action::Stop(timer) => self.timers.clear(&(id, timer)),
             }
         }
+        if matches!(client.state, ClientState::NonInvite(non_invite_client::State::Completed)) {
+            // It only absorbs repeats from here on, and there may be many of its kind.
+            client.request = Bytes::new();
+        }
         let over = match client.state {
             ClientState::Invite(state) => state == invite_client::State::Terminated,
             ClientState::NonInvite(state) => state == non_invite_client::State::Terminated,
@@ -462,6 +466,10 @@ impl Transactions {
                 // the peer repeats its request or gives up by itself.
                 Action::Ack | Action::Tell | Action::TellTimeout | Action::TellTransportError => {}
             }
+        }
+        if matches!(server.state, ServerState::Invite(invite_server::State::Accepted)) {
+            // The dialog has it, and repeats it (RFC 6026 section 7.1).
+            server.response = None;
         }
         let (over, timers) = match server.state {
             ServerState::Invite(state) => {
