@@ -97,6 +97,7 @@ impl Effects {
                     Err(_) => rows::tell_lost(&rows, "the disk does not keep up"),
                 }
             }
+            Output::Binding(_) | Output::Trunk(_) => {}
             // Carried out where they arise.
             Output::Transmit(..)
             | Output::Expect(..)

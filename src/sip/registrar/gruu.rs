@@ -28,6 +28,13 @@ pub struct Gruu {
     device: Device,
 }
 
+impl Gruu {
+    /// Whether it is one that ends with its registration.
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self.device, Device::Marked(_))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Device {
     Named(String),
