@@ -50,7 +50,8 @@ impl Exchange {
             let named = binding.address_of_record.rsplit_once('@');
             named.is_some_and(|(user, domain)| {
                 let domain = directory.domain(domain);
-                domain.is_some_and(|domain| directory.password(&domain.registration, user).is_some())
+                domain
+                    .is_some_and(|domain| directory.password(&domain.registration, user).is_some())
             })
         };
         let (kept, strangers): (Vec<_>, Vec<_>) = kept.into_iter().partition(is_user);

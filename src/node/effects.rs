@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
-use super::seeing::Observer;
 use super::bindings::{self, Bindings};
+use super::seeing::Observer;
 use super::{RESULTS, rows};
 use crate::audio::Clip;
 use crate::audio::wav;

@@ -197,7 +197,8 @@ pub trait Store: Send + Sync {
     /// Writes what became of deliveries.
     fn settle(&self, settlements: Vec<Settlement>) -> Stored<'_, ()>;
 
-    /// Writes what changed in registrations, in this order and all in one transaction.
+    /// Writes what changed in registrations, in this order and all in one transaction. Who wants
+    /// one write before another awaits it first.
     fn keep(&self, changes: Vec<BindingChange>) -> Stored<'_, ()>;
 
     /// All registrations that are kept.

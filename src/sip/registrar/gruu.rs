@@ -58,9 +58,7 @@ impl Gruus {
         let instance = binding.instance.as_deref()?;
         let public = format!("sip:{}@{domain};gr={}", escape_user(user), escape(bare(instance)));
         let token = self.token(aor, user, instance, binding);
-        Some(format!(
-            ";pub-gruu=\"{public}\";temp-gruu=\"sip:{TEMPORARY}{token}@{domain};gr\""
-        ))
+        Some(format!(";pub-gruu=\"{public}\";temp-gruu=\"sip:{TEMPORARY}{token}@{domain};gr\""))
     }
 
     /// What a URI of a domain of ours says of a device; `None` for one without `gr`, or with one

@@ -15,6 +15,9 @@ use crate::sip::Flow;
 /// phone that went away while nobody was there to hear it is believed this much longer.
 pub const LAG: Duration = Duration::from_secs(120);
 
+/// A kept end that was over before this process knew of it: any refresh is worth a write.
+const BEFORE: Instant = Instant::ZERO;
+
 /// What a kept binding is found by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BindingKey {
@@ -107,7 +110,10 @@ impl StoredBinding {
             user_agent: self.user_agent,
             call_id: self.call_id,
             cseq: self.cseq,
-            kept_until: Some(now + left(self.expires)),
+            kept_until: Some(match left(self.expires) {
+                Duration::ZERO => BEFORE,
+                left => now + left,
+            }),
         };
         if binding.flow.transport.is_stream() {
             binding.flow = binding.flow_when_closed()?;
@@ -157,13 +163,13 @@ impl Binding {
     /// REGISTERs of one run of a phone; a device's Call-ID also makes its temporary GRUUs.
     pub(super) fn is_kept_as(&self, before: &Binding) -> bool {
         let Some(kept) = before.kept_until else { return false };
+        let end = self.expires_at == before.expires_at
+            || kept != BEFORE && self.expires_at >= kept && self.expires_at <= kept + LAG;
         let ways = |binding: &Binding| {
             let Flow { transport, local, remote, .. } = binding.flow;
             (transport, local, remote, binding.q)
         };
-        self.expires_at >= kept
-            && self.expires_at <= kept + LAG
-            && ways(self) == ways(before)
+        end && ways(self) == ways(before)
             && self.uri == before.uri
             && self.path == before.path
             && self.instance == before.instance

@@ -161,7 +161,9 @@ impl World {
         self.exchange = Exchange::new(config, directory, self.rng.fork());
         let mut kept: Vec<StoredBinding> = self.rows.bindings.values().cloned().collect();
         kept.sort_by_key(|row| (row.address_of_record.clone(), std::cmp::Reverse(row.updated)));
-        self.exchange.restore(self.now, kept)
+        let restored = self.exchange.restore(self.now, kept);
+        self.drain();
+        restored
     }
 
     /// Something for the exchange from outside of the network: a new directory, a shutdown.

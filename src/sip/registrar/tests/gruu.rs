@@ -92,7 +92,9 @@ fn nobody_makes_one_up() {
         // The last letter may have bits that say nothing; those are refused as well.
         assert_eq!(behind(&book, &bad), None, "{bad}");
     }
-    for bad in ["sip:tgruu.@example.com;gr", "sip:tgruu.AAAA@example.com;gr", "sip:x@example.com;gr"] {
+    for bad in
+        ["sip:tgruu.@example.com;gr", "sip:tgruu.AAAA@example.com;gr", "sip:x@example.com;gr"]
+    {
         assert_eq!(behind(&book, bad), None, "{bad}");
     }
     let other = Registrar::new(Lifetimes::default()).with_gruus([8; 32]);

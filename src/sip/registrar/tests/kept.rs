@@ -76,7 +76,9 @@ fn what_is_over_is_kept_no_more() {
 #[test]
 fn bindings_come_back_as_they_were_and_end_in_time() {
     let mut book = book();
-    book.register("Path: <sip:edge;lr>\r\nUser-Agent: Phone 1\r\nContact: <sip:a@h1>;q=0.5;expires=600\r\n");
+    book.register(
+        "Path: <sip:edge;lr>\r\nUser-Agent: Phone 1\r\nContact: <sip:a@h1>;q=0.5;expires=600\r\n",
+    );
     book.later(10);
     book.register("Contact: <sip:a@h2>;expires=100\r\n");
     let before = book.registrar.bindings(book.now, ALICE);
@@ -121,7 +123,8 @@ fn a_refresh_after_a_restart_replaces_what_was_restored() {
 fn connections_do_not_come_back() {
     let mut book = book();
     let mut over = |transport, call_id: &str, contact: &str| {
-        let message = register(call_id, 1, &format!("Supported: outbound\r\nContact: {contact}\r\n"));
+        let message =
+            register(call_id, 1, &format!("Supported: outbound\r\nContact: {contact}\r\n"));
         let flow = Flow { transport, connection: 7, ..flow(40_000) };
         assert_eq!(book.registrar.register(book.now, ALICE, &message, flow).status, 200);
     };
