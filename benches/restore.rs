@@ -14,7 +14,7 @@ use offhook::store::{Sqlite, Store};
 
 const PHONES: u32 = 100_000;
 /// As the server writes them.
-const TOGETHER: usize = 4_096;
+const TOGETHER: usize = 2_048;
 /// The best start counts: others share their core with somebody.
 const STARTS: u32 = 5;
 const BEGINNING: WallTime = WallTime::from_unix_millis(1_795_237_266_000);
@@ -67,7 +67,7 @@ async fn write(path: &std::path::Path) {
     let all: Vec<BindingChange> =
         (0..PHONES).map(|n| BindingChange::Set(Box::new(phone(n)))).collect();
     for some in all.chunks(TOGETHER) {
-        store.keep(some.to_vec()).await.expect("written");
+        store.keep(some.into()).await.expect("written");
     }
     store.close().await.expect("closed");
 }

@@ -12,6 +12,7 @@ mod suite;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::base::id::{CallSid, RecordingSid};
 use crate::base::{Fault, WallTime};
@@ -199,7 +200,7 @@ pub trait Store: Send + Sync {
 
     /// Writes what changed in registrations, in this order and all in one transaction. Who wants
     /// one write before another awaits it first.
-    fn keep(&self, changes: Vec<BindingChange>) -> Stored<'_, ()>;
+    fn keep(&self, changes: Arc<[BindingChange]>) -> Stored<'_, ()>;
 
     /// All registrations that are kept.
     fn bindings(&self) -> Stored<'_, KeptBindings>;

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -239,7 +239,7 @@ impl Store for Sqlite {
         self.write(Job::Settle(settlements))
     }
 
-    fn keep(&self, changes: Vec<BindingChange>) -> Stored<'_, ()> {
+    fn keep(&self, changes: Arc<[BindingChange]>) -> Stored<'_, ()> {
         Box::pin(async move {
             // Thousands of rows take milliseconds to spell: not on the thread that carries calls.
             let spelled = tokio::task::spawn_blocking(move || bindings::rows(&changes)).await;

@@ -374,14 +374,14 @@ async fn registrations_read_back_by_user_and_the_latest_first() {
     let (old, new) = (binding("bob", "sip:b@h1", 1), binding("bob", "sip:b@h2", 2));
     let flow = StoredBinding { reg_id: Some(3), ..binding("alice", "sip:a@h", 3) };
     let set = |binding: &StoredBinding| BindingChange::Set(Box::new(binding.clone()));
-    store.keep(vec![set(&old), set(&new), set(&flow)]).await.unwrap();
+    store.keep([set(&old), set(&new), set(&flow)].into()).await.unwrap();
     let read = || async { store.bindings().await.unwrap() };
     assert_eq!(read().await.bindings, [flow.clone(), new.clone(), old.clone()]);
     let moved = StoredBinding { path: vec![], cseq: 2, ..old.clone() };
-    store.keep(vec![set(&moved), BindingChange::Remove(new.key())]).await.unwrap();
+    store.keep([set(&moved), BindingChange::Remove(new.key())].into()).await.unwrap();
     assert_eq!(read().await.bindings, [flow.clone(), moved.clone()]);
     // The last word counts, also within one write.
-    store.keep(vec![BindingChange::Remove(flow.key()), set(&flow)]).await.unwrap();
+    store.keep([BindingChange::Remove(flow.key()), set(&flow)].into()).await.unwrap();
     assert!(read().await.bindings.contains(&flow));
     drop(store);
     let again = open(folder.path()).await;

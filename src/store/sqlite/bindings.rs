@@ -15,10 +15,17 @@ const COLUMNS: &str = "SELECT aor, uri, transport, local, remote, path, expires,
      instance, reg_id, user_agent, call_id, cseq FROM bindings WHERE uri IS NOT NULL \
      ORDER BY aor, updated DESC";
 
-/// Changes as one JSON array of rows, for the script. A removal is a row without a URI, so that
+/// Changes as the inside of a JSON array of rows, for the script. A removal is a row without a URI, so that
 /// the order of changes decides whatever stands beside it in a transaction.
 pub(super) fn rows(changes: &[BindingChange]) -> String {
-    Value::Array(changes.iter().map(row).collect()).to_string()
+    let mut text = String::with_capacity(changes.len() * 512);
+    for change in changes {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(&row(change).to_string());
+    }
+    text
 }
 
 fn row(change: &BindingChange) -> Value {

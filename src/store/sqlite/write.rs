@@ -16,7 +16,7 @@ use crate::store::{Settlement, StoreError, TrunkNews};
 pub(super) enum Job {
     Persist(Persist),
     Settle(Vec<Settlement>),
-    /// Changes of registrations, spelled already.
+    /// Changes of registrations, spelled already; at least one.
     Keep(String),
     Trunks(Vec<TrunkNews>),
 }
@@ -62,20 +62,20 @@ const SCRIPT: &str = "BEGIN IMMEDIATE;
 
 /// The parameters of [`SCRIPT`], in its order.
 #[derive(Default)]
-struct Rows {
+struct Rows<'a> {
     calls: Vec<Value>,
     recordings: Vec<Value>,
     callbacks: Vec<Value>,
     done: Vec<Value>,
     later: Vec<Value>,
     /// The insides of arrays.
-    bindings: Vec<String>,
+    bindings: Vec<&'a str>,
     trunks: BTreeMap<(bool, String), Option<Value>>,
     no_trunks: bool,
 }
 
-impl Rows {
-    fn add(&mut self, job: &Job) -> Result<(), StoreError> {
+impl<'a> Rows<'a> {
+    fn add(&mut self, job: &'a Job) -> Result<(), StoreError> {
         match job {
             Job::Persist(persist) => {
                 for record in &persist.calls {
@@ -96,10 +96,7 @@ impl Rows {
                     }
                 }
             }
-            Job::Keep(rows) => {
-                let inside = rows.strip_prefix('[').and_then(|rows| rows.strip_suffix(']'));
-                self.bindings.extend(inside.filter(|rows| !rows.is_empty()).map(str::to_owned));
-            }
+            Job::Keep(rows) => self.bindings.push(rows),
             Job::Trunks(news) => news.iter().for_each(|news| self.add_trunk(news)),
         }
         Ok(())
