@@ -323,3 +323,24 @@ fn a_phone_that_is_refused_says_why() {
     assert_eq!(code, 1);
     assert!(errors.starts_with("offhook: the call could not be made"), "{errors}");
 }
+
+#[test]
+fn registrations_and_lines_can_be_asked_for_without_a_server() {
+    let folder = project();
+    for (command, what) in
+        [("registrations", "this is what the last one left"), ("lines", "start one")]
+    {
+        let (code, told, errors) = offhook(folder.path(), &[command]);
+        assert_eq!((code, told.as_str()), (0, ""), "{command}: {errors}");
+        assert!(errors.contains("no server runs here") && errors.contains(what), "{errors}");
+        let (code, told, _) = offhook(folder.path(), &[command, "--json"]);
+        assert_eq!((code, told.as_str()), (0, "[]\n"), "{command}");
+        let (code, help, _) = offhook(folder.path(), &[command, "--help"]);
+        assert!(code == 0 && help.contains("--json") && help.contains("--project"), "{help}");
+    }
+    let trunk = "\n[[trunk]]\nname = \"isp\"\nuri = \"sip:192.0.2.9\"\n";
+    let text = fs::read_to_string(folder.path().join("offhook.toml")).expect("the configuration");
+    write(&folder, "offhook.toml", &(text + trunk));
+    let (_, told, _) = offhook(folder.path(), &["lines"]);
+    assert_eq!(told, "trunk isp: not watched\n");
+}

@@ -128,7 +128,7 @@ impl Exchange {
         let from = invite.from().ok_or_else(|| Refused::new(400, 32100, "no From"))?;
         let incoming = Incoming {
             from: caller_uri(&username, domain, from.uri()),
-            to: who::plain_uri(invite.request_uri()),
+            to: who::called_uri(invite.request_uri()),
             caller_name: from.display_name().map(|name| name.into_owned()),
             sip: Some(SipCaller {
                 domain: domain.name.clone(),

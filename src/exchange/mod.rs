@@ -18,7 +18,7 @@ use crate::leg::sip::{MediaAddress, SipLeg};
 use crate::media;
 use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::locate::{self, Family};
-use crate::sip::registrar::{Lifetimes, Registrar};
+use crate::sip::registrar::{BindingChange, Lifetimes, Registrar};
 use crate::sip::user_agent::{self, UserAgent};
 use crate::sip::{self, DialogId, Flow, Transport};
 
@@ -47,7 +47,7 @@ pub use guard::Counters;
 pub use locating::Expected;
 pub use registration::Registered;
 pub use story::{Figures, RefusedRequest, Told};
-pub use trunks::TrunkState;
+pub use trunks::{TrunkChange, TrunkState};
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
 const MAX_CALLS: usize = 20_000;
@@ -126,6 +126,10 @@ pub enum Output {
     Note(Note),
     /// A user's registrations changed.
     Registered(Registered),
+    /// What is to outlive the process of a registration changed; nobody waits for the write.
+    Binding(BindingChange),
+    /// A trunk or line fares otherwise than before.
+    Trunk(TrunkChange),
     /// For the stories of calls; nothing depends on it.
     Told(Told),
 }
@@ -217,6 +221,7 @@ impl Exchange {
     /// An exchange without calls.
     pub fn new(mut config: Config, directory: Arc<Directory>, mut rng: Rng) -> Self {
         config.agent.screening = true;
+        let config_epoch = config.epoch;
         let agent = UserAgent::new(config.agent.clone(), rng.fork());
         let challenger = Challenger::new(rng.bytes());
         let locating = locating::Locating::new(&config, Family::default(), rng.fork());
@@ -230,7 +235,7 @@ impl Exchange {
             agent,
             challenger,
             old_digest: old_digest::OldDigest::default(),
-            registrar: Registrar::new(Lifetimes::default()),
+            registrar: registration::registrar(&directory, config_epoch),
             legs: Legs::default(),
             calls: Calls::default(),
             draining: false,
@@ -317,6 +322,8 @@ impl Exchange {
                 self.drain_call(now, call);
             } else if let Some(output) = self.locating.locator.poll() {
                 self.handle_locate(now, output);
+            } else if let Some(change) = self.registrar.poll() {
+                self.outputs.push_back(Output::Binding(change));
             } else {
                 break;
             }

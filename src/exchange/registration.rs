@@ -1,8 +1,9 @@
-//! REGISTER: a user says where it is reachable.
+//! REGISTER: a user says where it is reachable; and who wants to reach it asks here.
 
 use super::admission::{Proof, check_address};
 use super::refusal::Refused;
 use super::*;
+use crate::sip::registrar::{Binding, StoredBinding};
 use crate::sip::uri::SipUri;
 use crate::sip::{HeaderField, Message, Method};
 
@@ -17,7 +18,72 @@ pub struct Registered {
     pub source: SocketAddr,
 }
 
+/// Where a URI of a domain of ours leads.
+pub(super) struct Located {
+    /// `user@domain` that is meant.
+    pub address_of_record: String,
+    /// The phones, the one that is preferred first.
+    pub bindings: Vec<Binding>,
+    /// The status for a URI that leads to nobody.
+    pub status: u16,
+}
+
+/// A registrar whose bindings outlive the process.
+pub(super) fn registrar(directory: &Directory, epoch: Epoch) -> Registrar {
+    let key = derived(directory, "gruu", "");
+    Registrar::new(Lifetimes::default()).keeping(epoch).with_gruus(key)
+}
+
+/// A secret for one purpose: nobody can guess it, and it is the same after a restart.
+pub(super) fn derived(directory: &Directory, purpose: &str, of: &str) -> [u8; 32] {
+    use sha2::Digest as _;
+    let secret = directory.auth_token.expose();
+    sha2::Sha256::digest(format!("{purpose}\n{secret}\n{of}").as_bytes()).into()
+}
+
 impl Exchange {
+    /// Takes back registrations of before the process, ordered by address-of-record; gives how
+    /// many still count. Whoever is no user any more is forgotten.
+    pub fn restore(&mut self, now: Instant, kept: Vec<StoredBinding>) -> usize {
+        let directory = Arc::clone(&self.directory);
+        let is_user = |binding: &StoredBinding| {
+            let named = binding.address_of_record.rsplit_once('@');
+            named.is_some_and(|(user, domain)| {
+                let domain = directory.domain(domain);
+                domain
+                    .is_some_and(|domain| directory.password(&domain.registration, user).is_some())
+            })
+        };
+        let (kept, strangers): (Vec<_>, Vec<_>) = kept.into_iter().partition(is_user);
+        // `restore` borrows it while the listeners are asked.
+        let mut registrar = std::mem::take(&mut self.registrar);
+        let listeners = &self.config.listeners;
+        let same = |flow: Flow| listeners.contains(&(flow.transport, flow.local)).then_some(flow);
+        let other = |flow: Flow| self.flow_to(&locating::hop_of(flow));
+        let count = registrar.restore(now, kept, |flow| same(flow).or_else(|| other(flow)));
+        self.registrar = registrar;
+        let gone = strangers.iter().map(StoredBinding::key).map(BindingChange::Remove);
+        self.outputs.extend(gone.map(Output::Binding));
+        self.settle(now);
+        count
+    }
+
+    /// Where a URI of a domain of ours leads now: to all phones of its user, or to one device
+    /// (RFC 5627 section 6.1). The one way from calls to registrations.
+    pub(super) fn locate(&self, now: Instant, uri: &SipUri<'_>, domain: &str) -> Located {
+        let Some(gruu) = self.registrar.gruu(uri) else {
+            let user = uri.user().unwrap_or_default();
+            let address_of_record = format!("{user}@{domain}");
+            let bindings = self.registrar.bindings(now, &address_of_record);
+            return Located { address_of_record, bindings, status: 480 };
+        };
+        let address_of_record = format!("{}@{domain}", gruu.user);
+        let bindings = self.registrar.device(now, &address_of_record, &gruu);
+        // RFC 5627 section 6.1: a temporary one of before is none, a device that is off may come.
+        let status = if gruu.is_temporary() { 404 } else { 480 };
+        Located { address_of_record, bindings, status }
+    }
+
     /// Carries out a REGISTER. Nothing is kept of it but its bindings: a repeat is known by its
     /// credentials, and changes nothing.
     pub(super) fn register(
@@ -69,6 +135,7 @@ impl Exchange {
         if flow.connection == 0 {
             return;
         }
+        self.lose_upstreams(now, flow);
         for user in self.registrar.close(flow) {
             self.tell_registered(now, user.to_string(), flow.remote);
         }

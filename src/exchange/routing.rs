@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::registration::Located;
 use super::route::{Route, Way};
 use super::trunks::Key;
 use super::*;
@@ -76,10 +77,7 @@ impl Exchange {
         if let Some(domain) = directory.domain(view.host())
             && self.may_be_here(&view)
         {
-            let user = view.user().unwrap_or_default();
-            let secret = view.scheme() == Scheme::Sips;
-            let whom = (&*user, domain.name.as_str());
-            return self.phone_targets(now, call, dial, whom, secret).map(Found::Phones);
+            return self.phone_targets(now, call, dial, &view, &domain.name).map(Found::Phones);
         }
         // Browsers call themselves so; only the connection that they made reaches them (RFC 7118
         // section 5.2.1), and nobody is asked for the name (RFC 2606 section 2).
@@ -139,17 +137,18 @@ impl Exchange {
         named || uri.port().is_none_or(listens)
     }
 
-    /// All registered phones of a user of ours.
+    /// All registered phones of a user of ours, or the one that a GRUU means.
     fn phone_targets(
         &mut self,
         now: Instant,
         call: CallNumber,
         dial: &Dial,
-        (user, domain): (&str, &str),
-        secret: bool,
+        uri: &SipUri<'_>,
+        domain: &str,
     ) -> Result<Vec<Target>, u16> {
-        let address_of_record = format!("{user}@{domain}");
-        let mut bindings = self.registrar.bindings(now, &address_of_record);
+        let secret = uri.scheme() == Scheme::Sips;
+        let user = uri.user().unwrap_or_default();
+        let Located { address_of_record, mut bindings, status } = self.locate(now, uri, domain);
         bindings.retain(|binding| !secret || binding.flow.transport.is_secure());
         // One flow of a device at a time, the latest (RFC 5626 section 5.3): it would ring twice.
         let mut devices = BTreeSet::new();
@@ -160,7 +159,7 @@ impl Exchange {
         if bindings.is_empty() {
             let how = if secret { " over TLS" } else { "" };
             let reason = format!("{address_of_record:?} has no phone registered{how}");
-            return Err(self.no_way(call, 480, reason));
+            return Err(self.no_way(call, status, reason));
         }
         let targets: Vec<(String, Vec<String>, Flow)> = bindings
             .iter()
@@ -168,7 +167,7 @@ impl Exchange {
             .collect();
         let built = targets.into_iter().map(|(uri, route, flow)| {
             let mut target = self.target(call, dial, uri, flow);
-            target.to = format!("sip:{}@{domain}", escape_user(user));
+            target.to = format!("sip:{}@{domain}", escape_user(&user));
             target.route = route;
             target
         });

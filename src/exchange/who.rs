@@ -19,6 +19,16 @@ pub(super) fn plain_uri(uri: &str) -> String {
     }
 }
 
+/// The same of a URI that is called: what makes it one device's stays (RFC 5627 section 4.3).
+pub(super) fn called_uri(uri: &str) -> String {
+    let device = SipUri::parse(uri).and_then(|view| view.params().get("gr"));
+    match device {
+        Some("") => format!("{};gr", plain_uri(uri)),
+        Some(name) => format!("{};gr={name}", plain_uri(uri)),
+        None => plain_uri(uri),
+    }
+}
+
 /// The caller of a trunk's call: asserted identity first (RFC 3325), then From; its name.
 pub(super) fn trunk_caller(invite: &Message) -> (String, Option<String>) {
     if is_private(invite) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
+use super::bindings::{self, Bindings};
 use super::seeing::Observer;
 use super::{RESULTS, rows};
 use crate::audio::Clip;
@@ -34,6 +35,8 @@ pub(super) struct Effects {
     persists: mpsc::Sender<Persist>,
     /// What of it waits for the store.
     pub(super) unwritten: rows::Unwritten,
+    /// Registrations and the states of trunks, which nobody waits for.
+    pub(super) bindings: Bindings,
 }
 
 impl Effects {
@@ -57,9 +60,11 @@ impl Effects {
             outbox: Arc::new(Notify::new()),
             persists,
             unwritten: rows::Unwritten::default(),
+            bindings: Bindings::default(),
         });
-        let writer = std::rc::Rc::clone(&effects);
+        let (writer, keeper) = (std::rc::Rc::clone(&effects), std::rc::Rc::clone(&effects));
         effects.tasks.borrow_mut().spawn_local(rows::write(writer, changes));
+        effects.tasks.borrow_mut().spawn_local(bindings::write(keeper));
         (effects, receiver)
     }
 
@@ -97,6 +102,8 @@ impl Effects {
                     Err(_) => rows::tell_lost(&rows, "the disk does not keep up"),
                 }
             }
+            Output::Binding(change) => self.bindings.put(change),
+            Output::Trunk(change) => self.bindings.put_trunk(change),
             // Carried out where they arise.
             Output::Transmit(..)
             | Output::Expect(..)

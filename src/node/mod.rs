@@ -7,6 +7,7 @@
 
 pub mod account;
 mod background;
+mod bindings;
 pub mod clock;
 pub mod dns;
 mod effects;
@@ -280,6 +281,7 @@ impl Node {
         metrics.queue("media_events", self.media.events.len());
         metrics.queue("effects", self.effects.pending());
         metrics.queue("rows", self.effects.rows_waiting());
+        metrics.queue("bindings", self.effects.bindings.waiting());
     }
 
     fn tell(&self, now: Instant, note: Note) {
@@ -321,6 +323,7 @@ impl Node {
         self.sip.flush().await;
         // What they changed is written, however slow the disk.
         rows::tell_lost(&self.effects.unwritten.settle().await, "the server stopped");
+        self.effects.bindings.settle(&*self.effects.store).await;
         let _ = self.stop.send(true);
         drop(self.media);
         self.http.stop();

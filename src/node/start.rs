@@ -20,7 +20,7 @@ use super::seeing::{Seeing, metrics};
 use super::sip_io::{Settings, SipIo};
 use super::trace::Trace;
 use super::watched::look_often;
-use super::{Media, Node, loader, reload, tell_problems};
+use super::{Media, Node, bindings, loader, reload, tell_problems};
 use crate::base::plural;
 use crate::call::{Note, Persist, RecordingRecord, RecordingStatus};
 use crate::callback::Outbox;
@@ -158,9 +158,10 @@ impl Node {
             .map_err(|error| StartError::Data(config.server.data.clone(), error))?;
         let directory = opened.directory();
         sip.know(&directory);
-        let exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);
+        let mut exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);
         let (effects, results) =
             Effects::new(Arc::clone(&opened.sources), voices, Arc::clone(&store), observer.clone());
+        bindings::restore(&effects, &mut exchange, &clock).await?;
         let dns =
             Dns::start(config.dns.servers.clone(), effects.sender()).map_err(StartError::System)?;
 

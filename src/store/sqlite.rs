@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -21,9 +21,13 @@ use crate::base::{Rng, WallTime};
 use crate::call::{CallRecord, Callback, Persist, RecordingRecord};
 
 use super::row::{self, millis, time};
-use super::{Pending, Settlement, Store, StoreError, Stored, Unfinished};
+use super::{
+    KeptBindings, Pending, Settlement, Store, StoreError, Stored, TrunkNews, TrunkRow, Unfinished,
+};
+use crate::sip::registrar::BindingChange;
 use write::{Job, Writer, write_callbacks};
 
+mod bindings;
 mod write;
 
 /// Writes that wait for the disk; at 100 a second, ten seconds of a stuck one.
@@ -36,7 +40,7 @@ const READERS: u32 = 2;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The schema, one step a version; never edited once released, only added to.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// The SQLite store.
 pub struct Sqlite {
@@ -233,6 +237,27 @@ impl Store for Sqlite {
 
     fn settle(&self, settlements: Vec<Settlement>) -> Stored<'_, ()> {
         self.write(Job::Settle(settlements))
+    }
+
+    fn keep(&self, changes: Arc<[BindingChange]>) -> Stored<'_, ()> {
+        Box::pin(async move {
+            // Thousands of rows take milliseconds to spell: not on the thread that carries calls.
+            let spelled = tokio::task::spawn_blocking(move || bindings::rows(&changes)).await;
+            let rows = spelled.map_err(|_| StoreError::Interrupted)?;
+            self.write(Job::Keep(rows)).await
+        })
+    }
+
+    fn bindings(&self) -> Stored<'_, KeptBindings> {
+        Box::pin(self.read_bindings())
+    }
+
+    fn note_trunks(&self, news: Vec<TrunkNews>) -> Stored<'_, ()> {
+        self.write(Job::Trunks(news))
+    }
+
+    fn trunks(&self) -> Stored<'_, Vec<TrunkRow>> {
+        Box::pin(self.read_trunks())
     }
 
     fn calls(&self, limit: usize) -> Stored<'_, Vec<CallRecord>> {

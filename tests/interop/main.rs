@@ -18,5 +18,6 @@ mod functions;
 mod garbage;
 mod life;
 mod provider;
+mod restart;
 mod secure;
 mod sipp;

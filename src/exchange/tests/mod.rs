@@ -154,6 +154,7 @@ impl Stage {
                 Output::Expect(address, name) => self.expected.push((address, name)),
                 Output::Told(told) => self.told.push(told),
                 Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}
+                Output::Binding(_) | Output::Trunk(_) => {}
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::locating::{Seeker, hop_of};
+use super::registration::derived;
 use super::routing::login_of;
 use super::*;
 use crate::directory::Trunk;
@@ -17,8 +18,10 @@ use crate::sip::{Command, Message};
 
 mod health;
 mod inbound;
+mod state;
 
 use health::Health;
+pub use state::{TrunkChange, TrunkState};
 
 /// The numbers of our requests outside dialogs have this bit, apart from those of others. The last
 /// four bits belong to registrations, see [`Settings::id`].
@@ -54,6 +57,12 @@ impl Key {
         matches!(self, Key::Line(_))
     }
 
+    fn name(&self) -> &str {
+        match self {
+            Key::Trunk(name) | Key::Line(name) => name,
+        }
+    }
+
     /// Its settings.
     pub(super) fn find<'a>(&self, directory: &'a Directory) -> Option<&'a Trunk> {
         match self {
@@ -79,23 +88,6 @@ impl fmt::Display for Key {
     }
 }
 
-/// How a trunk or line fares, for `offhook lines` and metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrunkState {
-    /// Its name.
-    pub name: String,
-    /// `user@domain` of ours, for a line.
-    pub user: Option<String>,
-    /// Whether calls go through it before others.
-    pub up: bool,
-    /// Its registration, where it has one.
-    pub registration: Option<registration::State>,
-    /// Calls that it carries now.
-    pub calls: u32,
-    /// The most that it may carry.
-    pub channels: Option<u32>,
-}
-
 /// All trunks and lines.
 #[derive(Default)]
 pub(super) struct Trunks {
@@ -111,12 +103,16 @@ pub(super) struct Trunks {
     held: BTreeMap<Key, SocketAddr>,
     servers: BTreeMap<SocketAddr, usize>,
     last_request: u64,
+    /// What is configured no more and was not told yet.
+    gone: Vec<Key>,
 }
 
 /// One of them.
 #[derive(Default)]
 struct Upstream {
     calls: u32,
+    /// What was told of it last.
+    shown: Option<Box<TrunkState>>,
     health: Option<Health>,
     account: Option<Account>,
 }
@@ -198,6 +194,7 @@ impl Trunks {
                 self.retire(account);
             }
             self.note_server(&key);
+            self.gone.push(key);
         }
         for (key, trunk) in wanted {
             let upstream = self.table.entry(key.clone()).or_default();
@@ -220,7 +217,8 @@ impl Trunks {
     ) {
         let Some(upstream) = self.table.get_mut(key) else { return };
         let old = upstream.account.as_ref().map(|account| account.registration.settings());
-        let wanted = settings_of(trunk, old.map_or(0, |settings| settings.id));
+        let instance = instance_of(directory, key);
+        let wanted = settings_of(trunk, old.map_or(0, |settings| settings.id), instance);
         if old == wanted.as_ref() {
             return;
         }
@@ -305,10 +303,19 @@ impl Upstream {
 /// The user part of a Contact: nobody can guess it, and it is the same after a restart, so that a
 /// registration of before still leads here.
 fn contact_of(directory: &Directory, key: &Key) -> String {
-    use sha2::Digest as _;
-    let secret = directory.auth_token.expose();
-    let digest = sha2::Sha256::digest(format!("contact\n{secret}\n{key}").as_bytes());
+    let digest = derived(directory, "contact", &key.to_string());
     digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name of this server as the device of a registration (RFC 5626 section 4.1): the same after
+/// a restart, and a UUID of version 8 (RFC 9562 section 5.8).
+fn instance_of(directory: &Directory, key: &Key) -> String {
+    let digest = derived(directory, "instance", &key.to_string());
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
+    let (one, two, three, four, five) =
+        (part(0..8), part(8..12), part(13..16), part(17..20), part(20..32));
+    format!("urn:uuid:{one}-{two}-8{three}-a{four}-{five}")
 }
 
 /// A Route value of a proxy, which is a loose router as all are (RFC 3261 section 19.1.1).
@@ -337,7 +344,7 @@ fn as_secret(trunk: &Trunk, hop: &str) -> String {
 }
 
 /// What a trunk's registration is made of, if it has one.
-fn settings_of(trunk: &Trunk, id: u64) -> Option<Settings> {
+fn settings_of(trunk: &Trunk, id: u64, instance: String) -> Option<Settings> {
     let account = trunk.registration.as_ref()?;
     let uri = SipUri::parse(&trunk.uri)?;
     let (scheme, host) = (uri.scheme_name(), bracketed(uri.host()));
@@ -349,28 +356,11 @@ fn settings_of(trunk: &Trunk, id: u64) -> Option<Settings> {
         expires: account.expires,
         login: login_of(trunk),
         keep_alive: account.keep_alive,
+        instance: Some(instance),
     })
 }
 
 impl Exchange {
-    /// How trunks and lines fare.
-    pub fn trunk_states(&self) -> Vec<TrunkState> {
-        let all = Key::all(&self.directory);
-        let states = all.filter_map(|(key, trunk)| {
-            let upstream = self.trunks.table.get(&key)?;
-            let line = || self.directory.lines.named(&trunk.name);
-            Some(TrunkState {
-                name: trunk.name.clone(),
-                user: line().filter(|_| key.is_line()).map(|line| line.user.clone()),
-                up: upstream.is_up(),
-                registration: upstream.account.as_ref().map(|a| a.registration.state()),
-                calls: upstream.calls,
-                channels: trunk.channels,
-            })
-        });
-        states.collect()
-    }
-
     /// Registrations that are being taken back: a server that ends waits for them a little.
     pub fn leaving(&self) -> usize {
         let accounts = self.trunks.table.values().filter_map(|upstream| upstream.account.as_ref());
@@ -390,6 +380,7 @@ impl Exchange {
         if self.draining {
             self.unregister_all(now);
         }
+        self.tell_trunks(now);
     }
 
     /// No calls are wanted any more.
@@ -416,6 +407,7 @@ impl Exchange {
             }
             self.health_timeout(now, &key);
             self.set_trunk_timer(&key);
+            self.tell_trunk(now, &key);
         }
     }
 
@@ -446,6 +438,7 @@ impl Exchange {
             self.ping_reply(now, &key, id, message.as_ref());
         }
         self.set_trunk_timer(&key);
+        self.tell_trunk(now, &key);
     }
 
     fn drive(&mut self, now: Instant, key: &Key, input: registration::Input) {
@@ -454,6 +447,17 @@ impl Exchange {
             account.registration.handle(now, input);
             self.drain_registration(now, key);
             self.set_trunk_timer(key);
+            self.tell_trunk(now, key);
+        }
+    }
+
+    /// A connection is no more: registrations that were reachable only over it are lost with it.
+    pub(super) fn lose_upstreams(&mut self, now: Instant, flow: Flow) {
+        let there = |(_, server): &(&Key, &SocketAddr)| **server == flow.remote;
+        let keys: Vec<Key> =
+            self.trunks.held.iter().filter(there).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            self.drive(now, &key, registration::Input::Lost(flow));
         }
     }
 

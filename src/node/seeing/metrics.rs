@@ -122,8 +122,8 @@ const REFUSALS: [&str; 7] = [
 ];
 
 /// What waits somewhere, as labels.
-const QUEUES: [&str; 7] =
-    ["results", "rows", "effects", "media_events", "exchange", "seeing", "arrivals"];
+const QUEUES: [&str; 8] =
+    ["results", "rows", "effects", "media_events", "exchange", "seeing", "arrivals", "bindings"];
 
 /// What was lost because something did not keep up, as labels.
 const DROPS: [&str; 5] = ["sights", "stories", "refusals", "hep", "spans"];

@@ -1,6 +1,9 @@
 use super::*;
 use crate::sip::{Parsed, Transport};
 
+mod gruu;
+mod kept;
+
 const ALICE: &str = "sip:alice@example.com";
 
 fn flow(port: u16) -> Flow {

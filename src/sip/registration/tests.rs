@@ -38,6 +38,7 @@ impl Stage {
             expires: 600,
             login: None,
             keep_alive: None,
+            instance: None,
         };
         Stage::of(settings)
     }

@@ -14,6 +14,7 @@ use offhook::base::{Duration, Epoch, Instant, Machine, Rng, WallTime};
 use offhook::call::Note;
 use offhook::directory::Directory;
 use offhook::exchange::{self, Exchange};
+use offhook::sip::registrar::StoredBinding;
 use offhook::sip::user_agent::{self, Listener};
 use offhook::sip::{self, Flow, Transport};
 
@@ -81,6 +82,7 @@ pub struct World {
     pub names: HashMap<String, Vec<IpAddr>>,
     /// The DNS.
     pub dns: Dns,
+    built_with: (exchange::Config, Arc<Directory>),
     exchange: Exchange,
     phones: Vec<Handset>,
     peers: Vec<Peer>,
@@ -113,7 +115,8 @@ impl World {
             own_addresses: vec![],
             epoch: Epoch::new(WallTime::from_unix_millis(BEGINNING)),
         };
-        let exchange = Exchange::new(config, Arc::new(directory), rng.fork());
+        let directory = Arc::new(directory);
+        let exchange = Exchange::new(config.clone(), Arc::clone(&directory), rng.fork());
         let mut media = Media::new(sounding);
         media.add(Owner::Exchange, server.ip(), rng.fork());
         World {
@@ -130,6 +133,7 @@ impl World {
             sent: Vec::new(),
             names: HashMap::new(),
             dns: Dns::default(),
+            built_with: (config, directory),
             exchange,
             phones: Vec::new(),
             peers: Vec::new(),
@@ -148,6 +152,18 @@ impl World {
     /// Calls that are up or being set up.
     pub fn calls(&self) -> usize {
         self.exchange.calls()
+    }
+
+    /// The server is killed and started again: only what was written is left. Gives how many
+    /// registrations it found.
+    pub fn restart(&mut self) -> usize {
+        let (config, directory) = self.built_with.clone();
+        self.exchange = Exchange::new(config, directory, self.rng.fork());
+        let mut kept: Vec<StoredBinding> = self.rows.bindings.values().cloned().collect();
+        kept.sort_by_key(|row| (row.address_of_record.clone(), std::cmp::Reverse(row.updated)));
+        let restored = self.exchange.restore(self.now, kept);
+        self.drain();
+        restored
     }
 
     /// Something for the exchange from outside of the network: a new directory, a shutdown.
@@ -309,7 +325,8 @@ impl World {
             }
             Output::Persist(persist) => self.rows.write(now, persist),
             Output::Note(note) => self.notes.push((now, note)),
-            Output::Told(_) => {}
+            Output::Told(_) | Output::Trunk(_) => {}
+            Output::Binding(change) => self.rows.keep(change),
             Output::Registered(change) => {
                 self.registered.push((now, change.user, change.phones));
             }
