@@ -24,21 +24,24 @@ pub(super) fn trunk_caller(invite: &Message) -> (String, Option<String>) {
     if is_private(invite) {
         return ("anonymous".to_owned(), None);
     }
-    let asserted = invite.header_by_name("P-Asserted-Identity").and_then(|value| {
-        let address = NameAddr::parse(value.split(',').next()?)?;
+    asserted(invite).unwrap_or_else(|| {
+        let name = invite.from().and_then(|from| Some(from.display_name()?.into_owned()));
+        ("anonymous".to_owned(), name)
+    })
+}
+
+/// The same for a caller who wants privacy, which only those may know who are trusted with it.
+pub(super) fn asserted(invite: &Message) -> Option<(String, Option<String>)> {
+    let read = |address: NameAddr<'_>| {
         Some((number_of(address.uri())?, address.display_name().map(|name| name.into_owned())))
-    });
-    if let Some(found) = asserted {
-        return found;
-    }
-    let Some(from) = invite.from() else { return ("anonymous".to_owned(), None) };
-    let name = from.display_name().map(|name| name.into_owned());
-    (number_of(from.uri()).unwrap_or_else(|| "anonymous".to_owned()), name)
+    };
+    let asserted = invite.values(HeaderName::PAssertedIdentity).next();
+    asserted.and_then(NameAddr::parse).and_then(read).or_else(|| read(invite.from()?))
 }
 
 /// Whether the caller asked not to be shown to the called (RFC 3323 section 4.2, RFC 3325
 /// section 9.3): a trunk asserts the identity to us, and our handlers are the called's.
-fn is_private(invite: &Message) -> bool {
+pub(super) fn is_private(invite: &Message) -> bool {
     let value = invite.header(HeaderName::Privacy).unwrap_or_default();
     value.split(';').any(|word| {
         let word = word.trim();
@@ -68,8 +71,13 @@ pub(super) fn forwarded(invite: &Message) -> usize {
     entries("Diversion").max(entries("History-Info").saturating_sub(1))
 }
 
+/// The number of an address, likewise.
+pub(super) fn number_at(value: &str) -> Option<String> {
+    number_of(NameAddr::parse(value)?.uri())
+}
+
 /// The number of a URI in E.164, else its user part.
-fn number_of(uri: &str) -> Option<String> {
+pub(super) fn number_of(uri: &str) -> Option<String> {
     if uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("tel:")) {
         return normalise(uri.split(';').next()?);
     }

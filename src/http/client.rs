@@ -79,6 +79,9 @@ pub struct Outgoing {
     pub headers: Vec<(String, String)>,
     /// The idempotency token.
     pub token: String,
+    /// Whether it is signed as ours: never where a stranger chose the URL, for whoever checks the
+    /// signature believes what the URL says.
+    pub signed: bool,
     /// The largest body read.
     pub limit: usize,
 }
@@ -221,9 +224,12 @@ impl Client {
                 .header(header::CONTENT_TYPE, form::CONTENT_TYPE)
                 .body(form::encode(form)),
         };
-        request = request
-            .header(signature::HEADER, signature::sign(&self.auth_token, hop.url.as_str(), form))
-            .header(IDEMPOTENCY_HEADER, &outgoing.token);
+        if outgoing.signed {
+            let signature = signature::sign(&self.auth_token, hop.url.as_str(), form);
+            request = request
+                .header(signature::HEADER, signature)
+                .header(IDEMPOTENCY_HEADER, &outgoing.token);
+        }
         for (name, value) in &outgoing.headers {
             request = request.header(name, value);
         }

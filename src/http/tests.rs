@@ -22,6 +22,7 @@ fn outgoing(url: &str, method: Method) -> Outgoing {
         parameters: vec![("From".to_owned(), "+1 5".to_owned()), ("A".to_owned(), "b".to_owned())],
         headers: Vec::new(),
         token: "token-1".to_owned(),
+        signed: true,
         limit: DOCUMENT_LIMIT,
     }
 }

@@ -153,7 +153,10 @@ impl Stage {
                 Output::Registered(registered) => self.registered.push(registered),
                 Output::Expect(address, name) => self.expected.push((address, name)),
                 Output::Told(told) => self.told.push(told),
-                Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}
+                Output::Speak(..)
+                | Output::Load(..)
+                | Output::Persist(_)
+                | Output::Certificate(_) => {}
             }
         }
     }

@@ -17,6 +17,7 @@ use offhook::exchange::{self, Exchange};
 use offhook::sip::user_agent::{self, Listener};
 use offhook::sip::{self, Flow, Transport};
 
+mod certificates;
 mod dns;
 mod handset;
 mod link;
@@ -30,6 +31,7 @@ mod show;
 mod voice;
 mod web;
 
+pub use certificates::Certificates;
 pub use dns::Dns;
 pub use handset::{Handset, Pickup};
 pub use link::{Link, Network};
@@ -81,6 +83,8 @@ pub struct World {
     pub names: HashMap<String, Vec<IpAddr>>,
     /// The DNS.
     pub dns: Dns,
+    /// Where signers keep their certificates.
+    pub certificates: Certificates,
     exchange: Exchange,
     phones: Vec<Handset>,
     peers: Vec<Peer>,
@@ -130,6 +134,7 @@ impl World {
             sent: Vec::new(),
             names: HashMap::new(),
             dns: Dns::default(),
+            certificates: Certificates::default(),
             exchange,
             phones: Vec::new(),
             peers: Vec::new(),
@@ -306,6 +311,11 @@ impl World {
                 let answer = self.dns.answer(now, &question, &self.names);
                 let input = exchange::Input::Answered(question, answer);
                 self.later(now + self.dns.delay, Arrival::Exchange(input));
+            }
+            Output::Certificate(url) => {
+                let (delay, answer) = self.certificates.answer(&url);
+                let input = exchange::Input::Certificate(url, answer);
+                self.later(now + delay, Arrival::Exchange(input));
             }
             Output::Persist(persist) => self.rows.write(now, persist),
             Output::Note(note) => self.notes.push((now, note)),
