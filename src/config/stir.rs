@@ -287,7 +287,22 @@ mod tests {
         assert_eq!(verify.wait, Duration::from_millis(500));
         let sign = all.sign.expect("on");
         assert_eq!((sign.most, sign.origid.as_deref()), (Attestation::Partial, Some("o")));
-        assert_ne!(sign.key.sign(b"text"), sign.key.sign(b"another"));
+    }
+
+    #[test]
+    fn a_key_signs_as_its_certificate_says() {
+        let folder = folder();
+        let at = |name: &str| folder.path().join(name);
+        let signature = signing_key(&at("cert.pem"), &at("key.pem")).expect("a pair").sign(b"text");
+        let key = KeyPair::from_pem(&std::fs::read_to_string(at("key.pem")).expect("read"));
+        let point = key.expect("a key").public_key_raw().to_vec();
+        let all = aws_lc_rs::default_provider().signature_verification_algorithms.all;
+        let fits = |signature: &[u8; 64]| {
+            let der = crate::sip::identity::x509_signature(signature);
+            all.iter().any(|one| one.verify_signature(&point, b"text", &der).is_ok())
+        };
+        assert!(fits(&signature.expect("signed")));
+        assert!(!fits(&[1; 64]));
     }
 
     #[test]

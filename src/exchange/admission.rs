@@ -348,8 +348,9 @@ fn number_called<'a>(
     trunk: Option<&Trunk>,
 ) -> Option<&'a Number> {
     let user = uri.user()?;
-    let read = trunk.and_then(|trunk| trunk.numbers.read(&user));
-    directory.numbers.get(&read.or_else(|| normalise(&user))?)
+    let user = who::subscriber(&user);
+    let read = trunk.and_then(|trunk| trunk.numbers.read(user));
+    directory.numbers.get(&read.or_else(|| normalise(user))?)
 }
 
 /// Who calls, for the handler: who proved it, at the domain where it was proved. The host in From

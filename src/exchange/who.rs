@@ -82,7 +82,17 @@ pub(super) fn number_of(uri: &str) -> Option<String> {
         return normalise(uri.split(';').next()?);
     }
     let user = SipUri::parse(uri)?.user()?.into_owned();
-    Some(normalise(&user).unwrap_or(user))
+    let number = subscriber(&user);
+    Some(normalise(number).unwrap_or_else(|| number.to_owned()))
+}
+
+/// The number of a user part that is one, without what carriers write behind it: `;verstat=…`,
+/// `;npdi` (RFC 3261 section 19.1.6). A name may hold a semicolon.
+pub(super) fn subscriber(user: &str) -> &str {
+    let number = user.split(';').next().unwrap_or_default();
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { number } else { user }
 }
 
 #[cfg(test)]
@@ -121,6 +131,15 @@ mod tests {
         assert_eq!(diverted_from(&invite(history)).as_deref(), Some("+15550000003"));
         assert_eq!(diverted_from(&invite("History-Info: <sip:b@h>;index=1\r\n")), None);
         assert_eq!(diverted_from(&invite("")), None);
+    }
+
+    #[test]
+    fn a_number_loses_its_parameters_and_a_name_keeps_them() {
+        let of = |uri| number_of(uri).unwrap_or_default();
+        assert_eq!(of("sip:+15550001111;verstat=TN-Validation-Passed@h"), "+15550001111");
+        assert_eq!(of("sip:100;phone-context=office@h"), "100");
+        assert_eq!(of("tel:+15550001111;npdi"), "+15550001111");
+        assert_eq!(of("sip:ann;x@h"), "ann;x");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::call::Owner;
 use crate::exchange::calls::Admitted;
 use crate::exchange::who;
 use crate::sip::{HeaderName, Message};
+use crate::verb::normalise;
 
 /// Places that forwarded a call, told on: as many as a call may have behind it.
 const MAX_DIVERTED: usize = 10;
@@ -46,7 +47,7 @@ impl Origin {
             // A phone's own word on its caller counts for its privacy, never for its number.
             private: private && trunk.is_none(),
             known: domain.is_some(),
-            called: trunk.map(|_| admitted.incoming.to.clone()),
+            called: trunk.and_then(|_| normalise(&admitted.incoming.to)),
             diverted: trunk.map(|_| diverted(invite)).unwrap_or_default(),
         }
     }

@@ -88,7 +88,7 @@ pub(super) fn extension<'a>(certificate: &'a [u8], oid: &[u8]) -> Option<&'a [u8
 }
 
 /// A signature of two numbers as X.509 writes it (RFC 3279 section 2.2.3).
-pub(super) fn ecdsa(signature: &[u8; 64]) -> Vec<u8> {
+pub fn ecdsa(signature: &[u8; 64]) -> Vec<u8> {
     let mut numbers = Vec::with_capacity(70);
     for half in signature.as_chunks::<32>().0 {
         let start = half.iter().position(|byte| *byte != 0).unwrap_or(31);

@@ -22,7 +22,7 @@ mod verstat;
 pub use authority::Authority;
 pub use certificate::{Algorithms, Chain, MAX_CHAIN, Signer};
 pub use date::read_date;
-pub use der::raw as raw_signature;
+pub use der::{ecdsa as x509_signature, raw as raw_signature};
 pub use header::Identity;
 pub use number::canonical;
 pub use passport::Draft;
