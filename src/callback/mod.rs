@@ -86,7 +86,7 @@ impl Outbox {
             parameters: callback.parameters.clone(),
             headers: Vec::new(),
             token: pending.token.clone(),
-            signed: true,
+            stranger: false,
             limit: ANSWER_LIMIT,
         };
         let attempt = judge(pending, now, self.client.send(&outgoing).await);

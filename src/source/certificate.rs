@@ -24,7 +24,7 @@ impl Sources {
             parameters: vec![],
             headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             token: String::new(),
-            signed: false,
+            stranger: true,
             limit: LIMIT,
         };
         let reply = self.client.send(&outgoing).await.map_err(|error| error.to_string())?;

@@ -136,7 +136,7 @@ impl Claim {
         let attest = claims.attest.as_deref().and_then(Attest::of_name);
         let refused = |flaw| Refused { flaw, attest, token: Some(identity.token.to_owned()) };
         let shaken = head.ppt.as_deref() == Some("shaken");
-        if head.ppt.is_some() && !shaken || identity.ppt.is_some() && !shaken {
+        if !shaken && (head.ppt.is_some() || identity.ppt.is_some()) {
             return Err(refused(Flaw::Malformed("header and token are of different kinds")));
         }
         // RFC 8224 section 4: the two name one place.
