@@ -10,6 +10,7 @@ pub mod nearest;
 pub mod plural;
 pub mod rng;
 pub mod secret;
+pub mod signer;
 pub mod time;
 pub mod timer;
 
@@ -19,5 +20,6 @@ pub use nearest::{hint, nearest};
 pub use plural::plural;
 pub use rng::Rng;
 pub use secret::Secret;
+pub use signer::{Sign, SigningKey};
 pub use time::{Duration, Epoch, Instant, WallTime};
 pub use timer::TimerTable;

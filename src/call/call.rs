@@ -347,6 +347,11 @@ fn caller(setup: &Setup, now: Instant) -> Party {
     if let Some(name) = &incoming.caller_name {
         extra.push(("CallerName".to_owned(), name.clone()));
     }
+    if let Some(stir) = &incoming.stir {
+        extra.push(("StirVerstat".to_owned(), stir.verstat.clone()));
+        let token = stir.token.iter().map(|token| ("StirPassportToken".to_owned(), token.clone()));
+        extra.extend(token);
+    }
     extra.extend(incoming.sip.iter().flat_map(sip_parameters));
     let events = match voice.status_callback_events.is_empty() {
         true => vec!["completed".to_owned()],

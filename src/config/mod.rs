@@ -19,6 +19,7 @@ mod parts;
 mod reader;
 mod seeing;
 mod sip;
+mod stir;
 #[cfg(test)]
 mod tests;
 mod trunk;
@@ -26,6 +27,7 @@ mod trunk;
 pub use handlers::{BIN_NAMES, Names, WrittenHandler};
 pub use reader::{Problem, Severity};
 pub use seeing::{Hep, Otel, Story};
+pub use stir::signing_key;
 
 /// The file's name in a project folder.
 pub const FILE: &str = "offhook.toml";

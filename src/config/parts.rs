@@ -50,6 +50,8 @@ pub(super) fn read(
     let table = root.table(s, "tls");
     let tls = tls(s, table, project);
     check_listeners(s, &root, &sip, &tls);
+    let table = root.table(s, "stir");
+    let verify = super::stir::stir(s, table, project);
     let table = root.table(s, "dns");
     let dns = dns(s, table);
     let table = root.table(s, "media");
@@ -93,6 +95,7 @@ pub(super) fn read(
     };
     check_names(s, &root, &config);
     check_trunks(s, &config);
+    super::stir::hand_out(s, verify, &mut config.trunks);
     root.finish(s);
     (config.handlers, config.warnings) = (source.handlers, source.warnings);
     if source.problems.is_empty() { Ok(config) } else { Err(source.problems) }

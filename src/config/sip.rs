@@ -125,7 +125,7 @@ pub(super) fn file(
     Some(existing(source, key, project.join(text), span))
 }
 
-fn files(
+pub(super) fn files(
     source: &mut Source<'_>,
     table: &mut Reader<'_>,
     key: &'static str,

@@ -376,12 +376,13 @@ fn trunks_and_lines_are_read_with_all_their_keys() {
 }
 
 /// The tables of the configuration.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "[server]",
     "[http]",
     "[sip]",
     "[sip.limits]",
     "[tls]",
+    "[stir]",
     "[dns]",
     "[media]",
     "[speech]",
@@ -423,6 +424,15 @@ fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
     {
         std::fs::write(folder.path().join("tls").join(file), "").expect("written");
     }
+    // The key that signs calls is read at once.
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let signer = rcgen::CertificateParams::new(vec![]).expect("params").self_signed(&key);
+    let signer = signer.expect("a certificate").pem();
+    for (file, text) in
+        [("sti.pem", &signer), ("sti-roots.pem", &signer), ("sti.key", &key.serialize_pem())]
+    {
+        std::fs::write(folder.path().join("tls").join(file), text).expect("written");
+    }
     // Its trunk has no TLS, whose keys are only shown.
     let with_tls = sample
         .replace("uri = \"sip:127.0.0.1:5070\"", "uri = \"sips:127.0.0.1:5070\"")
@@ -455,8 +465,13 @@ fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
         }
     }
     // The keys of tables that are written in one line.
-    for list in ["[tls]\ncertificates", "[[credential_list]]\ncredentials"] {
-        let said = problems(&format!("{list} = [{{ qqqqqqqqqqqqqqqq = 1 }}]\n"));
+    let one = "{ qqqqqqqqqqqqqqqq = 1 }";
+    for (list, value) in [
+        ("[tls]\ncertificates", &*format!("[{one}]")),
+        ("[[credential_list]]\ncredentials", &format!("[{one}]")),
+        ("[[trunk]]\nstir_sign", one),
+    ] {
+        let said = problems(&format!("{list} = {value}\n"));
         let known = said.iter().find_map(|line| Some(line.split_once("known: ")?.1));
         for key in known.expect("a list of keys").split(", ") {
             assert!(sample.contains(&format!(" {key} = ")), "{list}: {key} is not in the sample");

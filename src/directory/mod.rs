@@ -11,8 +11,10 @@ use ipnet::IpNet;
 use crate::base::id::AccountSid;
 use crate::base::{Duration, Rng, Secret};
 
+mod callers;
 mod trunk;
 
+pub use callers::{Attestation, CallerHeader, Callers, DiversionHeader, Refuse, Signing, Verify};
 pub use trunk::{Line, Lines, NumberFormat, NumberStyle, Ping, Registration};
 
 mod limits;
@@ -137,6 +139,8 @@ pub struct Trunk {
     pub codecs: Vec<String>,
     /// Headers that its INVITEs get.
     pub headers: Vec<(String, String)>,
+    /// What it is told of callers, and what of its word on them is believed.
+    pub callers: Callers,
     /// How it writes numbers.
     pub numbers: NumberFormat,
     /// Calls at one time, those that it sends us included; `None`: no limit.

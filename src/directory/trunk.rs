@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Duration, Secret};
 
-use super::{Caps, Trunk, Voice};
+use super::{Callers, Caps, Trunk, Voice};
 
 /// A registration that we keep with somebody else's SIP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,6 +191,7 @@ impl Trunk {
             answer_within: Duration::from_secs(4),
             codecs: vec![],
             headers: vec![],
+            callers: Callers::default(),
             numbers: NumberFormat::default(),
             channels: None,
             caps: Caps::TRUNK,

@@ -45,7 +45,7 @@ impl Exchange {
             Some(admitted) if invite.has(HeaderName::Replaces) => {
                 self.replace_leg(now, dialog, flow, invite, &admitted);
             }
-            Some(admitted) => self.start_call(now, dialog, flow, invite, *admitted),
+            Some(admitted) => self.identify(now, dialog, flow, invite, *admitted),
             None => {
                 let reject = sip::Command::Reject { dialog, status: 500, headers: vec![] };
                 self.agent.handle(now, sip::Input::Command(reject));
@@ -60,7 +60,7 @@ impl Exchange {
         flow: Flow,
         invite: &Message,
     ) -> Result<Admitted, Refused> {
-        if self.draining || self.calls.table.len() >= MAX_CALLS {
+        if self.draining || self.calls() >= MAX_CALLS {
             self.guard.counters.busy_invites += 1;
             return Err(Refused::busy(10, "draining or full"));
         }
@@ -139,6 +139,7 @@ impl Exchange {
                 headers: x_headers(invite),
             }),
             forwarded_from: who::diverted_from(invite),
+            stir: None,
         };
         Ok(Admitted {
             incoming,
@@ -347,8 +348,9 @@ fn number_called<'a>(
     trunk: Option<&Trunk>,
 ) -> Option<&'a Number> {
     let user = uri.user()?;
-    let read = trunk.and_then(|trunk| trunk.numbers.read(&user));
-    directory.numbers.get(&read.or_else(|| normalise(&user))?)
+    let user = who::subscriber(&user);
+    let read = trunk.and_then(|trunk| trunk.numbers.read(user));
+    directory.numbers.get(&read.or_else(|| normalise(user))?)
 }
 
 /// Who calls, for the handler: who proved it, at the domain where it was proved. The host in From
@@ -394,8 +396,8 @@ fn admit_trunk(
         from,
         to: number.number.clone(),
         caller_name,
-        sip: None,
         forwarded_from: who::diverted_from(invite),
+        ..Incoming::default()
     };
     let voice: Voice = number.voice.clone();
     let channel = Some(Key::trunk(&trunk.name));

@@ -46,6 +46,7 @@ impl Exchange {
         let id = LegId(first);
         let mut leg =
             SipLeg::incoming(id, invite, dialog, self.media_address(flow), &mut self.rng.fork());
+        let origin = identity::Origin::of(invite, &admitted, &self.directory);
         let channel = admitted.channel;
         if let Some(key) = &channel {
             self.trunks.occupy(key);
@@ -82,7 +83,8 @@ impl Exchange {
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
         let Owner { domain, user } = admitted.owner;
         let reason = None;
-        let entry = CallEntry { call, sid, max_forwards, flow, domain, user, has_line, reason };
+        let entry =
+            CallEntry { call, sid, max_forwards, flow, domain, user, has_line, origin, reason };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
     }
@@ -151,6 +153,7 @@ impl Exchange {
     pub(super) fn shut_down(&mut self, now: Instant) {
         self.draining = true;
         self.unregister_all(now);
+        self.refuse_waiting(now);
         let all: Vec<CallNumber> = self.calls.table.keys().copied().collect();
         for number in all {
             self.tell_call(now, number, call::Input::Shutdown);

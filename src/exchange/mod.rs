@@ -28,6 +28,7 @@ mod calls;
 mod caps;
 mod door;
 mod guard;
+mod identity;
 mod legs;
 mod locating;
 mod old_digest;
@@ -44,6 +45,7 @@ mod who;
 pub use admission::domain_sid;
 pub use backlog::{Backlog, Class, Full, Turn};
 pub use guard::Counters;
+pub use identity::Certificate;
 pub use locating::Expected;
 pub use registration::Registered;
 pub use story::{Figures, RefusedRequest, Told};
@@ -95,6 +97,8 @@ pub enum Input {
     Sound(Ticket, Result<Clip, FetchError>),
     /// The answer to [`Output::Ask`].
     Answered(locate::Question, Result<locate::Answer, locate::Unanswered>),
+    /// The answer to [`Output::Certificate`]; an error says why there is none.
+    Certificate(String, Result<Certificate, String>),
     /// The configuration changed; calls in progress keep what they began with.
     Directory(Arc<Directory>),
     /// No new calls from here on (503 with Retry-After).
@@ -120,6 +124,8 @@ pub enum Output {
     Load(Ticket, CallSid, String),
     /// Ask the DNS.
     Ask(locate::Question),
+    /// Get the certificate at that address, for the signatures of callers.
+    Certificate(String),
     /// Write rows and reports.
     Persist(Persist),
     /// A line for the log and for the call's story.
@@ -157,6 +163,7 @@ pub struct Exchange {
     /// Who makes the INVITE that is being let in.
     admitted: Option<Box<calls::Admitted>>,
     refusals: refusal::Refusals,
+    identities: identity::Identities,
     outputs: VecDeque<Output>,
 }
 
@@ -213,6 +220,8 @@ struct CallEntry {
     user: Option<String>,
     /// Whether that user had a line of its own then: only such a line may carry its calls.
     has_line: bool,
+    /// Where it came from, for those whom it is passed on to.
+    origin: identity::Origin,
     /// Why its latest party left, as that one's network said, and who is told.
     reason: Option<(legs::Left, String)>,
 }
@@ -244,6 +253,7 @@ impl Exchange {
             usage: caps::Usage::default(),
             admitted: None,
             refusals: Default::default(),
+            identities: Default::default(),
             outputs: VecDeque::new(),
             directory,
             rng,
@@ -262,7 +272,7 @@ impl Exchange {
 
     /// How many calls are up or being set up.
     pub fn calls(&self) -> usize {
-        self.calls.table.len()
+        self.calls.table.len() + self.identities.waiting()
     }
 
     /// How many legs there are, those included whose dialogs are still closing.
@@ -358,6 +368,7 @@ impl Exchange {
                 self.handle_invite(now, dialog, flow, &message);
             }
             sip::Event::Reply { id, message } => self.trunk_reply(now, id, message),
+            event if self.stops_waiting(&event) => {}
             event => self.handle_dialog_event(now, event),
         }
     }
@@ -394,6 +405,7 @@ impl Machine for Exchange {
             Input::Answered(question, answer) => {
                 self.tell_locator(now, locate::Input::Answered(question, answer));
             }
+            Input::Certificate(url, result) => self.handle_certificate(now, &url, result),
             Input::Directory(directory) => {
                 self.owned = owned(&directory);
                 if self.directory.limits != directory.limits
@@ -424,6 +436,7 @@ impl Machine for Exchange {
         self.locating.locator.handle_timeout(now);
         self.trunks_timeout(now);
         self.route_timeout(now);
+        self.identity_timeout(now);
         while let Some(call) = self.calls.timers.pop(now) {
             if let Some(entry) = self.calls.table.get_mut(&call) {
                 entry.call.handle_timeout(now);
@@ -445,6 +458,7 @@ impl Machine for Exchange {
             self.legs.timers.next(),
             self.locating.locator.timeout(),
             self.trunks.timeout(),
+            self.identities.timeout(),
         ];
         deadlines.into_iter().flatten().min()
     }

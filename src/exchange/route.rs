@@ -294,6 +294,7 @@ impl Exchange {
             Way::Foreign(_) => self.expect(flow, &uri, None),
         }
         let (target, codecs) = self.target_of(call, &dial, &directory, &way, flow);
+        let target = self.identify_to(now, call, &dial, (&directory, &way), target);
         match begun {
             None => {
                 if let Some(entry) = self.legs.table.get_mut(&id) {

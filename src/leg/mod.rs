@@ -22,6 +22,17 @@ pub struct Incoming {
     pub sip: Option<SipCaller>,
     /// Who diverted it here (Diversion, RFC 5806).
     pub forwarded_from: Option<String>,
+    /// What is known of whether the caller's number is its own.
+    pub stir: Option<Stir>,
+}
+
+/// What came of a caller's signature, or of a carrier's word on it (RFC 8224).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Stir {
+    /// StirVerstat.
+    pub verstat: String,
+    /// StirPassportToken, for a signed call.
+    pub token: Option<String>,
 }
 
 /// What a handler is told of a call from a SIP domain.

@@ -20,6 +20,9 @@ use crate::store::Store;
 /// Changes that wait for the disk: a minute of 500 calls a second.
 const ROWS: usize = 65_536;
 
+/// The longest that a signer's certificate may take; the calls that wait for it went on before.
+const CERTIFICATE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Everything that effects need.
 pub(super) struct Effects {
     pub(super) sources: Arc<Sources>,
@@ -90,6 +93,12 @@ impl Effects {
             Output::Load(ticket, call, url) => self.spawn(async move {
                 let result = own.load(call, &url).await;
                 Some(Input::Sound(ticket, result))
+            }),
+            Output::Certificate(url) => self.spawn(async move {
+                let fetched =
+                    tokio::time::timeout(CERTIFICATE, own.sources.certificate(&url)).await;
+                let result = fetched.unwrap_or_else(|_| Err("its server is too slow".to_owned()));
+                Some(Input::Certificate(url, result))
             }),
             Output::Persist(persist) => {
                 // Calls go on when the disk does not keep up (reliability before bookkeeping).

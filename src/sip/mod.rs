@@ -5,6 +5,7 @@ pub mod dialog;
 pub mod event;
 pub mod frame;
 pub mod header;
+pub mod identity;
 pub mod locate;
 pub mod message;
 pub mod method;

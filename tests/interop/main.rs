@@ -16,6 +16,7 @@ mod crash;
 mod disk;
 mod functions;
 mod garbage;
+mod identity;
 mod life;
 mod provider;
 mod restart;

@@ -11,6 +11,7 @@ mod early;
 mod endings;
 mod flows;
 mod gather;
+mod identity;
 mod lines;
 mod loss;
 mod protocol;

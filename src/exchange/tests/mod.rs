@@ -154,7 +154,7 @@ impl Stage {
                 Output::Expect(address, name) => self.expected.push((address, name)),
                 Output::Told(told) => self.told.push(told),
                 Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}
-                Output::Binding(_) | Output::Trunk(_) => {}
+                Output::Binding(_) | Output::Trunk(_) | Output::Certificate(_) => {}
             }
         }
     }

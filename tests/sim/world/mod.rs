@@ -18,6 +18,7 @@ use offhook::sip::registrar::StoredBinding;
 use offhook::sip::user_agent::{self, Listener};
 use offhook::sip::{self, Flow, Transport};
 
+mod certificates;
 mod dns;
 mod handset;
 mod link;
@@ -31,6 +32,7 @@ mod show;
 mod voice;
 mod web;
 
+pub use certificates::Certificates;
 pub use dns::Dns;
 pub use handset::{Handset, Pickup};
 pub use link::{Link, Network};
@@ -83,6 +85,8 @@ pub struct World {
     /// The DNS.
     pub dns: Dns,
     built_with: (exchange::Config, Arc<Directory>),
+    /// Where signers keep their certificates.
+    pub certificates: Certificates,
     exchange: Exchange,
     phones: Vec<Handset>,
     peers: Vec<Peer>,
@@ -134,6 +138,7 @@ impl World {
             names: HashMap::new(),
             dns: Dns::default(),
             built_with: (config, directory),
+            certificates: Certificates::default(),
             exchange,
             phones: Vec::new(),
             peers: Vec::new(),
@@ -322,6 +327,11 @@ impl World {
                 let answer = self.dns.answer(now, &question, &self.names);
                 let input = exchange::Input::Answered(question, answer);
                 self.later(now + self.dns.delay, Arrival::Exchange(input));
+            }
+            Output::Certificate(url) => {
+                let (delay, answer) = self.certificates.answer(&url);
+                let input = exchange::Input::Certificate(url, answer);
+                self.later(now + delay, Arrival::Exchange(input));
             }
             Output::Persist(persist) => self.rows.write(now, persist),
             Output::Note(note) => self.notes.push((now, note)),
