@@ -1,5 +1,6 @@
 //! `[[trunk]]`: a way to and from the telephone network. `[[line]]`: a user's account elsewhere.
 
+use super::calls::{early_media, session_timers};
 use super::limits::caps;
 use super::parts::{Span, networks, required, voice};
 use super::reader::{Reader, Source};
@@ -150,6 +151,8 @@ fn common(source: &mut Source<'_>, table: &mut Reader<'_>, start: Trunk) -> Trun
         codecs: codecs(source, table),
         headers: headers(source, table),
         numbers: numbers(source, table),
+        session_timers: session_timers(source, table),
+        early_media: early_media(source, table),
         ..start
     }
 }

@@ -44,6 +44,7 @@ pub use admission::domain_sid;
 pub use guard::Counters;
 pub use locating::Expected;
 pub use registration::Registered;
+pub use routing::session_settings;
 pub use story::{Figures, RefusedRequest, Told};
 pub use trunks::TrunkState;
 

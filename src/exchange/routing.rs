@@ -6,10 +6,11 @@ use super::route::{Route, Way};
 use super::trunks::Key;
 use super::*;
 use crate::audio::codec::Codec;
-use crate::directory::Trunk;
+use crate::directory::{SessionTimers, Trunk};
 use crate::leg::sip::{Input as LegInput, Target};
 use crate::leg::{Destination, Dial};
 use crate::sip::Login;
+use crate::sip::dialog::session_timer;
 use crate::sip::registration::bracketed;
 use crate::sip::uri::{Scheme, SipUri, escape_user};
 
@@ -240,6 +241,7 @@ impl Exchange {
         }
         target.route = self.trunks.routes(key, trunk);
         target.login = login_of(trunk);
+        target.session = self.session_of(trunk);
         target.headers.extend(trunk.headers.iter().cloned());
         target
     }
@@ -264,6 +266,7 @@ impl Exchange {
             route: vec![],
             max_forwards: entry.map_or(70, |entry| entry.max_forwards),
             login: None,
+            session: None,
             headers,
         }
     }
@@ -283,6 +286,25 @@ fn identity(caller_id: &str, host: &str) -> String {
 pub(super) fn login_of(trunk: &Trunk) -> Option<Login> {
     let (username, password) = trunk.login.clone()?;
     Some(Login { username, password, realm: trunk.realm.clone() })
+}
+
+impl Exchange {
+    /// What a trunk wants of session timers, if it wants anything of its own.
+    pub(super) fn session_of(&self, trunk: &Trunk) -> Option<session_timer::Settings> {
+        let own = trunk.session_timers;
+        (own != SessionTimers::default())
+            .then(|| session_settings(own, self.agent.config().session))
+    }
+}
+
+/// Session timers as configured, with what is left out taken from `general`.
+pub fn session_settings(
+    timers: SessionTimers,
+    general: session_timer::Settings,
+) -> session_timer::Settings {
+    let min = timers.min_se.unwrap_or(general.min);
+    let interval = timers.expires.unwrap_or(general.interval).max(min);
+    session_timer::Settings { interval, min, asks: timers.asks.unwrap_or(general.asks) }
 }
 
 /// The codecs that a trunk is offered; empty for all.

@@ -246,6 +246,7 @@ fn exchange(
     let (digest, prefer) = (config.sip.digest.clone(), config.dns.prefer);
     let mut agent = user_agent::Config::new(listeners.collect(), name);
     agent.force_rport = config.sip.force_rport;
+    agent.session = exchange::session_settings(config.sip.session_timers, agent.session);
     let flow_timer = config.sip.flow_timer;
     let config = exchange::Config {
         agent,
