@@ -75,6 +75,7 @@ async fn rows_read_back_as_they_were_written_and_changed() {
         duration: None,
         channels: 2,
         source: "DialVerb",
+        owed: None,
     };
     let calls = vec![parent.clone()];
     let recordings = vec![recording.clone()];
@@ -136,6 +137,7 @@ async fn what_was_acknowledged_survives_an_abrupt_end() {
             duration: None,
             channels: 1,
             source: "RecordVerb",
+            owed: None,
         }],
         callbacks: vec![callback(going.sid, 0)],
     };
