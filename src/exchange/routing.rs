@@ -2,17 +2,19 @@
 
 use std::net::Ipv4Addr;
 
+use super::calls::Admitted;
 use super::route::{Route, Way};
 use super::trunks::Key;
 use super::*;
 use crate::audio::codec::Codec;
+use crate::base::Duration;
 use crate::directory::{SessionTimers, Trunk};
 use crate::leg::sip::{Input as LegInput, Target};
 use crate::leg::{Destination, Dial};
-use crate::sip::Login;
 use crate::sip::dialog::session_timer;
 use crate::sip::registration::bracketed;
 use crate::sip::uri::{Scheme, SipUri, escape_user};
+use crate::sip::{Login, Message};
 
 /// What dialling leads to.
 enum Found {
@@ -294,6 +296,16 @@ impl Exchange {
         let own = trunk.session_timers;
         (own != SessionTimers::default())
             .then(|| session_settings(own, self.agent.config().session))
+    }
+}
+
+impl Exchange {
+    /// What the trunk of a call wants at least, when its INVITE asks for a shorter session (RFC
+    /// 4028 section 9). What `[sip]` wants was asked of it before.
+    pub(super) fn too_short_for(&self, admitted: &Admitted, invite: &Message) -> Option<Duration> {
+        let trunk = admitted.channel.as_ref()?.find(&self.directory)?;
+        let settings = self.session_of(trunk)?;
+        session_timer::too_short(invite, &settings).then_some(settings.min)
     }
 }
 

@@ -20,6 +20,7 @@ mod refer;
 mod register;
 mod rights;
 mod servers;
+mod sessions;
 mod transfer;
 mod trunk;
 mod webhook;
