@@ -93,6 +93,7 @@ fn directory() -> Directory {
         trunks: vec![trunk],
         lines: Default::default(),
         limits: Limits::default(),
+        hold_music: Default::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::id::{AccountSid, CallSid, LegId, RecordingSid, RequestId};
 use crate::base::{Duration, Epoch, Instant, Machine, Rng, TimerTable};
-use crate::directory::{Handler, Voice};
+use crate::directory::{Handler, HoldMusic, Voice};
 use crate::leg::{self, Incoming, Refusal};
 use crate::verb::{self, Document};
 
@@ -13,6 +13,7 @@ use super::address::resolve_callback;
 use super::effect::{
     CallRecord, Direction, FetchError, Fetched, Input, Method, Note, Output, Persist, Status,
 };
+use super::hold::Holds;
 use super::interpreter::{Fetching, Role, Script};
 use super::party::{Owner, Party, Presence, Watcher, sip_parameters};
 use super::recordings::Recording;
@@ -63,6 +64,8 @@ pub struct Policy {
     pub domains: Arc<BTreeSet<String>>,
     /// Those of them whose users may transfer to telephone numbers, too.
     pub transfer_out: Arc<BTreeSet<String>>,
+    /// What is heard by whom a party holds.
+    pub hold_music: Arc<HoldMusic>,
 }
 
 /// One call from its first ring to its last report.
@@ -86,6 +89,7 @@ pub struct Call {
     pub(super) counts: Counts,
     pub(super) changes: Persist,
     pub(super) transfer: Option<Transfer>,
+    pub(super) holds: Holds,
     outputs: VecDeque<Output>,
     stage: Stage,
 }
@@ -150,6 +154,7 @@ impl Call {
             counts: Counts::default(),
             changes: Persist::default(),
             transfer: None,
+            holds: Holds::default(),
             outputs: VecDeque::new(),
             stage: Stage::Running,
         };

@@ -181,6 +181,9 @@ pub struct RecordingRecord {
     pub channels: u8,
     /// RecordingSource: `RecordVerb` or `DialVerb`.
     pub source: &'static str,
+    /// What its watcher is to be told should the process die before the recording ends; its
+    /// status and length are known only then. None once it is over, or when nobody watches.
+    pub owed: Option<Callback>,
 }
 
 /// A report to a web address: delivered at least once, later than the state that it reports.

@@ -3,16 +3,20 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::base::Secret;
 use crate::base::id::AccountSid;
-use crate::directory::{Directory, Domain, KeyPair, Limits, Line, Number, Trunk};
+use crate::directory::{
+    Directory, Domain, HoldMusic, KeyPair, Limits, Line, Number, SessionTimers, Trunk,
+};
 use crate::sip::Transport;
 use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::locate::Family;
 
+mod calls;
 mod handlers;
 mod limits;
 mod parts;
@@ -116,6 +120,8 @@ pub struct Sip {
     pub connections_per_source: usize,
     /// The web pages whose browsers may connect; empty: any.
     pub origins: Vec<String>,
+    /// `session_timers`, `session_expires` and `min_se`.
+    pub session_timers: SessionTimers,
     /// `[sip.limits]`.
     pub limits: Limits,
 }
@@ -130,6 +136,7 @@ impl Default for Sip {
             flow_timer: 120,
             connections_per_source: 1_000,
             origins: vec![],
+            session_timers: SessionTimers::default(),
             limits: Limits::default(),
         }
     }
@@ -183,12 +190,14 @@ pub struct Dns {
 }
 
 /// `[media]`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Media {
     /// The first and last port of sockets.
     pub ports: (u16, u16),
     /// Milliseconds between looks at the sockets; 0 wakes for each packet.
     pub tick_ms: u32,
+    /// `hold_music`, here and of domains.
+    pub hold_music: HoldMusic,
 }
 
 /// `[speech]`.
@@ -241,6 +250,7 @@ impl Config {
             trunks: self.trunks.clone(),
             lines: self.lines.clone().into(),
             limits: self.sip.limits.clone(),
+            hold_music: Arc::new(self.media.hold_music.clone()),
         }
     }
 }

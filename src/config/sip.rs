@@ -55,6 +55,7 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
             false => source.error(span, "origins: expected https://HOST or http://HOST:PORT"),
         }
     }
+    sip.session_timers = super::calls::session_timers(source, &mut table);
     let limits = table.table(source, "limits");
     sip.limits = super::limits::limits(source, limits);
     table.finish(source);

@@ -433,6 +433,8 @@ fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
     {
         std::fs::write(folder.path().join("tls").join(file), text).expect("written");
     }
+    std::fs::create_dir(folder.path().join("assets")).expect("made");
+    std::fs::write(folder.path().join("assets/hold.wav"), "").expect("written");
     // Its trunk has no TLS, whose keys are only shown.
     let with_tls = sample
         .replace("uri = \"sip:127.0.0.1:5070\"", "uri = \"sips:127.0.0.1:5070\"")

@@ -1,5 +1,6 @@
 //! `[[trunk]]`: a way to and from the telephone network. `[[line]]`: a user's account elsewhere.
 
+use super::calls::{early_media, session_timers};
 use super::limits::caps;
 use super::parts::{Span, networks, required, voice};
 use super::reader::{Reader, Source};
@@ -154,6 +155,8 @@ fn common(source: &mut Source<'_>, table: &mut Reader<'_>, start: Trunk) -> Trun
         headers: headers(source, table),
         callers: callers(source, table),
         numbers: numbers(source, table),
+        session_timers: session_timers(source, table),
+        early_media: early_media(source, table),
         ..start
     };
     check_headers(source, table, &trunk);

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -15,7 +16,9 @@ mod callers;
 mod trunk;
 
 pub use callers::{Attestation, CallerHeader, Callers, DiversionHeader, Refuse, Signing, Verify};
-pub use trunk::{Line, Lines, NumberFormat, NumberStyle, Ping, Registration};
+pub use trunk::{
+    EarlyMedia, Line, Lines, NumberFormat, NumberStyle, Ping, Registration, SessionTimers,
+};
 
 mod limits;
 
@@ -42,6 +45,8 @@ pub struct Directory {
     pub lines: Lines,
     /// How much peers may ask for.
     pub limits: Limits,
+    /// What is heard on hold.
+    pub hold_music: Arc<HoldMusic>,
 }
 
 /// Where a call's first document comes from.
@@ -149,6 +154,10 @@ pub struct Trunk {
     pub caps: Caps,
     /// The host of From; `None`: ours.
     pub from_domain: Option<String>,
+    /// Session timers in its calls.
+    pub session_timers: SessionTimers,
+    /// Sound before the answer.
+    pub early_media: EarlyMedia,
 }
 
 /// Whom TLS is to find at an address.
@@ -167,6 +176,23 @@ pub struct KeyPair {
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
+}
+
+/// What they hear whom a party holds: URLs of sound files; none is silence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HoldMusic {
+    /// For holders of no domain of ours, and of those without their own.
+    pub everybody: Option<String>,
+    /// By the holder's domain, lower case.
+    pub domains: BTreeMap<String, String>,
+}
+
+impl HoldMusic {
+    /// For a holder of that domain, or of none.
+    pub fn of(&self, domain: Option<&str>) -> Option<&str> {
+        let own = domain.and_then(|domain| self.domains.get(domain));
+        own.or(self.everybody.as_ref()).map(String::as_str)
+    }
 }
 
 impl Directory {
@@ -261,6 +287,7 @@ mod tests {
             trunks,
             lines: Lines::default(),
             limits: Limits::default(),
+            hold_music: Default::default(),
         }
     }
 

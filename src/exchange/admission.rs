@@ -70,6 +70,11 @@ impl Exchange {
             let reason = format!("the call was forwarded {forwarded} times: it goes in circles");
             return Err(Refused::new(483, 32100, reason));
         }
+        if let Some(min) = self.too_short_for(&admitted, invite) {
+            let headers = vec![("Min-SE".to_owned(), min.as_secs().to_string())];
+            let reason = "its session would be shorter than min_se".to_owned();
+            return Err(Refused { status: 422, headers, code: 32100, reason });
+        }
         // Nobody's handler runs for a call that could not be answered anyway.
         match objection(invite) {
             Some((status, headers, reason)) => {

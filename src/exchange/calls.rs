@@ -52,6 +52,11 @@ impl Exchange {
             self.trunks.occupy(key);
             if let Some(trunk) = key.find(&self.directory) {
                 leg.set_codecs(codecs_of(trunk));
+                leg.set_early_media(trunk.early_media);
+                if let Some(settings) = self.session_of(trunk) {
+                    let command = sip::Command::Session { dialog, settings };
+                    self.agent.handle(now, sip::Input::Command(command));
+                }
             }
         }
         self.legs.table.insert(id, LegEntry { channel, ..LegEntry::new(leg, number) });
@@ -75,6 +80,7 @@ impl Exchange {
                 any_caller_id: admitted.any_caller_id || has_line,
                 domains: Arc::new(self.directory.domains.keys().cloned().collect()),
                 transfer_out: Arc::new(transfer_out(&self.directory)),
+                hold_music: Arc::clone(&self.directory.hold_music),
             },
             epoch: self.config.epoch,
         };

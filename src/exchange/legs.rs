@@ -5,7 +5,7 @@ use super::*;
 use crate::call::Guest;
 use crate::leg::sip::{Input as LegInput, Output as LegOutput};
 use crate::leg::{self, Replaces};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, cause};
 
 /// Reasons that are passed on: one of each protocol that there is (RFC 3326: SIP, Q.850).
 const MAX_REASONS: usize = 2;
@@ -96,7 +96,13 @@ impl Exchange {
             .filter(|reason| reason.len() <= MAX_REASON && !reason.contains("elsewhere"))
             .take(MAX_REASONS)
             .collect();
+        let told: Vec<String> = reasons.iter().filter_map(|reason| cause::told(reason)).collect();
         let Some(entry) = self.legs.table.get_mut(&leg) else { return };
+        let call = self.calls.table.get(&entry.call).map(|call| call.sid);
+        if let (Some(call), false) = (call, told.is_empty()) {
+            let note = format!("its network says why it ended: {}", told.join("; "));
+            self.outputs.push_back(Output::Note(Note { call, code: 0, text: note }));
+        }
         if !reasons.is_empty() {
             entry.reason = Some(reasons.join(", "));
         } else if message.status().is_none() {

@@ -48,6 +48,7 @@ pub use guard::Counters;
 pub use identity::Certificate;
 pub use locating::Expected;
 pub use registration::Registered;
+pub use routing::session_settings;
 pub use story::{Figures, RefusedRequest, Told};
 pub use trunks::{TrunkChange, TrunkState};
 

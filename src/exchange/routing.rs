@@ -2,17 +2,20 @@
 
 use std::net::Ipv4Addr;
 
+use super::calls::Admitted;
 use super::registration::Located;
 use super::route::{Route, Way};
 use super::trunks::Key;
 use super::*;
 use crate::audio::codec::Codec;
-use crate::directory::Trunk;
+use crate::base::Duration;
+use crate::directory::{SessionTimers, Trunk};
 use crate::leg::sip::{Input as LegInput, Target};
 use crate::leg::{Destination, Dial};
-use crate::sip::Login;
+use crate::sip::dialog::session_timer;
 use crate::sip::registration::bracketed;
 use crate::sip::uri::{Scheme, SipUri, escape_user};
+use crate::sip::{Login, Message};
 
 /// What dialling leads to.
 enum Found {
@@ -239,6 +242,7 @@ impl Exchange {
         }
         target.route = self.trunks.routes(key, trunk);
         target.login = login_of(trunk);
+        target.session = self.session_of(trunk);
         target.headers.extend(trunk.headers.iter().cloned());
         target
     }
@@ -263,6 +267,7 @@ impl Exchange {
             route: vec![],
             max_forwards: entry.map_or(70, |entry| entry.max_forwards),
             login: None,
+            session: None,
             headers,
         }
     }
@@ -282,6 +287,35 @@ fn identity(caller_id: &str, host: &str) -> String {
 pub(super) fn login_of(trunk: &Trunk) -> Option<Login> {
     let (username, password) = trunk.login.clone()?;
     Some(Login { username, password, realm: trunk.realm.clone() })
+}
+
+impl Exchange {
+    /// What a trunk wants of session timers, if it wants anything of its own.
+    pub(super) fn session_of(&self, trunk: &Trunk) -> Option<session_timer::Settings> {
+        let own = trunk.session_timers;
+        (own != SessionTimers::default())
+            .then(|| session_settings(own, self.agent.config().session))
+    }
+}
+
+impl Exchange {
+    /// What the trunk of a call wants at least, when its INVITE asks for a shorter session (RFC
+    /// 4028 section 9). What `[sip]` wants was asked of it before.
+    pub(super) fn too_short_for(&self, admitted: &Admitted, invite: &Message) -> Option<Duration> {
+        let trunk = admitted.channel.as_ref()?.find(&self.directory)?;
+        let settings = self.session_of(trunk)?;
+        session_timer::too_short(invite, &settings).then_some(settings.min)
+    }
+}
+
+/// Session timers as configured, with what is left out taken from `general`.
+pub fn session_settings(
+    timers: SessionTimers,
+    general: session_timer::Settings,
+) -> session_timer::Settings {
+    let min = timers.min_se.unwrap_or(general.min);
+    let interval = timers.expires.unwrap_or(general.interval).max(min);
+    session_timer::Settings { interval, min, asks: timers.asks.unwrap_or(general.asks) }
 }
 
 /// The codecs that a trunk is offered; empty for all.

@@ -19,6 +19,7 @@ pub mod media_io;
 pub mod phone_line;
 pub mod project;
 pub mod recording;
+mod recover;
 mod reload;
 mod rows;
 pub mod seeing;

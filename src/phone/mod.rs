@@ -152,6 +152,7 @@ impl Phone {
             route: vec![],
             max_forwards: 70,
             login: self.login(),
+            session: None,
             headers: vec![],
         };
         let id = self.next_leg();

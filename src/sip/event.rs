@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::dialog::session_timer::Settings as SessionSettings;
 use super::message::Message;
 use super::uri::{Scheme, SipUri};
 use crate::base::Secret;
@@ -236,6 +237,14 @@ pub enum Command {
     },
     /// Starts a dialog by INVITE.
     Invite(Box<Invite>),
+    /// What is wanted of session timers in a dialog that the peer begins, where that is not what
+    /// the configuration says.
+    Session {
+        /// The dialog.
+        dialog: DialogId,
+        /// What is wanted.
+        settings: SessionSettings,
+    },
     /// 101 to 199 for an incoming dialog (180, or 183 with a body).
     Progress {
         /// The dialog.
@@ -310,6 +319,8 @@ pub struct Invite {
     pub max_forwards: u8,
     /// For 401 and 407.
     pub login: Option<Login>,
+    /// What is wanted of session timers, where that is not what the configuration says.
+    pub session: Option<SessionSettings>,
     /// Headers to add.
     pub headers: Vec<HeaderField>,
     /// The offer.
@@ -482,7 +493,8 @@ impl Command {
     pub fn dialog_mut(&mut self) -> Option<&mut DialogId> {
         match self {
             Command::Invite(invite) => Some(&mut invite.dialog),
-            Command::Progress { dialog, .. }
+            Command::Session { dialog, .. }
+            | Command::Progress { dialog, .. }
             | Command::Accept { dialog, .. }
             | Command::Reject { dialog, .. }
             | Command::Hangup { dialog, .. }

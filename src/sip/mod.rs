@@ -1,6 +1,7 @@
 //! RFC 3261 and friends, without input or output: bytes and time in, bytes and events out.
 
 pub mod auth;
+pub mod cause;
 pub mod dialog;
 pub mod event;
 pub mod frame;

@@ -19,6 +19,7 @@ use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use crate::base::id::{CallSid, RecordingSid};
 use crate::base::{Rng, WallTime};
 use crate::call::{CallRecord, Callback, Persist, RecordingRecord};
+use crate::verb::seconds;
 
 use super::row::{self, millis, time};
 use super::{
@@ -40,7 +41,8 @@ const READERS: u32 = 2;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The schema, one step a version; never edited once released, only added to.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The SQLite store.
 pub struct Sqlite {
@@ -155,11 +157,17 @@ impl Sqlite {
     }
 }
 
-/// A report that was made out in advance, as of now.
-fn at_time(mut callback: Callback, now: WallTime) -> Callback {
+/// A report that was made out in advance, for a call that ended now.
+fn at_end(mut callback: Callback, call: &CallRecord, now: WallTime) -> Callback {
+    let since = |answered: WallTime| now.unix_millis().saturating_sub(answered.unix_millis());
+    let talked = seconds(Duration::from_millis(call.answered.map_or(0, since)));
     for (name, value) in &mut callback.parameters {
-        if name == "Timestamp" {
-            *value = now.rfc2822();
+        match name.as_str() {
+            "Timestamp" => *value = now.rfc2822(),
+            "CallDuration" => *value = talked.to_string(),
+            // Minutes begun, as bills count them.
+            "Duration" => *value = talked.div_ceil(60).to_string(),
+            _ => {}
         }
     }
     callback
@@ -187,8 +195,10 @@ impl Store for Sqlite {
             .map_err(backend)?;
             let mut calls: Vec<CallRecord> =
                 rows.iter().map(row::call).collect::<Result<_, _>>()?;
-            for owed in calls.iter_mut().filter_map(|call| call.owed.take()) {
-                write_callbacks(&mut writer, &[at_time(owed, now)]).await?;
+            for call in &mut calls {
+                if let Some(owed) = call.owed.take() {
+                    write_callbacks(&mut writer, &[at_end(owed, call, now)]).await?;
+                }
             }
             sqlx::query(
                 "UPDATE calls SET owed = NULL WHERE owed IS NOT NULL AND ended IS NOT NULL",

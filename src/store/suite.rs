@@ -77,6 +77,7 @@ async fn rows_read_back_as_they_were_written_and_changed() {
         duration: None,
         channels: 2,
         source: "DialVerb",
+        owed: None,
     };
     let calls = vec![parent.clone()];
     let recordings = vec![recording.clone()];
@@ -138,6 +139,7 @@ async fn what_was_acknowledged_survives_an_abrupt_end() {
             duration: None,
             channels: 1,
             source: "RecordVerb",
+            owed: None,
         }],
         callbacks: vec![callback(going.sid, 0)],
     };

@@ -15,6 +15,7 @@ fn directory() -> Directory {
         trunks: vec![],
         lines: Default::default(),
         limits: Limits::default(),
+        hold_music: Default::default(),
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Outgoing {
 struct Branch {
     dialog: DialogId,
     over: bool,
+    /// Our own URI in it.
+    from: String,
     /// The descriptions of its 1xx by To tag: the 200 of that very fork may leave its own out.
     early: Vec<(String, Bytes)>,
 }
@@ -45,6 +47,12 @@ struct Failure {
 impl Outgoing {
     pub(super) fn winner(&self) -> Option<DialogId> {
         self.winner
+    }
+
+    /// Our own URI in the dialog that was answered.
+    pub(super) fn calls_as(&self) -> Option<&str> {
+        let winner = self.branches.iter().find(|branch| self.winner == Some(branch.dialog))?;
+        Some(&winner.from)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -154,7 +162,12 @@ impl SipLeg {
         let Role::Outgoing(outgoing) = &mut self.role else { return };
         for (index, target) in std::mem::take(&mut outgoing.targets).into_iter().enumerate() {
             let dialog = SipLeg::dialog_of(self.id, index);
-            outgoing.branches.push(Branch { dialog, over: false, early: vec![] });
+            outgoing.branches.push(Branch {
+                dialog,
+                over: false,
+                from: target.from.clone(),
+                early: vec![],
+            });
             let invite = target.invite(dialog, body.clone());
             self.outputs.push_back(Output::Sip(sip::Command::Invite(Box::new(invite))));
         }
@@ -181,8 +194,10 @@ impl SipLeg {
         outgoing.note_early(dialog, response);
         // Early media of several forks would overwrite one another: the first to send it is heard.
         let fork = (dialog, tag_of(response));
-        let may_sound =
-            outgoing.heard.as_ref().is_none_or(|heard| *heard == fork) && sounds(response);
+        let passes = self.early_media == EarlyMedia::Pass;
+        let may_sound = passes
+            && outgoing.heard.as_ref().is_none_or(|heard| *heard == fork)
+            && sounds(response);
         let early =
             may_sound && sdp_of(response).is_some_and(|answer| self.settle_answer(Some(answer)));
         let Role::Outgoing(outgoing) = &mut self.role else { return };
@@ -192,7 +207,9 @@ impl SipLeg {
                 outgoing.told = Told::EarlyMedia;
                 self.emit(Event::EarlyMedia);
             }
-        } else if outgoing.told == Told::Nothing && response.status() == Some(180) {
+        } else if outgoing.told == Told::Nothing
+            && (response.status() == Some(180) || !passes && sdp_of(response).is_some())
+        {
             outgoing.told = Told::Ringing;
             self.emit(Event::Ringing);
         }
@@ -280,6 +297,7 @@ impl Target {
             route: self.route,
             max_forwards: self.max_forwards,
             login: self.login,
+            session: self.session,
             headers: self.headers,
             body,
         }

@@ -177,6 +177,7 @@ fn target() -> Target {
         route: vec![],
         max_forwards: 70,
         login: None,
+        session: None,
         headers: vec![],
     }
 }

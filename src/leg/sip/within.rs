@@ -116,7 +116,7 @@ impl SipLeg {
     pub(super) fn handle_response(&mut self, method: &str, response: Option<&Message>) {
         // What became of a report ends no call (RFC 5057 section 5).
         match method {
-            "NOTIFY" => return,
+            "NOTIFY" => return self.report_answered(response.and_then(Message::status)),
             "REFER" => return self.refer_answered(response.and_then(Message::status)),
             _ => {}
         }

@@ -12,6 +12,7 @@ mod outside;
 mod prack;
 mod receive;
 mod refresh;
+mod reporting;
 mod respond;
 mod ringing;
 #[cfg(test)]
@@ -37,7 +38,8 @@ pub const ALLOW: &str =
     "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, NOTIFY";
 
 /// The extensions that a peer may require: what the registrar does, and our dialogs.
-pub const SUPPORTED: [&str; 5] = ["path", "outbound", "100rel", "timer", "replaces"];
+pub const SUPPORTED: [&str; 7] =
+    ["path", "outbound", "100rel", "timer", "replaces", "norefersub", "nosub"];
 
 /// One endpoint of SIP on any number of listeners.
 #[derive(Debug)]
@@ -128,11 +130,20 @@ enum Due {
     Reliable,
     /// Time to refresh the session, or to end it (RFC 4028 section 10).
     Session,
+    /// Reports that the peer was owed after its BYE never came.
+    Reports,
 }
 
 impl Due {
-    const ALL: [Due; 6] =
-        [Due::Unacked, Due::Cancelled, Due::Progress, Due::Glare, Due::Reliable, Due::Session];
+    const ALL: [Due; 7] = [
+        Due::Unacked,
+        Due::Cancelled,
+        Due::Progress,
+        Due::Glare,
+        Due::Reliable,
+        Due::Session,
+        Due::Reports,
+    ];
 }
 
 impl UserAgent {
@@ -225,6 +236,7 @@ impl UserAgent {
                 self.answer_statelessly(flow, message, status, &headers);
             }
             Command::Invite(invite) => self.start_invite(now, invite),
+            Command::Session { dialog, settings } => self.wish_session(dialog, settings),
             Command::Progress { dialog, status, headers, body } => {
                 self.progress(now, dialog, status, &headers, body);
             }
@@ -250,7 +262,7 @@ impl UserAgent {
                 confirmed.hangup.get_or_insert(headers);
             }
             Phase::Confirmed(_) => self.bye(now, dialog, headers),
-            Phase::Ending(_) => {}
+            Phase::Ending(_) | Phase::Reporting(_) => {}
         }
     }
 
@@ -302,6 +314,7 @@ impl UserAgent {
             Due::Glare => self.glare_over(now, dialog),
             Due::Reliable => self.repeat_reliable(now, dialog),
             Due::Session => self.session_due(now, dialog),
+            Due::Reports => self.reports_given_up(dialog),
         }
     }
 
@@ -311,6 +324,9 @@ impl UserAgent {
         for transaction in usage.serving.clone() {
             self.respond(now, transaction, 487, &[], None);
         }
+        for due in Due::ALL {
+            self.timers.clear(&(dialog, due));
+        }
         if let Some(usage) = self.usages.remove(&dialog) {
             self.by_tag.remove(&usage.local_tag);
             if let Phase::Confirmed(confirmed) = &usage.phase
@@ -318,9 +334,9 @@ impl UserAgent {
             {
                 self.transactions.abandon_later(now, client);
             }
-        }
-        for due in Due::ALL {
-            self.timers.clear(&(dialog, due));
+            if ending == Ending::Bye {
+                self.outlive(now, usage);
+            }
         }
         self.event(Event::Ended { dialog, ending, message });
     }

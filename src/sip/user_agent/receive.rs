@@ -255,7 +255,7 @@ impl UserAgent {
     /// The usage's peer may still send BYE and ACK while ours is on its way.
     pub(super) fn is_over(&self, dialog: DialogId) -> bool {
         let usage = self.usages.get(&dialog);
-        usage.is_none_or(|usage| matches!(usage.phase, Phase::Ending(_)))
+        usage.is_none_or(|usage| matches!(usage.phase, Phase::Ending(_) | Phase::Reporting(_)))
     }
 }
 

@@ -41,6 +41,7 @@ impl UserAgent {
         self.served(pending.dialog, transaction);
         if let Some(dialog) = pending.dialog {
             self.answered(now, dialog, &pending, status, offers, bytes);
+            self.begin_reports(dialog, &pending.message, status, headers);
             if refreshes(&pending.message) && (200..300).contains(&status) {
                 self.keep_session(dialog, session, &pending.message);
             }
@@ -129,7 +130,9 @@ impl UserAgent {
         };
         let given = headers.iter().any(|field| contact(&field));
         let targets = matches!(message.method(), Method::Invite | Method::Update);
-        if targets && status < 300 && !given {
+        // RFC 3515 section 2.2: a REFER makes or refreshes a target, too.
+        let moves = targets || message.method() == Method::Refer && pending.dialog.is_some();
+        if moves && status < 300 && !given {
             let listener = self.config.listener(pending.flow);
             builder = builder.header("Contact", &listener.contact_towards(message.request_uri()));
         }

@@ -33,12 +33,12 @@ const SCRIPT: &str = "BEGIN IMMEDIATE;
         to_ = excluded.to_, status = excluded.status, answered = excluded.answered,
         ended = excluded.ended, reason = excluded.reason, sip_status = excluded.sip_status,
         sip_call_id = excluded.sip_call_id, owed = excluded.owed;
-    INSERT INTO recordings (sid, call, status, started, duration, channels, source)
+    INSERT INTO recordings (sid, call, status, started, duration, channels, source, owed)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-        value ->> 6
+        value ->> 6, value ->> 7
     FROM json_each(?) WHERE true ORDER BY key
     ON CONFLICT (sid) DO UPDATE SET status = excluded.status, duration = excluded.duration,
-        channels = excluded.channels;
+        channels = excluded.channels, owed = excluded.owed;
     INSERT INTO outbox (call, url, method, parameters)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3
     FROM json_each(?) WHERE true ORDER BY key;
@@ -81,7 +81,9 @@ impl<'a> Rows<'a> {
                 for record in &persist.calls {
                     self.calls.push(call(record)?);
                 }
-                self.recordings.extend(persist.recordings.iter().map(recording));
+                for record in &persist.recordings {
+                    self.recordings.push(recording(record)?);
+                }
                 for report in &persist.callbacks {
                     self.callbacks.push(callback(report)?);
                 }
@@ -209,8 +211,8 @@ fn call(record: &CallRecord) -> Result<Value, StoreError> {
     ]))
 }
 
-fn recording(record: &RecordingRecord) -> Value {
-    json!([
+fn recording(record: &RecordingRecord) -> Result<Value, StoreError> {
+    Ok(json!([
         record.sid.to_string(),
         record.call.to_string(),
         record.status.as_str(),
@@ -218,7 +220,8 @@ fn recording(record: &RecordingRecord) -> Value {
         record.duration.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)),
         record.channels,
         record.source,
-    ])
+        record.owed.as_ref().map(row::owed_text).transpose()?,
+    ]))
 }
 
 fn callback(report: &Callback) -> Result<Value, StoreError> {

@@ -50,6 +50,7 @@ impl Office {
             trunks: vec![],
             lines: Default::default(),
             limits: Limits::default(),
+            hold_music: Default::default(),
         })
         .trunk("carrier", "198.51.100.1:5060", &["+1", "+4"], None)
     }
