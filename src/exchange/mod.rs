@@ -26,6 +26,7 @@ mod admission;
 mod calls;
 mod caps;
 mod door;
+mod events;
 mod guard;
 mod legs;
 mod locating;
@@ -144,6 +145,7 @@ pub struct Exchange {
     draining: bool,
     guard: guard::Guard,
     usage: caps::Usage,
+    events: events::Events,
     /// Who makes the INVITE that is being let in.
     admitted: Option<Box<calls::Admitted>>,
     refusals: refusal::Refusals,
@@ -230,6 +232,7 @@ impl Exchange {
             draining: false,
             guard: guard::Guard::new(directory.limits.clone()),
             usage: caps::Usage::default(),
+            events: events::Events::default(),
             admitted: None,
             refusals: Default::default(),
             outputs: VecDeque::new(),
@@ -310,6 +313,8 @@ impl Exchange {
                 self.drain_call(now, call);
             } else if let Some(output) = self.locating.locator.poll() {
                 self.handle_locate(now, output);
+            } else if let Some(due) = self.next_due() {
+                self.notify(now, &due);
             } else {
                 break;
             }
@@ -342,6 +347,12 @@ impl Exchange {
             sip::Event::Knock { flow, message } => self.handle_knock(now, flow, message),
             sip::Event::Invite { dialog, flow, message } => {
                 self.handle_invite(now, dialog, flow, &message);
+            }
+            sip::Event::Request { transaction, flow, message } => {
+                self.handle_request(now, transaction, flow, &message);
+            }
+            sip::Event::Reply { id, message } if events::is_ours(id) => {
+                self.event_reply(now, id, message.as_ref());
             }
             sip::Event::Reply { id, message } => self.trunk_reply(now, id, message),
             event => self.handle_dialog_event(now, event),
@@ -384,6 +395,7 @@ impl Machine for Exchange {
                 }
                 self.directory = directory;
                 self.configure_trunks(now);
+                self.review_subscriptions(now);
             }
             Input::Drain => {
                 self.draining = true;
@@ -399,8 +411,11 @@ impl Machine for Exchange {
             self.agent.handle_timeout(now);
         }
         if self.registrar.timeout().is_some_and(|at| at <= now) {
-            self.registrar.handle_timeout(now);
+            for user in self.registrar.handle_timeout(now) {
+                self.registrations_changed(now, &user);
+            }
         }
+        self.events_timeout(now);
         self.locating.locator.handle_timeout(now);
         self.trunks_timeout(now);
         self.route_timeout(now);
@@ -425,6 +440,7 @@ impl Machine for Exchange {
             self.legs.timers.next(),
             self.locating.locator.timeout(),
             self.trunks.timeout(),
+            self.events.timeout(),
         ];
         deadlines.into_iter().flatten().min()
     }

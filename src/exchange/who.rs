@@ -38,7 +38,7 @@ pub(super) fn trunk_caller(invite: &Message) -> (String, Option<String>) {
 
 /// Whether the caller asked not to be shown to the called (RFC 3323 section 4.2, RFC 3325
 /// section 9.3): a trunk asserts the identity to us, and our handlers are the called's.
-fn is_private(invite: &Message) -> bool {
+pub(super) fn is_private(invite: &Message) -> bool {
     let value = invite.header(HeaderName::Privacy).unwrap_or_default();
     value.split(';').any(|word| {
         let word = word.trim();

@@ -11,6 +11,7 @@ pub mod method;
 pub mod registrar;
 pub mod registration;
 pub mod stun;
+pub mod subscription;
 pub mod transaction;
 pub mod uri;
 pub mod user_agent;

@@ -190,6 +190,7 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         433 => "Anonymity Disallowed",
         439 => "First Hop Lacks Outbound Support",
         480 => "Temporarily Unavailable",
+        469 => "Bad Info Package",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",
         483 => "Too Many Hops",
