@@ -205,3 +205,31 @@ fn better(one: u16, two: u16) -> u16 {
     };
     if rank(two) < rank(one) { two } else { one }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_that_says_most_counts() {
+        let sum = |statuses: &[u16]| {
+            statuses.iter().fold(480, |best, status| better(best, said_to_sender(*status)))
+        };
+        assert_eq!(sum(&[]), 480);
+        assert_eq!(sum(&[401, 302, 503, 481]), 480, "between us and the phone");
+        assert_eq!(sum(&[480, 486, 480]), 486);
+        assert_eq!(sum(&[486, 603]), 603);
+        assert_eq!(sum(&[603, 202]), 202);
+        assert_eq!(sum(&[415]), 415);
+    }
+
+    #[test]
+    fn who_writes_too_much_waits_and_others_do_not() {
+        let (mut relays, now) = (Relays::default(), Instant::from_millis(1_000));
+        let (alice, bob): (Arc<str>, Arc<str>) = ("alice@h".into(), "bob@h".into());
+        assert_eq!((0..30).filter(|_| relays.may_send(now, &alice)).count(), 20);
+        assert!(relays.may_send(now, &bob));
+        let later = now + Duration::from_secs(1);
+        assert_eq!((0..30).filter(|_| relays.may_send(later, &alice)).count(), 2);
+    }
+}

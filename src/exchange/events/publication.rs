@@ -237,3 +237,49 @@ fn gather(element: &Element, says: &mut Published) {
 fn local(name: &str) -> &str {
     name.rsplit(':').next().unwrap_or(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publication(etag: &str, seconds: u64, open: bool, note: &str) -> Publication {
+        let note = (!note.is_empty()).then(|| note.to_owned());
+        let says = Published { open: Some(open), activities: vec!["away"], note };
+        let expires_at = Instant::from_millis(seconds * 1_000);
+        Publication { etag: etag.to_owned(), expires_at, says }
+    }
+
+    #[test]
+    fn phones_together_say_one_thing_and_each_ends_in_its_time() {
+        let (mut all, user): (_, Arc<str>) = (Publications::default(), "bob@h".into());
+        let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
+        all.put(&user, None, publication("a", 100, true, "first"));
+        all.put(&user, None, publication("b", 200, false, "second"));
+        let said = all.of(at(0), &user);
+        assert_eq!((said.open, said.note.as_deref()), (Some(true), Some("second")));
+        assert_eq!(said.activities, ["away"]);
+        assert_eq!(all.timeout(), Some(at(100)));
+        assert_eq!(all.handle_timeout(at(100)), [user.clone()]);
+        assert_eq!(all.of(at(100), &user).open, Some(false));
+        all.put(&user, Some("b"), publication("c", 300, true, ""));
+        assert!(all.find(at(100), &user, "b").is_none() && all.find(at(100), &user, "c").is_some());
+        all.keep(&user, |_| false);
+        assert_eq!((all.timeout(), all.of(at(100), &user)), (None, Published::default()));
+        for number in 0..20 {
+            all.put(&user, None, publication(&number.to_string(), 400, true, ""));
+        }
+        assert!(all.find(at(0), &user, "9").is_none() && all.find(at(0), &user, "10").is_some());
+    }
+
+    #[test]
+    fn of_a_document_only_known_words_are_kept() {
+        let text = "<p:presence xmlns:p='urn:ietf:params:xml:ns:pidf'><p:tuple><p:status><p:basic> OPEN \
+                    </p:basic></p:status><p:note>in</p:note></p:tuple><d:person><r:activities>\
+                    <r:meeting/><r:evil-word/><r:away/></r:activities><d:note>no</d:note></d:person>\
+                    </p:presence>";
+        let mut says = Published::default();
+        gather(&markup::parse(text.as_bytes()).expect("sound").root, &mut says);
+        assert_eq!(says.open, Some(true));
+        assert_eq!((says.activities, says.note.as_deref()), (vec!["meeting", "away"], Some("in")));
+    }
+}
