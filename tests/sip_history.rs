@@ -74,6 +74,8 @@ fn directory() -> Directory {
         voice: voice.clone(),
         any_caller_id: false,
         transfer_out: false,
+        watching: Default::default(),
+        messages: true,
         caps: Caps::USER,
     };
     let carrier: SocketAddr = CARRIER.parse().expect("an address");

@@ -588,7 +588,7 @@ fn trap_15_loops_are_cut_and_nothing_is_met_by_silence() {
         ("INVITE", "Max-Forwards: 70", "Max-Forwards: 0", "483"),
         ("INVITE", "Contact", "Require: teleport\r\nContact", "420"),
         ("INVITE", "Contact", "Content-Encoding: gzip\r\nContact", "415"),
-        ("PUBLISH", "Contact", "Contact", "405"),
+        ("PUBLISH", "Contact", "Contact", "403"),
         ("DANCE", "Contact", "Contact", "501"),
         ("OPTIONS", " SIP/2.0\r\n", " SIP/7.0\r\n", "505"),
         ("BYE", "Contact", "Contact", "481"),

@@ -10,7 +10,7 @@ use super::seeing;
 use super::sip::{check_listeners, check_trunks, sip, tls};
 use super::trunk::{line, trunk};
 use super::*;
-use crate::directory::{Caps, Handler, Voice};
+use crate::directory::{Caps, Handler, Voice, Watching};
 
 /// Where a value stands in the text.
 pub(super) type Span = Option<std::ops::Range<usize>>;
@@ -291,6 +291,8 @@ fn domain(
         voice: voice(source, &mut table),
         any_caller_id: table.flag(source, "any_caller_id").unwrap_or(false),
         transfer_out: table.flag(source, "transfer_out").unwrap_or(false),
+        watching: watching(source, &mut table),
+        messages: table.flag(source, "messages").unwrap_or(true),
         caps: caps(source, &mut table, Caps::USER),
     };
     warn_of_silence(source, place, &domain.name, &domain.voice);
@@ -303,6 +305,20 @@ fn domain(
     let music = hold_music(source, &mut table).map(|url| (domain.name.clone(), url));
     table.finish(source);
     name.map(|_| (domain, music))
+}
+
+/// `events` of a domain.
+fn watching(source: &mut Source<'_>, table: &mut Reader<'_>) -> Watching {
+    let Some((text, span)) = table.text(source, "events") else { return Watching::default() };
+    match text.as_str() {
+        "off" => Watching::Nothing,
+        "lamps" => Watching::Lamps,
+        "parties" => Watching::Parties,
+        _ => {
+            source.error(span, "events: expected \"off\", \"lamps\" or \"parties\"");
+            Watching::default()
+        }
+    }
 }
 
 fn number(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Number> {

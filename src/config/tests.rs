@@ -1,5 +1,5 @@
 use super::*;
-use crate::directory::{Caps, Handler};
+use crate::directory::{Caps, Handler, Watching};
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let env = |name: &str| (name == "TOKEN").then(|| "from-environment".to_owned());
@@ -252,6 +252,8 @@ fn users_and_trunks_have_caps() {
     .expect("sound");
     assert_eq!(config.domains[0].caps, Caps::USER);
     assert_eq!([0, 1].map(|at| config.domains[at].transfer_out), [false, true]);
+    assert_eq!(config.domains[0].watching, Watching::Lamps);
+    assert!(config.domains[0].messages);
     assert_eq!(
         (config.domains[1].caps.calls, config.domains[1].caps.new_calls.per_second),
         (0, 20)

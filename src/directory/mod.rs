@@ -93,8 +93,24 @@ pub struct Domain {
     pub any_caller_id: bool,
     /// Whether its users may transfer calls to telephone numbers (default: only to one another).
     pub transfer_out: bool,
+    /// What its users may learn of one another (SUBSCRIBE).
+    pub watching: Watching,
+    /// Whether its users may write to one another (MESSAGE).
+    pub messages: bool,
     /// How much of the telephone network each of its users may use.
     pub caps: Caps,
+}
+
+/// What users of a domain may learn of one another, and of themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Watching {
+    /// Nothing, not even of their own registrations.
+    Nothing,
+    /// Whether others can be reached, and whether they ring or talk.
+    #[default]
+    Lamps,
+    /// And with whom.
+    Parties,
 }
 
 /// A telephone number of ours.

@@ -237,7 +237,7 @@ impl Exchange {
     }
 
     /// 401 with nothing said; it costs no memory but a mark for phones with old digests.
-    fn challenge(
+    pub(super) fn challenge(
         &mut self,
         now: Instant,
         flow: Flow,

@@ -16,6 +16,11 @@ const MAX_FORWARDS: u8 = 70;
 /// Numbers of legs that each call has for itself: those it dials, and the caller's.
 const LEGS: u64 = (LEGS_PER_CALL + 1).next_power_of_two();
 
+/// The leg of whoever made a call.
+pub(super) const fn caller_leg(call: CallNumber) -> LegId {
+    LegId(call.0 * LEGS)
+}
+
 /// Who calls, as admission found it.
 pub(super) struct Admitted {
     /// What the handler is told.
@@ -42,8 +47,7 @@ impl Exchange {
     ) {
         self.calls.last += 1;
         let number = CallNumber(self.calls.last);
-        let first = number.0 * LEGS;
-        let id = LegId(first);
+        let id = caller_leg(number);
         let mut leg =
             SipLeg::incoming(id, invite, dialog, self.media_address(flow), &mut self.rng.fork());
         let origin = identity::Origin::of(invite, &admitted, &self.directory);
@@ -61,6 +65,7 @@ impl Exchange {
         }
         self.legs.table.insert(id, LegEntry { channel, ..LegEntry::new(leg, number) });
         self.legs.incoming.insert(dialog, id);
+        self.follow_caller(now, id, &admitted.owner, &admitted.incoming.to, invite);
         let sid = CallSid::random(&mut self.rng);
         let call_id = invite.call_id().to_owned();
         self.tell(Told::Dialog { call: sid, leg: id, call_id });
@@ -70,7 +75,7 @@ impl Exchange {
         let setup = Setup {
             sid,
             leg: id,
-            next_leg: first + 1,
+            next_leg: id.0 + 1,
             incoming: admitted.incoming,
             account: self.directory.account_sid,
             voice: admitted.voice,
@@ -160,6 +165,7 @@ impl Exchange {
         self.draining = true;
         self.unregister_all(now);
         self.refuse_waiting(now);
+        self.end_subscriptions(now);
         let all: Vec<CallNumber> = self.calls.table.keys().copied().collect();
         for number in all {
             self.tell_call(now, number, call::Input::Shutdown);

@@ -4,6 +4,7 @@
 //! memory (RFC 3261 section 8.2.7).
 
 use super::calls::Admitted;
+use super::events;
 use super::refusal::Refused;
 use super::*;
 use crate::sip::{HeaderField, Message, Method};
@@ -15,6 +16,8 @@ enum Need {
     Nothing,
     /// To register: a user's password, for its own name.
     Registration,
+    /// To watch, tell or write: a user's password.
+    User,
     /// To call: a trunk's address, or a domain's rules for calls.
     Admission,
     /// It has no business outside a dialog.
@@ -26,9 +29,8 @@ const fn need(method: Method) -> Option<Need> {
     match method {
         Method::Options => Some(Need::Nothing),
         Method::Register => Some(Need::Registration),
-        Method::Invite | Method::Message | Method::Subscribe | Method::Publish | Method::Refer => {
-            Some(Need::Admission)
-        }
+        Method::Subscribe | Method::Publish | Method::Message => Some(Need::User),
+        Method::Invite | Method::Refer => Some(Need::Admission),
         Method::Bye
         | Method::Info
         | Method::Update
@@ -44,6 +46,8 @@ const fn need(method: Method) -> Option<Need> {
 pub(super) enum Welcome {
     /// It becomes a call.
     Call(Box<Admitted>),
+    /// It is a user's, and is answered when it is carried out.
+    Request(events::User),
     /// It is answered, and that is all.
     Answer(u16, Vec<HeaderField>),
 }
@@ -54,6 +58,10 @@ impl Exchange {
         let command = match self.welcome(now, flow, &message) {
             Ok(Welcome::Call(admitted)) => {
                 self.admitted = Some(admitted);
+                sip::Command::Admit { flow, message }
+            }
+            Ok(Welcome::Request(user)) => {
+                self.let_in(user);
                 sip::Command::Admit { flow, message }
             }
             Ok(Welcome::Answer(status, headers)) => {
@@ -80,12 +88,13 @@ impl Exchange {
         match need(method) {
             Some(Need::Nothing) => {
                 let accept = ("Accept".to_owned(), "application/sdp".to_owned());
-                Ok(Welcome::Answer(200, vec![accept]))
+                Ok(Welcome::Answer(200, vec![accept, events::allow_events()]))
             }
             Some(Need::Registration) => {
                 let (status, headers) = self.register(now, flow, message)?;
                 Ok(Welcome::Answer(status, headers))
             }
+            Some(Need::User) => self.admit_user(now, flow, message),
             Some(Need::Admission) if method == Method::Invite => {
                 self.admit_invite(now, flow, message).map(|call| Welcome::Call(Box::new(call)))
             }

@@ -81,6 +81,7 @@ impl Exchange {
                 }
                 Some(LegOutput::Event(event)) => {
                     self.carry_reason(id, &event);
+                    self.publish_leg(now, id, &event);
                     self.tell_call(now, call, call::Input::Leg(id, event));
                 }
                 Some(LegOutput::Gone) => self.forget_leg(now, id),
@@ -204,7 +205,10 @@ impl Exchange {
             None => Err(400),
         };
         match placed {
-            Ok((new, number)) => self.seat(now, new, number, dialog, flow, invite),
+            Ok((new, number)) => {
+                self.follow_caller(now, new, &admitted.owner, &admitted.incoming.to, invite);
+                self.seat(now, new, number, dialog, flow, invite);
+            }
             Err(status) => {
                 let reject = sip::Command::Reject { dialog, status, headers: vec![] };
                 self.agent.handle(now, sip::Input::Command(reject));
@@ -254,6 +258,7 @@ impl Exchange {
 
     fn forget_leg(&mut self, now: Instant, id: LegId) {
         self.leave_channel(now, id);
+        self.unfollow(now, id, "error");
         self.usage.release(now, id);
         self.legs.timers.clear(&id);
         let Some(entry) = self.legs.table.remove(&id) else { return };

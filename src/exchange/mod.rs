@@ -27,6 +27,7 @@ mod backlog;
 mod calls;
 mod caps;
 mod door;
+mod events;
 mod guard;
 mod identity;
 mod legs;
@@ -161,6 +162,7 @@ pub struct Exchange {
     late: bool,
     guard: guard::Guard,
     usage: caps::Usage,
+    events: events::Events,
     /// Who makes the INVITE that is being let in.
     admitted: Option<Box<calls::Admitted>>,
     refusals: refusal::Refusals,
@@ -252,6 +254,7 @@ impl Exchange {
             late: false,
             guard: guard::Guard::new(directory.limits.clone()),
             usage: caps::Usage::default(),
+            events: events::Events::default(),
             admitted: None,
             refusals: Default::default(),
             identities: Default::default(),
@@ -335,6 +338,8 @@ impl Exchange {
                 self.handle_locate(now, output);
             } else if let Some(change) = self.registrar.poll() {
                 self.outputs.push_back(Output::Binding(change));
+            } else if let Some(due) = self.next_due() {
+                self.notify(now, &due);
             } else {
                 break;
             }
@@ -367,6 +372,12 @@ impl Exchange {
             sip::Event::Knock { flow, message } => self.handle_knock(now, flow, message),
             sip::Event::Invite { dialog, flow, message } => {
                 self.handle_invite(now, dialog, flow, &message);
+            }
+            sip::Event::Request { transaction, flow, message } => {
+                self.handle_request(now, transaction, flow, &message);
+            }
+            sip::Event::Reply { id, message } if events::is_ours(id) => {
+                self.event_reply(now, id, message.as_ref());
             }
             sip::Event::Reply { id, message } => self.trunk_reply(now, id, message),
             event if self.stops_waiting(&event) => {}
@@ -417,6 +428,7 @@ impl Machine for Exchange {
                 }
                 self.directory = directory;
                 self.configure_trunks(now);
+                self.review_subscriptions(now);
             }
             Input::Drain => {
                 self.draining = true;
@@ -432,8 +444,11 @@ impl Machine for Exchange {
             self.agent.handle_timeout(now);
         }
         if self.registrar.timeout().is_some_and(|at| at <= now) {
-            self.registrar.handle_timeout(now);
+            for user in self.registrar.handle_timeout(now) {
+                self.registrations_changed(now, &user);
+            }
         }
+        self.events_timeout(now);
         self.locating.locator.handle_timeout(now);
         self.trunks_timeout(now);
         self.route_timeout(now);
@@ -460,6 +475,7 @@ impl Machine for Exchange {
             self.locating.locator.timeout(),
             self.trunks.timeout(),
             self.identities.timeout(),
+            self.events.timeout(),
         ];
         deadlines.into_iter().flatten().min()
     }

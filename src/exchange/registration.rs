@@ -142,6 +142,7 @@ impl Exchange {
     }
 
     fn tell_registered(&mut self, now: Instant, user: String, source: SocketAddr) {
+        self.registrations_changed(now, &user);
         let phones = self.registrar.bindings(now, &user).len();
         self.outputs.push_back(Output::Registered(Registered { user, phones, source }));
     }

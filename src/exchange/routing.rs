@@ -36,7 +36,10 @@ impl Exchange {
         // RFC 3261 section 16.3 step 3, for the B2BUA that carries Max-Forwards across.
         let found = if exhausted { Err(483) } else { self.find(now, call, &dial) };
         match found {
-            Ok(Found::Phones(targets)) => self.send_out(now, id, Ok(targets)),
+            Ok(Found::Phones(targets)) => {
+                self.follow_called(call, id, &targets);
+                self.send_out(now, id, Ok(targets));
+            }
             Ok(Found::Ways(ways)) => {
                 let route = Route::new(id, dial, Arc::clone(&self.directory), ways);
                 self.set_out(now, id, route);

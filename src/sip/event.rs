@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::dialog::session_timer::Settings as SessionSettings;
 use super::message::Message;
+use super::subscription::Notify;
 use super::uri::{Scheme, SipUri};
 use crate::base::Secret;
 
@@ -284,6 +285,8 @@ pub enum Command {
     },
     /// A request outside any dialog, such as REGISTER or OPTIONS; [`Event::Reply`] follows.
     Send(Box<Send>),
+    /// A NOTIFY in the dialog of a subscription; [`Event::Reply`] follows.
+    Notify(Box<Notify>),
     /// A request in a dialog: INFO, UPDATE, or in a confirmed one a re-INVITE when the method is
     /// INVITE. An early dialog must have been heard of; with several forks the first is meant.
     Request {
@@ -461,7 +464,8 @@ pub enum Event {
         /// The request.
         message: Message,
     },
-    /// The final response to a [`Command::Send`], its digest challenges already met.
+    /// The final response to a [`Command::Send`], its digest challenges already met, or to a
+    /// [`Command::Notify`].
     Reply {
         /// The sender's number.
         id: u64,
@@ -502,7 +506,8 @@ impl Command {
             Command::Respond { .. }
             | Command::Admit { .. }
             | Command::Answer { .. }
-            | Command::Send(_) => None,
+            | Command::Send(_)
+            | Command::Notify(_) => None,
         }
     }
 }

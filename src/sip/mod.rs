@@ -15,6 +15,7 @@ pub mod registrar;
 pub mod registration;
 pub mod shard;
 pub mod stun;
+pub mod subscription;
 pub mod transaction;
 pub mod uri;
 pub mod user_agent;

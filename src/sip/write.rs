@@ -193,6 +193,7 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         438 => "Invalid Identity Header",
         439 => "First Hop Lacks Outbound Support",
         480 => "Temporarily Unavailable",
+        469 => "Bad Info Package",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",
         483 => "Too Many Hops",

@@ -14,6 +14,7 @@ mod wire;
 mod baresip;
 mod crash;
 mod disk;
+mod events;
 mod functions;
 mod garbage;
 mod identity;

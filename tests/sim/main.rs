@@ -9,6 +9,7 @@ mod chaos;
 mod dial;
 mod early;
 mod endings;
+mod events;
 mod flows;
 mod gather;
 mod hold;

@@ -85,7 +85,7 @@ fn strays_are_told_that_they_are_strays() {
 #[test]
 fn requests_outside_of_calls_have_their_answers() {
     let mut world = carrier(5);
-    for (method, status) in [("OPTIONS", "200"), ("SUBSCRIBE", "405"), ("FOO", "501")] {
+    for (method, status) in [("OPTIONS", "200"), ("SUBSCRIBE", "403"), ("FOO", "501")] {
         let rest = Rest::default();
         let request = world.request("raw", method, US, &format!("out-{method}"), &rest);
         world.say("raw", &request);

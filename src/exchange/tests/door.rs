@@ -120,30 +120,35 @@ fn an_admitted_call_is_not_admitted_twice() {
 }
 
 #[test]
-fn only_calls_and_registrations_do_anything_outside_dialogs() {
+fn strangers_do_nothing_outside_dialogs_and_users_what_is_theirs() {
     let mut stage = Stage::new();
+    // What a stranger hears, and what a user hears who asks about another that is not registered.
     let table = [
         ("OPTIONS", 200, 200),
-        ("MESSAGE", 401, 405),
-        ("SUBSCRIBE", 401, 405),
         ("REFER", 401, 405),
-        ("PUBLISH", 401, 405),
         ("NOTIFY", 405, 405),
         ("BYE", 481, 481),
         ("INFO", 481, 481),
         ("UPDATE", 481, 481),
         ("FROBNICATE", 501, 501),
+        ("MESSAGE", 401, 480),
+        ("SUBSCRIBE", 401, 200),
+        ("PUBLISH", 401, 403),
     ];
-    for (method, stranger, user) in table {
-        let (uri, from) = ("sip:bob@office.example", "sip:alice@office.example");
-        let request = stage.request(method, uri, from, "Event: presence\r\n", "");
+    let (uri, from) = ("sip:bob@office.example", "sip:alice@office.example");
+    let request =
+        |stage: &mut Stage, method| stage.request(method, uri, from, "Event: presence\r\n", "");
+    for (method, stranger, _) in table {
+        let request = request(&mut stage, method);
         assert_eq!(stage.status(STRANGER, &request), stranger, "{method}");
-        if stranger == 401 {
-            let answer = stage.with_password(PHONE, &request, "alice", "secret");
-            assert_eq!(answer.and_then(|a| a.status()), Some(user), "{method}");
-        }
     }
     nothing_is_kept(&stage);
+    for (method, _, user) in table.iter().filter(|(_, stranger, _)| *stranger == 401) {
+        let request = request(&mut stage, method);
+        let answer = stage.with_password(PHONE, &request, "alice", "secret");
+        assert_eq!(answer.and_then(|a| a.status()), Some(*user), "{method}");
+    }
+    assert_eq!(stage.exchange.subscriptions(), 1);
     assert!(stage.fetches.is_empty() && stage.registered.is_empty());
 }
 

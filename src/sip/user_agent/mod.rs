@@ -8,6 +8,7 @@ mod calling;
 mod config;
 mod confirmed;
 mod ending;
+mod notify;
 mod outside;
 mod prack;
 mod receive;
@@ -36,6 +37,10 @@ use crate::base::{Instant, Machine, Rng, TimerTable};
 /// The methods that are answered by something else than 405 or 501.
 pub const ALLOW: &str =
     "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, NOTIFY";
+
+/// The methods that may come outside dialogs where somebody screens them: [`ALLOW`] and these.
+pub const ALLOW_SCREENED: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, \
+                                  REFER, NOTIFY, SUBSCRIBE, PUBLISH, MESSAGE";
 
 /// The extensions that a peer may require: what the registrar does, and our dialogs.
 pub const SUPPORTED: [&str; 7] =
@@ -94,6 +99,8 @@ enum Purpose {
     Bye(DialogId, Box<Order>),
     /// It is outside any dialog.
     Outside(Box<Send>, Credentials),
+    /// It is a NOTIFY of the subscription with that number.
+    Notify(u64),
     /// Its outcome is nobody's concern: CANCEL, or BYE for a fork too many.
     Nobody,
 }
@@ -246,6 +253,7 @@ impl UserAgent {
             }
             Command::Hangup { dialog, headers } => self.hangup(now, dialog, headers),
             Command::Send(send) => self.send_outside(now, send),
+            Command::Notify(notify) => self.send_notify(now, &notify),
             Command::Request { dialog, method, headers, body } => {
                 self.order(now, dialog, Order::new(method, headers, body));
             }
@@ -299,6 +307,7 @@ impl UserAgent {
             Some(Purpose::Outside(send, _)) => {
                 self.event(Event::Reply { id: send.id, message: None });
             }
+            Some(Purpose::Notify(id)) => self.event(Event::Reply { id, message: None }),
             Some(Purpose::Prack(..) | Purpose::Nobody) | None => {}
         }
     }

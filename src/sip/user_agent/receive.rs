@@ -90,8 +90,9 @@ impl UserAgent {
             return;
         }
         let back = self.way_back(flow, &message);
-        // A REGISTER makes no dialog, whatever tags it brings.
-        let inside = message.method() != Method::Register
+        // A REGISTER makes no dialog, whatever tags it brings, and those of a SUBSCRIBE are never
+        // a call's (RFC 6665 section 4.5.2).
+        let inside = !matches!(message.method(), Method::Register | Method::Subscribe)
             && message.to().is_some_and(|to| to.tag().is_some());
         match message.method() {
             Method::Ack => self.receive_ack(now, message),
@@ -234,6 +235,7 @@ impl UserAgent {
                 let (send, credentials) = (send.clone(), credentials.clone());
                 self.outside_response(now, send, credentials, message);
             }
+            Some(Purpose::Notify(id)) => self.notify_response(*id, message),
             Some(Purpose::Nobody) | None => {}
         }
     }

@@ -171,6 +171,11 @@ impl World {
         restored
     }
 
+    /// Subscriptions that are kept.
+    pub fn subscriptions(&self) -> usize {
+        self.exchange.subscriptions()
+    }
+
     /// Something for the exchange from outside of the network: a new directory, a shutdown.
     pub fn tell(&mut self, input: exchange::Input) {
         self.exchange.handle(self.now, input);

@@ -35,6 +35,8 @@ impl Office {
             voice: voice.clone(),
             any_caller_id: false,
             transfer_out: false,
+            watching: Default::default(),
+            messages: true,
             caps: Caps::USER,
         };
         let number = |number: &str| {
