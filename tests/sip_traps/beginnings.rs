@@ -3,7 +3,7 @@
 use crate::world::header;
 use crate::world::raw::Rest;
 use crate::{
-    US, answer, back, branch, calls, dialled, finals, number, office, talks, told, within,
+    RING, US, answer, back, branch, calls, dialled, finals, number, office, talks, told, within,
 };
 
 #[test]

@@ -13,6 +13,7 @@ use world::{OWN_NUMBER, Page, VOICE, World, header, respond};
 
 const US: &str = "sip:+12223331234@192.0.2.1";
 const HOME: &str = "sip:192.0.2.1:5060";
+const RING: &str = "<Dial answerOnBridge='true'><Sip>sip:alice@office.localhost</Sip></Dial>";
 
 /// A raw peer and Alice's phone, and what the handler of all calls says.
 fn office(document: &str) -> World {

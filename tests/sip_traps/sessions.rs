@@ -2,7 +2,7 @@
 
 use crate::world::header;
 use crate::world::raw::Rest;
-use crate::{US, answer, back, calls, dialled, line, number, office, talks, within};
+use crate::{RING, US, answer, back, calls, dialled, line, number, office, talks, within};
 
 #[test]
 fn trap_06_offers_that_meet_are_refused_and_made_again() {
@@ -67,8 +67,6 @@ fn trap_07_hold_is_complemented_and_descriptions_are_our_own() {
     world.expect("raw", "SIP/2.0 200");
     world.end();
 }
-
-const RING: &str = "<Dial answerOnBridge='true'><Sip>sip:alice@office.localhost</Sip></Dial>";
 
 #[test]
 fn trap_08_reliable_ringing_is_repeated_until_its_prack() {

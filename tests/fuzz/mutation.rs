@@ -2,10 +2,9 @@
 //!
 //! The seed is fixed, so that a failure repeats; `fuzz/` goes further with coverage.
 
-#[path = "../fuzz/exercise.rs"]
-mod exercise;
-
 use offhook::base::Rng;
+
+use crate::fuzz_targets::{sip_message, sip_stream};
 
 const ROUNDS: u64 = 40_000;
 
@@ -60,6 +59,11 @@ fn corpus() -> Vec<Vec<u8>> {
     corpus
 }
 
+fn read(bytes: &[u8]) {
+    sip_message::run(bytes);
+    sip_stream::run(bytes);
+}
+
 fn below(rng: &mut Rng, bound: usize) -> usize {
     rng.below(bound as u64) as usize
 }
@@ -98,8 +102,8 @@ fn damaged_messages_never_panic() {
     let mut rng = Rng::from_number(4475);
     for round in 0..ROUNDS {
         let bytes = damage(&mut rng, &corpus);
-        let read = std::panic::catch_unwind(|| exercise::sip_message(&bytes));
-        assert!(read.is_ok(), "round {round}: {}", String::from_utf8_lossy(&bytes));
+        let taken = std::panic::catch_unwind(|| read(&bytes));
+        assert!(taken.is_ok(), "round {round}: {}", String::from_utf8_lossy(&bytes));
     }
 }
 
@@ -126,6 +130,6 @@ fn hostile_lengths_cost_no_more_than_others() {
         let mut bytes = head.to_vec();
         bytes.extend_from_slice(&piece.repeat(65_000 / piece.len() - head.len()));
         bytes.extend_from_slice(b"\r\nl: 0\r\n\r\n");
-        exercise::sip_message(&bytes);
+        read(&bytes);
     }
 }
