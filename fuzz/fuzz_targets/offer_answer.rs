@@ -42,7 +42,8 @@ pub fn run(bytes: &[u8]) {
     let local = ([192, 0, 2, 1], 4_000).into();
     let mut ours = LocalDescription::new(7);
     let (mut version, mut last) = (ours.version(), Vec::new());
-    while let Some(step) = steps.next() {
+    for _ in 0..Steps::MOST {
+        let Some(step) = steps.next() else { break };
         let said = match step % 3 {
             0 => {
                 let way = [

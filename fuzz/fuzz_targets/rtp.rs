@@ -11,7 +11,8 @@ pub fn run(bytes: &[u8]) {
     let mut steps = Steps::new(bytes);
     let mut reception: Option<Reception> = None;
     let mut now = Instant::from_millis(1_000);
-    while let Some(wait) = steps.next() {
+    for _ in 0..Steps::MOST {
+        let Some(wait) = steps.next() else { break };
         now += Duration::from_millis(u64::from(wait));
         let datagram = steps.piece();
         let _ = is_rtcp(datagram);

@@ -240,3 +240,36 @@ fn five_thousand_invites_are_judged_each_within_a_millisecond() {
     }
     assert!(counts.iter().all(|count| *count > 500), "all verdicts come up: {counts:?}");
 }
+
+/// Headers that somebody looks at before a call is let in, filled with what would be slow if each
+/// element were sought again from the start.
+#[test]
+fn long_headers_are_judged_as_fast_as_short_ones() {
+    let headers = [
+        ("Via", "SIP/2.0/UDP h;branch=z9hG4bKx,"),
+        ("Record-Route", "<sip:h;lr>,"),
+        ("Route", "<sip:h>,"),
+        ("Contact", "<sip:a@h>;q=0.1,"),
+        ("Require", "a,"),
+        ("Supported", "a,"),
+        ("Allow", "A,"),
+        ("Proxy-Require", "a,"),
+        ("History-Info", "<sip:h>;index=1,"),
+        ("Diversion", "<sip:h>,"),
+        ("Authorization", "a=b,"),
+        ("Subject", "\"<;,"),
+        ("Session-Expires", ";a"),
+        ("Privacy", "id;"),
+        ("Replaces", ";a=b"),
+        ("User-Agent", "(((("),
+    ];
+    for (name, piece) in headers {
+        let value = piece.repeat(60_000 / piece.len());
+        let value = value.trim_end_matches(',');
+        let text = INVITE.replacen("Content-Length: 0", &format!("{name}: {value}"), 1);
+        let bytes = Bytes::from(text.replacen("Via: ", "Via: SIP/2.0/UDP p;branch=z9hG4bKt, ", 1));
+        let taken = (0..ATTEMPTS).map(|_| Door::new().judge(&bytes).1).min();
+        // A quadratic one takes seconds.
+        assert!(taken < Some(Duration::from_millis(100)), "{name}: {taken:?}");
+    }
+}

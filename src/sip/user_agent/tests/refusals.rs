@@ -106,8 +106,8 @@ fn each_fault_has_its_answer() {
 fn a_dialog_is_not_made_of_what_would_fill_the_memory() {
     let route = "Record-Route: <sip:proxy.of-the-network.example.com;transport=tcp;lr>\r\n";
     let routes = |count| format!("{}Contact: ", route.repeat(count));
-    let parameter = format!("Record-Route: <sip:p;lr;x={}>\r\nContact: ", "y".repeat(4_000));
-    let name = format!("\"{}\" <sip:a@b>", "Alice ".repeat(700));
+    let parameter = format!("Record-Route: <sip:p;lr;x={}>\r\nContact: ", "y".repeat(5_000));
+    let name = format!("\"{}\" <sip:a@b>", "Alice ".repeat(900));
     for (from, to) in
         [("Contact: ", parameter), ("Contact: ", routes(140)), ("<sip:a@b>", name.clone())]
     {
