@@ -31,11 +31,11 @@ const SLOWEST: u32 = 30;
 /// And so much memory, in megabytes.
 const LARGEST: u32 = 1_024;
 /// What the tree keeps of a target's corpus, in bytes and in files.
-const KEPT: u64 = 150_000;
-const KEPT_FILES: usize = 120;
+const KEPT: u64 = 100_000;
+const KEPT_FILES: usize = 40;
 
-/// Inputs with such names showed a mistake once, and stay.
-const FOUND: &str = "found";
+/// Learnt inputs are named by so many digits of their hash; others by people, and stay.
+const LEARNT_NAME: usize = 12;
 
 struct Wanted {
     seconds: u32,
@@ -204,26 +204,29 @@ impl Target {
             return Err(format!("the corpus of {} cannot be merged", self.name));
         }
         for (_, path) in list(&self.kept)? {
-            let found = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(FOUND));
-            if !found {
+            if path.file_name().is_some_and(|name| is_learnt(&name.to_string_lossy())) {
                 fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
             }
         }
         let mut files = list(&merged)?;
         files.sort();
-        let (mut size, mut count) = (0, 0);
-        for (length, path) in files {
+        let mut size = 0;
+        // Short ones and long ones alike: what only long ones reach is what nobody thinks of.
+        for (length, path) in files.iter().step_by(files.len().div_ceil(KEPT_FILES).max(1)) {
             size += length;
-            if size > KEPT || count == KEPT_FILES {
+            if size > KEPT {
                 break;
             }
             let Some(name) = path.file_name() else { continue };
-            let name = name.to_string_lossy().chars().take(12).collect::<String>();
-            fs::copy(&path, self.kept.join(name)).map_err(|e| format!("cannot keep: {e}"))?;
-            count += 1;
+            let name = name.to_string_lossy().chars().take(LEARNT_NAME).collect::<String>();
+            fs::copy(path, self.kept.join(name)).map_err(|e| format!("cannot keep: {e}"))?;
         }
         Ok(())
     }
+}
+
+fn is_learnt(name: &str) -> bool {
+    name.len() == LEARNT_NAME && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Files and their lengths.
@@ -282,6 +285,12 @@ mod tests {
             "mod a;\n    (\"a\", a::run),\n    (\"b_c\", b_c::run),\n    (\"x\", y::run),\n";
         assert_eq!(names_in(table), ["a", "b_c"]);
         assert!(names().expect("the table").len() >= 16);
+    }
+
+    #[test]
+    fn only_what_was_learnt_is_replaced() {
+        assert!(is_learnt("0123456789ab"));
+        assert!(!is_learnt("plain-offer") && !is_learnt("hold") && !is_learnt("0123456789abc"));
     }
 
     #[test]
