@@ -372,19 +372,14 @@ fn caller(setup: &Setup, now: Instant) -> Party {
     });
     Party {
         record: CallRecord {
-            sid: setup.sid,
-            parent: None,
-            from: incoming.from.clone(),
-            to: incoming.to.clone(),
-            direction: Direction::Inbound,
-            status: Status::Ringing,
-            started: setup.epoch.wall(now),
-            answered: None,
-            ended: None,
-            reason: String::new(),
-            sip_status: None,
             sip_call_id: incoming.sip.as_ref().map(|sip| sip.call_id.clone()),
-            owed: None,
+            ..CallRecord::begun(
+                setup.sid,
+                None,
+                (incoming.from.clone(), incoming.to.clone()),
+                (Direction::Inbound, Status::Ringing),
+                setup.epoch.wall(now),
+            )
         },
         owner: incoming.sip.as_ref().map(Owner::of_caller).unwrap_or_default(),
         presence: Presence::Ringing,

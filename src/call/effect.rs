@@ -139,6 +139,33 @@ pub struct CallRecord {
     pub owed: Option<Callback>,
 }
 
+impl CallRecord {
+    /// The row of a leg that begins, below the call of `parent`.
+    pub(super) fn begun(
+        sid: CallSid,
+        parent: Option<CallSid>,
+        (from, to): (String, String),
+        (direction, status): (Direction, Status),
+        started: WallTime,
+    ) -> CallRecord {
+        CallRecord {
+            sid,
+            parent,
+            from,
+            to,
+            direction,
+            status,
+            started,
+            answered: None,
+            ended: None,
+            reason: String::new(),
+            sip_status: None,
+            sip_call_id: None,
+            owed: None,
+        }
+    }
+}
+
 /// How far a recording is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RecordingStatus {

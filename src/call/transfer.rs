@@ -381,21 +381,13 @@ impl Call {
         let to = self.parties.get(&old)?.record.to.clone();
         let new = LegId(self.setup.next_leg + self.counts.legs);
         self.counts.legs += 1;
-        let record = CallRecord {
-            sid: CallSid::random(&mut self.rng),
-            parent: Some(self.setup.sid),
-            from,
-            to,
-            direction: Direction::Inbound,
-            status: Status::Ringing,
-            started: self.setup.epoch.wall(now),
-            answered: None,
-            ended: None,
-            reason: String::new(),
-            sip_status: None,
-            sip_call_id: None,
-            owed: None,
-        };
+        let record = CallRecord::begun(
+            CallSid::random(&mut self.rng),
+            Some(self.setup.sid),
+            (from, to),
+            (Direction::Inbound, Status::Ringing),
+            self.setup.epoch.wall(now),
+        );
         self.parties.insert(new, Party::arriving(record, owner));
         self.leg(new, Command::Answer);
         self.transfer =

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 mod call;
 mod check;
 mod demo;
-mod flow;
+pub mod flow;
 mod lines;
 mod new;
 mod phone;

@@ -1,5 +1,6 @@
 //! Background tasks: callbacks from the outbox, and edits of `offhook.toml` taken as they come.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -108,6 +109,35 @@ fn dead_handlers(config: &Config) -> Vec<Problem> {
     problems
 }
 
+/// Looks between two at the bins and functions that the configuration in force names.
+const EVERY: u32 = 5;
+
+/// What the configuration in force names, and is there no more: calls would find out first.
+#[derive(Default)]
+struct Vanished {
+    looks: u32,
+    /// What was missing at the last look; an editor that replaces a file takes no two.
+    last: BTreeSet<String>,
+    told: BTreeSet<String>,
+}
+
+impl Vanished {
+    /// What has gone since it was last told of.
+    fn look(&mut self, config: &Config) -> Vec<Problem> {
+        self.looks = self.looks.wrapping_add(1);
+        if !self.looks.is_multiple_of(EVERY) {
+            return vec![];
+        }
+        let mut problems = dead_handlers(config);
+        let missing: BTreeSet<String> = problems.iter().map(|p| p.message.clone()).collect();
+        problems.retain(|p| self.last.contains(&p.message) && !self.told.contains(&p.message));
+        self.told.retain(|message| missing.contains(message));
+        self.told.extend(problems.iter().map(|problem| problem.message.clone()));
+        self.last = missing;
+        problems
+    }
+}
+
 /// Edits that wait to be put in force: each is older than the next, and one is taken at once.
 const MOST_WAITING: usize = 1;
 
@@ -121,8 +151,16 @@ pub(super) fn watch(
     let (edited, directories) = mpsc::channel(MOST_WAITING);
     tokio::task::spawn_local(put_in_force(directories, results));
     let mut edits = Edits::new(&opened.config.project);
+    let mut vanished = Vanished::default();
     look_often("configuration", stopping, move || match edits.look() {
-        None => !edited.is_closed(),
+        None => {
+            let gone = vanished.look(&opened.config);
+            if !gone.is_empty() {
+                tell_problems(&gone);
+                tracing::warn!("calls to it fail until it is back or {FILE} names another");
+            }
+            !edited.is_closed()
+        }
         Some(Ok(config)) => {
             opened.reconfigure(config);
             tell_problems(&opened.config.warnings);
@@ -197,5 +235,30 @@ mod tests {
         write(FILE, &number("bin:hello"));
         assert_eq!(told(&mut edits), None);
         assert_eq!(told(&mut edits), taken, "mended");
+    }
+
+    #[test]
+    fn a_bin_that_goes_away_is_told_once_and_again_after_it_was_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bin = folder.path().join("bins/hello.xml");
+        std::fs::create_dir(folder.path().join("bins")).expect("made");
+        std::fs::write(&bin, "<Response/>").expect("written");
+        let text = "[[number]]\nnumber = \"+12223331234\"\nvoice = \"bin:hello\"\n";
+        std::fs::write(folder.path().join(FILE), text).expect("written");
+        let config = Config::read(folder.path(), &|_| None).expect("a sound configuration");
+        let mut vanished = Vanished::default();
+        let mut told = |looks: u32| {
+            let found: Vec<Problem> = (0..looks).flat_map(|_| vanished.look(&config)).collect();
+            found.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        assert!(told(4 * EVERY).is_empty(), "all is there");
+        std::fs::remove_file(&bin).expect("removed");
+        assert!(told(EVERY).is_empty(), "an editor may be at it");
+        let found = told(10 * EVERY);
+        assert!(matches!(&found[..], [one] if one.contains("hello")), "once: {found:?}");
+        std::fs::write(&bin, "<Response/>").expect("written");
+        assert!(told(2 * EVERY).is_empty());
+        std::fs::remove_file(&bin).expect("removed");
+        assert_eq!(told(3 * EVERY), found, "again");
     }
 }

@@ -253,20 +253,26 @@ impl Registrar {
 
     /// Whose bindings came over a flow.
     pub fn users_of(&self, flow: Flow) -> Vec<Arc<str>> {
-        let hash = hash_of(flow);
-        let of_hash = self.by_flow.range((hash, Arc::from(""))..).take_while(|(h, _)| *h == hash);
         let came = |aor: &str| {
             self.users.get(aor).is_some_and(|bindings| bindings.iter().any(|b| b.flow == flow))
         };
-        of_hash.filter(|(_, aor)| came(aor)).map(|(_, aor)| aor.clone()).collect()
+        self.on_flow(flow).filter(|aor| came(aor)).cloned().collect()
     }
 
     /// Whether a binding that is alive came over a flow.
     pub fn has_flow(&self, now: Instant, flow: Flow) -> bool {
         let alive = |b: &Binding| b.flow == flow && b.expires_at > now;
-        self.users_of(flow)
-            .iter()
-            .any(|aor| self.users.get(aor).is_some_and(|b| b.iter().any(alive)))
+        let of_user = |aor: &str| self.users.get(aor).is_some_and(|b| b.iter().any(alive));
+        // The first decides: a proxy may hold thousands of users on one flow, and whoever judges
+        // messages asks for each.
+        self.on_flow(flow).any(|aor| of_user(aor))
+    }
+
+    /// The users whose bindings came on that flow, and on whichever have the same hash.
+    fn on_flow(&self, flow: Flow) -> impl Iterator<Item = &Arc<str>> {
+        let hash = hash_of(flow);
+        let of_hash = self.by_flow.range((hash, Arc::from(""))..);
+        of_hash.take_while(move |(h, _)| *h == hash).map(|(_, aor)| aor)
     }
 
     /// The next expiry.

@@ -56,7 +56,7 @@ const STATUSES: [&str; 8] =
     ["initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"];
 
 /// Reads a flow file; all mistakes at once.
-pub(in crate::cli) fn parse(text: &str) -> Result<Vec<Flow>, Vec<Mistake>> {
+pub fn parse(text: &str) -> Result<Vec<Flow>, Vec<Mistake>> {
     if text.len() > LARGEST {
         let message = format!("the file is larger than {LARGEST} bytes; split it");
         return Err(vec![Mistake::new(Position::START, message)]);

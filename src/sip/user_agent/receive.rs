@@ -177,8 +177,14 @@ impl UserAgent {
         if no_room {
             return self.refuse_busy(back, &message);
         }
-        if invite && Remote::of_request(&message, flow).is_none() {
-            return self.refuse_saying(back, &message, 400, "Contact missing", &[]);
+        let remote = invite.then(|| Remote::of_request(&message, flow));
+        let fault = match &remote {
+            Some(None) => Some("Contact missing"),
+            Some(Some(remote)) if !remote.is_bounded() => Some("Addresses and routes too long"),
+            _ => None,
+        };
+        if let Some(reason) = fault {
+            return self.refuse_saying(back, &message, 400, reason, &[]);
         }
         match self.config.screening {
             true => self.event(Event::Knock { flow, message }),
