@@ -30,6 +30,7 @@ mod guard;
 mod legs;
 mod locating;
 mod old_digest;
+mod pings;
 mod refusal;
 mod registration;
 mod route;
@@ -147,6 +148,7 @@ pub struct Exchange {
     /// Who makes the INVITE that is being let in.
     admitted: Option<Box<calls::Admitted>>,
     refusals: refusal::Refusals,
+    pings: pings::Pings,
     outputs: VecDeque<Output>,
 }
 
@@ -232,6 +234,7 @@ impl Exchange {
             usage: caps::Usage::default(),
             admitted: None,
             refusals: Default::default(),
+            pings: pings::Pings::every(0),
             outputs: VecDeque::new(),
             directory,
             rng,
@@ -401,6 +404,7 @@ impl Machine for Exchange {
         if self.registrar.timeout().is_some_and(|at| at <= now) {
             self.registrar.handle_timeout(now);
         }
+        self.ping_phones(now);
         self.locating.locator.handle_timeout(now);
         self.trunks_timeout(now);
         self.route_timeout(now);
@@ -425,6 +429,7 @@ impl Machine for Exchange {
             self.legs.timers.next(),
             self.locating.locator.timeout(),
             self.trunks.timeout(),
+            self.pings_timeout(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -6,7 +6,9 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod ear;
+mod scenario;
 mod server;
+mod stage;
 mod tools;
 mod web;
 mod wire;
@@ -14,9 +16,17 @@ mod wire;
 mod baresip;
 mod crash;
 mod disk;
+mod extensions;
 mod functions;
 mod garbage;
+mod kamailio;
 mod life;
+mod offers;
+mod loss;
+mod nat;
+mod odd;
+mod pjsua;
 mod provider;
+mod races;
 mod secure;
 mod sipp;
