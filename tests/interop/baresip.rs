@@ -127,19 +127,10 @@ impl Baresip {
     }
 }
 
-/// A project whose function rings the dialled user, and records both sides.
+/// A project that rings the dialled user, and records both sides.
 pub fn project() -> Project {
-    let project = Project::new(9);
-    project.file(
-        "functions/sip-outbound.js",
-        "exports.handler = (context, event, callback) => {
-           const twiml = new Twilio.twiml.VoiceResponse();
-           const dial = twiml.dial({ record: 'record-from-answer-dual' });
-           dial.sip(event.To.replace(/^sip:/, '').split('@')[0] + '@office.localhost');
-           callback(null, twiml);
-         };",
-    );
-    project
+    let dial = "<Dial record=\"record-from-answer-dual\"><Sip>{{To}}</Sip></Dial>";
+    Project::new(9).dialled(dial)
 }
 
 fn two_talk(transport: &str, at: impl Fn(&Server) -> SocketAddr) {

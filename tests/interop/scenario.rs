@@ -129,7 +129,8 @@ impl Scenario {
             self.invite = (self.count, self.cseq);
         }
         let message = self.message(method, &self.uri, "[branch]", self.cseq, headers, body);
-        self.raw(&message, true)
+        // There is no dialog, though a refusal of an earlier try had a tag.
+        self.raw(&message.replace("[peer_tag_param]", ""), true)
     }
 
     /// A request in the dialog.
@@ -312,11 +313,16 @@ impl Scenario {
         self.raw(&response(&top, "CSeq:[$cseq]", "", body), false)
     }
 
-    /// BYE that does not wait for an answer.
+    /// BYE comes, and before it is answered BYE goes out.
     pub fn crossing_bye(mut self) -> Scenario {
+        let kept = ereg("Via", ".*", "bye_via") + &ereg("CSeq", ".*", "bye_cseq");
+        let bye = format!("<recv request=\"BYE\"><action>{kept}</action></recv>");
+        self = self.step(bye);
         self.cseq += 1;
         let message = self.message("BYE", "[next_url]", "[branch]", self.cseq, "[routes]", "");
-        self.raw(&message, false)
+        let top = "200 OK\nVia:[$bye_via]\nFrom:[$peer]\nTo:[$own];tag=u[call_number]";
+        let answer = response(top, "CSeq:[$bye_cseq]", "", "");
+        self.raw(&message, true).receive(200).raw(&answer, false)
     }
 
     /// Answers the latest request, which has no tag of ours though a dialog is there: CANCEL.

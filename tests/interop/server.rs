@@ -85,6 +85,16 @@ prefixes = ["+1"]
         self
     }
 
+    /// What users of the domain dial is answered by a bin of this text.
+    pub fn dialled(mut self, markup: &str) -> Project {
+        self.file(
+            "bins/dialled.xml",
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response>{markup}</Response>\n"),
+        );
+        self.config = self.config.replacen("function:sip-outbound", "bin:dialled", 1);
+        self
+    }
+
     /// Listens for SIP there, instead of on loopback.
     pub fn listen(mut self, listeners: &str) -> Project {
         let start = self.config.find("[sip]\nlisten = [").expect("a table");
