@@ -116,6 +116,8 @@ pub struct Sip {
     pub force_rport: bool,
     /// How often, in seconds, phones with RFC 5626 are to show that they live; 0 asks for nothing.
     pub flow_timer: u32,
+    /// How often UDP phones behind a translator are pinged, in seconds; 0: not at all.
+    pub nat_ping: u32,
     /// Stream connections at one time from one address (one /64 of IPv6).
     pub connections_per_source: usize,
     /// The web pages whose browsers may connect; empty: any.
@@ -134,6 +136,8 @@ impl Default for Sip {
             digest: Challenger::OFFERS.to_vec(),
             force_rport: false,
             flow_timer: 120,
+            // Translators forget a flow after 30 s and more.
+            nat_ping: 25,
             connections_per_source: 1_000,
             origins: vec![],
             session_timers: SessionTimers::default(),

@@ -128,6 +128,7 @@ fn nothing_that_is_written_is_passed_over() {
         ("[sip]\nlisten = [\"sctp:127.0.0.1:0\"]\n".to_owned(), "tls:, ws: or wss:"),
         ("[sip]\norigins = [\"phone.example\"]\n".to_owned(), "expected https://HOST"),
         ("[sip]\nflow_timer = 5\n".to_owned(), "30 to 3600"),
+        ("[sip]\nnat_ping = 2\n".to_owned(), "5 to 600"),
         ("[tls]\nclient_certificates = \"yes\"\n".to_owned(), "\"optional\" or"),
         ("[tls]\nclient_certificates = \"required\"\n".to_owned(), "set `client_ca`"),
         ("[tls]\ncertificates = [{ key = \"x\" }]\n".to_owned(), "wants `certificate`"),

@@ -33,6 +33,7 @@ mod identity;
 mod legs;
 mod locating;
 mod old_digest;
+mod pings;
 mod refusal;
 mod registration;
 mod route;
@@ -167,6 +168,7 @@ pub struct Exchange {
     admitted: Option<Box<calls::Admitted>>,
     refusals: refusal::Refusals,
     identities: identity::Identities,
+    pings: pings::Pings,
     outputs: VecDeque<Output>,
 }
 
@@ -258,6 +260,7 @@ impl Exchange {
             admitted: None,
             refusals: Default::default(),
             identities: Default::default(),
+            pings: pings::Pings::every(0),
             outputs: VecDeque::new(),
             directory,
             rng,
@@ -449,6 +452,7 @@ impl Machine for Exchange {
             }
         }
         self.events_timeout(now);
+        self.ping_phones(now);
         self.locating.locator.handle_timeout(now);
         self.trunks_timeout(now);
         self.route_timeout(now);
@@ -476,6 +480,7 @@ impl Machine for Exchange {
             self.trunks.timeout(),
             self.identities.timeout(),
             self.events.timeout(),
+            self.pings_timeout(),
         ];
         deadlines.into_iter().flatten().min()
     }

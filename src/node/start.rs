@@ -258,7 +258,7 @@ fn exchange(
     let mut agent = user_agent::Config::new(listeners.collect(), name);
     agent.force_rport = config.sip.force_rport;
     agent.session = exchange::session_settings(config.sip.session_timers, agent.session);
-    let flow_timer = config.sip.flow_timer;
+    let (flow_timer, nat_ping) = (config.sip.flow_timer, config.sip.nat_ping);
     let config = exchange::Config {
         agent,
         listeners: sip.listeners().to_vec(),
@@ -270,6 +270,7 @@ fn exchange(
         .offering(digest)
         .preferring(prefer)
         .with_flow_timer(flow_timer)
+        .with_nat_ping(nat_ping)
 }
 
 /// This machine's address by family: what the kernel would send from. No packet is sent.

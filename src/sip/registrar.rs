@@ -16,6 +16,7 @@ pub use kept::{BindingChange, BindingKey, LAG, StoredBinding};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use binding::{Change, Source};
@@ -219,6 +220,17 @@ impl Registrar {
     /// Everyone and their bindings, in order of the address-of-record.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[Binding])> {
         self.users.iter().map(|(aor, bindings)| (&**aor, &bindings[..]))
+    }
+
+    /// Users in order of the address-of-record, those after one.
+    pub fn users_after(&self, aor: &str) -> impl Iterator<Item = (&Arc<str>, &[Binding])> {
+        let after = (Bound::Excluded(aor), Bound::Unbounded);
+        self.users.range::<str, _>(after).map(|(aor, bindings)| (aor, &bindings[..]))
+    }
+
+    /// How many users there are.
+    pub fn users(&self) -> usize {
+        self.users.len()
     }
 
     /// How many bindings there are.

@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 mod engine;
 mod fuzz;
 mod packages;
+mod phones;
 mod voice;
 
 const USAGE: &str = "usage: cargo xtask TASK
@@ -15,7 +16,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   setup            fetch and build what the program embeds: the JavaScript engine and a voice
   demo [ARG …]     setup, then `offhook demo`: real calls between built-in phones
   test [ARG …]     setup, then all tests; ARG is passed to `cargo test`
-  interop          setup, then the tests against sipp and baresip (Debian packages)
+  interop          setup, then the tests against sipp, baresip, PJSIP and Kamailio
   bench [NAME]     setup, then the benches, or one of them, in the release profile
   fuzz [--seconds N] [--keep] [NAME …]
                    each fuzz target, or some, for N seconds (60) under libFuzzer; --keep puts the
@@ -67,8 +68,19 @@ fn test(arguments: &[String]) -> Result<(), String> {
 
 /// Real softphones on loopback; they fail rather than skip when a tool is missing.
 fn interop(arguments: &[String]) -> Result<(), String> {
-    packages::ensure(&[("sipp", "sip-tester"), ("baresip", "baresip-core"), ("sox", "sox")])?;
-    let ignored = ["test", "--test", "interop", "--", "--ignored", "--test-threads=1"];
+    packages::ensure(&[
+        ("sipp", "sip-tester"),
+        ("baresip", "baresip-core"),
+        ("sox", "sox"),
+        ("kamailio", "kamailio"),
+        // Phones behind a translator, in network namespaces.
+        ("ip", "iproute2"),
+        ("nft", "nftables"),
+        ("conntrack", "conntrack"),
+    ])?;
+    phones::setup(&target_folder())?;
+    // They wait more than they work; each has its own server, ports and folder.
+    let ignored = ["test", "--test", "interop", "--", "--ignored", "--test-threads=4"];
     cargo(&ignored, arguments)
 }
 

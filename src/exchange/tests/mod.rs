@@ -3,6 +3,7 @@
 mod admission;
 mod calls;
 mod door;
+mod pings;
 mod stories;
 mod transports;
 
