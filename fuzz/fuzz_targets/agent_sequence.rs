@@ -158,6 +158,7 @@ impl Driver {
             route: Vec::new(),
             max_forwards: 70,
             login: Self::login(steps),
+            session: None,
             headers: vec![],
             body,
         };
@@ -176,6 +177,7 @@ impl Driver {
             from: "sip:a@198.51.100.1".into(),
             flow: self.flow,
             login: Self::login(steps),
+            session: None,
             headers: vec![],
             body: None,
         };

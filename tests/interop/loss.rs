@@ -116,7 +116,12 @@ fn every_call_completes_on_a_network_that_loses_a_tenth() {
         .wants("BYE")
         .reply("200 OK", "", "")
         .lingers(8_000);
-    let callee = stage.play("callee", &callee, trunk, &["-m", &calls, "-timeout", "70", "-recv_timeout", "60000"]);
+    let callee = stage.play(
+        "callee",
+        &callee,
+        trunk,
+        &["-m", &calls, "-timeout", "70", "-recv_timeout", "60000"],
+    );
     let caller = Scenario::caller()
         .invite("", SDP)
         .may_receive(&[100, 180, 183])
@@ -124,10 +129,21 @@ fn every_call_completes_on_a_network_that_loses_a_tenth() {
         .ack()
         .pause(1_000)
         .bye();
-    let many = ["-s", "12223331234", "-m", &calls, "-r", "10", "-l", &calls, "-timeout", "70", "-recv_timeout",
-        "60000"];
-    let mut caller =
-        stage.play_at(near.at, "caller", &caller, free_port("127.0.0.1"), &many);
+    let many = [
+        "-s",
+        "12223331234",
+        "-m",
+        &calls,
+        "-r",
+        "10",
+        "-l",
+        &calls,
+        "-timeout",
+        "70",
+        "-recv_timeout",
+        "60000",
+    ];
+    let mut caller = stage.play_at(near.at, "caller", &caller, free_port("127.0.0.1"), &many);
     let mut callee = callee;
     let status = ended(&mut caller.child, LIMIT);
     assert!(status.is_some_and(|s| s.success()), "{status:?}: {}", caller.said());

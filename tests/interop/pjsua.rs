@@ -53,7 +53,12 @@ fn talk(transport: &str) {
     let mut caller = phone(&project, transport, &server, home, &[&uri]);
     for phone in [&mut caller, &mut callee] {
         let status = ended(&mut phone.child, LIMIT);
-        assert!(status.is_some_and(|s| s.success()), "{}: {status:?}: {}", phone.name, phone.said());
+        assert!(
+            status.is_some_and(|s| s.success()),
+            "{}: {status:?}: {}",
+            phone.name,
+            phone.said()
+        );
     }
     for (user, hertz) in [("home", 620.0), ("myuser", 440.0)] {
         let heard = ear::read_by_sox(&project.folder().join(format!("{user}.wav")));

@@ -29,10 +29,7 @@ fn a_200_that_is_repeated_is_acknowledged_every_time() {
 #[ignore = "interop"]
 fn two_that_hang_up_at_once_both_get_an_answer() {
     let stage = through(OUT);
-    let callee = Scenario::called()
-        .answer("200 OK", "", "", SDP)
-        .wants("ACK")
-        .crossing_bye();
+    let callee = Scenario::called().answer("200 OK", "", "", SDP).wants("ACK").crossing_bye();
     both(&stage, &calls().pause(500).bye(), &callee);
 }
 
@@ -114,13 +111,9 @@ fn a_trunk_that_wants_integrity_alone_is_given_up() {
     let stage = challenged();
     let callee = challenge(", qop=\"auth-int\"");
     let callee = stage.play("callee", &callee, stage.trunk, &[]);
-    let caller = Scenario::caller()
-        .invite("", SDP)
-        .may_receive(&[100, 180, 183])
-        .receive(603)
-        .ack_refusal();
     let caller =
-        stage.play("caller", &caller, free_port("127.0.0.1"), &["-s", "12223331234"]);
+        Scenario::caller().invite("", SDP).may_receive(&[100, 180, 183]).receive(603).ack_refusal();
+    let caller = stage.play("caller", &caller, free_port("127.0.0.1"), &["-s", "12223331234"]);
     stage.passes(caller);
     stage.passes(callee);
     stage.server.said();

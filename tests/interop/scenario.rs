@@ -75,10 +75,8 @@ impl Scenario {
         let mut scenario = Scenario::calling("", "", "");
         scenario.caller = false;
         // What stands in a message that ended is kept in variables of sipp's.
-        scenario.sides = Sides {
-            from: "[$own];tag=u[call_number]".to_owned(),
-            to: "[$peer]".to_owned(),
-        };
+        scenario.sides =
+            Sides { from: "[$own];tag=u[call_number]".to_owned(), to: "[$peer]".to_owned() };
         let kept = keeps();
         scenario.step(format!(
             "<recv request=\"INVITE\" rrs=\"true\"><action>{kept}</action></recv>\n\
@@ -327,8 +325,7 @@ impl Scenario {
 
     /// Answers the latest request, which has no tag of ours though a dialog is there: CANCEL.
     pub fn reply_as_called(self, status: &str) -> Scenario {
-        let top =
-            format!("{status}\n[last_Via:]\n[last_From:]\n[last_To:];tag=u[call_number]");
+        let top = format!("{status}\n[last_Via:]\n[last_From:]\n[last_To:];tag=u[call_number]");
         self.raw(&response(&top, "[last_CSeq:]", "", ""), false)
     }
 
@@ -366,10 +363,7 @@ fn response(top: &str, cseq: &str, headers: &str, body: &str) -> String {
     let headers = if headers.is_empty() { String::new() } else { format!("{headers}\n") };
     let contact = "Contact: <sip:sipp@[local_ip]:[local_port];transport=[transport]>\n";
     let contact = if headers.contains("Contact:") { "" } else { contact };
-    format!(
-        "SIP/2.0 {top}\n[last_Call-ID:]\n{cseq}\n{contact}{headers}{}",
-        with_body(body)
-    )
+    format!("SIP/2.0 {top}\n[last_Call-ID:]\n{cseq}\n{contact}{headers}{}", with_body(body))
 }
 
 fn with_body(body: &str) -> String {

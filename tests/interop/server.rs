@@ -81,7 +81,11 @@ prefixes = ["+1"]
     /// The trunk challenges: this is what it is answered with.
     pub fn trunk_login(mut self, user: &str, password: &str) -> Project {
         let login = format!("username = \"{user}\"\npassword = \"{password}\"\n");
-        self.config = self.config.replacen("prefixes = [\"+1\"]\n", &format!("prefixes = [\"+1\"]\n{login}"), 1);
+        self.config = self.config.replacen(
+            "prefixes = [\"+1\"]\n",
+            &format!("prefixes = [\"+1\"]\n{login}"),
+            1,
+        );
         self
     }
 

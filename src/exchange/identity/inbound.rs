@@ -116,7 +116,7 @@ impl Exchange {
             (Ok(_), verify) => trusted_word(invite, trunk, verify.is_some()),
             (Err(verdict), _) => *verdict,
         };
-        self.let_in(now, dialog, flow, invite, admitted, (verdict, refuse));
+        self.let_call_in(now, dialog, flow, invite, admitted, (verdict, refuse));
     }
 
     /// What the Identity headers claim, if it is about this call.
@@ -200,7 +200,7 @@ impl Exchange {
         let Waiting { flow, invite, admitted, claim, refuse, .. } = call;
         let flaw = Flaw::Unreachable(why.to_owned());
         let verdict = Verdict::flawed(flaw, claim.attest, Some(claim.token));
-        self.let_in(now, dialog, flow, &invite, *admitted, (verdict, refuse));
+        self.let_call_in(now, dialog, flow, &invite, *admitted, (verdict, refuse));
     }
 
     /// A certificate came, or does not.
@@ -225,7 +225,7 @@ impl Exchange {
             };
             let Waiting { flow, invite, admitted, claim, refuse, .. } = call;
             let verdict = self.judge(now, &invite, *claim, signer);
-            self.let_in(now, dialog, flow, &invite, *admitted, (verdict, refuse));
+            self.let_call_in(now, dialog, flow, &invite, *admitted, (verdict, refuse));
         }
     }
 
@@ -257,7 +257,7 @@ impl Exchange {
     }
 
     /// Makes a call of what was found out about its caller, or refuses it.
-    fn let_in(
+    fn let_call_in(
         &mut self,
         now: Instant,
         dialog: DialogId,

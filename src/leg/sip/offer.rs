@@ -42,7 +42,8 @@ pub(super) fn sdp_of(message: &Message) -> Option<Bytes> {
         // Blanks may stand around the slash (RFC 3261 section 25.1: SLASH).
         let kind = t.split(';').next().and_then(|kind| kind.split_once('/'));
         kind.is_some_and(|(kind, own)| {
-            kind.trim().eq_ignore_ascii_case("application") && own.trim().eq_ignore_ascii_case("sdp")
+            kind.trim().eq_ignore_ascii_case("application")
+                && own.trim().eq_ignore_ascii_case("sdp")
         })
     });
     (is_sdp && !body.is_empty()).then_some(body)
