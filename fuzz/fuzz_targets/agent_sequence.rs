@@ -177,7 +177,6 @@ impl Driver {
             from: "sip:a@198.51.100.1".into(),
             flow: self.flow,
             login: Self::login(steps),
-            session: None,
             headers: vec![],
             body: None,
         };
