@@ -327,20 +327,16 @@ fn a_phone_that_is_refused_says_why() {
 #[test]
 fn registrations_and_lines_can_be_asked_for_without_a_server() {
     let folder = project();
-    for (command, what) in
-        [("registrations", "this is what the last one left"), ("lines", "start one")]
-    {
+    let left = "no server runs here; this is what the last one left";
+    let start = "no server runs here; start one";
+    let carrier = "trunk carrier: not watched\n";
+    for (command, wanted, note) in [("registrations", "", left), ("lines", carrier, start)] {
         let (code, told, errors) = offhook(folder.path(), &[command]);
-        assert_eq!((code, told.as_str()), (0, ""), "{command}: {errors}");
-        assert!(errors.contains("no server runs here") && errors.contains(what), "{errors}");
+        assert_eq!((code, told.as_str()), (0, wanted), "{command}: {errors}");
+        assert!(errors.contains(note), "{errors}");
         let (code, told, _) = offhook(folder.path(), &[command, "--json"]);
-        assert_eq!((code, told.as_str()), (0, "[]\n"), "{command}");
+        assert!(code == 0 && told.starts_with('[') && told.ends_with("]\n"), "{told}");
         let (code, help, _) = offhook(folder.path(), &[command, "--help"]);
         assert!(code == 0 && help.contains("--json") && help.contains("--project"), "{help}");
     }
-    let trunk = "\n[[trunk]]\nname = \"isp\"\nuri = \"sip:192.0.2.9\"\n";
-    let text = fs::read_to_string(folder.path().join("offhook.toml")).expect("the configuration");
-    write(&folder, "offhook.toml", &(text + trunk));
-    let (_, told, _) = offhook(folder.path(), &["lines"]);
-    assert_eq!(told, "trunk isp: not watched\n");
 }

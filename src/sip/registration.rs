@@ -2,8 +2,8 @@
 //!
 //! It asks for servers, sends REGISTER through its driver's user agent (which meets challenges),
 //! refreshes in time, follows 423, tries the next server after a failure, backs off (RFC 5626
-//! section 4.5) and takes itself back at the end. It keeps the Service-Route (RFC 3608). It knows
-//! neither sockets nor the DNS.
+//! section 4.5) and takes itself back at the end. It asks for calls over its own flow (RFC 5626) and
+//! keeps the Service-Route (RFC 3608). It knows neither sockets nor the DNS.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -1,5 +1,6 @@
 //! Registrations and the states of trunks: rows by the thousand that nobody waits for.
 
+use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -75,11 +76,16 @@ pub(super) fn trunk_row(trunk: &TrunkRow) -> Value {
 
 impl Sqlite {
     pub(super) async fn read_bindings(&self) -> Result<KeptBindings, StoreError> {
-        let rows = sqlx::query(COLUMNS).fetch_all(&self.readers).await.map_err(backend)?;
-        // One that cannot be read costs one phone until it registers again, and no start.
-        let bindings: Vec<StoredBinding> = rows.iter().filter_map(binding).collect();
-        let unreadable = rows.len() - bindings.len();
-        Ok(KeptBindings { bindings, unreadable })
+        let mut rows = sqlx::query(COLUMNS).fetch(&self.readers);
+        let mut kept = KeptBindings::default();
+        while let Some(row) = rows.try_next().await.map_err(backend)? {
+            match binding(&row) {
+                Some(binding) => kept.bindings.push(binding),
+                // It costs one phone until it registers again, and no start.
+                None => kept.unreadable += 1,
+            }
+        }
+        Ok(kept)
     }
 
     pub(super) async fn read_trunks(&self) -> Result<Vec<TrunkRow>, StoreError> {
