@@ -255,6 +255,11 @@ fn users_and_trunks_have_caps() {
     assert_eq!([0, 1].map(|at| config.domains[at].transfer_out), [false, true]);
     assert_eq!(config.domains[0].watching, Watching::Lamps);
     assert!(config.domains[0].messages);
+    let quiet = "[[domain]]\nname = \"a.example\"\nevents = \"parties\"\nmessages = false";
+    let quiet = parse(quiet).expect("sound");
+    assert_eq!((quiet.domains[0].watching, quiet.domains[0].messages), (Watching::Parties, false));
+    let wrong = problems("[[domain]]\nname = \"a.example\"\nvoice = \"bin:x\"\nevents = \"all\"");
+    assert!(wrong.iter().any(|said| said.contains("expected \"off\", \"lamps\"")), "{wrong:?}");
     assert_eq!(
         (config.domains[1].caps.calls, config.domains[1].caps.new_calls.per_second),
         (0, 20)

@@ -620,3 +620,39 @@ fn a_watcher_hears_of_a_long_office_day_in_order() {
     assert_eq!(versions, expected);
     world.end();
 }
+
+#[test]
+fn what_is_not_for_calls_is_refused_in_calls() {
+    let mut world = World::new(20);
+    world.web.page(VOICE, Page::xml("<Say>Hello</Say><Pause length='60'/>"));
+    world.peer("raw", "192.0.2.99:5060");
+    let sdp = world.raw("raw").sdp("sendrecv");
+    let invite =
+        Ask { method: "INVITE", about: "500", body: ("application/sdp", &sdp), ..Ask::default() };
+    let challenge = try_once(&mut world, "raw", &invite, 1, "");
+    let uri = format!("sip:500@{DOMAIN}");
+    let nonce = parameter(&challenge, "nonce");
+    let login = digest(DOMAIN, &nonce, "carol", "Secret-of-carol-1", "INVITE", &uri, "raw");
+    let again = written(&world, "raw", &invite, 2, &format!("Authorization: {login}\r\n"));
+    world.say("raw", &again);
+    let ok = world.expect("raw", "SIP/2.0 200");
+    let (_, tag) = header(&ok, "To").rsplit_once("tag=").map(own).expect("a tag");
+    let within =
+        |method, headers| Ask { method, about: "500", tag: &tag, headers, ..Ask::default() };
+    let ack = written(&world, "raw", &within("ACK", ""), 2, "");
+    world.say("raw", &ack);
+    let mut try_it = |cseq, method, headers| {
+        let answer = try_once(&mut world, "raw", &within(method, headers), cseq, "");
+        (answer[8..11].to_owned(), answer)
+    };
+    let (status, answer) = try_it(3, "INFO", "Info-Package: conference\r\n");
+    assert!(status == "469" && answer.contains("\r\nRecv-Info:"), "{answer}");
+    let (status, answer) = try_it(4, "MESSAGE", "");
+    assert_eq!(status, "405");
+    let allow = header(&answer, "Allow");
+    assert!(allow.contains("INFO") && !allow.contains("MESSAGE"), "{allow}");
+    assert_eq!(try_it(5, "SUBSCRIBE", "Event: dialog\r\n").0, "481", "a call is no subscription");
+    assert_eq!(try_it(6, "INFO", "").0, "200");
+    assert_eq!(try_it(7, "BYE", "").0, "200");
+    world.end();
+}
