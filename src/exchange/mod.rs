@@ -305,7 +305,8 @@ impl Exchange {
     /// The media address for a party that is reached over `flow`.
     fn media_address(&self, flow: Flow) -> MediaAddress {
         let bind = flow.local.ip();
-        MediaAddress { bind, advertise: self.advertised(bind) }
+        let peer = Some(flow.remote.ip());
+        MediaAddress { bind, advertise: self.advertised(bind), peer }
     }
 
     /// What peers are told of a local address.

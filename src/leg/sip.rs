@@ -68,6 +68,8 @@ pub struct MediaAddress {
     pub bind: IpAddr,
     /// The address to put into session descriptions.
     pub advertise: IpAddr,
+    /// Where the far end's signalling comes from: behind a translator its media do, too.
+    pub peer: Option<IpAddr>,
 }
 
 /// Something for a SIP leg.

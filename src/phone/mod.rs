@@ -86,7 +86,7 @@ impl Phone {
 
     fn media_address(&self) -> MediaAddress {
         let ip = self.config.local.ip();
-        MediaAddress { bind: ip, advertise: ip }
+        MediaAddress { bind: ip, advertise: ip, peer: None }
     }
 
     fn own_uri(&self) -> String {

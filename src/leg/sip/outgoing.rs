@@ -19,6 +19,8 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 struct Branch {
     dialog: DialogId,
+    /// The host that its requests go to.
+    host: IpAddr,
     over: bool,
     /// Our own URI in it.
     from: String,
@@ -45,6 +47,10 @@ struct Failure {
 }
 
 impl Outgoing {
+    fn host_of(&self, dialog: DialogId) -> Option<IpAddr> {
+        self.branches.iter().find(|branch| branch.dialog == dialog).map(|branch| branch.host)
+    }
+
     pub(super) fn winner(&self) -> Option<DialogId> {
         self.winner
     }
@@ -162,8 +168,10 @@ impl SipLeg {
         let Role::Outgoing(outgoing) = &mut self.role else { return };
         for (index, target) in std::mem::take(&mut outgoing.targets).into_iter().enumerate() {
             let dialog = SipLeg::dialog_of(self.id, index);
+            let host = target.flow.remote.ip();
             outgoing.branches.push(Branch {
                 dialog,
+                host,
                 over: false,
                 from: target.from.clone(),
                 early: vec![],
@@ -194,10 +202,14 @@ impl SipLeg {
         outgoing.note_early(dialog, response);
         // Early media of several forks would overwrite one another: the first to send it is heard.
         let fork = (dialog, tag_of(response));
+        let peer = outgoing.host_of(dialog);
         let passes = self.early_media == EarlyMedia::Pass;
         let may_sound = passes
             && outgoing.heard.as_ref().is_none_or(|heard| *heard == fork)
             && sounds(response);
+        if may_sound {
+            self.address.peer = peer;
+        }
         let early =
             may_sound && sdp_of(response).is_some_and(|answer| self.settle_answer(Some(answer)));
         let Role::Outgoing(outgoing) = &mut self.role else { return };
@@ -232,6 +244,7 @@ impl SipLeg {
         }
         outgoing.winner = Some(dialog);
         let answer = outgoing.answer_of(dialog, response);
+        self.address.peer = outgoing.host_of(dialog);
         for loser in outgoing.open_branches() {
             if loser != dialog {
                 // So that it is no missed call over there (RFC 3326 section 2).

@@ -44,7 +44,7 @@ fn sdp(port: u16, codec: u8, direction: &str) -> String {
 
 fn address() -> MediaAddress {
     let ip = IpAddr::from([192, 0, 2, 1]);
-    MediaAddress { bind: ip, advertise: ip }
+    MediaAddress { bind: ip, advertise: ip, peer: None }
 }
 
 /// A leg, and what it said so far.
