@@ -13,8 +13,8 @@ use super::project::{Opened, names};
 use super::tell_problems;
 use super::watched::{Watched, look_often};
 use crate::callback::Outbox;
-use crate::config::{Config, FILE, Problem, Severity};
-use crate::directory::Directory;
+use crate::config::{self, Config, FILE, Problem, Severity};
+use crate::directory::{Directory, Limits};
 use crate::exchange::Input;
 use crate::source::Stamp;
 
@@ -152,6 +152,7 @@ pub(super) fn watch(
     tokio::task::spawn_local(put_in_force(directories, results));
     let mut edits = Edits::new(&opened.config.project);
     let mut vanished = Vanished::default();
+    let started = opened.config.clone();
     look_often("configuration", stopping, move || match edits.look() {
         None => {
             let gone = vanished.look(&opened.config);
@@ -164,6 +165,11 @@ pub(super) fn watch(
         Some(Ok(config)) => {
             opened.reconfigure(config);
             tell_problems(&opened.config.warnings);
+            let waiting = wants_restart(&started, &opened.config);
+            if !waiting.is_empty() {
+                let sections = waiting.join(", ");
+                tracing::warn!("{FILE}: {sections}: these changes wait for a restart");
+            }
             edited.blocking_send(opened.directory()).is_ok()
         }
         Some(Err(problems)) => {
@@ -172,6 +178,35 @@ pub(super) fn watch(
             true
         }
     })
+}
+
+/// The tables that differ from what the server was started with and that only a start reads.
+/// Files that `[tls]` names are taken as they change; their names are not.
+fn wants_restart(started: &Config, edited: &Config) -> Vec<&'static str> {
+    // What directories carry is in force already.
+    let sip = |config: &Config| config::Sip { limits: Limits::default(), ..config.sip.clone() };
+    let media = |config: &Config| (config.media.ports, config.media.tick_ms);
+    let tables: [(&'static str, String, String); 12] = [
+        ("[server]", text(&started.server), text(&edited.server)),
+        ("[http]", text(&started.http), text(&edited.http)),
+        ("[sip]", text(&sip(started)), text(&sip(edited))),
+        ("[tls]", text(&started.tls), text(&edited.tls)),
+        ("[dns]", text(&started.dns), text(&edited.dns)),
+        ("[media]", text(&media(started)), text(&media(edited))),
+        ("[webhook]", text(&started.webhook_allow), text(&edited.webhook_allow)),
+        ("[metrics]", text(&started.metrics_allow), text(&edited.metrics_allow)),
+        ("[speech]", text(&started.speech), text(&edited.speech)),
+        ("[story]", text(&started.story), text(&edited.story)),
+        ("[hep]", text(&started.hep), text(&edited.hep)),
+        ("[otel]", text(&started.otel), text(&edited.otel)),
+    ];
+    let changed = tables.into_iter().filter(|(_, before, after)| before != after);
+    changed.map(|(name, _, _)| name).collect()
+}
+
+/// A table's values, secrets left out.
+fn text(table: &impl std::fmt::Debug) -> String {
+    format!("{table:?}")
 }
 
 async fn put_in_force(mut edited: mpsc::Receiver<Directory>, results: mpsc::Sender<Input>) {
@@ -200,6 +235,23 @@ mod tests {
                 .map(|problem| format!("{}:{}: {}", problem.line, problem.column, problem.message))
                 .collect()),
         })
+    }
+
+    #[test]
+    fn a_change_that_waits_for_a_restart_is_named() {
+        let read = |text: &str| {
+            let folder = Path::new("/nowhere");
+            Config::parse(folder, &folder.join(FILE), text, &|_| None).expect("sound")
+        };
+        let started = read("[dns]\nservers = [\"127.0.0.1:53\"]\n[sip]\nsession_expires = 600\n");
+        let changed = |text: &str| wants_restart(&started, &read(text));
+        let same = "[sip]\nsession_expires = 600\n[dns]\nservers = [\"127.0.0.1:53\"]\n";
+        assert!(changed(same).is_empty());
+        let in_force = "[sip.limits]\nsource_rate = 7\n[[number]]\nnumber = \"+12223331234\"\n";
+        assert!(changed(&format!("{same}{in_force}")).is_empty(), "taken at once");
+        let tls = "[tls]\nsystem_roots = false\n[media]\ntick_ms = 2\n";
+        assert_eq!(changed(&format!("{same}{tls}")), ["[tls]", "[media]"]);
+        assert_eq!(changed("[sip]\nsession_expires = 900\n"), ["[sip]", "[dns]"]);
     }
 
     #[test]

@@ -31,7 +31,14 @@ fn stage() -> Stage {
 #[test]
 fn a_phone_behind_a_translator_is_pinged_over_its_flow() {
     let mut stage = stage();
+    let local = SocketAddr::from(([192, 0, 2, 1], 5060));
+    let behind = |port| {
+        let remote = SocketAddr::from((PHONE, port));
+        Some(Flow { transport: Transport::Udp, local, remote, connection: 0 })
+    };
+    stage.flow = behind(40_001);
     stage.register("bob", "sip:desk@10.0.0.7:5060");
+    stage.flow = behind(40_002);
     stage.register("alice", "sip:alice@desk.invalid");
     let pings = pinged(&mut stage);
     let ports: BTreeSet<u16> = pings.iter().map(|(_, port)| *port).collect();
