@@ -59,7 +59,7 @@ impl Remote {
     /// Whether it is small enough to be kept as long as a call lasts: every request in the dialog
     /// repeats all of it, and must fit into a message.
     pub fn is_bounded(&self) -> bool {
-        self.header.len() + self.target.len() + self.routes.len() <= MOST_KEPT
+        self.header.len() + self.target.len() + self.routes.bytes() <= MOST_KEPT
     }
 
     /// Takes a new target from a request that came over `flow` and may refresh it (RFC 3261

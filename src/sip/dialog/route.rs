@@ -27,7 +27,7 @@ impl RouteSet {
     }
 
     /// Its length in bytes.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.0.iter().map(String::len).sum()
     }
 
