@@ -8,7 +8,7 @@ use offhook::config::Config;
 
 pub fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let env = |name: &str| (name.len() % 2 == 0).then(|| "Value-of-it-1".to_owned());
+    let env = |name: &str| name.len().is_multiple_of(2).then(|| "Value-of-it-1".to_owned());
     let (project, file) = (Path::new("p"), Path::new("p/offhook.toml"));
     match Config::parse(project, file, text, &env) {
         Ok(config) => {

@@ -39,8 +39,11 @@ mod wav;
 mod websocket;
 mod xml;
 
-/// Every target by its name, which is also that of its folder in `corpus/`.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// A target: its name, which is also that of its folder in `corpus/`, and what it does with bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them, by name.
+pub const TARGETS: &[Target] = &[
     ("agent_sequence", agent_sequence::run),
     ("config", config::run),
     ("digest_client", digest_client::run),

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use offhook::sip::Message as Sip;
 use offhook::sip::message::MAX_MESSAGE;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -86,6 +86,5 @@ pub fn run(bytes: &[u8]) {
             Poll::Ready(Some(Err(_)) | None) | Poll::Pending => break,
         }
     }
-    let _ = socket.next();
     assert!(socket.get_ref().written <= 2 * bytes.len() + 256, "more is said than was heard");
 }
