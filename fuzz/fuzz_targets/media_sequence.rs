@@ -143,6 +143,7 @@ impl Worker {
         let codec = steps.pick(&[Codec::Pcmu, Codec::Pcma]);
         let remote = Remote {
             address: address(steps.below(3)),
+            signalled_from: steps.pick(&[None, Some(address(1).ip()), Some(address(7).ip())]),
             codec,
             payload_type: steps.pick(&[0, 8, 96, 127]),
             telephone_event: steps.pick(&[Some(101), None, Some(0)]),

@@ -258,11 +258,6 @@ impl Scenario {
         self.step(format!("<recv request=\"{method}\">{checks}</recv>"))
     }
 
-    /// A request that may come or not, and is only read.
-    pub fn may_want(self, method: &str) -> Scenario {
-        self.step(format!("<recv request=\"{method}\" optional=\"true\"/>"))
-    }
-
     /// Answers the latest request.
     pub fn reply(self, status: &str, headers: &str, body: &str) -> Scenario {
         let tag = match self.tagged || status.starts_with("100") {
@@ -278,13 +273,6 @@ impl Scenario {
         // Only answers to INVITE are repeated by their sender (RFC 3261 section 13.3.1.4).
         let retrans = status.starts_with('2') && body.starts_with("v=") && !self.tagged;
         self.raw(&message, retrans)
-    }
-
-    /// Answers the latest request, an INVITE in the dialog.
-    pub fn reply_invite(self, status: &str, headers: &str, body: &str) -> Scenario {
-        let top = format!("{status}\n[last_Via:]\n[last_From:]\n[last_To:]");
-        let message = response(&top, "[last_CSeq:]", headers, body);
-        self.raw(&message, true)
     }
 
     /// Answers the INVITE that called, whatever came since; under a tag of its own if one is given.

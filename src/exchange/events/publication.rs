@@ -259,7 +259,7 @@ mod tests {
         assert_eq!((said.open, said.note.as_deref()), (Some(true), Some("second")));
         assert_eq!(said.activities, ["away"]);
         assert_eq!(all.timeout(), Some(at(100)));
-        assert_eq!(all.handle_timeout(at(100)), [user.clone()]);
+        assert_eq!(all.handle_timeout(at(100)), std::slice::from_ref(&user));
         assert_eq!(all.of(at(100), &user).open, Some(false));
         all.put(&user, Some("b"), publication("c", 300, true, ""));
         assert!(all.find(at(100), &user, "b").is_none() && all.find(at(100), &user, "c").is_some());
