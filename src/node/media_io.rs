@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::base::{Duration, Fault, Rng};
 use crate::media::{Command, Event, Plane, RecordingEnd, SessionId};
+use crate::node::background::come_first;
 use crate::node::media::orders::{self, Orders};
 use crate::node::media::poller::{Bell, Poller, pin};
 use crate::node::media::ports::Ports;
@@ -210,6 +211,7 @@ impl MediaWorker {
             if let Some(Err(error)) = core.map(pin) {
                 tracing::warn!(%error, "media worker cannot stay on its core");
             }
+            come_first();
             worker.run();
         })?;
         Ok((MediaWorker { handle: handle.clone(), thread: Some(thread) }, handle, told))

@@ -162,6 +162,7 @@ impl Node {
         mut self,
         mut stop: impl FnMut() -> F,
     ) -> io::Result<()> {
+        background::come_first();
         let mut stopping = Box::pin(stop());
         let mut draining = false;
         loop {
