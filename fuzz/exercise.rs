@@ -8,9 +8,10 @@ use offhook::base::{Instant, Secret};
 use offhook::sip::auth::{Challenger, answer, is_stale};
 use offhook::sip::frame::{Frame, Framer};
 use offhook::sip::header::{NameAddr, Via};
+use offhook::sip::peek::{self, Class, Peek};
 use offhook::sip::uri::SipUri;
 use offhook::sip::write::Builder;
-use offhook::sip::{HeaderName, Login, Message, Parsed};
+use offhook::sip::{HeaderName, Login, Message, Method, Parsed};
 
 /// Reads the bytes as a datagram and as a stream.
 pub fn sip_message(bytes: &[u8]) {
@@ -20,8 +21,10 @@ pub fn sip_message(bytes: &[u8]) {
 
 /// Reads the bytes as a datagram.
 pub fn datagram(bytes: &[u8]) {
+    let peeked = peek::peek(bytes);
     match Message::parse(Bytes::copy_from_slice(bytes)) {
         Parsed::Valid(message) => {
+            assert_steered(&peeked.expect("a message"), &message);
             assert!(message.via().is_some() && message.from().is_some() && message.to().is_some());
             assert!(message.cseq().is_some() && !message.call_id().is_empty());
             read_all(&message);
@@ -35,6 +38,33 @@ pub fn datagram(bytes: &[u8]) {
             assert_answerable(&message, false);
         }
         Parsed::Discard(_) => {}
+    }
+}
+
+/// A look at a message says what reading it says, or it would come to one who does not know it.
+fn assert_steered(peek: &Peek<'_>, message: &Message) {
+    assert_eq!(String::from_utf8_lossy(peek.call_id), message.call_id());
+    if !message.is_request() {
+        assert_eq!((peek.class, peek.method), (Class::Response, None));
+        assert_eq!(peek.ours.as_deref(), message.via().and_then(|via| via.branch()));
+        return;
+    }
+    assert_eq!(peek.method, Some(message.method()));
+    let to = message.to();
+    let tag = to.and_then(|to| to.tag()).filter(|_| message.method() != Method::Register);
+    if tag.is_some() {
+        assert_eq!((peek.class, peek.ours.as_deref()), (Class::Ongoing, tag));
+    } else if !message.has(HeaderName::Replaces) {
+        assert_eq!(peek.ours, None);
+    }
+    if peek.class == Class::Other {
+        let requested = SipUri::parse(message.request_uri());
+        let whose = if message.method() == Method::Register {
+            to.and_then(|to| to.sip_uri())
+        } else {
+            requested
+        };
+        assert_eq!(peek.user.as_deref(), whose.and_then(|uri| uri.user_raw()));
     }
 }
 

@@ -157,11 +157,11 @@ impl Index {
 }
 
 /// One logical line, folds included.
-struct Line {
-    start: usize,
+pub(crate) struct Line {
+    pub(crate) start: usize,
     /// Without the line end.
-    end: usize,
-    next: usize,
+    pub(crate) end: usize,
+    pub(crate) next: usize,
     folded: bool,
     /// A carriage return stands in it that no line feed follows.
     stray: bool,
@@ -170,7 +170,7 @@ struct Line {
 impl Line {
     /// Reads the line that begins at `start`. Nearly all end in the first control that they hold.
     #[inline(always)]
-    fn read(bytes: &[u8], start: usize) -> Option<Line> {
+    pub(crate) fn read(bytes: &[u8], start: usize) -> Option<Line> {
         let rest = bytes.get(start..)?;
         let length = find_below(rest, b'\r' + 1)?;
         let end = start + length;
@@ -212,7 +212,7 @@ impl Line {
 }
 
 #[inline]
-fn header_line(bytes: &[u8], line: &Line) -> Option<Entry> {
+pub(crate) fn header_line(bytes: &[u8], line: &Line) -> Option<Entry> {
     let text = bytes.get(line.start..line.end)?;
     let colon = find_near(text, b':')?;
     let (name, rest) = text.split_at_checked(colon)?;
@@ -248,7 +248,7 @@ fn decimal(digits: &[u8]) -> Option<usize> {
 }
 
 /// The start line, and what is wrong with it if it can at least be taken for a request.
-fn start_line(bytes: &[u8], line: Range<usize>) -> Result<(Start, Option<Problem>), &'static str> {
+pub(crate) fn start_line(bytes: &[u8], line: Range<usize>) -> Result<(Start, Option<Problem>), &'static str> {
     let text = bytes.get(line.clone()).unwrap_or_default();
     if text.get(..4).is_some_and(|first| first.eq_ignore_ascii_case(b"SIP/")) {
         return status_line(text, line.start).map(|start| (start, None));
