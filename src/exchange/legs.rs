@@ -83,7 +83,7 @@ impl Exchange {
                     self.carry_reason(id, &event);
                     self.tell_call(now, call, call::Input::Leg(id, event));
                 }
-                Some(LegOutput::Gone) => self.forget_leg(now, id),
+                Some(LegOutput::Gone) => self.forget_leg(id),
             }
         }
     }
@@ -246,9 +246,9 @@ impl Exchange {
         self.drain_call(now, call);
     }
 
-    fn forget_leg(&mut self, now: Instant, id: LegId) {
-        self.leave_channel(now, id);
-        self.usage.release(now, id);
+    fn forget_leg(&mut self, id: LegId) {
+        self.leave_channel(id);
+        self.usage.release(id);
         self.legs.timers.clear(&id);
         let Some(entry) = self.legs.table.remove(&id) else { return };
         if let Some(dialog) = entry.leg.incoming_dialog() {

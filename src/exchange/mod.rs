@@ -20,16 +20,18 @@ use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::locate::{self, Family};
 use crate::sip::registrar::{Lifetimes, Registrar};
 use crate::sip::user_agent::{self, UserAgent};
-use crate::sip::{self, DialogId, Flow, Transport};
+use crate::sip::{self, DialogId, Flow, ShardId, Transport};
 
 mod admission;
 mod calls;
 mod caps;
 mod door;
 mod guard;
+mod ledger;
 mod legs;
 mod locating;
 mod old_digest;
+mod peers;
 mod refusal;
 mod registration;
 mod route;
@@ -42,7 +44,9 @@ mod who;
 
 pub use admission::domain_sid;
 pub use guard::Counters;
+pub use ledger::Ledger;
 pub use locating::Expected;
+pub use peers::PeerMessage;
 pub use registration::Registered;
 pub use story::{Figures, RefusedRequest, Told};
 pub use trunks::TrunkState;
@@ -76,6 +80,8 @@ pub struct Config {
     pub own_addresses: Vec<IpAddr>,
     /// Ties `now` to wall time.
     pub epoch: Epoch,
+    /// Calls by user and trunk, counted together with the other exchanges of this server.
+    pub ledger: Arc<Ledger>,
 }
 
 /// Something for the exchange.
@@ -91,6 +97,8 @@ pub enum Input {
     Sound(Ticket, Result<Clip, FetchError>),
     /// The answer to [`Output::Ask`].
     Answered(locate::Question, Result<locate::Answer, locate::Unanswered>),
+    /// From another exchange of this server.
+    Peer(ShardId, PeerMessage),
     /// The configuration changed; calls in progress keep what they began with.
     Directory(Arc<Directory>),
     /// No new calls from here on (503 with Retry-After).
@@ -124,6 +132,8 @@ pub enum Output {
     Registered(Registered),
     /// For the stories of calls; nothing depends on it.
     Told(Told),
+    /// For another exchange of this server. What cannot be delivered may be dropped.
+    Peer(ShardId, PeerMessage),
 }
 
 /// The switch.
@@ -143,6 +153,7 @@ pub struct Exchange {
     trunks: trunks::Trunks,
     draining: bool,
     guard: guard::Guard,
+    peers: peers::Peers,
     usage: caps::Usage,
     /// Who makes the INVITE that is being let in.
     admitted: Option<Box<calls::Admitted>>,
@@ -214,7 +225,8 @@ impl Exchange {
         let agent = UserAgent::new(config.agent.clone(), rng.fork());
         let challenger = Challenger::new(rng.bytes());
         let locating = locating::Locating::new(&config, Family::default(), rng.fork());
-        let mut trunks = trunks::Trunks::default();
+        let ledger = Arc::clone(&config.ledger);
+        let mut trunks = trunks::Trunks::new(config.agent.shards, Arc::clone(&ledger));
         trunks.configure(&directory, &mut rng);
         Exchange {
             config,
@@ -229,7 +241,8 @@ impl Exchange {
             calls: Calls::default(),
             draining: false,
             guard: guard::Guard::new(directory.limits.clone()),
-            usage: caps::Usage::default(),
+            peers: peers::Peers::default(),
+            usage: caps::Usage::new(ledger),
             admitted: None,
             refusals: Default::default(),
             outputs: VecDeque::new(),
@@ -320,16 +333,34 @@ impl Exchange {
     fn handle_sip(&mut self, now: Instant, input: sip::Input) {
         let input = match input {
             sip::Input::Received { flow, bytes } => {
-                let registered =
-                    || self.registrar.has_flow(now, flow) || self.trunks.is_server(flow.remote);
-                match self.guard.hear(now, flow, &bytes, &self.directory, registered) {
-                    guard::Hearing::Open => sip::Input::Received { flow, bytes },
-                    guard::Hearing::Muted => sip::Input::Muted { flow, bytes },
-                    guard::Hearing::Deaf => return,
+                let registered = || {
+                    self.registrar.has_flow(now, flow)
+                        || self.peers.is_known(now, flow)
+                        || self.trunks.is_server(flow.remote)
+                };
+                let heard = self.guard.hear(now, flow, &bytes, &self.directory, registered);
+                if heard == guard::Hearing::Deaf {
+                    return;
+                }
+                let muted = heard == guard::Hearing::Muted;
+                let bytes = match self.shards().is_alone() {
+                    true => bytes,
+                    false => match self.pass_on(flow, bytes, muted) {
+                        Some(bytes) => bytes,
+                        None => return,
+                    },
+                };
+                match muted {
+                    false => sip::Input::Received { flow, bytes },
+                    true => sip::Input::Muted { flow, bytes },
                 }
             }
             sip::Input::Unreachable { flow } => {
                 self.drop_registrations(now, flow);
+                // Whoever has a call or a user on it.
+                if flow.connection != 0 {
+                    self.say_all(|| peers::Say::Lost(flow));
+                }
                 sip::Input::Unreachable { flow }
             }
             input => input,
@@ -374,6 +405,7 @@ impl Machine for Exchange {
             Input::Answered(question, answer) => {
                 self.tell_locator(now, locate::Input::Answered(question, answer));
             }
+            Input::Peer(from, message) => self.handle_peer(now, from, message),
             Input::Directory(directory) => {
                 self.owned = owned(&directory);
                 if self.directory.limits != directory.limits
@@ -403,6 +435,7 @@ impl Machine for Exchange {
         }
         self.locating.locator.handle_timeout(now);
         self.trunks_timeout(now);
+        self.peers_timeout(now);
         self.route_timeout(now);
         while let Some(call) = self.calls.timers.pop(now) {
             if let Some(entry) = self.calls.table.get_mut(&call) {
@@ -425,6 +458,7 @@ impl Machine for Exchange {
             self.legs.timers.next(),
             self.locating.locator.timeout(),
             self.trunks.timeout(),
+            self.peers.timeout(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -57,6 +57,9 @@ impl Exchange {
             }
             Proof::Again(_) => self.registrar.repeat(now, &address_of_record, message, flow),
         };
+        if outcome.status == 200 {
+            self.tell_known(now, flow);
+        }
         if outcome.changed {
             self.tell_registered(now, address_of_record, flow.remote);
         }

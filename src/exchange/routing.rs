@@ -10,13 +10,15 @@ use crate::directory::Trunk;
 use crate::leg::sip::{Input as LegInput, Target};
 use crate::leg::{Destination, Dial};
 use crate::sip::Login;
+use crate::sip::registrar::Binding;
 use crate::sip::registration::bracketed;
 use crate::sip::uri::{Scheme, SipUri, escape_user};
 
 /// What dialling leads to.
 enum Found {
-    /// Phones of ours, which ring together.
-    Phones(Vec<Target>),
+    /// A user of ours (user, domain), all of whose phones ring together; and whether only those
+    /// that are reached safely.
+    User((String, String), bool),
     /// Servers, which are tried one after another.
     Ways(Vec<Way>),
 }
@@ -30,9 +32,11 @@ impl Exchange {
         let leg = SipLeg::outgoing(id, self.media_address(flow), &mut self.rng.fork());
         self.legs.table.insert(id, LegEntry::new(leg, call));
         // RFC 3261 section 16.3 step 3, for the B2BUA that carries Max-Forwards across.
-        let found = if exhausted { Err(483) } else { self.find(now, call, &dial) };
+        let found = if exhausted { Err(483) } else { self.find(call, &dial) };
         match found {
-            Ok(Found::Phones(targets)) => self.send_out(now, id, Ok(targets)),
+            Ok(Found::User(whom, secret)) => {
+                self.locate_user(now, (id, call), dial, whom, secret);
+            }
             Ok(Found::Ways(ways)) => {
                 let route = Route::new(id, dial, Arc::clone(&self.directory), ways);
                 self.set_out(now, id, route);
@@ -59,7 +63,7 @@ impl Exchange {
         status
     }
 
-    fn find(&mut self, now: Instant, call: CallNumber, dial: &Dial) -> Result<Found, u16> {
+    fn find(&mut self, call: CallNumber, dial: &Dial) -> Result<Found, u16> {
         let directory = Arc::clone(&self.directory);
         let uri = match &dial.destination {
             Destination::Number(number) => {
@@ -76,10 +80,9 @@ impl Exchange {
         if let Some(domain) = directory.domain(view.host())
             && self.may_be_here(&view)
         {
-            let user = view.user().unwrap_or_default();
+            let user = view.user().unwrap_or_default().into_owned();
             let secret = view.scheme() == Scheme::Sips;
-            let whom = (&*user, domain.name.as_str());
-            return self.phone_targets(now, call, dial, whom, secret).map(Found::Phones);
+            return Ok(Found::User((user, domain.name.clone()), secret));
         }
         // Browsers call themselves so; only the connection that they made reaches them (RFC 7118
         // section 5.2.1), and nobody is asked for the name (RFC 2606 section 2).
@@ -139,17 +142,16 @@ impl Exchange {
         named || uri.port().is_none_or(listens)
     }
 
-    /// All registered phones of a user of ours.
-    fn phone_targets(
+    /// All registered phones of a user of ours, as its exchange knows them.
+    pub(super) fn phone_targets(
         &mut self,
-        now: Instant,
         call: CallNumber,
         dial: &Dial,
         (user, domain): (&str, &str),
         secret: bool,
+        mut bindings: Vec<Binding>,
     ) -> Result<Vec<Target>, u16> {
         let address_of_record = format!("{user}@{domain}");
-        let mut bindings = self.registrar.bindings(now, &address_of_record);
         bindings.retain(|binding| !secret || binding.flow.transport.is_secure());
         // One flow of a device at a time, the latest (RFC 5626 section 5.3): it would ring twice.
         let mut devices = BTreeSet::new();

@@ -104,6 +104,7 @@ impl Effects {
             | Output::Ask(_)
             | Output::Note(_)
             | Output::Registered(_)
+            | Output::Peer(..)
             | Output::Told(_) => {}
         }
     }

@@ -253,6 +253,7 @@ fn exchange(
         public_address: config.sip.public_address,
         own_addresses,
         epoch: clock.epoch(),
+        ledger: Default::default(),
     };
     Exchange::new(config, Arc::new(directory), rng.fork())
         .offering(digest)

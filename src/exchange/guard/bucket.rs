@@ -19,6 +19,16 @@ pub(in crate::exchange) enum Share {
 }
 
 impl Bucket {
+    /// One that will be full again then.
+    pub(in crate::exchange) fn full_at(full_at: Instant) -> Bucket {
+        Bucket { full_at }
+    }
+
+    /// When it will be full again, if one token is taken now; `None` if there is none.
+    pub(in crate::exchange) fn after(mut self, now: Instant, rate: Rate) -> Option<Instant> {
+        self.take(now, rate, Share::All).then_some(self.full_at)
+    }
+
     /// Takes one token, if there is one for that share.
     pub(in crate::exchange) fn take(&mut self, now: Instant, rate: Rate, share: Share) -> bool {
         let Some(one) = interval(rate) else { return true };
@@ -39,11 +49,6 @@ impl Bucket {
         };
         let full_at = self.full_at.max(now) + Duration::from_nanos(one);
         full_at.since(now) <= Duration::from_nanos(one.saturating_mul(most))
-    }
-
-    /// Whether nothing was taken that is not refilled yet.
-    pub(in crate::exchange) fn is_full(&self, now: Instant) -> bool {
-        self.full_at <= now
     }
 }
 

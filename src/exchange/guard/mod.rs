@@ -88,6 +88,16 @@ pub(super) enum Failure {
     Forged,
 }
 
+/// A failed login, as other exchanges of this server hear of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::exchange) struct Strike {
+    pub flow: Flow,
+    /// A number for the account.
+    pub account: u64,
+    /// Whether the flow is a registered phone's.
+    pub phone: bool,
+}
+
 #[derive(Debug)]
 struct Budget {
     bucket: Bucket,
@@ -257,6 +267,14 @@ impl Guard {
             silenced |= self.silence_at(now, who, count, tries);
         }
         if silenced { Failure::Silenced(count) } else { Failure::Counted(count) }
+    }
+
+    /// A login failed elsewhere in this server: it counts here as well, so that all silence a
+    /// source at the same time. Figures and lines are the other's.
+    pub(super) fn struck(&mut self, now: Instant, strike: Strike, directory: &Directory) {
+        let counters = self.counters;
+        self.failed(now, strike.flow, strike.account, true, directory, || strike.phone);
+        self.counters = counters;
     }
 
     fn silence_at(&mut self, now: Instant, who: Who, count: u32, tries: u32) -> bool {

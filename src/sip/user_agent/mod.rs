@@ -138,7 +138,11 @@ impl Due {
 impl UserAgent {
     /// A user agent without any dialog.
     pub fn new(config: Config, mut rng: Rng) -> UserAgent {
-        let cookie = rng.hex(12);
+        // All shards have one: a loop may lead from one to another.
+        let cookie = match config.shards.secret() {
+            Some(secret) => secret,
+            None => rng.hex(12),
+        };
         UserAgent {
             config,
             rng,
@@ -156,6 +160,11 @@ impl UserAgent {
             counters: Counters::default(),
             out: VecDeque::new(),
         }
+    }
+
+    /// A random tag that says whose it is.
+    fn new_tag(&mut self) -> String {
+        self.config.shards.sign(self.rng.hex(16))
     }
 
     /// How many dialogs and attempts there are.

@@ -197,7 +197,7 @@ impl UserAgent {
             return self.receive_invite(id, flow, back, remote, message);
         }
         let Some(transaction) = self.transactions.accept(now, &message, back) else { return };
-        let tag = self.rng.hex(16).into();
+        let tag = self.new_tag().into();
         let pending = Pending { message: message.clone(), flow: back, tag, dialog: None };
         self.pending.insert(transaction, pending);
         self.event(Event::Request { transaction, flow, message });

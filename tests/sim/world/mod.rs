@@ -15,7 +15,7 @@ use offhook::call::Note;
 use offhook::directory::Directory;
 use offhook::exchange::{self, Exchange};
 use offhook::sip::user_agent::{self, Listener};
-use offhook::sip::{self, Flow, Transport};
+use offhook::sip::{self, Flow, ShardId, Shards, Transport};
 
 mod dns;
 mod handset;
@@ -50,7 +50,7 @@ const MOST_TURNS: usize = 200_000;
 /// Something that will arrive.
 enum Arrival {
     Datagram { from: SocketAddr, to: SocketAddr, bytes: Bytes },
-    Exchange(exchange::Input),
+    Exchange(usize, exchange::Input),
     Phone(usize, handset::Act),
 }
 
@@ -81,7 +81,13 @@ pub struct World {
     pub names: HashMap<String, Vec<IpAddr>>,
     /// The DNS.
     pub dns: Dns,
-    exchange: Exchange,
+    /// One, or as many as share the address: each datagram reaches one of them by chance.
+    exchanges: Vec<Exchange>,
+    /// An exchange that hears nothing of the others.
+    pub stuck: Option<usize>,
+    /// Which exchange gets the next datagram, where that is not left to chance.
+    pub receiver: Option<usize>,
+    kernel: Rng,
     phones: Vec<Handset>,
     peers: Vec<Peer>,
     addresses: HashMap<SocketAddr, Endpoint>,
@@ -101,21 +107,35 @@ impl World {
         World::with(seed, Office::new().build(), true)
     }
 
-    /// A world around that directory.
+    /// A world around that directory. `OFFHOOK_SIM_SHARDS` says how many exchanges share it where
+    /// a test does not: every scenario must hold with several, too.
     pub fn with(seed: u64, directory: Directory, sounding: bool) -> World {
+        let shards = std::env::var("OFFHOOK_SIM_SHARDS").ok().and_then(|text| text.parse().ok());
+        World::sharded(seed, directory, sounding, shards.unwrap_or(1))
+    }
+
+    /// The same with so many exchanges.
+    pub fn sharded(seed: u64, directory: Directory, sounding: bool, shards: u8) -> World {
         let mut rng = Rng::from_number(seed);
         let server: SocketAddr = SERVER.parse().expect("an address");
         let listener = Listener::new(Transport::Udp, server);
-        let config = exchange::Config {
+        let mut config = exchange::Config {
             agent: user_agent::Config::new(vec![listener], "Offhook"),
             listeners: vec![(Transport::Udp, server)],
             public_address: None,
             own_addresses: vec![],
             epoch: Epoch::new(WallTime::from_unix_millis(BEGINNING)),
+            ledger: Default::default(),
         };
-        let exchange = Exchange::new(config, Arc::new(directory), rng.fork());
+        let directory = Arc::new(directory);
         let mut media = Media::new(sounding);
-        media.add(Owner::Exchange, server.ip(), rng.fork());
+        let mut exchanges = Vec::new();
+        for index in 0..shards {
+            config.agent.shards = Shards::new(index, shards, seed);
+            let exchange = Exchange::new(config.clone(), Arc::clone(&directory), rng.fork());
+            exchanges.push(exchange);
+            media.add(Owner::Exchange(usize::from(index)), server.ip(), rng.fork());
+        }
         World {
             now: Instant::from_millis(1_000),
             seed,
@@ -130,7 +150,10 @@ impl World {
             sent: Vec::new(),
             names: HashMap::new(),
             dns: Dns::default(),
-            exchange,
+            exchanges,
+            stuck: None,
+            receiver: None,
+            kernel: Rng::from_number(seed),
             phones: Vec::new(),
             peers: Vec::new(),
             addresses: HashMap::from([(server, Endpoint::Exchange)]),
@@ -147,13 +170,38 @@ impl World {
 
     /// Calls that are up or being set up.
     pub fn calls(&self) -> usize {
-        self.exchange.calls()
+        self.exchanges.iter().map(Exchange::calls).sum()
     }
 
     /// Something for the exchange from outside of the network: a new directory, a shutdown.
     pub fn tell(&mut self, input: exchange::Input) {
-        self.exchange.handle(self.now, input);
+        let all: Vec<exchange::Input> = match input {
+            exchange::Input::Directory(new) => {
+                let each = |_| exchange::Input::Directory(Arc::clone(&new));
+                self.exchanges.iter().map(each).collect()
+            }
+            exchange::Input::Drain => {
+                self.exchanges.iter().map(|_| exchange::Input::Drain).collect()
+            }
+            exchange::Input::Shutdown => {
+                self.exchanges.iter().map(|_| exchange::Input::Shutdown).collect()
+            }
+            one => vec![one],
+        };
+        for (exchange, input) in self.exchanges.iter_mut().zip(all) {
+            exchange.handle(self.now, input);
+        }
         self.drain();
+    }
+
+    /// What each exchange holds.
+    pub fn figures(&self) -> Vec<exchange::Figures> {
+        self.exchanges.iter().map(Exchange::figures).collect()
+    }
+
+    /// What happened at each exchange's door.
+    pub fn counters(&self) -> Vec<exchange::Counters> {
+        self.exchanges.iter().map(Exchange::counters).collect()
     }
 
     /// Lets time pass.
@@ -195,8 +243,13 @@ impl World {
                 break;
             }
         }
-        assert_eq!(self.media.sessions(Owner::Exchange), 0, "media sessions are left over");
-        assert_eq!(self.exchange.legs(), 0, "legs are left over");
+        assert_eq!(
+            self.media.own_sessions(self.exchanges.len()),
+            0,
+            "media sessions are left over"
+        );
+        let legs: usize = self.exchanges.iter().map(Exchange::legs).sum();
+        assert_eq!(legs, 0, "legs are left over");
         for row in self.rows.calls.values() {
             assert!(row.status.is_final(), "the row of {} {} is open", row.from, row.to);
             assert!(row.ended.is_some() && !row.reason.is_empty(), "how did {row:?} end?");
@@ -206,8 +259,9 @@ impl World {
     fn deadline(&self) -> Option<Instant> {
         let agenda = self.agenda.first_key_value().map(|((at, _), _)| *at);
         let phones = self.phones.iter().filter_map(Handset::timeout);
-        let machines = [agenda, self.exchange.timeout(), self.media.timeout()];
-        machines.into_iter().flatten().chain(phones).min()
+        let exchanges = self.exchanges.iter().filter_map(Exchange::timeout);
+        let machines = [agenda, self.media.timeout()];
+        machines.into_iter().flatten().chain(phones).chain(exchanges).min()
     }
 
     /// Goes to the next deadline, if there is one until `end`.
@@ -227,8 +281,10 @@ impl World {
         if due(self.media.timeout()) {
             self.media.handle_timeout(now);
         }
-        if due(self.exchange.timeout()) {
-            self.exchange.handle_timeout(now);
+        for exchange in &mut self.exchanges {
+            if due(exchange.timeout()) {
+                exchange.handle_timeout(now);
+            }
         }
         for phone in &mut self.phones {
             if due(phone.timeout()) {
@@ -242,12 +298,13 @@ impl World {
     fn arrive(&mut self, arrival: Arrival) {
         let now = self.now;
         match arrival {
-            Arrival::Exchange(input) => self.exchange.handle(now, input),
+            Arrival::Exchange(index, input) => self.exchanges[index].handle(now, input),
             Arrival::Phone(index, act) => self.act(index, act),
             Arrival::Datagram { from, to, bytes } => match self.addresses.get(&to).copied() {
                 Some(Endpoint::Exchange) => {
                     let received = sip::Input::Received { flow: flow(to, from), bytes };
-                    self.exchange.handle(now, exchange::Input::Sip(received));
+                    let index = self.receiver();
+                    self.exchanges[index].handle(now, exchange::Input::Sip(received));
                 }
                 Some(Endpoint::Phone(index)) => self.phones[index].receive(now, from, bytes),
                 Some(Endpoint::Peer(index)) => self.peers[index].receive(now, from, &bytes),
@@ -270,8 +327,10 @@ impl World {
     /// Carries out what all machines ask for, until all are silent.
     fn drain(&mut self) {
         for _ in 0..MOST_TURNS {
-            if let Some(output) = self.exchange.poll() {
-                self.carry_out(output);
+            let mut exchanges = self.exchanges.iter_mut().enumerate();
+            let polled = exchanges.find_map(|(index, exchange)| Some((index, exchange.poll()?)));
+            if let Some((index, output)) = polled {
+                self.carry_out(index, output);
             } else if let Some(told) = self.media.poll() {
                 self.heard_of(told);
             } else if !self.drain_phones() {
@@ -281,50 +340,64 @@ impl World {
         panic!("the machines never fall silent");
     }
 
-    fn carry_out(&mut self, output: exchange::Output) {
+    /// Who gets a datagram.
+    fn receiver(&mut self) -> usize {
+        let count = self.exchanges.len() as u64;
+        self.receiver.unwrap_or_else(|| self.kernel.below(count) as usize)
+    }
+
+    fn carry_out(&mut self, index: usize, output: exchange::Output) {
         use exchange::Output;
         let now = self.now;
         match output {
             Output::Transmit(flow, bytes) => self.send(flow.local, flow.remote, bytes),
             Output::Expect(..) => {}
-            Output::Media(command) => self.media.command(now, Owner::Exchange, command),
+            Output::Media(command) => self.media.command(now, Owner::Exchange(index), command),
             Output::Fetch(ticket, fetch) => {
                 if let Some((delay, result)) = self.web.answer(now, fetch) {
                     let input = exchange::Input::Fetched(ticket, result);
-                    self.later(now + delay, Arrival::Exchange(input));
+                    self.later(now + delay, Arrival::Exchange(index, input));
                 }
             }
             Output::Speak(ticket, speech) => {
                 let clip = self.voice.speak(&speech);
-                self.sound(ticket, clip);
+                self.sound(index, ticket, clip);
             }
             Output::Load(ticket, _, url) => {
                 let clip = self.voice.load(&url);
-                self.sound(ticket, clip);
+                self.sound(index, ticket, clip);
             }
             Output::Ask(question) => {
                 let answer = self.dns.answer(now, &question, &self.names);
                 let input = exchange::Input::Answered(question, answer);
-                self.later(now + self.dns.delay, Arrival::Exchange(input));
+                self.later(now + self.dns.delay, Arrival::Exchange(index, input));
             }
             Output::Persist(persist) => self.rows.write(now, persist),
             Output::Note(note) => self.notes.push((now, note)),
             Output::Told(_) => {}
+            Output::Peer(to, message) => {
+                let from = ShardId(index as u8);
+                let to = usize::from(to.0);
+                assert_ne!(to, index, "nobody talks to itself");
+                if self.stuck != Some(to) {
+                    self.later(now, Arrival::Exchange(to, exchange::Input::Peer(from, message)));
+                }
+            }
             Output::Registered(change) => {
                 self.registered.push((now, change.user, change.phones));
             }
         }
     }
 
-    fn sound(&mut self, ticket: exchange::Ticket, clip: voice::Answer) {
+    fn sound(&mut self, index: usize, ticket: exchange::Ticket, clip: voice::Answer) {
         let input = exchange::Input::Sound(ticket, clip);
-        self.later(self.now + self.voice.delay, Arrival::Exchange(input));
+        self.later(self.now + self.voice.delay, Arrival::Exchange(index, input));
     }
 
     fn heard_of(&mut self, told: media::Told) {
         match told {
-            media::Told::Event(Owner::Exchange, event) => {
-                self.exchange.handle(self.now, exchange::Input::Media(event));
+            media::Told::Event(Owner::Exchange(index), event) => {
+                self.exchanges[index].handle(self.now, exchange::Input::Media(event));
             }
             media::Told::Event(Owner::Phone(index), event) => {
                 self.phones[index].media(self.now, event);
@@ -333,9 +406,14 @@ impl World {
         }
     }
 
+    /// How trunks and lines fare, as each exchange has it.
+    pub fn all_trunks(&self) -> Vec<Vec<exchange::TrunkState>> {
+        self.exchanges.iter().map(Exchange::trunk_states).collect()
+    }
+
     /// How trunks and lines fare.
     pub fn trunks(&self) -> Vec<exchange::TrunkState> {
-        self.exchange.trunk_states()
+        self.exchanges[0].trunk_states()
     }
 
     /// Whether something was noted that contains a text.

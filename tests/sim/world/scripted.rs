@@ -79,7 +79,7 @@ impl Recording {
 
 impl Scripted {
     pub fn add(&mut self, owner: Owner, ip: IpAddr) {
-        self.hosts.insert(owner, (ip, 16_384));
+        self.hosts.insert(owner, (ip, super::media::first_port(owner)));
     }
 
     pub fn sessions(&self, owner: Owner) -> usize {
@@ -124,12 +124,13 @@ impl Scripted {
 
     /// The addresses of parties that are joined through the exchange with whoever is at `ip`.
     pub fn joined(&self, ip: IpAddr) -> Vec<SocketAddr> {
-        let of_exchange = self.sessions.iter().filter(|((of, _), _)| *of == Owner::Exchange);
+        let of_exchange =
+            self.sessions.iter().filter(|((of, _), _)| matches!(of, Owner::Exchange(_)));
         let mut found = Vec::new();
         for (name, session) in of_exchange {
             let Some(peer) = session.bridge.filter(|_| session.plays.is_empty()) else { continue };
             let reaches = self.target(*name).is_some_and(|target| target.ip() == ip);
-            let source = self.sessions.get(&(Owner::Exchange, peer));
+            let source = self.sessions.get(&(name.0, peer));
             let source = source.and_then(|source| source.remote.as_ref());
             if let Some(source) = source.filter(|s| reaches && s.direction.receives()) {
                 found.push(source.address);
