@@ -114,6 +114,8 @@ pub struct Sip {
     pub connections_per_source: usize,
     /// The web pages whose browsers may connect; empty: any.
     pub origins: Vec<String>,
+    /// Exchanges, each on a core of its own; 0 for as many as the process has cores.
+    pub shards: u8,
     /// `[sip.limits]`.
     pub limits: Limits,
 }
@@ -128,6 +130,7 @@ impl Default for Sip {
             flow_timer: 120,
             connections_per_source: 1_000,
             origins: vec![],
+            shards: 1,
             limits: Limits::default(),
         }
     }

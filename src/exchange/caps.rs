@@ -144,15 +144,18 @@ mod tests {
         let over = usage.take(at(0), LegId(3), alice, trunk).expect_err("a third");
         assert_eq!(over.to_string(), "user alice@a has 2 calls out already (its `max_calls`)");
         assert_eq!(usage.take(at(0), LegId(4), Some(("bob@a", caps(2, 0, 0))), trunk), Ok(()));
-        usage.release(at(1), LegId(1));
-        usage.release(at(1), LegId(1));
-        usage.release(at(1), LegId(3));
+        usage.release(LegId(1));
+        usage.release(LegId(1));
+        usage.release(LegId(3));
         assert_eq!(usage.take(at(1), LegId(5), alice, trunk), Ok(()));
         assert!(usage.take(at(1), LegId(6), alice, trunk).is_err());
         for leg in [2, 4, 5] {
-            usage.release(at(9), LegId(leg));
+            usage.release(LegId(leg));
         }
-        assert!(usage.legs.is_empty() && usage.meters.is_empty(), "nothing is left");
+        assert!(usage.legs.is_empty(), "nothing is left");
+        for name in ["alice@a", "bob@a", "trunk carrier", "trunk one", "trunk two"] {
+            assert_eq!(usage.ledger.calls(name), 0, "{name}");
+        }
     }
 
     #[test]
@@ -171,16 +174,19 @@ mod tests {
         let alice = Some(("alice@a", caps(2, 1, 1)));
         let (one, two) = (("trunk one", caps(1, 0, 0)), ("trunk two", caps(1, 0, 0)));
         assert_eq!(usage.take(at(0), LegId(1), alice, one), Ok(()));
-        usage.leave_trunk(at(0), LegId(1));
+        usage.leave_trunk(LegId(1));
         assert_eq!(usage.take(at(0), LegId(1), alice, two), Ok(()), "no second new call");
         let over = usage.take(at(0), LegId(2), alice, one).expect_err("a new call");
         assert!(over.is_of_user());
         assert_eq!(usage.take(at(9), LegId(3), alice, one), Ok(()), "its place is free again");
         let over = usage.take(at(9), LegId(4), None, two).expect_err("taken");
         assert!(!over.is_of_user());
-        usage.release(at(99), LegId(1));
-        usage.release(at(99), LegId(3));
-        assert!(usage.legs.is_empty() && usage.meters.is_empty(), "nothing is left");
+        usage.release(LegId(1));
+        usage.release(LegId(3));
+        assert!(usage.legs.is_empty(), "nothing is left");
+        for name in ["alice@a", "bob@a", "trunk carrier", "trunk one", "trunk two"] {
+            assert_eq!(usage.ledger.calls(name), 0, "{name}");
+        }
     }
 
     #[test]
@@ -190,7 +196,7 @@ mod tests {
         let trunk = ("trunk carrier", caps(0, 100, 100));
         let mut dial = |now, leg| {
             let taken = usage.take(now, LegId(leg), alice, trunk);
-            usage.release(now, LegId(leg));
+            usage.release(LegId(leg));
             taken.is_ok()
         };
         assert!(dial(at(0), 1) && dial(at(0), 2) && !dial(at(0), 3));

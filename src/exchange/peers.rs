@@ -8,6 +8,7 @@ use super::guard::Strike;
 use super::trunks::News;
 use super::*;
 use crate::leg::Dial;
+use crate::sip::locate::Hop;
 use crate::sip::peek::{self, Class};
 use crate::sip::registrar::Binding;
 use crate::sip::{ShardId, Shards};
@@ -33,14 +34,6 @@ impl PeerMessage {
     pub fn is_new(&self) -> bool {
         matches!(&self.0, Say::Sip { class, .. } if class.is_new())
     }
-
-    /// The bytes of a peer's that it passes on, for the story of a call.
-    pub fn received(&self) -> Option<(Flow, &Bytes)> {
-        match &self.0 {
-            Say::Sip { flow, bytes, .. } => Some((*flow, bytes)),
-            _ => None,
-        }
-    }
 }
 
 /// What they say.
@@ -62,6 +55,8 @@ pub(super) enum Say {
     Trunk(Box<News>),
     /// A call failed at a trunk that you look after.
     Suspect(trunks::Key),
+    /// A server does not work, maybe for so long.
+    Failed(Hop, Option<Duration>),
 }
 
 /// A leg that waits to hear where its user is.
@@ -157,6 +152,9 @@ impl Exchange {
             Say::Strike(strike) => self.guard.struck(now, strike, &self.directory),
             Say::Trunk(news) => self.trunks.hear(*news),
             Say::Suspect(key) => self.suspect(now, &key),
+            Say::Failed(hop, wait) => {
+                self.locating.locator.handle(now, locate::Input::Failed(hop, wait));
+            }
         }
     }
 

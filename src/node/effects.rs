@@ -42,6 +42,7 @@ impl Effects {
         voices: Arc<Voices>,
         store: Arc<dyn Store>,
         observer: Observer,
+        outbox: Arc<Notify>,
     ) -> (std::rc::Rc<Self>, mpsc::Receiver<Input>) {
         let (results, receiver) = mpsc::channel(RESULTS);
         let (persists, changes) = mpsc::channel(ROWS);
@@ -54,7 +55,7 @@ impl Effects {
             tasks: RefCell::new(JoinSet::new()),
             pending: Cell::new(0),
             done: Notify::new(),
-            outbox: Arc::new(Notify::new()),
+            outbox,
             persists,
             unwritten: rows::Unwritten::default(),
         });

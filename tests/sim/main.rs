@@ -18,6 +18,7 @@ mod record;
 mod register;
 mod rights;
 mod servers;
+mod shards;
 mod transfer;
 mod trunk;
 mod webhook;

@@ -68,7 +68,7 @@ mod tests {
         let take = |bucket: &mut Bucket, ms| bucket.take(at(ms), rate, Share::All);
         assert_eq!((0..6).filter(|_| take(&mut bucket, 1_000)).count(), 4);
         assert!(!take(&mut bucket, 1_099) && take(&mut bucket, 1_100) && !take(&mut bucket, 1_101));
-        assert!(!bucket.is_full(at(1_400)) && bucket.is_full(at(1_500)));
+        assert_eq!(bucket.full_at, at(1_500));
         assert_eq!((0..9).filter(|_| take(&mut bucket, 9_000)).count(), 4, "no more than a burst");
     }
 

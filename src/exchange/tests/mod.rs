@@ -154,6 +154,7 @@ impl Stage {
                 Output::Registered(registered) => self.registered.push(registered),
                 Output::Expect(address, name) => self.expected.push((address, name)),
                 Output::Told(told) => self.told.push(told),
+                Output::Peer(..) => panic!("there is no other exchange"),
                 Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}
             }
         }

@@ -87,7 +87,10 @@ pub struct World {
     pub stuck: Option<usize>,
     /// Which exchange gets the next datagram, where that is not left to chance.
     pub receiver: Option<usize>,
+    /// Each datagram of a source may reach another exchange.
+    pub scatter: bool,
     kernel: Rng,
+    receivers: HashMap<SocketAddr, usize>,
     phones: Vec<Handset>,
     peers: Vec<Peer>,
     addresses: HashMap<SocketAddr, Endpoint>,
@@ -153,7 +156,9 @@ impl World {
             exchanges,
             stuck: None,
             receiver: None,
+            scatter: false,
             kernel: Rng::from_number(seed),
+            receivers: HashMap::new(),
             phones: Vec::new(),
             peers: Vec::new(),
             addresses: HashMap::from([(server, Endpoint::Exchange)]),
@@ -185,6 +190,10 @@ impl World {
             }
             exchange::Input::Shutdown => {
                 self.exchanges.iter().map(|_| exchange::Input::Shutdown).collect()
+            }
+            exchange::Input::Sip(sip::Input::Unreachable { flow }) => {
+                let each = |_| exchange::Input::Sip(sip::Input::Unreachable { flow });
+                self.exchanges.iter().map(each).collect()
             }
             one => vec![one],
         };
@@ -303,7 +312,7 @@ impl World {
             Arrival::Datagram { from, to, bytes } => match self.addresses.get(&to).copied() {
                 Some(Endpoint::Exchange) => {
                     let received = sip::Input::Received { flow: flow(to, from), bytes };
-                    let index = self.receiver();
+                    let index = self.receiver(from);
                     self.exchanges[index].handle(now, exchange::Input::Sip(received));
                 }
                 Some(Endpoint::Phone(index)) => self.phones[index].receive(now, from, bytes),
@@ -340,10 +349,14 @@ impl World {
         panic!("the machines never fall silent");
     }
 
-    /// Who gets a datagram.
-    fn receiver(&mut self) -> usize {
-        let count = self.exchanges.len() as u64;
-        self.receiver.unwrap_or_else(|| self.kernel.below(count) as usize)
+    /// Who gets a datagram: of one source always the same, as a kernel does it.
+    fn receiver(&mut self, from: SocketAddr) -> usize {
+        let (count, kernel) = (self.exchanges.len() as u64, &mut self.kernel);
+        let by_chance = || kernel.below(count) as usize;
+        if self.scatter {
+            return self.receiver.unwrap_or_else(by_chance);
+        }
+        self.receiver.unwrap_or_else(|| *self.receivers.entry(from).or_insert_with(by_chance))
     }
 
     fn carry_out(&mut self, index: usize, output: exchange::Output) {
