@@ -270,7 +270,7 @@ impl Team<'_> {
 fn ports((first, last): (u16, u16), shards: Shards) -> std::ops::RangeInclusive<u16> {
     let all = u32::from(last).saturating_sub(u32::from(first)) + 1;
     // Even, for a port and the one after it (RFC 3550 section 11).
-    let each = all / u32::from(shards.count()) & !1;
+    let each = (all / u32::from(shards.count())) & !1;
     if shards.is_alone() || each < 2 {
         return first..=last;
     }
