@@ -55,6 +55,7 @@ fn worker(seconds: u64, tick: Duration) -> f64 {
         ports.push(local);
         let remote = Remote {
             address: phone.local_addr().expect("bound"),
+            signalled_from: None,
             codec: Codec::Pcmu,
             payload_type: 0,
             telephone_event: Some(101),

@@ -323,3 +323,20 @@ fn a_phone_that_is_refused_says_why() {
     assert_eq!(code, 1);
     assert!(errors.starts_with("offhook: the call could not be made"), "{errors}");
 }
+
+#[test]
+fn registrations_and_lines_can_be_asked_for_without_a_server() {
+    let folder = project();
+    let left = "no server runs here; this is what the last one left";
+    let start = "no server runs here; start one";
+    let carrier = "trunk carrier: not watched\n";
+    for (command, wanted, note) in [("registrations", "", left), ("lines", carrier, start)] {
+        let (code, told, errors) = offhook(folder.path(), &[command]);
+        assert_eq!((code, told.as_str()), (0, wanted), "{command}: {errors}");
+        assert!(errors.contains(note), "{errors}");
+        let (code, told, _) = offhook(folder.path(), &[command, "--json"]);
+        assert!(code == 0 && told.starts_with('[') && told.ends_with("]\n"), "{told}");
+        let (code, help, _) = offhook(folder.path(), &[command, "--help"]);
+        assert!(code == 0 && help.contains("--json") && help.contains("--project"), "{help}");
+    }
+}

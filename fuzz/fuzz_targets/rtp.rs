@@ -1,33 +1,31 @@
-//! Datagrams, each with its length before it, through packet, digits and jitter buffer.
+//! Datagrams, each with its length before it, through packet, digits and the report's statistics.
 
-#![no_main]
-
-use offhook::base::Instant;
+use offhook::base::{Duration, Instant};
+use offhook::rtp::Packet;
 use offhook::rtp::packet::{Rewrite, is_rtcp, rewrite};
-use offhook::rtp::telephone_event::{Event, Receiver};
-use offhook::rtp::{FRAME, JitterBuffer, Packet};
+use offhook::rtp::rtcp::Reception;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let mut buffer = JitterBuffer::new();
-    let mut digits = Receiver::new();
-    let mut frame = [0; FRAME];
-    let mut rest = bytes;
-    while let Some((length, tail)) = rest.split_first() {
-        let (datagram, tail) = tail.split_at(tail.len().min(usize::from(*length)));
-        rest = tail;
+use super::steps::Steps;
+
+pub fn run(bytes: &[u8]) {
+    let mut steps = Steps::new(bytes);
+    let mut reception: Option<Reception> = None;
+    let mut now = Instant::from_millis(1_000);
+    for _ in 0..Steps::MOST {
+        let Some(wait) = steps.next() else { break };
+        now += Duration::from_millis(u64::from(wait));
+        let datagram = steps.piece();
         let _ = is_rtcp(datagram);
-        if let Ok(packet) = Packet::parse(datagram) {
-            assert_eq!(&datagram[packet.payload_range()], packet.payload());
-            if let Some(event) = Event::parse(packet.payload()) {
-                assert_eq!(Event::parse(&event.to_payload()), Some(event));
-            }
-            let _ = digits.handle(packet.ssrc, packet.timestamp, packet.payload());
-            let _ = buffer.insert(Instant::ZERO, &packet);
-            rewritten(datagram, packet.payload());
-        }
-        let _ = (buffer.pull(&mut frame), buffer.waiting());
+        let Ok(packet) = Packet::parse(datagram) else { continue };
+        assert_eq!(&datagram[packet.payload_range()], packet.payload());
+        rewritten(datagram, packet.payload());
+        let heard = reception.get_or_insert_with(|| Reception::new(packet.ssrc, 8_000));
+        let before = heard.received();
+        let counted = heard.handle(now, &packet);
+        assert_eq!(heard.received(), before + u64::from(counted));
+        let _ = (heard.jitter(), heard.report(now));
     }
-});
+}
 
 fn rewritten(datagram: &[u8], payload: &[u8]) {
     let mut copy = datagram.to_vec();

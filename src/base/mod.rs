@@ -3,12 +3,14 @@
 //! Nothing here performs input or output, and nothing here knows telephony.
 
 pub mod fault;
+pub mod fingerprint;
 pub mod id;
 pub mod machine;
 pub mod nearest;
 pub mod plural;
 pub mod rng;
 pub mod secret;
+pub mod signer;
 pub mod time;
 pub mod timer;
 
@@ -18,5 +20,6 @@ pub use nearest::{hint, nearest};
 pub use plural::plural;
 pub use rng::Rng;
 pub use secret::Secret;
+pub use signer::{Sign, SigningKey};
 pub use time::{Duration, Epoch, Instant, WallTime};
 pub use timer::TimerTable;

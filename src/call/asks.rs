@@ -39,13 +39,17 @@ impl Call {
                     self.media(leg, Command::Bridge(other));
                 }
             }
-            Ask::Part => self.media(leg, Command::Unbridge),
+            Ask::Part => {
+                self.end_hold_music(leg);
+                self.media(leg, Command::Unbridge);
+            }
             Ask::Drop(target, outcome) => {
                 if let Some(other) = self.targets.get(&target).copied() {
                     let status = super::children::status_of(outcome);
                     self.hang_up(other, status, "hung up by <Dial>");
                 }
             }
+            Ask::Refer(to) => self.leg(leg, Command::Refer { to }),
             Ask::Note(code, text) => self.note(code, text),
         }
     }
@@ -173,6 +177,7 @@ impl Call {
             }
         };
         let Some(sound) = self.sounds.arrived(request, clip) else { return };
+        self.hold_music_came();
         let waiting = |pending: &Option<(Sound, u32)>| {
             pending.as_ref().is_some_and(|(wanted, _)| *wanted == sound)
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::id::{AccountSid, CallSid, LegId, RecordingSid, RequestId};
 use crate::base::{Duration, Epoch, Instant, Machine, Rng, TimerTable};
-use crate::directory::{Handler, Voice};
+use crate::directory::{Handler, HoldMusic, Voice};
 use crate::leg::{self, Incoming, Refusal};
 use crate::verb::{self, Document};
 
@@ -13,6 +13,7 @@ use super::address::resolve_callback;
 use super::effect::{
     CallRecord, Direction, FetchError, Fetched, Input, Method, Note, Output, Persist, Status,
 };
+use super::hold::Holds;
 use super::interpreter::{Fetching, Role, Script};
 use super::party::{Owner, Party, Presence, Watcher, sip_parameters};
 use super::recordings::Recording;
@@ -63,6 +64,8 @@ pub struct Policy {
     pub domains: Arc<BTreeSet<String>>,
     /// Those of them whose users may transfer to telephone numbers, too.
     pub transfer_out: Arc<BTreeSet<String>>,
+    /// What is heard by whom a party holds.
+    pub hold_music: Arc<HoldMusic>,
 }
 
 /// One call from its first ring to its last report.
@@ -86,6 +89,7 @@ pub struct Call {
     pub(super) counts: Counts,
     pub(super) changes: Persist,
     pub(super) transfer: Option<Transfer>,
+    pub(super) holds: Holds,
     outputs: VecDeque<Output>,
     stage: Stage,
 }
@@ -150,6 +154,7 @@ impl Call {
             counts: Counts::default(),
             changes: Persist::default(),
             transfer: None,
+            holds: Holds::default(),
             outputs: VecDeque::new(),
             stage: Stage::Running,
         };
@@ -347,6 +352,11 @@ fn caller(setup: &Setup, now: Instant) -> Party {
     if let Some(name) = &incoming.caller_name {
         extra.push(("CallerName".to_owned(), name.clone()));
     }
+    if let Some(stir) = &incoming.stir {
+        extra.push(("StirVerstat".to_owned(), stir.verstat.clone()));
+        let token = stir.token.iter().map(|token| ("StirPassportToken".to_owned(), token.clone()));
+        extra.extend(token);
+    }
     extra.extend(incoming.sip.iter().flat_map(sip_parameters));
     let events = match voice.status_callback_events.is_empty() {
         true => vec!["completed".to_owned()],
@@ -362,19 +372,14 @@ fn caller(setup: &Setup, now: Instant) -> Party {
     });
     Party {
         record: CallRecord {
-            sid: setup.sid,
-            parent: None,
-            from: incoming.from.clone(),
-            to: incoming.to.clone(),
-            direction: Direction::Inbound,
-            status: Status::Ringing,
-            started: setup.epoch.wall(now),
-            answered: None,
-            ended: None,
-            reason: String::new(),
-            sip_status: None,
             sip_call_id: incoming.sip.as_ref().map(|sip| sip.call_id.clone()),
-            owed: None,
+            ..CallRecord::begun(
+                setup.sid,
+                None,
+                (incoming.from.clone(), incoming.to.clone()),
+                (Direction::Inbound, Status::Ringing),
+                setup.epoch.wall(now),
+            )
         },
         owner: incoming.sip.as_ref().map(Owner::of_caller).unwrap_or_default(),
         presence: Presence::Ringing,

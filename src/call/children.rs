@@ -127,21 +127,13 @@ impl Call {
             sent: 0,
         });
         Party {
-            record: CallRecord {
+            record: CallRecord::begun(
                 sid,
-                parent: Some(self.setup.sid),
-                from,
-                to,
-                direction: Direction::OutboundDial,
-                status: Status::Initiated,
-                started: self.setup.epoch.wall(self.now),
-                answered: None,
-                ended: None,
-                reason: String::new(),
-                sip_status: None,
-                sip_call_id: None,
-                owed: None,
-            },
+                Some(self.setup.sid),
+                (from, to),
+                (Direction::OutboundDial, Status::Initiated),
+                self.setup.epoch.wall(self.now),
+            ),
             owner,
             presence: Presence::Ringing,
             early: false,

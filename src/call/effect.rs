@@ -139,6 +139,33 @@ pub struct CallRecord {
     pub owed: Option<Callback>,
 }
 
+impl CallRecord {
+    /// The row of a leg that begins, below the call of `parent`.
+    pub(super) fn begun(
+        sid: CallSid,
+        parent: Option<CallSid>,
+        (from, to): (String, String),
+        (direction, status): (Direction, Status),
+        started: WallTime,
+    ) -> CallRecord {
+        CallRecord {
+            sid,
+            parent,
+            from,
+            to,
+            direction,
+            status,
+            started,
+            answered: None,
+            ended: None,
+            reason: String::new(),
+            sip_status: None,
+            sip_call_id: None,
+            owed: None,
+        }
+    }
+}
+
 /// How far a recording is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RecordingStatus {
@@ -181,6 +208,9 @@ pub struct RecordingRecord {
     pub channels: u8,
     /// RecordingSource: `RecordVerb` or `DialVerb`.
     pub source: &'static str,
+    /// What its watcher is to be told should the process die before the recording ends; its
+    /// status and length are known only then. None once it is over, or when nobody watches.
+    pub owed: Option<Callback>,
 }
 
 /// A report to a web address: delivered at least once, later than the state that it reports.

@@ -2,7 +2,7 @@
 
 use crate::base::id::LegId;
 use crate::leg::{Cause, Event};
-use crate::verb::{self, Progress, Reply};
+use crate::verb::{self, Progress, Referral, Reply};
 
 use super::children::outcome_of;
 use super::core::{Call, Timer};
@@ -18,8 +18,11 @@ impl Call {
         let Some(event) = self.transfer_event(leg, event) else { return };
         match event {
             Event::Transfer { to, replaces } => self.asked_for_transfer(leg, &to, replaces),
-            // No verb asks for it yet.
-            Event::Referred(_) => {}
+            Event::ReferAnswered(status @ ..300) => self.referred(leg, Referral::Accepted(status)),
+            Event::ReferAnswered(status) => self.referred(leg, Referral::Refused(status)),
+            Event::Referred(status) => self.referred(leg, Referral::Reported(status)),
+            Event::Held => self.held(leg),
+            Event::Resumed => self.resumed(leg),
             Event::Ringing => self.target_rings(leg),
             Event::EarlyMedia => self.tell_dial(leg, Progress::EarlyMedia),
             Event::Answered { sip_call_id, headers } if leg != self.caller() => {
@@ -41,6 +44,11 @@ impl Call {
                 self.ended(leg, cause, Reply { sip_call_id, sip_status, headers });
             }
         }
+    }
+
+    fn referred(&mut self, leg: LegId, referral: Referral) {
+        let sip_call_id = self.parties.get(&leg).and_then(|p| p.record.sip_call_id.clone());
+        self.agenda.push_back((leg, verb::Event::Referred { sip_call_id, referral }));
     }
 
     fn target_rings(&mut self, leg: LegId) {
@@ -82,6 +90,7 @@ impl Call {
         party.record.sip_status = reply.sip_status.or(party.record.sip_status);
         party.end(cause, self.setup.epoch.wall(at));
         let outcome = outcome_of(party.record.status);
+        self.forget_hold(leg);
         self.status_event(leg, "completed");
         if leg == self.caller() {
             self.agenda.push_back((leg, verb::Event::Left));

@@ -7,6 +7,7 @@ mod children;
 mod core;
 pub mod effect;
 mod events;
+mod hold;
 mod interpreter;
 mod parameters;
 mod party;

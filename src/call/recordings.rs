@@ -38,6 +38,7 @@ impl Call {
             duration: None,
             channels,
             source: plan.source,
+            owed: None,
         };
         let report = plan.report.and_then(|report| self.absolute(leg, report));
         self.recordings.insert(sid, Recording { leg, record, report });
@@ -117,6 +118,24 @@ impl Call {
         self.agenda.push_back((leg, verb::Event::Recorded(recorded)));
     }
 
+    /// The last report of a recording that runs, made out in advance for the case that the process
+    /// dies.
+    fn recording_owed(&self, sid: RecordingSid) -> Option<Callback> {
+        let Recording { record, report, .. } = self.recordings.get(&sid)?;
+        let report = report.as_ref().filter(|report| report.events.contains(&"completed"))?;
+        if record.status != RecordingStatus::InProgress {
+            return None;
+        }
+        let whole = RecordingRecord { status: RecordingStatus::Completed, ..record.clone() };
+        let (account, call, url) = (self.setup.account, self.setup.sid, self.recording_url(sid));
+        Some(Callback {
+            call,
+            url: report.request.url.clone(),
+            method: report.request.method,
+            parameters: parameters::of_recording(account, call, &whole, &url),
+        })
+    }
+
     fn recording_url(&self, sid: RecordingSid) -> String {
         let Self { setup, .. } = self;
         parameters::recording_url(&setup.public_url, setup.account, &sid.to_string())
@@ -132,7 +151,8 @@ impl Call {
             method: r.request.method,
             parameters: parameters::of_recording(account, call, record, &url),
         });
-        let record = record.clone();
+        let mut record = record.clone();
+        record.owed = self.recording_owed(sid);
         self.changes.recordings.retain(|row| row.sid != sid);
         self.changes.recordings.push(record);
         self.changes.callbacks.extend(callback);

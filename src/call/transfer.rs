@@ -78,6 +78,11 @@ impl Call {
         }
     }
 
+    /// Whom a party talks with.
+    pub(super) fn other_side(&self, leg: LegId) -> Option<LegId> {
+        self.joined_with(leg).map(|(_, other)| other)
+    }
+
     /// Whom a party talks with, and the party's own place.
     fn joined_with(&self, leg: LegId) -> Option<(Place, LegId)> {
         let talking = |leg: &LegId| self.parties.get(leg).is_some_and(Party::is_talking);
@@ -90,6 +95,16 @@ impl Call {
         let current = self.targets.get(&number) == Some(&leg);
         let caller = self.caller();
         (current && talking(&caller)).then_some((Place::Target(number), caller))
+    }
+
+    /// The caller for whom a target rings that nobody has answered yet.
+    fn rings_for(&self, leg: LegId) -> Option<(Place, LegId)> {
+        let party = self.parties.get(&leg).filter(|party| party.presence == Presence::Ringing)?;
+        let number = party.target?;
+        let caller = self.caller();
+        let waits = self.parties.get(&caller).is_some_and(Party::is_present);
+        (waits && self.targets.get(&number) == Some(&leg))
+            .then_some((Place::Target(number), caller))
     }
 
     /// Only phones of our own domains may: a trunk's far end, or a stranger's SIP address, would
@@ -115,7 +130,8 @@ impl Call {
             Some(_) if user.starts_with('+') => None,
             // A user may be named by digits.
             _ => {
-                let uri = format!("sip:{}@{domain}", escape_user(&user));
+                // Who asks for secrecy has it (RFC 3261 section 26.2.2).
+                let uri = format!("{}:{}@{domain}", uri.scheme_name(), escape_user(&user));
                 Some(Destination::Sip { uri, headers: vec![], login: None })
             }
         }
@@ -211,6 +227,7 @@ impl Call {
             }
             Event::Ended { .. } if leg == referrer && !replaces => {
                 // Whoever is put through hears that it rings, since nobody else is there.
+                self.forget_hold(referrer);
                 let play = self.next_play();
                 let clip = Tone::Ringback(0).clip();
                 self.leg(transferee, Command::Play { play, clip, loops: 0 });
@@ -247,6 +264,7 @@ impl Call {
     }
 
     fn join_instead(&mut self, referrer: LegId, transferee: LegId, new: LegId) {
+        self.forget_hold(referrer);
         self.leg(transferee, Command::StopPlaying);
         // A leg that is only being answered joins as soon as its sound flows.
         self.leg(new, Command::Bridge(transferee));
@@ -309,6 +327,8 @@ impl Call {
         }
         let (_, other) = self.joined_with(leg)?;
         let party = self.parties.get(&other)?.clone();
+        self.forget_hold(leg);
+        self.forget_hold(other);
         self.leg(other, Command::Unbridge);
         let reply = Reply { sip_call_id: None, sip_status: None, headers: vec![] };
         self.tell_dial(other, Progress::Ended { outcome: Outcome::Completed, reply });
@@ -343,7 +363,9 @@ impl Call {
 
     /// Puts a party that called in to replace `old` (RFC 3891) in its place: the number for its
     /// leg, which is ordered to answer. `old` is hung up once that answer is confirmed, and has
-    /// its place back should it never be. `None` when nobody talks with `old`.
+    /// its place back should it never be. One that only rings is replaced by whoever picks the
+    /// call up, as long as it was us who called it: an early dialog that the far end began is not
+    /// to be taken from it (RFC 3891 section 3). `None` when `old` has no such place.
     pub fn replace(
         &mut self,
         now: Instant,
@@ -355,25 +377,17 @@ impl Call {
         if self.transfer.is_some() || !self.is_running() || self.counts.legs >= LEGS_PER_CALL {
             return None;
         }
-        let (place, other) = self.joined_with(old)?;
+        let (place, other) = self.joined_with(old).or_else(|| self.rings_for(old))?;
         let to = self.parties.get(&old)?.record.to.clone();
         let new = LegId(self.setup.next_leg + self.counts.legs);
         self.counts.legs += 1;
-        let record = CallRecord {
-            sid: CallSid::random(&mut self.rng),
-            parent: Some(self.setup.sid),
-            from,
-            to,
-            direction: Direction::Inbound,
-            status: Status::Ringing,
-            started: self.setup.epoch.wall(now),
-            answered: None,
-            ended: None,
-            reason: String::new(),
-            sip_status: None,
-            sip_call_id: None,
-            owed: None,
-        };
+        let record = CallRecord::begun(
+            CallSid::random(&mut self.rng),
+            Some(self.setup.sid),
+            (from, to),
+            (Direction::Inbound, Status::Ringing),
+            self.setup.epoch.wall(now),
+        );
         self.parties.insert(new, Party::arriving(record, owner));
         self.leg(new, Command::Answer);
         self.transfer =

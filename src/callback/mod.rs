@@ -86,6 +86,7 @@ impl Outbox {
             parameters: callback.parameters.clone(),
             headers: Vec::new(),
             token: pending.token.clone(),
+            stranger: false,
             limit: ANSWER_LIMIT,
         };
         let attempt = judge(pending, now, self.client.send(&outgoing).await);

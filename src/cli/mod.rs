@@ -11,10 +11,13 @@ use clap::{Parser, Subcommand};
 mod call;
 mod check;
 mod demo;
-mod flow;
+pub mod flow;
+mod lines;
 mod new;
 mod phone;
 mod preview;
+mod registrations;
+mod running;
 mod serve;
 mod test;
 
@@ -53,6 +56,10 @@ enum Command {
     Call(call::Call),
     /// List recent calls; the same as `offhook call list`
     Calls(call::List),
+    /// List registered phones: who, contact, transport, source, user agent, device, time left
+    Registrations(registrations::Registrations),
+    /// List trunks and lines: state, since when, last error, next try
+    Lines(lines::Lines),
     /// A headless softphone: register, dial, answer, send digits, play, record
     Phone(phone::Phone),
 }
@@ -75,6 +82,8 @@ pub fn run() -> ExitCode {
         Command::Test(command) => command.run(),
         Command::Call(command) => command.run(),
         Command::Calls(command) => command.run(),
+        Command::Registrations(command) => command.run(),
+        Command::Lines(command) => command.run(),
         Command::Phone(command) => command.run(),
     };
     match done {

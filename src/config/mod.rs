@@ -3,22 +3,27 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::base::Secret;
 use crate::base::id::AccountSid;
-use crate::directory::{Directory, Domain, KeyPair, Limits, Line, Number, Trunk};
+use crate::directory::{
+    Directory, Domain, HoldMusic, KeyPair, Limits, Line, Number, SessionTimers, Trunk,
+};
 use crate::sip::Transport;
 use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::locate::Family;
 
+mod calls;
 mod handlers;
 mod limits;
 mod parts;
 mod reader;
 mod seeing;
 mod sip;
+mod stir;
 #[cfg(test)]
 mod tests;
 mod trunk;
@@ -26,6 +31,7 @@ mod trunk;
 pub use handlers::{BIN_NAMES, Names, WrittenHandler};
 pub use reader::{Problem, Severity};
 pub use seeing::{Hep, Otel, Story};
+pub use stir::signing_key;
 
 /// The file's name in a project folder.
 pub const FILE: &str = "offhook.toml";
@@ -110,12 +116,16 @@ pub struct Sip {
     pub force_rport: bool,
     /// How often, in seconds, phones with RFC 5626 are to show that they live; 0 asks for nothing.
     pub flow_timer: u32,
+    /// How often UDP phones behind a translator are pinged, in seconds; 0: not at all.
+    pub nat_ping: u32,
     /// Stream connections at one time from one address (one /64 of IPv6).
     pub connections_per_source: usize,
     /// The web pages whose browsers may connect; empty: any.
     pub origins: Vec<String>,
     /// Exchanges, each on a core of its own; 0 for as many as the process has cores.
     pub shards: u8,
+    /// `session_timers`, `session_expires` and `min_se`.
+    pub session_timers: SessionTimers,
     /// `[sip.limits]`.
     pub limits: Limits,
 }
@@ -128,9 +138,12 @@ impl Default for Sip {
             digest: Challenger::OFFERS.to_vec(),
             force_rport: false,
             flow_timer: 120,
+            // Translators forget a flow after 30 s and more.
+            nat_ping: 25,
             connections_per_source: 1_000,
             origins: vec![],
             shards: 1,
+            session_timers: SessionTimers::default(),
             limits: Limits::default(),
         }
     }
@@ -184,12 +197,14 @@ pub struct Dns {
 }
 
 /// `[media]`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Media {
     /// The first and last port of sockets.
     pub ports: (u16, u16),
     /// Milliseconds between looks at the sockets; 0 wakes for each packet.
     pub tick_ms: u32,
+    /// `hold_music`, here and of domains.
+    pub hold_music: HoldMusic,
 }
 
 /// `[speech]`.
@@ -242,6 +257,7 @@ impl Config {
             trunks: self.trunks.clone(),
             lines: self.lines.clone().into(),
             limits: self.sip.limits.clone(),
+            hold_music: Arc::new(self.media.hold_music.clone()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use toml_edit::Item;
 
+use super::calls::hold_music;
 use super::handlers::WrittenHandler;
 use super::limits::caps;
 use super::reader::{Reader, Source};
@@ -9,7 +10,7 @@ use super::seeing;
 use super::sip::{check_listeners, check_trunks, sip, tls};
 use super::trunk::{line, trunk};
 use super::*;
-use crate::directory::{Caps, Handler, Voice};
+use crate::directory::{Caps, Handler, Voice, Watching};
 
 /// Where a value stands in the text.
 pub(super) type Span = Option<std::ops::Range<usize>>;
@@ -50,10 +51,12 @@ pub(super) fn read(
     let table = root.table(s, "tls");
     let tls = tls(s, table, project);
     check_listeners(s, &root, &sip, &tls);
+    let table = root.table(s, "stir");
+    let verify = super::stir::stir(s, table, project);
     let table = root.table(s, "dns");
     let dns = dns(s, table);
     let table = root.table(s, "media");
-    let media = media(s, table);
+    let mut media = media(s, table);
     let table = root.table(s, "webhook");
     let webhook_allow = webhook(s, table);
     let table = root.table(s, "speech");
@@ -68,6 +71,9 @@ pub(super) fn read(
     let otel = seeing::otel(s, table);
     let table = root.table(s, "functions");
     let function_env = functions(s, table);
+    let (domains, music): (Vec<Domain>, Vec<_>) =
+        each(s, &mut root, "domain", domain).into_iter().unzip();
+    media.hold_music.domains = music.into_iter().flatten().collect();
     let mut config = Config {
         project: project.to_owned(),
         server,
@@ -84,7 +90,7 @@ pub(super) fn read(
         otel,
         function_env,
         lists: each(s, &mut root, "credential_list", list),
-        domains: each(s, &mut root, "domain", domain),
+        domains,
         numbers: each(s, &mut root, "number", number),
         trunks: each(s, &mut root, "trunk", trunk),
         lines: each(s, &mut root, "line", line),
@@ -93,6 +99,7 @@ pub(super) fn read(
     };
     check_names(s, &root, &config);
     check_trunks(s, &config);
+    super::stir::hand_out(s, verify, &mut config.trunks);
     root.finish(s);
     (config.handlers, config.warnings) = (source.handlers, source.warnings);
     if source.problems.is_empty() { Ok(config) } else { Err(source.problems) }
@@ -205,7 +212,9 @@ fn dns(source: &mut Source<'_>, mut table: Reader<'_>) -> Dns {
 }
 
 fn media(source: &mut Source<'_>, mut table: Reader<'_>) -> Media {
-    let mut media = Media { ports: (16_384, 32_767), tick_ms: 1 };
+    let everybody = hold_music(source, &mut table);
+    let hold_music = HoldMusic { everybody, ..HoldMusic::default() };
+    let mut media = Media { ports: (16_384, 32_767), tick_ms: 1, hold_music };
     if let Some((text, span)) = table.text(source, "ports") {
         let ports = text
             .split_once('-')
@@ -264,7 +273,11 @@ fn list(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<(String, Vec<(
     Some((name?, users))
 }
 
-fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
+/// A domain, and its hold music where it has its own.
+fn domain(
+    source: &mut Source<'_>,
+    mut table: Reader<'_>,
+) -> Option<(Domain, Option<(String, String)>)> {
     let name = required(source, &mut table, "name");
     let place = table.item("name").and_then(Item::span);
     let names = |texts: Option<Vec<(String, Span)>>| -> Vec<String> {
@@ -278,6 +291,8 @@ fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
         voice: voice(source, &mut table),
         any_caller_id: table.flag(source, "any_caller_id").unwrap_or(false),
         transfer_out: table.flag(source, "transfer_out").unwrap_or(false),
+        watching: watching(source, &mut table),
+        messages: table.flag(source, "messages").unwrap_or(true),
         caps: caps(source, &mut table, Caps::USER),
     };
     warn_of_silence(source, place, &domain.name, &domain.voice);
@@ -287,8 +302,23 @@ fn domain(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Domain> {
         let wanted = "name: expected a host name such as office.example, without a port";
         source.error(table.span(), format!("{wanted}, not \"{}\"", domain.name));
     }
+    let music = hold_music(source, &mut table).map(|url| (domain.name.clone(), url));
     table.finish(source);
-    name.map(|_| domain)
+    name.map(|_| (domain, music))
+}
+
+/// `events` of a domain.
+fn watching(source: &mut Source<'_>, table: &mut Reader<'_>) -> Watching {
+    let Some((text, span)) = table.text(source, "events") else { return Watching::default() };
+    match text.as_str() {
+        "off" => Watching::Nothing,
+        "lamps" => Watching::Lamps,
+        "parties" => Watching::Parties,
+        _ => {
+            source.error(span, "events: expected \"off\", \"lamps\" or \"parties\"");
+            Watching::default()
+        }
+    }
 }
 
 fn number(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Number> {

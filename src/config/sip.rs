@@ -44,6 +44,12 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
             _ => source.error(table.span(), "flow_timer: expected 30 to 3600 seconds, or 0"),
         }
     }
+    if let Some(seconds) = table.number(source, "nat_ping") {
+        match u32::try_from(seconds) {
+            Ok(seconds) if seconds == 0 || (5..=600).contains(&seconds) => sip.nat_ping = seconds,
+            _ => source.error(table.span(), "nat_ping: expected 5 to 600 seconds, or 0"),
+        }
+    }
     if let Some(most) = table.number(source, "connections_per_source") {
         match usize::try_from(most) {
             Ok(most) if most > 0 => sip.connections_per_source = most,
@@ -62,6 +68,7 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
             _ => source.error(table.span(), "shards: expected 1 to 16, or 0 for one each core"),
         }
     }
+    sip.session_timers = super::calls::session_timers(source, &mut table);
     let limits = table.table(source, "limits");
     sip.limits = super::limits::limits(source, limits);
     table.finish(source);
@@ -132,7 +139,7 @@ pub(super) fn file(
     Some(existing(source, key, project.join(text), span))
 }
 
-fn files(
+pub(super) fn files(
     source: &mut Source<'_>,
     table: &mut Reader<'_>,
     key: &'static str,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::directory::{Caps, Handler};
+use crate::directory::{Caps, Handler, Watching};
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let env = |name: &str| (name == "TOKEN").then(|| "from-environment".to_owned());
@@ -128,6 +128,7 @@ fn nothing_that_is_written_is_passed_over() {
         ("[sip]\nlisten = [\"sctp:127.0.0.1:0\"]\n".to_owned(), "tls:, ws: or wss:"),
         ("[sip]\norigins = [\"phone.example\"]\n".to_owned(), "expected https://HOST"),
         ("[sip]\nflow_timer = 5\n".to_owned(), "30 to 3600"),
+        ("[sip]\nnat_ping = 2\n".to_owned(), "5 to 600"),
         ("[tls]\nclient_certificates = \"yes\"\n".to_owned(), "\"optional\" or"),
         ("[tls]\nclient_certificates = \"required\"\n".to_owned(), "set `client_ca`"),
         ("[tls]\ncertificates = [{ key = \"x\" }]\n".to_owned(), "wants `certificate`"),
@@ -252,6 +253,13 @@ fn users_and_trunks_have_caps() {
     .expect("sound");
     assert_eq!(config.domains[0].caps, Caps::USER);
     assert_eq!([0, 1].map(|at| config.domains[at].transfer_out), [false, true]);
+    assert_eq!(config.domains[0].watching, Watching::Lamps);
+    assert!(config.domains[0].messages);
+    let quiet = "[[domain]]\nname = \"a.example\"\nevents = \"parties\"\nmessages = false";
+    let quiet = parse(quiet).expect("sound");
+    assert_eq!((quiet.domains[0].watching, quiet.domains[0].messages), (Watching::Parties, false));
+    let wrong = problems("[[domain]]\nname = \"a.example\"\nvoice = \"bin:x\"\nevents = \"all\"");
+    assert!(wrong.iter().any(|said| said.contains("expected \"off\", \"lamps\"")), "{wrong:?}");
     assert_eq!(
         (config.domains[1].caps.calls, config.domains[1].caps.new_calls.per_second),
         (0, 20)
@@ -376,12 +384,13 @@ fn trunks_and_lines_are_read_with_all_their_keys() {
 }
 
 /// The tables of the configuration.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "[server]",
     "[http]",
     "[sip]",
     "[sip.limits]",
     "[tls]",
+    "[stir]",
     "[dns]",
     "[media]",
     "[speech]",
@@ -423,6 +432,17 @@ fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
     {
         std::fs::write(folder.path().join("tls").join(file), "").expect("written");
     }
+    // The key that signs calls is read at once.
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let signer = rcgen::CertificateParams::new(vec![]).expect("params").self_signed(&key);
+    let signer = signer.expect("a certificate").pem();
+    for (file, text) in
+        [("sti.pem", &signer), ("sti-roots.pem", &signer), ("sti.key", &key.serialize_pem())]
+    {
+        std::fs::write(folder.path().join("tls").join(file), text).expect("written");
+    }
+    std::fs::create_dir(folder.path().join("assets")).expect("made");
+    std::fs::write(folder.path().join("assets/hold.wav"), "").expect("written");
     // Its trunk has no TLS, whose keys are only shown.
     let with_tls = sample
         .replace("uri = \"sip:127.0.0.1:5070\"", "uri = \"sips:127.0.0.1:5070\"")
@@ -455,8 +475,13 @@ fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
         }
     }
     // The keys of tables that are written in one line.
-    for list in ["[tls]\ncertificates", "[[credential_list]]\ncredentials"] {
-        let said = problems(&format!("{list} = [{{ qqqqqqqqqqqqqqqq = 1 }}]\n"));
+    let one = "{ qqqqqqqqqqqqqqqq = 1 }";
+    for (list, value) in [
+        ("[tls]\ncertificates", &*format!("[{one}]")),
+        ("[[credential_list]]\ncredentials", &format!("[{one}]")),
+        ("[[trunk]]\nstir_sign", one),
+    ] {
+        let said = problems(&format!("{list} = {value}\n"));
         let known = said.iter().find_map(|line| Some(line.split_once("known: ")?.1));
         for key in known.expect("a list of keys").split(", ") {
             assert!(sample.contains(&format!(" {key} = ")), "{list}: {key} is not in the sample");

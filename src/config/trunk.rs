@@ -1,9 +1,11 @@
 //! `[[trunk]]`: a way to and from the telephone network. `[[line]]`: a user's account elsewhere.
 
+use super::calls::{early_media, session_timers};
 use super::limits::caps;
 use super::parts::{Span, networks, required, voice};
 use super::reader::{Reader, Source};
 use super::sip::file;
+use super::stir::{callers, check_headers, signatures};
 use super::*;
 use crate::audio::codec::Codec;
 use crate::base::Duration;
@@ -40,6 +42,7 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
         keep_alive,
     });
     let settings = common(source, &mut table, Trunk::new("", uri.as_deref().unwrap_or_default()));
+    let callers = signatures(source, &mut table, settings.callers.clone());
     let (priority, weight) =
         (small(source, &mut table, "priority", 0), small(source, &mut table, "weight", 1));
     table.finish(source);
@@ -53,6 +56,7 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
         registration,
         priority,
         weight,
+        callers,
         ..settings
     })
 }
@@ -137,7 +141,7 @@ fn common(source: &mut Source<'_>, table: &mut Reader<'_>, start: Trunk) -> Trun
     });
     let tls_name = table.text(source, "tls_name").map(|(text, _)| text.to_ascii_lowercase());
     let identity = identity(source, table, proxy.as_deref().unwrap_or(&start.uri));
-    Trunk {
+    let trunk = Trunk {
         proxy,
         tls_name,
         identity,
@@ -149,9 +153,14 @@ fn common(source: &mut Source<'_>, table: &mut Reader<'_>, start: Trunk) -> Trun
         ping: ping(source, table),
         codecs: codecs(source, table),
         headers: headers(source, table),
+        callers: callers(source, table),
         numbers: numbers(source, table),
+        session_timers: session_timers(source, table),
+        early_media: early_media(source, table),
         ..start
-    }
+    };
+    check_headers(source, table, &trunk);
+    trunk
 }
 
 /// A proxy is written as a URI or as a host alone.
@@ -271,8 +280,8 @@ fn headers(source: &mut Source<'_>, table: &mut Reader<'_>) -> Vec<(String, Stri
     headers
 }
 
-/// Headers that make a dialog: a second one would break it.
-const RESERVED: [HeaderName; 14] = [
+/// Headers that make a dialog, or say what we do in it: a second one would break it.
+const RESERVED: [HeaderName; 29] = [
     HeaderName::Via,
     HeaderName::From,
     HeaderName::To,
@@ -287,6 +296,21 @@ const RESERVED: [HeaderName; 14] = [
     HeaderName::Require,
     HeaderName::Authorization,
     HeaderName::ProxyAuthorization,
+    HeaderName::ProxyRequire,
+    HeaderName::Supported,
+    HeaderName::Allow,
+    HeaderName::AllowEvents,
+    HeaderName::Event,
+    HeaderName::Expires,
+    HeaderName::SessionExpires,
+    HeaderName::MinSe,
+    HeaderName::RAck,
+    HeaderName::RSeq,
+    HeaderName::Replaces,
+    HeaderName::ReferTo,
+    HeaderName::ContentEncoding,
+    HeaderName::Identity,
+    HeaderName::Date,
 ];
 
 fn numbers(source: &mut Source<'_>, table: &mut Reader<'_>) -> NumberFormat {

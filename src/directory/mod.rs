@@ -5,15 +5,20 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::base::id::AccountSid;
 use crate::base::{Duration, Rng, Secret};
 
+mod callers;
 mod trunk;
 
-pub use trunk::{Line, Lines, NumberFormat, NumberStyle, Ping, Registration};
+pub use callers::{Attestation, CallerHeader, Callers, DiversionHeader, Refuse, Signing, Verify};
+pub use trunk::{
+    EarlyMedia, Line, Lines, NumberFormat, NumberStyle, Ping, Registration, SessionTimers,
+};
 
 mod limits;
 
@@ -40,6 +45,8 @@ pub struct Directory {
     pub lines: Lines,
     /// How much peers may ask for.
     pub limits: Limits,
+    /// What is heard on hold.
+    pub hold_music: Arc<HoldMusic>,
 }
 
 /// Where a call's first document comes from.
@@ -86,8 +93,24 @@ pub struct Domain {
     pub any_caller_id: bool,
     /// Whether its users may transfer calls to telephone numbers (default: only to one another).
     pub transfer_out: bool,
+    /// What its users may learn of one another (SUBSCRIBE).
+    pub watching: Watching,
+    /// Whether its users may write to one another (MESSAGE).
+    pub messages: bool,
     /// How much of the telephone network each of its users may use.
     pub caps: Caps,
+}
+
+/// What users of a domain may learn of one another, and of themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Watching {
+    /// Nothing, not even of their own registrations.
+    Nothing,
+    /// Whether others can be reached, and whether they ring or talk.
+    #[default]
+    Lamps,
+    /// And with whom.
+    Parties,
 }
 
 /// A telephone number of ours.
@@ -137,6 +160,8 @@ pub struct Trunk {
     pub codecs: Vec<String>,
     /// Headers that its INVITEs get.
     pub headers: Vec<(String, String)>,
+    /// What it is told of callers, and what of its word on them is believed.
+    pub callers: Callers,
     /// How it writes numbers.
     pub numbers: NumberFormat,
     /// Calls at one time, those that it sends us included; `None`: no limit.
@@ -145,6 +170,10 @@ pub struct Trunk {
     pub caps: Caps,
     /// The host of From; `None`: ours.
     pub from_domain: Option<String>,
+    /// Session timers in its calls.
+    pub session_timers: SessionTimers,
+    /// Sound before the answer.
+    pub early_media: EarlyMedia,
 }
 
 /// Whom TLS is to find at an address.
@@ -163,6 +192,23 @@ pub struct KeyPair {
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
+}
+
+/// What they hear whom a party holds: URLs of sound files; none is silence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HoldMusic {
+    /// For holders of no domain of ours, and of those without their own.
+    pub everybody: Option<String>,
+    /// By the holder's domain, lower case.
+    pub domains: BTreeMap<String, String>,
+}
+
+impl HoldMusic {
+    /// For a holder of that domain, or of none.
+    pub fn of(&self, domain: Option<&str>) -> Option<&str> {
+        let own = domain.and_then(|domain| self.domains.get(domain));
+        own.or(self.everybody.as_ref()).map(String::as_str)
+    }
 }
 
 impl Directory {
@@ -257,6 +303,7 @@ mod tests {
             trunks,
             lines: Lines::default(),
             limits: Limits::default(),
+            hold_music: Default::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Duration, Secret};
 
-use super::{Caps, Trunk, Voice};
+use super::{Callers, Caps, Trunk, Voice};
 
 /// A registration that we keep with somebody else's SIP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,38 @@ pub struct Registration {
     pub expires: u32,
     /// How often a NAT on the way is kept open; `None`: not at all.
     pub keep_alive: Option<Duration>,
+}
+
+/// What a trunk wants of session timers (RFC 4028), where that is not what `[sip]` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionTimers {
+    /// Whether they are asked for.
+    pub asks: Option<bool>,
+    /// The interval that is asked for.
+    pub expires: Option<Duration>,
+    /// The shortest that is accepted.
+    pub min_se: Option<Duration>,
+}
+
+/// What a caller hears of a trunk's far end before it answers, and the trunk of ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EarlyMedia {
+    /// What the far end sends: its own ringing, or an announcement.
+    #[default]
+    Pass,
+    /// Ringing, whatever it sends; and it is told only that it rings.
+    Ring,
+}
+
+impl EarlyMedia {
+    /// As a configuration writes it.
+    pub fn of_name(name: &str) -> Option<EarlyMedia> {
+        match name {
+            "pass" => Some(EarlyMedia::Pass),
+            "ring" => Some(EarlyMedia::Ring),
+            _ => None,
+        }
+    }
 }
 
 /// Health by OPTIONS.
@@ -191,10 +223,13 @@ impl Trunk {
             answer_within: Duration::from_secs(4),
             codecs: vec![],
             headers: vec![],
+            callers: Callers::default(),
             numbers: NumberFormat::default(),
             channels: None,
             caps: Caps::TRUNK,
             from_domain: None,
+            session_timers: SessionTimers::default(),
+            early_media: EarlyMedia::Pass,
         }
     }
 

@@ -46,7 +46,7 @@ impl Exchange {
             Some(admitted) if invite.has(HeaderName::Replaces) => {
                 self.replace_leg(now, dialog, flow, invite, &admitted);
             }
-            Some(admitted) => self.start_call(now, dialog, flow, invite, *admitted),
+            Some(admitted) => self.identify(now, dialog, flow, invite, *admitted),
             None => {
                 let reject = sip::Command::Reject { dialog, status: 500, headers: vec![] };
                 self.agent.handle(now, sip::Input::Command(reject));
@@ -61,7 +61,7 @@ impl Exchange {
         flow: Flow,
         invite: &Message,
     ) -> Result<Admitted, Refused> {
-        if self.draining || self.calls.table.len() >= MAX_CALLS {
+        if self.draining || self.calls() >= MAX_CALLS {
             self.guard.counters.busy_invites += 1;
             return Err(Refused::busy(10, "draining or full"));
         }
@@ -70,6 +70,11 @@ impl Exchange {
         if forwarded > MAX_FORWARDED {
             let reason = format!("the call was forwarded {forwarded} times: it goes in circles");
             return Err(Refused::new(483, 32100, reason));
+        }
+        if let Some(min) = self.too_short_for(&admitted, invite) {
+            let headers = vec![("Min-SE".to_owned(), min.as_secs().to_string())];
+            let reason = "its session would be shorter than min_se".to_owned();
+            return Err(Refused { status: 422, headers, code: 32100, reason });
         }
         // Nobody's handler runs for a call that could not be answered anyway.
         match objection(invite) {
@@ -129,7 +134,7 @@ impl Exchange {
         let from = invite.from().ok_or_else(|| Refused::new(400, 32100, "no From"))?;
         let incoming = Incoming {
             from: caller_uri(&username, domain, from.uri()),
-            to: who::plain_uri(invite.request_uri()),
+            to: who::called_uri(invite.request_uri()),
             caller_name: from.display_name().map(|name| name.into_owned()),
             sip: Some(SipCaller {
                 domain: domain.name.clone(),
@@ -140,6 +145,7 @@ impl Exchange {
                 headers: x_headers(invite),
             }),
             forwarded_from: who::diverted_from(invite),
+            stir: None,
         };
         Ok(Admitted {
             incoming,
@@ -232,7 +238,7 @@ impl Exchange {
     }
 
     /// 401 with nothing said; it costs no memory but a mark for phones with old digests.
-    fn challenge(
+    pub(super) fn challenge(
         &mut self,
         now: Instant,
         flow: Flow,
@@ -351,8 +357,9 @@ fn number_called<'a>(
     trunk: Option<&Trunk>,
 ) -> Option<&'a Number> {
     let user = uri.user()?;
-    let read = trunk.and_then(|trunk| trunk.numbers.read(&user));
-    directory.numbers.get(&read.or_else(|| normalise(&user))?)
+    let user = who::subscriber(&user);
+    let read = trunk.and_then(|trunk| trunk.numbers.read(user));
+    directory.numbers.get(&read.or_else(|| normalise(user))?)
 }
 
 /// Who calls, for the handler: who proved it, at the domain where it was proved. The host in From
@@ -398,8 +405,8 @@ fn admit_trunk(
         from,
         to: number.number.clone(),
         caller_name,
-        sip: None,
         forwarded_from: who::diverted_from(invite),
+        ..Incoming::default()
     };
     let voice: Voice = number.voice.clone();
     let channel = Some(Key::trunk(&trunk.name));

@@ -16,6 +16,11 @@ const MAX_FORWARDS: u8 = 70;
 /// Numbers of legs that each call has for itself: those it dials, and the caller's.
 const LEGS: u64 = (LEGS_PER_CALL + 1).next_power_of_two();
 
+/// The leg of whoever made a call.
+pub(super) const fn caller_leg(call: CallNumber) -> LegId {
+    LegId(call.0 * LEGS)
+}
+
 /// Who calls, as admission found it.
 pub(super) struct Admitted {
     /// What the handler is told.
@@ -42,19 +47,25 @@ impl Exchange {
     ) {
         self.calls.last += 1;
         let number = CallNumber(self.calls.last);
-        let first = number.0 * LEGS;
-        let id = LegId(first);
+        let id = caller_leg(number);
         let mut leg =
             SipLeg::incoming(id, invite, dialog, self.media_address(flow), &mut self.rng.fork());
+        let origin = identity::Origin::of(invite, &admitted, &self.directory);
         let channel = admitted.channel;
         if let Some(key) = &channel {
             self.trunks.occupy(key);
             if let Some(trunk) = key.find(&self.directory) {
                 leg.set_codecs(codecs_of(trunk));
+                leg.set_early_media(trunk.early_media);
+                if let Some(settings) = self.session_of(trunk) {
+                    let command = sip::Command::Session { dialog, settings };
+                    self.agent.handle(now, sip::Input::Command(command));
+                }
             }
         }
         self.legs.table.insert(id, LegEntry { channel, ..LegEntry::new(leg, number) });
         self.legs.incoming.insert(dialog, id);
+        self.follow_caller(now, id, &admitted.owner, &admitted.incoming.to, invite);
         let sid = CallSid::random(&mut self.rng);
         let call_id = invite.call_id().to_owned();
         self.tell(Told::Dialog { call: sid, leg: id, call_id });
@@ -64,7 +75,7 @@ impl Exchange {
         let setup = Setup {
             sid,
             leg: id,
-            next_leg: first + 1,
+            next_leg: id.0 + 1,
             incoming: admitted.incoming,
             account: self.directory.account_sid,
             voice: admitted.voice,
@@ -74,6 +85,7 @@ impl Exchange {
                 any_caller_id: admitted.any_caller_id || has_line,
                 domains: Arc::new(self.directory.domains.keys().cloned().collect()),
                 transfer_out: Arc::new(transfer_out(&self.directory)),
+                hold_music: Arc::clone(&self.directory.hold_music),
             },
             epoch: self.config.epoch,
         };
@@ -82,7 +94,8 @@ impl Exchange {
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
         let Owner { domain, user } = admitted.owner;
         let reason = None;
-        let entry = CallEntry { call, sid, max_forwards, flow, domain, user, has_line, reason };
+        let entry =
+            CallEntry { call, sid, max_forwards, flow, domain, user, has_line, origin, reason };
         self.calls.table.insert(number, entry);
         self.calls.talking.push_back(number);
     }
@@ -151,6 +164,8 @@ impl Exchange {
     pub(super) fn shut_down(&mut self, now: Instant) {
         self.draining = true;
         self.unregister_all(now);
+        self.refuse_waiting(now);
+        self.end_subscriptions(now);
         let all: Vec<CallNumber> = self.calls.table.keys().copied().collect();
         for number in all {
             self.tell_call(now, number, call::Input::Shutdown);

@@ -4,6 +4,7 @@
 //! memory (RFC 3261 section 8.2.7).
 
 use super::calls::Admitted;
+use super::events;
 use super::refusal::Refused;
 use super::*;
 use crate::sip::{HeaderField, Message, Method};
@@ -15,6 +16,8 @@ enum Need {
     Nothing,
     /// To register: a user's password, for its own name.
     Registration,
+    /// To watch, tell or write: a user's password.
+    User,
     /// To call: a trunk's address, or a domain's rules for calls.
     Admission,
     /// It has no business outside a dialog.
@@ -26,9 +29,8 @@ const fn need(method: Method) -> Option<Need> {
     match method {
         Method::Options => Some(Need::Nothing),
         Method::Register => Some(Need::Registration),
-        Method::Invite | Method::Message | Method::Subscribe | Method::Publish | Method::Refer => {
-            Some(Need::Admission)
-        }
+        Method::Subscribe | Method::Publish | Method::Message => Some(Need::User),
+        Method::Invite | Method::Refer => Some(Need::Admission),
         Method::Bye
         | Method::Info
         | Method::Update
@@ -44,6 +46,8 @@ const fn need(method: Method) -> Option<Need> {
 pub(super) enum Welcome {
     /// It becomes a call.
     Call(Box<Admitted>),
+    /// It is a user's, and is answered when it is carried out.
+    Request(events::User),
     /// It is answered, and that is all.
     Answer(u16, Vec<HeaderField>),
 }
@@ -54,6 +58,10 @@ impl Exchange {
         let command = match self.welcome(now, flow, &message) {
             Ok(Welcome::Call(admitted)) => {
                 self.admitted = Some(admitted);
+                sip::Command::Admit { flow, message }
+            }
+            Ok(Welcome::Request(user)) => {
+                self.let_in(user);
                 sip::Command::Admit { flow, message }
             }
             Ok(Welcome::Answer(status, headers)) => {
@@ -71,18 +79,22 @@ impl Exchange {
 
     fn welcome(&mut self, now: Instant, flow: Flow, message: &Message) -> Result<Welcome, Refused> {
         let method = message.method();
+        if self.late && need(method) != Some(Need::Dialog) {
+            return Err(self.too_late());
+        }
         if self.guard.is_busy(now, method) {
             return Err(self.above_total());
         }
         match need(method) {
             Some(Need::Nothing) => {
                 let accept = ("Accept".to_owned(), "application/sdp".to_owned());
-                Ok(Welcome::Answer(200, vec![accept]))
+                Ok(Welcome::Answer(200, vec![accept, events::allow_events()]))
             }
             Some(Need::Registration) => {
                 let (status, headers) = self.register(now, flow, message)?;
                 Ok(Welcome::Answer(status, headers))
             }
+            Some(Need::User) => self.admit_user(now, flow, message),
             Some(Need::Admission) if method == Method::Invite => {
                 self.admit_invite(now, flow, message).map(|call| Welcome::Call(Box::new(call)))
             }
@@ -98,9 +110,20 @@ impl Exchange {
 
     /// 503 for one of too many.
     pub(super) fn above_total(&mut self) -> Refused {
-        // Peers that are all turned away now must not all come again at once.
-        let seconds = 5 + self.rng.below(11);
-        Refused::busy(seconds, "more than the limit of all peers together")
+        Refused::busy(self.later(), "more than the limit of all peers together")
+    }
+
+    /// 503 for what came faster than this machine can follow. No line and no story tells of it:
+    /// they would cost what is to be saved. It is counted, and the node says when it begins and ends.
+    fn too_late(&mut self) -> Refused {
+        self.guard.counters.too_late += 1;
+        Refused::busy(self.later(), "")
+    }
+
+    /// After how many seconds to come again: peers that are all turned away now must not all come
+    /// at once then.
+    fn later(&mut self) -> u64 {
+        5 + self.rng.below(11)
     }
 }
 

@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::caps::Cap;
-use super::guard::Bucket;
+use super::guard::{Share, SharedBucket, Total};
 use crate::base::Instant;
 use crate::directory::Caps;
 
@@ -22,6 +22,9 @@ const PROBES: usize = 16;
 /// Counts of calls, shared by all exchanges of a server.
 pub struct Ledger {
     slots: Box<[Slot]>,
+    /// What all peers together ask for.
+    pub(super) invites: Total,
+    pub(super) registers: Total,
 }
 
 /// One name's.
@@ -30,13 +33,12 @@ struct Slot {
     /// The hash of the name; 0 for nobody's.
     name: AtomicU64,
     calls: AtomicU32,
-    /// See [`Bucket`]: in nanoseconds.
-    full_at: AtomicU64,
+    new_calls: SharedBucket,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Ledger { slots: (0..SLOTS).map(|_| Slot::default()).collect() }
+        Ledger::sized(SLOTS)
     }
 }
 
@@ -47,6 +49,14 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
+    fn sized(slots: usize) -> Ledger {
+        Ledger {
+            slots: (0..slots).map(|_| Slot::default()).collect(),
+            invites: Total::default(),
+            registers: Total::default(),
+        }
+    }
+
     /// The place of a name. It stays its own as long as the server runs.
     fn slot(&self, name: &str) -> Option<&Slot> {
         let mut hasher = DefaultHasher::new();
@@ -77,12 +87,7 @@ impl Ledger {
     pub(super) fn take(&self, now: Instant, name: &str, caps: Caps) -> Result<(), Cap> {
         self.enter(name, caps.calls)?;
         let Some(slot) = self.slot(name) else { return Ok(()) };
-        let after = |full_at| {
-            let bucket = Bucket::full_at(Instant::from_nanos(full_at));
-            bucket.after(now, caps.new_calls).map(Instant::as_nanos)
-        };
-        let order = Ordering::Relaxed;
-        if slot.full_at.fetch_update(order, order, after).is_err() {
+        if !slot.new_calls.take(now, caps.new_calls, Share::All) {
             self.leave(name);
             return Err(Cap::NewCalls(caps.new_calls.per_second));
         }
@@ -141,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_full_ledger_counts_strangers_together() {
-        let ledger = Ledger { slots: (0..4).map(|_| Slot::default()).collect() };
+        let ledger = Ledger::sized(4);
         (0..6).for_each(|name| ledger.enter(&name.to_string(), 0).expect("no limit"));
         let all: u32 = (0..6).map(|name| ledger.calls(&name.to_string())).sum();
         assert!(all >= 6, "each sees its own at least");

@@ -5,7 +5,7 @@ use super::*;
 use crate::call::Guest;
 use crate::leg::sip::{Input as LegInput, Output as LegOutput};
 use crate::leg::{self, Replaces};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, cause};
 
 /// Reasons that are passed on: one of each protocol that there is (RFC 3326: SIP, Q.850).
 const MAX_REASONS: usize = 2;
@@ -81,9 +81,10 @@ impl Exchange {
                 }
                 Some(LegOutput::Event(event)) => {
                     self.carry_reason(id, &event);
+                    self.publish_leg(now, id, &event);
                     self.tell_call(now, call, call::Input::Leg(id, event));
                 }
-                Some(LegOutput::Gone) => self.forget_leg(id),
+                Some(LegOutput::Gone) => self.forget_leg(now, id),
             }
         }
     }
@@ -96,7 +97,13 @@ impl Exchange {
             .filter(|reason| reason.len() <= MAX_REASON && !reason.contains("elsewhere"))
             .take(MAX_REASONS)
             .collect();
+        let told: Vec<String> = reasons.iter().filter_map(|reason| cause::told(reason)).collect();
         let Some(entry) = self.legs.table.get_mut(&leg) else { return };
+        let call = self.calls.table.get(&entry.call).map(|call| call.sid);
+        if let (Some(call), false) = (call, told.is_empty()) {
+            let note = format!("its network says why it ended: {}", told.join("; "));
+            self.outputs.push_back(Output::Note(Note { call, code: 0, text: note }));
+        }
         if !reasons.is_empty() {
             entry.reason = Some(reasons.join(", "));
         } else if message.status().is_none() {
@@ -188,6 +195,7 @@ impl Exchange {
         invite: &Message,
         admitted: &Admitted,
     ) {
+        self.tell_taken(invite);
         let mut fields = invite
             .all_headers()
             .filter(|(name, _)| HeaderName::from_bytes(name.as_bytes()) == HeaderName::Replaces);
@@ -198,7 +206,10 @@ impl Exchange {
             None => Err(400),
         };
         match placed {
-            Ok((new, number)) => self.seat(now, new, number, dialog, flow, invite),
+            Ok((new, number)) => {
+                self.follow_caller(now, new, &admitted.owner, &admitted.incoming.to, invite);
+                self.seat(now, new, number, dialog, flow, invite);
+            }
             Err(status) => {
                 let reject = sip::Command::Reject { dialog, status, headers: vec![] };
                 self.agent.handle(now, sip::Input::Command(reject));
@@ -246,8 +257,9 @@ impl Exchange {
         self.drain_call(now, call);
     }
 
-    fn forget_leg(&mut self, id: LegId) {
+    fn forget_leg(&mut self, now: Instant, id: LegId) {
         self.leave_channel(id);
+        self.unfollow(now, id, "error");
         self.usage.release(id);
         self.legs.timers.clear(&id);
         let Some(entry) = self.legs.table.remove(&id) else { return };

@@ -18,20 +18,24 @@ use crate::leg::sip::{MediaAddress, SipLeg};
 use crate::media;
 use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::locate::{self, Family};
-use crate::sip::registrar::{Lifetimes, Registrar};
+use crate::sip::registrar::{BindingChange, Lifetimes, Registrar};
 use crate::sip::user_agent::{self, UserAgent};
 use crate::sip::{self, DialogId, Flow, ShardId, Transport};
 
 mod admission;
+mod backlog;
 mod calls;
 mod caps;
 mod door;
+mod events;
 mod guard;
+mod identity;
 mod ledger;
 mod legs;
 mod locating;
 mod old_digest;
 mod peers;
+mod pings;
 mod refusal;
 mod registration;
 mod route;
@@ -43,13 +47,16 @@ mod trunks;
 mod who;
 
 pub use admission::domain_sid;
+pub use backlog::{Backlog, Class, Full, Turn};
 pub use guard::Counters;
+pub use identity::Certificate;
 pub use ledger::Ledger;
 pub use locating::Expected;
 pub use peers::PeerMessage;
 pub use registration::Registered;
+pub use routing::session_settings;
 pub use story::{Figures, RefusedRequest, Told};
-pub use trunks::TrunkState;
+pub use trunks::{TrunkChange, TrunkState};
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
 const MAX_CALLS: usize = 20_000;
@@ -89,6 +96,8 @@ pub struct Config {
 pub enum Input {
     /// Bytes that arrived, or a transport's report that they could not leave.
     Sip(sip::Input),
+    /// The same, come too late to begin anything: a new request is answered 503.
+    Late(sip::Input),
     /// Something from a media plane.
     Media(media::Event),
     /// The answer to [`Output::Fetch`].
@@ -99,6 +108,8 @@ pub enum Input {
     Answered(locate::Question, Result<locate::Answer, locate::Unanswered>),
     /// From another exchange of this server.
     Peer(ShardId, PeerMessage),
+    /// The answer to [`Output::Certificate`]; an error says why there is none.
+    Certificate(String, Result<Certificate, String>),
     /// The configuration changed; calls in progress keep what they began with.
     Directory(Arc<Directory>),
     /// No new calls from here on (503 with Retry-After).
@@ -124,12 +135,18 @@ pub enum Output {
     Load(Ticket, CallSid, String),
     /// Ask the DNS.
     Ask(locate::Question),
+    /// Get the certificate at that address, for the signatures of callers.
+    Certificate(String),
     /// Write rows and reports.
     Persist(Persist),
     /// A line for the log and for the call's story.
     Note(Note),
     /// A user's registrations changed.
     Registered(Registered),
+    /// What is to outlive the process of a registration changed; nobody waits for the write.
+    Binding(BindingChange),
+    /// A trunk or line fares otherwise than before.
+    Trunk(TrunkChange),
     /// For the stories of calls; nothing depends on it.
     Told(Told),
     /// For another exchange of this server. What cannot be delivered may be dropped.
@@ -152,12 +169,17 @@ pub struct Exchange {
     locating: locating::Locating,
     trunks: trunks::Trunks,
     draining: bool,
+    /// What is handled now came too late to begin anything.
+    late: bool,
     guard: guard::Guard,
     peers: peers::Peers,
     usage: caps::Usage,
+    events: events::Events,
     /// Who makes the INVITE that is being let in.
     admitted: Option<Box<calls::Admitted>>,
     refusals: refusal::Refusals,
+    identities: identity::Identities,
+    pings: pings::Pings,
     outputs: VecDeque<Output>,
 }
 
@@ -214,6 +236,8 @@ struct CallEntry {
     user: Option<String>,
     /// Whether that user had a line of its own then: only such a line may carry its calls.
     has_line: bool,
+    /// Where it came from, for those whom it is passed on to.
+    origin: identity::Origin,
     /// Why its latest party left, as that one's network said, and who is told.
     reason: Option<(legs::Left, String)>,
 }
@@ -222,6 +246,7 @@ impl Exchange {
     /// An exchange without calls.
     pub fn new(mut config: Config, directory: Arc<Directory>, mut rng: Rng) -> Self {
         config.agent.screening = true;
+        let config_epoch = config.epoch;
         let agent = UserAgent::new(config.agent.clone(), rng.fork());
         let challenger = Challenger::new(rng.bytes());
         let locating = locating::Locating::new(&config, Family::default(), rng.fork());
@@ -236,15 +261,19 @@ impl Exchange {
             agent,
             challenger,
             old_digest: old_digest::OldDigest::default(),
-            registrar: Registrar::new(Lifetimes::default()),
+            registrar: registration::registrar(&directory, config_epoch),
             legs: Legs::default(),
             calls: Calls::default(),
             draining: false,
-            guard: guard::Guard::new(directory.limits.clone()),
+            late: false,
+            guard: guard::Guard::new(directory.limits.clone(), Arc::clone(&ledger)),
             peers: peers::Peers::default(),
             usage: caps::Usage::new(ledger),
+            events: events::Events::default(),
             admitted: None,
             refusals: Default::default(),
+            identities: Default::default(),
+            pings: pings::Pings::every(0),
             outputs: VecDeque::new(),
             directory,
             rng,
@@ -263,7 +292,7 @@ impl Exchange {
 
     /// How many calls are up or being set up.
     pub fn calls(&self) -> usize {
-        self.calls.table.len()
+        self.calls.table.len() + self.identities.waiting()
     }
 
     /// How many legs there are, those included whose dialogs are still closing.
@@ -289,7 +318,8 @@ impl Exchange {
     /// The media address for a party that is reached over `flow`.
     fn media_address(&self, flow: Flow) -> MediaAddress {
         let bind = flow.local.ip();
-        MediaAddress { bind, advertise: self.advertised(bind) }
+        let peer = Some(flow.remote.ip());
+        MediaAddress { bind, advertise: self.advertised(bind), peer }
     }
 
     /// What peers are told of a local address.
@@ -323,6 +353,10 @@ impl Exchange {
                 self.drain_call(now, call);
             } else if let Some(output) = self.locating.locator.poll() {
                 self.handle_locate(now, output);
+            } else if let Some(change) = self.registrar.poll() {
+                self.outputs.push_back(Output::Binding(change));
+            } else if let Some(due) = self.next_due() {
+                self.notify(now, &due);
             } else {
                 break;
             }
@@ -374,7 +408,14 @@ impl Exchange {
             sip::Event::Invite { dialog, flow, message } => {
                 self.handle_invite(now, dialog, flow, &message);
             }
+            sip::Event::Request { transaction, flow, message } => {
+                self.handle_request(now, transaction, flow, &message);
+            }
+            sip::Event::Reply { id, message } if events::is_ours(id) => {
+                self.event_reply(now, id, message.as_ref());
+            }
             sip::Event::Reply { id, message } => self.trunk_reply(now, id, message),
+            event if self.stops_waiting(&event) => {}
             event => self.handle_dialog_event(now, event),
         }
     }
@@ -395,6 +436,12 @@ impl Machine for Exchange {
     fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Sip(input) => self.handle_sip(now, input),
+            Input::Late(input) => {
+                self.late = true;
+                self.handle_sip(now, input);
+                self.settle(now);
+                self.late = false;
+            }
             Input::Media(event) => self.handle_media_event(now, event),
             Input::Fetched(ticket, result) => {
                 self.tell_call(now, ticket.call, call::Input::Fetched(ticket.request, result));
@@ -406,6 +453,7 @@ impl Machine for Exchange {
                 self.tell_locator(now, locate::Input::Answered(question, answer));
             }
             Input::Peer(from, message) => self.handle_peer(now, from, message),
+            Input::Certificate(url, result) => self.handle_certificate(now, &url, result),
             Input::Directory(directory) => {
                 self.owned = owned(&directory);
                 if self.directory.limits != directory.limits
@@ -416,6 +464,7 @@ impl Machine for Exchange {
                 }
                 self.directory = directory;
                 self.configure_trunks(now);
+                self.review_subscriptions(now);
             }
             Input::Drain => {
                 self.draining = true;
@@ -431,12 +480,17 @@ impl Machine for Exchange {
             self.agent.handle_timeout(now);
         }
         if self.registrar.timeout().is_some_and(|at| at <= now) {
-            self.registrar.handle_timeout(now);
+            for user in self.registrar.handle_timeout(now) {
+                self.registrations_changed(now, &user);
+            }
         }
+        self.events_timeout(now);
+        self.ping_phones(now);
         self.locating.locator.handle_timeout(now);
         self.trunks_timeout(now);
         self.peers_timeout(now);
         self.route_timeout(now);
+        self.identity_timeout(now);
         while let Some(call) = self.calls.timers.pop(now) {
             if let Some(entry) = self.calls.table.get_mut(&call) {
                 entry.call.handle_timeout(now);
@@ -459,6 +513,9 @@ impl Machine for Exchange {
             self.locating.locator.timeout(),
             self.trunks.timeout(),
             self.peers.timeout(),
+            self.identities.timeout(),
+            self.events.timeout(),
+            self.pings_timeout(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -294,6 +294,15 @@ impl Exchange {
             Way::Foreign(_) => self.expect(flow, &uri, None),
         }
         let (target, codecs) = self.target_of(call, &dial, &directory, &way, flow);
+        let target = self.identify_to(now, call, &dial, (&directory, &way), target);
+        let trunk = match &way {
+            Way::Trunk(key) => key.find(&directory),
+            Way::Foreign(_) => None,
+        };
+        if let Some(entry) = self.legs.table.get_mut(&id) {
+            let policy = trunk.map(|trunk| trunk.early_media).unwrap_or_default();
+            entry.leg.set_early_media(policy);
+        }
         match begun {
             None => {
                 if let Some(entry) = self.legs.table.get_mut(&id) {
@@ -327,6 +336,7 @@ impl Exchange {
             route: target.route,
             max_forwards: target.max_forwards,
             login: target.login,
+            session: target.session,
             headers: target.headers,
             body,
         };

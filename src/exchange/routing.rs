@@ -2,23 +2,26 @@
 
 use std::net::Ipv4Addr;
 
+use super::calls::Admitted;
+use super::registration::Whom;
 use super::route::{Route, Way};
 use super::trunks::Key;
 use super::*;
 use crate::audio::codec::Codec;
-use crate::directory::Trunk;
+use crate::base::Duration;
+use crate::directory::{SessionTimers, Trunk};
 use crate::leg::sip::{Input as LegInput, Target};
 use crate::leg::{Destination, Dial};
-use crate::sip::Login;
+use crate::sip::dialog::session_timer;
 use crate::sip::registrar::Binding;
 use crate::sip::registration::bracketed;
-use crate::sip::uri::{Scheme, SipUri, escape_user};
+use crate::sip::uri::{SipUri, escape_user};
+use crate::sip::{Login, Message};
 
 /// What dialling leads to.
 enum Found {
-    /// A user of ours (user, domain), all of whose phones ring together; and whether only those
-    /// that are reached safely.
-    User((String, String), bool),
+    /// A user of ours, all of whose phones ring together.
+    User(Whom),
     /// Servers, which are tried one after another.
     Ways(Vec<Way>),
 }
@@ -34,9 +37,7 @@ impl Exchange {
         // RFC 3261 section 16.3 step 3, for the B2BUA that carries Max-Forwards across.
         let found = if exhausted { Err(483) } else { self.find(call, &dial) };
         match found {
-            Ok(Found::User(whom, secret)) => {
-                self.locate_user(now, (id, call), dial, whom, secret);
-            }
+            Ok(Found::User(whom)) => self.locate_user(now, (id, call), dial, whom),
             Ok(Found::Ways(ways)) => {
                 let route = Route::new(id, dial, Arc::clone(&self.directory), ways);
                 self.set_out(now, id, route);
@@ -80,9 +81,7 @@ impl Exchange {
         if let Some(domain) = directory.domain(view.host())
             && self.may_be_here(&view)
         {
-            let user = view.user().unwrap_or_default().into_owned();
-            let secret = view.scheme() == Scheme::Sips;
-            return Ok(Found::User((user, domain.name.clone()), secret));
+            return Ok(Found::User(self.whom(&view, &domain.name)));
         }
         // Browsers call themselves so; only the connection that they made reaches them (RFC 7118
         // section 5.2.1), and nobody is asked for the name (RFC 2606 section 2).
@@ -142,16 +141,17 @@ impl Exchange {
         named || uri.port().is_none_or(listens)
     }
 
-    /// All registered phones of a user of ours, as its exchange knows them.
+    /// All registered phones of a user of ours, or the one that a GRUU means, as the exchange
+    /// knows them that is the user's home.
     pub(super) fn phone_targets(
         &mut self,
         call: CallNumber,
         dial: &Dial,
-        (user, domain): (&str, &str),
-        secret: bool,
+        whom: &Whom,
         mut bindings: Vec<Binding>,
     ) -> Result<Vec<Target>, u16> {
-        let address_of_record = format!("{user}@{domain}");
+        let Whom { user, domain, address_of_record, secret, status, .. } = whom;
+        let (secret, status) = (*secret, *status);
         bindings.retain(|binding| !secret || binding.flow.transport.is_secure());
         // One flow of a device at a time, the latest (RFC 5626 section 5.3): it would ring twice.
         let mut devices = BTreeSet::new();
@@ -162,7 +162,7 @@ impl Exchange {
         if bindings.is_empty() {
             let how = if secret { " over TLS" } else { "" };
             let reason = format!("{address_of_record:?} has no phone registered{how}");
-            return Err(self.no_way(call, 480, reason));
+            return Err(self.no_way(call, status, reason));
         }
         let targets: Vec<(String, Vec<String>, Flow)> = bindings
             .iter()
@@ -242,6 +242,7 @@ impl Exchange {
         }
         target.route = self.trunks.routes(key, trunk);
         target.login = login_of(trunk);
+        target.session = self.session_of(trunk);
         target.headers.extend(trunk.headers.iter().cloned());
         target
     }
@@ -266,6 +267,7 @@ impl Exchange {
             route: vec![],
             max_forwards: entry.map_or(70, |entry| entry.max_forwards),
             login: None,
+            session: None,
             headers,
         }
     }
@@ -285,6 +287,35 @@ fn identity(caller_id: &str, host: &str) -> String {
 pub(super) fn login_of(trunk: &Trunk) -> Option<Login> {
     let (username, password) = trunk.login.clone()?;
     Some(Login { username, password, realm: trunk.realm.clone() })
+}
+
+impl Exchange {
+    /// What a trunk wants of session timers, if it wants anything of its own.
+    pub(super) fn session_of(&self, trunk: &Trunk) -> Option<session_timer::Settings> {
+        let own = trunk.session_timers;
+        (own != SessionTimers::default())
+            .then(|| session_settings(own, self.agent.config().session))
+    }
+}
+
+impl Exchange {
+    /// What the trunk of a call wants at least, when its INVITE asks for a shorter session (RFC
+    /// 4028 section 9). What `[sip]` wants was asked of it before.
+    pub(super) fn too_short_for(&self, admitted: &Admitted, invite: &Message) -> Option<Duration> {
+        let trunk = admitted.channel.as_ref()?.find(&self.directory)?;
+        let settings = self.session_of(trunk)?;
+        session_timer::too_short(invite, &settings).then_some(settings.min)
+    }
+}
+
+/// Session timers as configured, with what is left out taken from `general`.
+pub fn session_settings(
+    timers: SessionTimers,
+    general: session_timer::Settings,
+) -> session_timer::Settings {
+    let min = timers.min_se.unwrap_or(general.min);
+    let interval = timers.expires.unwrap_or(general.interval).max(min);
+    session_timer::Settings { interval, min, asks: timers.asks.unwrap_or(general.asks) }
 }
 
 /// The codecs that a trunk is offered; empty for all.

@@ -76,6 +76,8 @@ pub struct Figures {
     pub dialogs: usize,
     /// Outputs that wait for the driver.
     pub outputs: usize,
+    /// New requests answered 503 because they came faster than the machine can follow.
+    pub late: u64,
     /// What the user agent counted.
     pub sip: user_agent::Counters,
 }
@@ -93,6 +95,7 @@ impl Exchange {
             transactions: self.agent.transactions(),
             dialogs: self.agent.dialogs(),
             outputs: self.outputs.len(),
+            late: self.guard.counters.too_late,
             sip: self.agent.counters(),
         }
     }

@@ -19,26 +19,39 @@ pub(super) fn plain_uri(uri: &str) -> String {
     }
 }
 
+/// The same of a URI that is called: what makes it one device's stays (RFC 5627 section 4.3).
+pub(super) fn called_uri(uri: &str) -> String {
+    let device = SipUri::parse(uri).and_then(|view| view.params().get("gr"));
+    match device {
+        Some("") => format!("{};gr", plain_uri(uri)),
+        Some(name) => format!("{};gr={name}", plain_uri(uri)),
+        None => plain_uri(uri),
+    }
+}
+
 /// The caller of a trunk's call: asserted identity first (RFC 3325), then From; its name.
 pub(super) fn trunk_caller(invite: &Message) -> (String, Option<String>) {
     if is_private(invite) {
         return ("anonymous".to_owned(), None);
     }
-    let asserted = invite.header_by_name("P-Asserted-Identity").and_then(|value| {
-        let address = NameAddr::parse(value.split(',').next()?)?;
+    asserted(invite).unwrap_or_else(|| {
+        let name = invite.from().and_then(|from| Some(from.display_name()?.into_owned()));
+        ("anonymous".to_owned(), name)
+    })
+}
+
+/// The same for a caller who wants privacy, which only those may know who are trusted with it.
+pub(super) fn asserted(invite: &Message) -> Option<(String, Option<String>)> {
+    let read = |address: NameAddr<'_>| {
         Some((number_of(address.uri())?, address.display_name().map(|name| name.into_owned())))
-    });
-    if let Some(found) = asserted {
-        return found;
-    }
-    let Some(from) = invite.from() else { return ("anonymous".to_owned(), None) };
-    let name = from.display_name().map(|name| name.into_owned());
-    (number_of(from.uri()).unwrap_or_else(|| "anonymous".to_owned()), name)
+    };
+    let asserted = invite.values(HeaderName::PAssertedIdentity).next();
+    asserted.and_then(NameAddr::parse).and_then(read).or_else(|| read(invite.from()?))
 }
 
 /// Whether the caller asked not to be shown to the called (RFC 3323 section 4.2, RFC 3325
 /// section 9.3): a trunk asserts the identity to us, and our handlers are the called's.
-fn is_private(invite: &Message) -> bool {
+pub(super) fn is_private(invite: &Message) -> bool {
     let value = invite.header(HeaderName::Privacy).unwrap_or_default();
     value.split(';').any(|word| {
         let word = word.trim();
@@ -68,13 +81,28 @@ pub(super) fn forwarded(invite: &Message) -> usize {
     entries("Diversion").max(entries("History-Info").saturating_sub(1))
 }
 
+/// The number of an address, likewise.
+pub(super) fn number_at(value: &str) -> Option<String> {
+    number_of(NameAddr::parse(value)?.uri())
+}
+
 /// The number of a URI in E.164, else its user part.
-fn number_of(uri: &str) -> Option<String> {
+pub(super) fn number_of(uri: &str) -> Option<String> {
     if uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("tel:")) {
         return normalise(uri.split(';').next()?);
     }
     let user = SipUri::parse(uri)?.user()?.into_owned();
-    Some(normalise(&user).unwrap_or(user))
+    let number = subscriber(&user);
+    Some(normalise(number).unwrap_or_else(|| number.to_owned()))
+}
+
+/// The number of a user part that is one, without what carriers write behind it: `;verstat=…`,
+/// `;npdi` (RFC 3261 section 19.1.6). A name may hold a semicolon.
+pub(super) fn subscriber(user: &str) -> &str {
+    let number = user.split(';').next().unwrap_or_default();
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { number } else { user }
 }
 
 #[cfg(test)]
@@ -113,6 +141,15 @@ mod tests {
         assert_eq!(diverted_from(&invite(history)).as_deref(), Some("+15550000003"));
         assert_eq!(diverted_from(&invite("History-Info: <sip:b@h>;index=1\r\n")), None);
         assert_eq!(diverted_from(&invite("")), None);
+    }
+
+    #[test]
+    fn a_number_loses_its_parameters_and_a_name_keeps_them() {
+        let of = |uri| number_of(uri).unwrap_or_default();
+        assert_eq!(of("sip:+15550001111;verstat=TN-Validation-Passed@h"), "+15550001111");
+        assert_eq!(of("sip:100;phone-context=office@h"), "100");
+        assert_eq!(of("tel:+15550001111;npdi"), "+15550001111");
+        assert_eq!(of("sip:ann;x@h"), "ann;x");
     }
 
     #[test]

@@ -79,6 +79,9 @@ pub struct Outgoing {
     pub headers: Vec<(String, String)>,
     /// The idempotency token.
     pub token: String,
+    /// Whether a stranger chose the URL: then it is not signed as ours, for whoever checks the
+    /// signature believes what the URL says, and no redirect is followed.
+    pub stranger: bool,
     /// The largest body read.
     pub limit: usize,
 }
@@ -152,7 +155,11 @@ impl Client {
         for _ in 0..=MOST_REDIRECTS {
             let response = self.try_hop(outgoing, &hop, connection).await?;
             let location = response.headers().get(header::LOCATION).map(HeaderValue::as_bytes);
-            match redirect(&hop, response.status().as_u16(), location)? {
+            let next = match outgoing.stranger {
+                true => None,
+                false => redirect(&hop, response.status().as_u16(), location)?,
+            };
+            match next {
                 Some(next) => hop = next,
                 None => return read(response, hop.url, outgoing.limit).await,
             }
@@ -221,9 +228,12 @@ impl Client {
                 .header(header::CONTENT_TYPE, form::CONTENT_TYPE)
                 .body(form::encode(form)),
         };
-        request = request
-            .header(signature::HEADER, signature::sign(&self.auth_token, hop.url.as_str(), form))
-            .header(IDEMPOTENCY_HEADER, &outgoing.token);
+        if !outgoing.stranger {
+            let signature = signature::sign(&self.auth_token, hop.url.as_str(), form);
+            request = request
+                .header(signature::HEADER, signature)
+                .header(IDEMPOTENCY_HEADER, &outgoing.token);
+        }
         for (name, value) in &outgoing.headers {
             request = request.header(name, value);
         }

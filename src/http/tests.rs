@@ -22,12 +22,30 @@ fn outgoing(url: &str, method: Method) -> Outgoing {
         parameters: vec![("From".to_owned(), "+1 5".to_owned()), ("A".to_owned(), "b".to_owned())],
         headers: Vec::new(),
         token: "token-1".to_owned(),
+        stranger: false,
         limit: DOCUMENT_LIMIT,
     }
 }
 
 fn redirect(status: u16, location: &str) -> Option<Vec<u8>> {
     Some(with_headers(status, &[("Location", location)], ""))
+}
+
+#[tokio::test]
+async fn a_request_for_a_stranger_says_nothing_of_us() {
+    let server = Loopback::new(vec![redirect(302, "/voice?Digits=1"), None]);
+    let plain = Outgoing {
+        stranger: true,
+        parameters: vec![],
+        ..outgoing(&format!("{}/cert.pem", server.url), Method::Get)
+    };
+    let reply = client().send(&plain).await.unwrap();
+    assert_eq!(reply.status, 302, "nor does it go where it is sent");
+    let seen = server.seen();
+    assert_eq!(seen.len(), 1);
+    for name in ["X-Twilio-Signature", "I-Twilio-Idempotency-Token", "Cookie"] {
+        assert_eq!(seen[0].headers.first(name), None, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,17 @@ pub struct Incoming {
     pub sip: Option<SipCaller>,
     /// Who diverted it here (Diversion, RFC 5806).
     pub forwarded_from: Option<String>,
+    /// What is known of whether the caller's number is its own.
+    pub stir: Option<Stir>,
+}
+
+/// What came of a caller's signature, or of a carrier's word on it (RFC 8224).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Stir {
+    /// StirVerstat.
+    pub verstat: String,
+    /// StirPassportToken, for a signed call.
+    pub token: Option<String>,
 }
 
 /// What a handler is told of a call from a SIP domain.
@@ -203,7 +214,7 @@ pub enum Command {
     /// accepts it (below 300) or refuses it; one of 200 or more is the last.
     TransferStatus(u16),
     /// Asks the party, which must have been answered, to call somebody else instead of us
-    /// (REFER); [`Event::Referred`]s follow.
+    /// (REFER); [`Event::ReferAnswered`] and [`Event::Referred`]s follow.
     Refer {
         /// The URI of whom.
         to: String,
@@ -251,9 +262,15 @@ pub enum Event {
         /// The dialog that the new one is to replace: both talk already.
         replaces: Option<Replaces>,
     },
+    /// The status that answers [`Command::Refer`]; one of 300 or more is the last of it.
+    ReferAnswered(u16),
     /// How far the party is with what [`Command::Refer`] asked for, as a SIP status; one of 200
     /// or more is the last. The leg is still there, and usually hung up now.
     Referred(u16),
+    /// The party holds: it wants no sound for now (RFC 3264 section 8.4).
+    Held,
+    /// It wants sound again.
+    Resumed,
     /// A key went down.
     Digit(char),
     /// A play or series of digits ended.

@@ -12,6 +12,7 @@ use super::{Cause, Command, Event, Refusal, Tracks};
 use crate::audio::codec::Codec;
 use crate::base::id::LegId;
 use crate::base::{Duration, Instant, Machine, Rng};
+use crate::directory::EarlyMedia;
 use crate::media::{self, Remote, SessionId};
 use crate::sdp::{self, Direction, LocalDescription};
 use crate::sip::Method;
@@ -54,6 +55,8 @@ pub struct Target {
     pub max_forwards: u8,
     /// For challenges.
     pub login: Option<Login>,
+    /// What is wanted of session timers, where that is not what the configuration says.
+    pub session: Option<sip::dialog::session_timer::Settings>,
     /// Headers to add.
     pub headers: Vec<HeaderField>,
 }
@@ -65,6 +68,8 @@ pub struct MediaAddress {
     pub bind: IpAddr,
     /// The address to put into session descriptions.
     pub advertise: IpAddr,
+    /// Where the far end's signalling comes from: behind a translator its media do, too.
+    pub peer: Option<IpAddr>,
 }
 
 /// Something for a SIP leg.
@@ -109,9 +114,9 @@ pub struct SipLeg {
     /// Our description before the re-INVITE of ours that is under way: a failure brings it back
     /// (RFC 3261 section 14.1).
     before: Option<LocalDescription>,
+    early_media: EarlyMedia,
     referral: transfer::Referral,
-    /// Whether a REFER of ours is under way.
-    referring: bool,
+    referring: transfer::Referring,
     /// Recordings whose end is not known yet: the call hears of them before it hears of the end.
     recordings: usize,
     outputs: VecDeque<Output>,
@@ -181,8 +186,9 @@ impl SipLeg {
             progress: Progress::Alive,
             offered: false,
             before: None,
+            early_media: EarlyMedia::Pass,
             referral: transfer::Referral::None,
-            referring: false,
+            referring: transfer::Referring::None,
             recordings: 0,
             outputs: VecDeque::new(),
         }
@@ -199,6 +205,11 @@ impl SipLeg {
     /// The codecs of whoever is dialled, best first; an empty list leaves all.
     pub fn set_codecs(&mut self, codecs: Vec<Codec>) {
         self.codecs = if codecs.is_empty() { sound::CODECS_OFFERED.to_vec() } else { codecs };
+    }
+
+    /// What is passed on of sound before the answer.
+    pub fn set_early_media(&mut self, policy: EarlyMedia) {
+        self.early_media = policy;
     }
 
     /// The offer once more, for another far end that is tried in place of the first; `None` while
@@ -279,6 +290,11 @@ impl SipLeg {
 
     fn handle_command(&mut self, command: Command) {
         if !self.is_alive() {
+            // Who left by a transfer still hears what became of it.
+            if let Command::TransferStatus(status) = command {
+                self.report_transfer(status);
+                self.gone_if_done();
+            }
             return;
         }
         match command {
@@ -314,7 +330,7 @@ impl SipLeg {
             Role::Outgoing(outgoing) => outgoing.is_over(),
         };
         let quiet = matches!(self.media, Media::None | Media::Closed);
-        if matches!(self.progress, Progress::Ended) && done && quiet {
+        if matches!(self.progress, Progress::Ended) && done && quiet && !self.owes_report() {
             self.outputs.push_back(Output::Gone);
         }
     }
@@ -371,6 +387,7 @@ impl SipLeg {
     }
 
     fn handle_ended(&mut self, dialog: DialogId, ending: Ending, message: Option<&Message>) {
+        self.outlive_call(ending);
         match &mut self.role {
             Role::Incoming(incoming) => {
                 incoming.over();

@@ -34,6 +34,9 @@ impl Encoding for Codec {
 pub struct Remote {
     /// Where the far end wants its media, as signalled.
     pub address: SocketAddr,
+    /// The host that signals, if it may be another: a phone behind a translator names an address
+    /// that means nothing here, and sends its media from where its signalling comes.
+    pub signalled_from: Option<IpAddr>,
     /// The codec to send, and to expect.
     pub codec: Codec,
     /// Its payload type.

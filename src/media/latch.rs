@@ -1,7 +1,8 @@
 //! Which source a session listens to and where it sends.
 //!
 //! Media goes to the signalled address. Another source is believed once: two consecutive packets
-//! within [`Latch::WINDOW`] of the answer, from the signalled host or its neighbourhood. After
+//! within [`Latch::WINDOW`] of the answer, from the signalled host, the host that signals, or the
+//! neighbourhood of either: that is how a phone behind a translator is heard and answered. After
 //! that nothing but new signalling moves it, so injected packets neither reach nor redirect a call.
 
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +15,8 @@ use crate::rtp::sequence::distance;
 #[derive(Clone, Debug)]
 pub struct Latch {
     signalled: SocketAddr,
+    /// The host that signals.
+    host: Option<IpAddr>,
     peer: SocketAddr,
     state: State,
 }
@@ -37,16 +40,16 @@ impl Latch {
     pub const WINDOW: Duration = Duration::from_secs(3);
 
     /// Learns afresh: `signalled` was agreed at `now`.
-    pub fn new(now: Instant, signalled: SocketAddr) -> Self {
+    pub fn new(now: Instant, signalled: SocketAddr, host: Option<IpAddr>) -> Self {
         let state = State::Learning { until: now + Self::WINDOW, candidate: None };
-        Latch { signalled, peer: signalled, state }
+        Latch { signalled, host, peer: signalled, state }
     }
 
     /// Signalling spoke again. The peer stays where it is while the signalled address does, so
     /// that a re-INVITE does not send a phone behind NAT into silence.
-    pub fn renew(&mut self, now: Instant, signalled: SocketAddr) {
+    pub fn renew(&mut self, now: Instant, signalled: SocketAddr, host: Option<IpAddr>) {
         let peer = if signalled == self.signalled { self.peer } else { signalled };
-        *self = Latch { peer, ..Latch::new(now, signalled) };
+        *self = Latch { peer, ..Latch::new(now, signalled, host) };
     }
 
     /// Where to send.
@@ -61,7 +64,8 @@ impl Latch {
             self.state = State::Fixed;
             return from == self.peer;
         }
-        if from != self.peer && !near(self.signalled.ip(), from.ip()) {
+        let known = [Some(self.signalled.ip()), self.host];
+        if from != self.peer && !known.into_iter().flatten().any(|host| near(host, from.ip())) {
             return false;
         }
         let seen = Candidate { from, ssrc: packet.ssrc, sequence: packet.sequence };

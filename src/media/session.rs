@@ -92,10 +92,10 @@ impl Session {
     pub fn connect(&mut self, now: Instant, remote: Remote) {
         let latch = match self.link.take() {
             Some(mut link) => {
-                link.latch.renew(now, remote.address);
+                link.latch.renew(now, remote.address, remote.signalled_from);
                 link.latch
             }
-            None => Latch::new(now, remote.address),
+            None => Latch::new(now, remote.address, remote.signalled_from),
         };
         if let Some(decoder) = &mut self.decoder {
             decoder.reset();

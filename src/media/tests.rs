@@ -95,6 +95,8 @@ struct World {
     chance: Rng,
     loss: f64,
     talking: bool,
+    /// The host that signals.
+    host: IpAddr,
 }
 
 impl World {
@@ -109,6 +111,7 @@ impl World {
             chance: Rng::from_number(2),
             loss: 0.0,
             talking: true,
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         for (n, &codec) in codecs.iter().enumerate() {
             let id = SessionId(n as u64 + 10);
@@ -134,7 +137,9 @@ impl World {
         let party = &self.parties[n];
         let (address, codec) = (party.address, party.codec);
         let payload_type = codec.payload_type();
-        let remote = Remote { address, codec, payload_type, telephone_event, direction };
+        let signalled_from = Some(self.host);
+        let remote =
+            Remote { address, signalled_from, codec, payload_type, telephone_event, direction };
         let session = party.id;
         self.order(Command::Connect { session, remote });
     }
@@ -400,6 +405,27 @@ fn packets_of_others_reach_nobody_and_draw_nothing() {
     assert!(world.parties[1].level(attacker.tone) < 100.0);
     let known: Vec<_> = world.parties.iter().map(|party| party.address).collect();
     assert!(world.sent.iter().all(|(_, to, _)| known.contains(to)));
+}
+
+#[test]
+fn a_phone_behind_a_translator_is_answered_where_its_signalling_comes_from() {
+    for (host, learnt) in [([203, 0, 113, 9], true), ([203, 0, 114, 9], false)] {
+        let mut world = World::new(&[Codec::Pcmu]);
+        world.talking = false;
+        world.host = SocketAddr::from((host, 0)).ip();
+        world.connect(0, Direction::SendRecv, Some(KEY));
+        let from = SocketAddr::from(([203, 0, 113, 9], 9_000));
+        for _ in 0..2 {
+            let packet = world.parties[0].packet();
+            world.inject(0, from, packet);
+        }
+        let clip = Clip::new(vec![500; 1_600]);
+        world.order(Command::Play { session: SessionId(10), play: 1, clip, loops: 1 });
+        world.run(300);
+        let to = if learnt { from } else { world.parties[0].address };
+        assert!(!world.sent.is_empty());
+        assert!(world.sent.iter().all(|(_, sent, _)| *sent == to), "{host:?}");
+    }
 }
 
 #[test]

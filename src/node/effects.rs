@@ -6,10 +6,12 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
+use super::bindings::{self, Bindings};
 use super::seeing::Observer;
 use super::{RESULTS, rows};
 use crate::audio::Clip;
 use crate::audio::wav;
+use crate::base::Epoch;
 use crate::call::{FetchError, Persist, Speech};
 use crate::exchange::{Input, Output};
 use crate::source::Sources;
@@ -18,6 +20,9 @@ use crate::store::Store;
 
 /// Changes that wait for the disk: a minute of 500 calls a second.
 const ROWS: usize = 65_536;
+
+/// The longest that a signer's certificate may take; the calls that wait for it went on before.
+const CERTIFICATE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Everything that effects need.
 pub(super) struct Effects {
@@ -34,6 +39,8 @@ pub(super) struct Effects {
     persists: mpsc::Sender<Persist>,
     /// What of it waits for the store.
     pub(super) unwritten: rows::Unwritten,
+    /// Registrations and the states of trunks, which nobody waits for.
+    pub(super) bindings: Bindings,
 }
 
 impl Effects {
@@ -43,6 +50,7 @@ impl Effects {
         store: Arc<dyn Store>,
         observer: Observer,
         outbox: Arc<Notify>,
+        epoch: Epoch,
     ) -> (std::rc::Rc<Self>, mpsc::Receiver<Input>) {
         let (results, receiver) = mpsc::channel(RESULTS);
         let (persists, changes) = mpsc::channel(ROWS);
@@ -58,9 +66,11 @@ impl Effects {
             outbox,
             persists,
             unwritten: rows::Unwritten::default(),
+            bindings: Bindings::new(epoch),
         });
-        let writer = std::rc::Rc::clone(&effects);
+        let (writer, keeper) = (std::rc::Rc::clone(&effects), std::rc::Rc::clone(&effects));
         effects.tasks.borrow_mut().spawn_local(rows::write(writer, changes));
+        effects.tasks.borrow_mut().spawn_local(bindings::write(keeper));
         (effects, receiver)
     }
 
@@ -87,6 +97,12 @@ impl Effects {
                 let result = own.load(call, &url).await;
                 Some(Input::Sound(ticket, result))
             }),
+            Output::Certificate(url) => self.spawn(async move {
+                let fetched =
+                    tokio::time::timeout(CERTIFICATE, own.sources.certificate(&url)).await;
+                let result = fetched.unwrap_or_else(|_| Err("its server is too slow".to_owned()));
+                Some(Input::Certificate(url, result))
+            }),
             Output::Persist(persist) => {
                 // Calls go on when the disk does not keep up (reliability before bookkeeping).
                 let rows = rows::sids(&persist);
@@ -98,6 +114,8 @@ impl Effects {
                     Err(_) => rows::tell_lost(&rows, "the disk does not keep up"),
                 }
             }
+            Output::Binding(change) => self.bindings.put(change),
+            Output::Trunk(change) => self.bindings.put_trunk(change),
             // Carried out where they arise.
             Output::Transmit(..)
             | Output::Expect(..)

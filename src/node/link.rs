@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::seeing::metrics::Metrics;
-use crate::exchange::PeerMessage;
+use crate::exchange::{Class, PeerMessage};
 use crate::sip::{Flow, ShardId, Shards};
 
 /// Messages that would begin something: a tenth of a second of 10,000 a second.
@@ -55,7 +55,11 @@ impl Link {
 
     /// Gives something to another shard, or drops it and counts that.
     pub(super) fn send(&self, to: ShardId, parcel: Parcel, metrics: &Metrics) {
-        let is_new = matches!(&parcel, Parcel::Peer(_, message) if message.is_new());
+        // A CANCEL goes the way of its INVITE, which it must not overtake.
+        let is_new = match &parcel {
+            Parcel::Peer(_, message) => message.class().is_some_and(|class| class != Class::Begun),
+            Parcel::Transmit(..) => false,
+        };
         let Some(inlet) = self.inlets.get(usize::from(to.0)) else { return };
         let queue = if is_new { &inlet.new } else { &inlet.ongoing };
         if queue.try_send(parcel).is_err() {

@@ -6,6 +6,8 @@
 #![allow(clippy::disallowed_methods, reason = "this floor reads clocks, sleeps and spawns")]
 
 pub mod account;
+mod background;
+mod bindings;
 pub mod clock;
 pub mod dns;
 mod effects;
@@ -18,6 +20,7 @@ pub mod media_io;
 pub mod phone_line;
 pub mod project;
 pub mod recording;
+mod recover;
 mod reload;
 mod rows;
 pub mod seeing;
@@ -26,6 +29,7 @@ pub mod sip_io;
 mod start;
 mod threads;
 pub mod trace;
+mod turn;
 mod watched;
 
 use std::io;

@@ -1,5 +1,6 @@
 //! Background tasks: callbacks from the outbox, and edits of `offhook.toml` taken as they come.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use super::project::{Opened, names};
 use super::tell_problems;
 use super::watched::{Watched, look_often};
 use crate::callback::Outbox;
-use crate::config::{Config, FILE, Problem, Severity};
-use crate::directory::Directory;
+use crate::config::{self, Config, FILE, Problem, Severity};
+use crate::directory::{Directory, Limits};
 use crate::exchange::Input;
 use crate::source::Stamp;
 
@@ -108,6 +109,35 @@ fn dead_handlers(config: &Config) -> Vec<Problem> {
     problems
 }
 
+/// Looks between two at the bins and functions that the configuration in force names.
+const EVERY: u32 = 5;
+
+/// What the configuration in force names, and is there no more: calls would find out first.
+#[derive(Default)]
+struct Vanished {
+    looks: u32,
+    /// What was missing at the last look; an editor that replaces a file takes no two.
+    last: BTreeSet<String>,
+    told: BTreeSet<String>,
+}
+
+impl Vanished {
+    /// What has gone since it was last told of.
+    fn look(&mut self, config: &Config) -> Vec<Problem> {
+        self.looks = self.looks.wrapping_add(1);
+        if !self.looks.is_multiple_of(EVERY) {
+            return vec![];
+        }
+        let mut problems = dead_handlers(config);
+        let missing: BTreeSet<String> = problems.iter().map(|p| p.message.clone()).collect();
+        problems.retain(|p| self.last.contains(&p.message) && !self.told.contains(&p.message));
+        self.told.retain(|message| missing.contains(message));
+        self.told.extend(problems.iter().map(|problem| problem.message.clone()));
+        self.last = missing;
+        problems
+    }
+}
+
 /// Edits that wait to be put in force: each is older than the next, and one is taken at once.
 const MOST_WAITING: usize = 1;
 
@@ -121,11 +151,25 @@ pub(super) fn watch(
     let (edited, directories) = mpsc::channel(MOST_WAITING);
     tokio::task::spawn_local(put_in_force(directories, shards));
     let mut edits = Edits::new(&opened.config.project);
+    let mut vanished = Vanished::default();
+    let started = opened.config.clone();
     look_often("configuration", stopping, move || match edits.look() {
-        None => !edited.is_closed(),
+        None => {
+            let gone = vanished.look(&opened.config);
+            if !gone.is_empty() {
+                tell_problems(&gone);
+                tracing::warn!("calls to it fail until it is back or {FILE} names another");
+            }
+            !edited.is_closed()
+        }
         Some(Ok(config)) => {
             opened.reconfigure(config);
             tell_problems(&opened.config.warnings);
+            let waiting = wants_restart(&started, &opened.config);
+            if !waiting.is_empty() {
+                let sections = waiting.join(", ");
+                tracing::warn!("{FILE}: {sections}: these changes wait for a restart");
+            }
             edited.blocking_send(opened.directory()).is_ok()
         }
         Some(Err(problems)) => {
@@ -134,6 +178,35 @@ pub(super) fn watch(
             true
         }
     })
+}
+
+/// The tables that differ from what the server was started with and that only a start reads.
+/// Files that `[tls]` names are taken as they change; their names are not.
+fn wants_restart(started: &Config, edited: &Config) -> Vec<&'static str> {
+    // What directories carry is in force already.
+    let sip = |config: &Config| config::Sip { limits: Limits::default(), ..config.sip.clone() };
+    let media = |config: &Config| (config.media.ports, config.media.tick_ms);
+    let tables: [(&'static str, String, String); 12] = [
+        ("[server]", text(&started.server), text(&edited.server)),
+        ("[http]", text(&started.http), text(&edited.http)),
+        ("[sip]", text(&sip(started)), text(&sip(edited))),
+        ("[tls]", text(&started.tls), text(&edited.tls)),
+        ("[dns]", text(&started.dns), text(&edited.dns)),
+        ("[media]", text(&media(started)), text(&media(edited))),
+        ("[webhook]", text(&started.webhook_allow), text(&edited.webhook_allow)),
+        ("[metrics]", text(&started.metrics_allow), text(&edited.metrics_allow)),
+        ("[speech]", text(&started.speech), text(&edited.speech)),
+        ("[story]", text(&started.story), text(&edited.story)),
+        ("[hep]", text(&started.hep), text(&edited.hep)),
+        ("[otel]", text(&started.otel), text(&edited.otel)),
+    ];
+    let changed = tables.into_iter().filter(|(_, before, after)| before != after);
+    changed.map(|(name, _, _)| name).collect()
+}
+
+/// A table's values, secrets left out.
+fn text(table: &impl std::fmt::Debug) -> String {
+    format!("{table:?}")
 }
 
 async fn put_in_force(mut edited: mpsc::Receiver<Directory>, shards: Vec<mpsc::Sender<Input>>) {
@@ -165,6 +238,23 @@ mod tests {
                 .map(|problem| format!("{}:{}: {}", problem.line, problem.column, problem.message))
                 .collect()),
         })
+    }
+
+    #[test]
+    fn a_change_that_waits_for_a_restart_is_named() {
+        let read = |text: &str| {
+            let folder = Path::new("/nowhere");
+            Config::parse(folder, &folder.join(FILE), text, &|_| None).expect("sound")
+        };
+        let started = read("[dns]\nservers = [\"127.0.0.1:53\"]\n[sip]\nsession_expires = 600\n");
+        let changed = |text: &str| wants_restart(&started, &read(text));
+        let same = "[sip]\nsession_expires = 600\n[dns]\nservers = [\"127.0.0.1:53\"]\n";
+        assert!(changed(same).is_empty());
+        let in_force = "[sip.limits]\nsource_rate = 7\n[[number]]\nnumber = \"+12223331234\"\n";
+        assert!(changed(&format!("{same}{in_force}")).is_empty(), "taken at once");
+        let tls = "[tls]\nsystem_roots = false\n[media]\ntick_ms = 2\n";
+        assert_eq!(changed(&format!("{same}{tls}")), ["[tls]", "[media]"]);
+        assert_eq!(changed("[sip]\nsession_expires = 900\n"), ["[sip]", "[dns]"]);
     }
 
     #[test]
@@ -200,5 +290,30 @@ mod tests {
         write(FILE, &number("bin:hello"));
         assert_eq!(told(&mut edits), None);
         assert_eq!(told(&mut edits), taken, "mended");
+    }
+
+    #[test]
+    fn a_bin_that_goes_away_is_told_once_and_again_after_it_was_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bin = folder.path().join("bins/hello.xml");
+        std::fs::create_dir(folder.path().join("bins")).expect("made");
+        std::fs::write(&bin, "<Response/>").expect("written");
+        let text = "[[number]]\nnumber = \"+12223331234\"\nvoice = \"bin:hello\"\n";
+        std::fs::write(folder.path().join(FILE), text).expect("written");
+        let config = Config::read(folder.path(), &|_| None).expect("a sound configuration");
+        let mut vanished = Vanished::default();
+        let mut told = |looks: u32| {
+            let found: Vec<Problem> = (0..looks).flat_map(|_| vanished.look(&config)).collect();
+            found.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        assert!(told(4 * EVERY).is_empty(), "all is there");
+        std::fs::remove_file(&bin).expect("removed");
+        assert!(told(EVERY).is_empty(), "an editor may be at it");
+        let found = told(10 * EVERY);
+        assert!(matches!(&found[..], [one] if one.contains("hello")), "once: {found:?}");
+        std::fs::write(&bin, "<Response/>").expect("written");
+        assert!(told(2 * EVERY).is_empty());
+        std::fs::remove_file(&bin).expect("removed");
+        assert_eq!(told(3 * EVERY), found, "again");
     }
 }

@@ -15,12 +15,13 @@ use super::link::{Link, Parcel};
 use super::seeing::Observer;
 use super::sip_io::{Arrival, SipIo};
 use super::trace::{Direction, Trace};
+use super::turn::{Overload, Waiting};
 use super::{Options, media_io, rows};
 use crate::base::id::CallSid;
 use crate::base::{Duration, Instant, Machine, Rng, plural};
 use crate::call::Note;
 use crate::directory::Directory;
-use crate::exchange::{self, Exchange};
+use crate::exchange::{self, Backlog, Exchange};
 use crate::sip::{self, Flow, ShardId};
 use crate::source::Sources;
 use crate::speech::Voices;
@@ -32,6 +33,9 @@ pub(super) struct Shard {
     pub(super) clock: Clock,
     pub(super) exchange: Exchange,
     pub(super) sip: SipIo,
+    /// What arrived and was not read yet.
+    pub(super) backlog: Backlog<Waiting>,
+    pub(super) overload: Overload,
     pub(super) media: Media,
     pub(super) effects: Rc<Effects>,
     pub(super) dns: Dns,
@@ -141,6 +145,7 @@ impl Shard {
             parts.store,
             parts.observer.clone(),
             parts.outbox,
+            parts.clock.epoch(),
         );
         let dns = Dns::start(parts.dns, effects.sender())?;
         Ok(Shard {
@@ -148,6 +153,8 @@ impl Shard {
             clock: parts.clock,
             exchange: parts.exchange,
             sip,
+            backlog: Backlog::default(),
+            overload: Overload::default(),
             media,
             effects,
             dns,
@@ -165,43 +172,15 @@ impl Shard {
         // In no fixed order: a flood on one side must not keep timers, answers or the other sides
         // waiting.
         tokio::select! {
-            arrival = self.sip.receive() => {
-                if self.take_arrivals(arrival) {
-                    // More is there: streams, webhooks and callbacks run in between.
-                    tokio::task::yield_now().await;
-                }
-            }
-            Some(event) = self.media.events.recv() => self.take_media(event),
+            arrival = self.sip.receive() => self.arrived(arrival),
+            Some(event) = self.media.events.recv() => self.heard(event),
             Some(result) = self.results.recv() => self.give(result),
-            parcel = receive(&mut self.link) => self.take_parcels(parcel),
-            () = wait_until(deadline) => {
-                let now = self.clock.now();
-                self.exchange.handle_timeout(now);
-                self.carry_out(now);
-            }
+            parcel = receive(&mut self.link) => self.take_parcel(parcel),
+            () = wait_until(deadline) => {}
+            // More is there: streams, webhooks and callbacks run in between.
+            () = tokio::task::yield_now(), if !self.backlog.is_empty() => {}
         }
-    }
-
-    /// What another shard has for this one, and what else is there already.
-    fn take_parcels(&mut self, first: Parcel) {
-        self.take_parcel(first);
-        for _ in 1..SipIo::batch() {
-            match self.link.as_mut().and_then(Link::try_receive) {
-                Some(parcel) => self.take_parcel(parcel),
-                None => break,
-            }
-        }
-    }
-
-    fn take_parcel(&mut self, parcel: Parcel) {
-        match parcel {
-            Parcel::Peer(from, message) => self.give(exchange::Input::Peer(from, message)),
-            Parcel::Transmit(flow, bytes) => {
-                if let Some(arrival) = self.sip.send(flow, &bytes) {
-                    self.take_arrival(arrival);
-                }
-            }
-        }
+        self.work();
     }
 
     /// The shard whose connection a flow is, if it is not this one.
@@ -216,51 +195,6 @@ impl Shard {
         due.into_iter().flatten().min().map(|at| self.clock.deadline(at))
     }
 
-    /// What arrived, and what else is there already: one wake-up for a burst. Whether the batch
-    /// was full, so that more may wait.
-    fn take_arrivals(&mut self, first: Arrival) -> bool {
-        self.take_arrival(first);
-        for _ in 1..SipIo::batch() {
-            match self.sip.try_receive() {
-                Some(arrival) => self.take_arrival(arrival),
-                None => return false,
-            }
-        }
-        true
-    }
-
-    /// Likewise for media.
-    fn take_media(&mut self, first: crate::media::Event) {
-        self.observer.metrics().media(&first);
-        self.give(exchange::Input::Media(first));
-        for _ in 1..SipIo::batch() {
-            match self.media.events.try_recv() {
-                Ok(event) => {
-                    self.observer.metrics().media(&event);
-                    self.give(exchange::Input::Media(event));
-                }
-                Err(_) => break,
-            }
-        }
-    }
-
-    fn take_arrival(&mut self, arrival: Arrival) {
-        let input = match arrival {
-            Arrival::Message(flow, bytes) => {
-                self.observer.message(self.clock.now(), Direction::Received, flow, &bytes);
-                if let Some(trace) = &self.trace {
-                    trace.record(&bytes);
-                }
-                sip::Input::Received { flow, bytes }
-            }
-            Arrival::Unreachable(flow) => {
-                self.observer.metrics().unreachable();
-                sip::Input::Unreachable { flow }
-            }
-        };
-        self.give(exchange::Input::Sip(input));
-    }
-
     pub(super) fn give(&mut self, input: exchange::Input) {
         if let exchange::Input::Directory(directory) = &input {
             self.sip.know(directory);
@@ -271,7 +205,7 @@ impl Shard {
     }
 
     /// Does what the exchange asks for.
-    fn carry_out(&mut self, now: Instant) {
+    pub(super) fn carry_out(&mut self, now: Instant) {
         let mut ended = vec![];
         while let Some(output) = self.exchange.poll() {
             match output {
@@ -333,9 +267,12 @@ impl Shard {
         let metrics = self.observer.metrics();
         metrics.show(self.id, &self.exchange.figures());
         metrics.queue(self.id, "results", self.results.len());
+        metrics.queue(self.id, "arrivals", self.backlog.len());
+        metrics.lost(self.id, self.overload.lost);
         metrics.queue(self.id, "media_events", self.media.events.len());
         metrics.queue(self.id, "effects", self.effects.pending());
         metrics.queue(self.id, "rows", self.effects.rows_waiting());
+        metrics.queue(self.id, "bindings", self.effects.bindings.waiting());
     }
 
     fn tell(&self, now: Instant, note: Note) {
@@ -373,6 +310,7 @@ impl Shard {
         self.sip.flush().await;
         // What they changed is written, however slow the disk.
         rows::tell_lost(&self.effects.unwritten.settle().await, "the server stopped");
+        self.effects.bindings.settle(&*self.effects.store).await;
     }
 
     /// Lets everything go.

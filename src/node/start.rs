@@ -9,20 +9,21 @@ use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::background;
 use super::clock::Clock;
 use super::http_io::{self, HttpThread};
 use super::link::Link;
 use super::media_io;
 use super::project::{Opened, names, recordings_folder};
+use super::recover::{LastSign, recover};
 use super::seeing::{Observer, Seeing, metrics};
 use super::shard::{Parts, Shard};
 use super::sip_io::{Bound, Settings, SipIo};
 use super::threads::Threads;
 use super::trace::Trace;
 use super::watched::look_often;
-use super::{Node, loader, reload, tell_problems};
-use crate::base::plural;
-use crate::call::{Note, Persist, RecordingRecord, RecordingStatus};
+use super::{Node, bindings, loader, reload, tell_problems};
+use crate::call::Note;
 use crate::callback::Outbox;
 use crate::config::{Config, Problem, Severity};
 use crate::directory::Directory;
@@ -130,13 +131,17 @@ impl Node {
         let sip = SipIo::open(own, settings.clone(), ShardId(0)).map_err(StartError::System)?;
         let mut opened = Opened::open_to_serve(config, public_url)?;
         let config = opened.config.clone();
+        let before = LastSign::of(&config.server.data);
         let lock = lock(&config.server.data)?;
 
         let database = config.server.data.join("offhook.db");
-        let store: Arc<dyn Store> =
-            Arc::new(Sqlite::open(&database, &mut opened.rng).await.map_err(StartError::Store)?);
+        let mut chance = opened.rng.fork();
+        // Its thread begins where it is opened, and works while calls are set up.
+        let store = background::run(async move || Sqlite::open(&database, &mut chance).await);
+        let store = store.await.map_err(StartError::System)?.map_err(StartError::Store)?;
+        let store: Arc<dyn Store> = Arc::new(store);
         let folder = recordings_folder(&config);
-        recover(&*store, &clock, &folder).await?;
+        let recovered = recover(&*store, &clock, &folder, before).await?;
 
         let voices = Arc::new(Voices::open(speech::Config {
             voice_dirs: config.speech.voices.clone(),
@@ -148,6 +153,7 @@ impl Node {
         }
         let (seeing, observer) = Seeing::start(&config, clock, &opened.public_url)
             .map_err(|error| StartError::Data(config.server.data.clone(), error))?;
+        observer.rows(clock.now(), &recovered);
         let door = sip.door();
         let team = Team {
             config: &config,
@@ -163,17 +169,23 @@ impl Node {
             outbox: Arc::new(Notify::new()),
             options,
         };
+        let mut kept = bindings::kept(&*store, &clock).await?;
         let mut links = if shards > 1 { Link::all(shards) } else { vec![] }.into_iter();
         let mut threads = Threads::new();
         let mut inlets = vec![];
-        let own = team.parts(ShardId(0), &mut opened, links.next());
+        let mut parts = |id| {
+            let mut parts = team.parts(id, &mut opened, links.next());
+            kept.restore(&mut parts.exchange, &clock);
+            parts
+        };
+        let own = parts(ShardId(0));
         let shard = Shard::open(own, sip).map_err(StartError::System)?;
         inlets.push(shard.effects.sender());
         for (id, bound) in (1..).map(ShardId).zip(bound) {
-            let parts = team.parts(id, &mut opened, links.next());
-            let started = threads.start(parts, bound, settings.clone()).await;
+            let started = threads.start(parts(id), bound, settings.clone()).await;
             inlets.push(started.map_err(StartError::System)?);
         }
+        kept.tell_restored(&clock);
         let woken = Arc::clone(&team.outbox);
         drop(team);
 
@@ -196,7 +208,9 @@ impl Node {
         let outbox = Outbox::new(store, Arc::clone(&opened.client));
         tokio::task::spawn_local(reload::deliver(outbox, woken, clock, stopping.clone()));
         let mut loader = opened.loader();
+        let mut sign = LastSign::leave(&lock, clock).map_err(StartError::System)?;
         let load = move || {
+            sign.renew();
             loader.look().iter().for_each(loader::Said::log);
             true
         };
@@ -314,8 +328,9 @@ impl Team<'_> {
         let (digest, prefer) = (config.sip.digest.clone(), config.dns.prefer);
         let mut agent = user_agent::Config::new(listeners.collect(), name);
         agent.force_rport = config.sip.force_rport;
+        agent.session = exchange::session_settings(config.sip.session_timers, agent.session);
         agent.shards = shards;
-        let flow_timer = config.sip.flow_timer;
+        let (flow_timer, nat_ping) = (config.sip.flow_timer, config.sip.nat_ping);
         let config = exchange::Config {
             agent,
             listeners: self.listeners.clone(),
@@ -328,6 +343,7 @@ impl Team<'_> {
             .offering(digest)
             .preferring(prefer)
             .with_flow_timer(flow_timer)
+            .with_nat_ping(nat_ping)
     }
 }
 
@@ -342,48 +358,6 @@ fn own_addresses() -> Vec<IpAddr> {
     let v4 = probe("0.0.0.0:0", "192.0.2.1:9").unwrap_or(IpAddr::from([127, 0, 0, 1]));
     let v6 = probe("[::]:0", "[2001:db8::1]:9").unwrap_or(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]));
     vec![v4, v6]
-}
-
-/// Puts right what a killed process left: calls are failed, recordings are whole files.
-async fn recover(
-    store: &dyn Store,
-    clock: &Clock,
-    folder: &std::path::Path,
-) -> Result<(), StartError> {
-    let files = super::recording::repair(folder)
-        .map_err(|error| StartError::Data(folder.to_owned(), error))?;
-    let found = store.unfinished(clock.wall()).await.map_err(StartError::Store)?;
-    let mut persist = Persist::default();
-    for mut recording in found.recordings {
-        let repaired =
-            files.iter().find(|file| file.recording == recording.sid).map(|file| file.length);
-        // Killed between the end of the file and that of its row: it has its name already.
-        let length = repaired.or_else(|| {
-            super::recording::length(folder, recording.sid).unwrap_or_else(|error| {
-                tracing::warn!("{}: its file cannot be read: {error}", recording.sid);
-                None
-            })
-        });
-        recording.status = match length {
-            Some(_) => RecordingStatus::Completed,
-            None => RecordingStatus::Failed,
-        };
-        recording.duration = length;
-        persist.recordings.push(recording);
-    }
-    if !found.calls.is_empty() || !persist.recordings.is_empty() {
-        let calls = found.calls.len();
-        let whole = |recording: &&RecordingRecord| recording.duration.is_some();
-        let recovered = persist.recordings.iter().filter(whole).count();
-        let lost = persist.recordings.len() - recovered;
-        tracing::warn!(
-            "the last run was killed: {} failed, {} recovered, {lost} lost",
-            plural(calls, "call"),
-            plural(recovered, "recording"),
-        );
-        store.persist(persist).await.map_err(StartError::Store)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -415,34 +389,5 @@ mod tests {
         );
         assert!(error.ends_with(&wanted), "{error}");
         assert!(!folder.path().join("data").exists(), "nothing was begun");
-    }
-
-    #[tokio::test]
-    async fn a_recording_with_its_name_but_an_unfinished_row_is_completed_after_a_kill() {
-        let data = tempfile::tempdir().expect("a folder");
-        let mut rng = crate::base::Rng::from_number(1);
-        let store = Sqlite::open(&data.path().join("db"), &mut rng).await.expect("a database");
-        let row = |rng: &mut crate::base::Rng| RecordingRecord {
-            sid: crate::base::id::RecordingSid::random(rng),
-            call: crate::base::id::CallSid::random(rng),
-            status: RecordingStatus::InProgress,
-            started: crate::base::WallTime::from_unix_millis(1_000),
-            duration: None,
-            channels: 1,
-            source: "RecordVerb",
-        };
-        let (named, lost) = (row(&mut rng), row(&mut rng));
-        let recordings = vec![named.clone(), lost.clone()];
-        store.persist(Persist { recordings, ..Persist::default() }).await.expect("written");
-        let sound = crate::audio::wav::write(&[5; 10_000], 1);
-        std::fs::write(super::super::recording::path(data.path(), named.sid), sound)
-            .expect("written");
-        recover(&store, &Clock::start(), data.path()).await.expect("recovered");
-        let now = |sid| store.recording(sid);
-        let named = now(named.sid).await.expect("read").expect("there");
-        let length = Some(crate::base::Duration::from_millis(1_250));
-        assert_eq!((named.status, named.duration), (RecordingStatus::Completed, length));
-        let lost = now(lost.sid).await.expect("read").expect("there");
-        assert_eq!((lost.status, lost.duration), (RecordingStatus::Failed, None));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::background::stand_back;
 use crate::source::Stamp;
 
 /// How often files are looked at: an edit takes effect before one can dial.
@@ -21,6 +22,7 @@ pub(super) fn look_often(
 ) -> std::io::Result<()> {
     let on = move || !*stopping.borrow() && stopping.has_changed().is_ok();
     let run = move || {
+        stand_back();
         while on() && look() {
             std::thread::sleep(LOOK);
         }

@@ -86,7 +86,7 @@ impl Phone {
 
     fn media_address(&self) -> MediaAddress {
         let ip = self.config.local.ip();
-        MediaAddress { bind: ip, advertise: ip }
+        MediaAddress { bind: ip, advertise: ip, peer: None }
     }
 
     fn own_uri(&self) -> String {
@@ -152,6 +152,7 @@ impl Phone {
             route: vec![],
             max_forwards: 70,
             login: self.login(),
+            session: None,
             headers: vec![],
         };
         let id = self.next_leg();

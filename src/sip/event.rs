@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::dialog::session_timer::Settings as SessionSettings;
 use super::message::Message;
+use super::subscription::Notify;
 use super::uri::{Scheme, SipUri};
 use crate::base::Secret;
 
@@ -236,6 +238,14 @@ pub enum Command {
     },
     /// Starts a dialog by INVITE.
     Invite(Box<Invite>),
+    /// What is wanted of session timers in a dialog that the peer begins, where that is not what
+    /// the configuration says.
+    Session {
+        /// The dialog.
+        dialog: DialogId,
+        /// What is wanted.
+        settings: SessionSettings,
+    },
     /// 101 to 199 for an incoming dialog (180, or 183 with a body).
     Progress {
         /// The dialog.
@@ -275,6 +285,8 @@ pub enum Command {
     },
     /// A request outside any dialog, such as REGISTER or OPTIONS; [`Event::Reply`] follows.
     Send(Box<Send>),
+    /// A NOTIFY in the dialog of a subscription; [`Event::Reply`] follows.
+    Notify(Box<Notify>),
     /// A request in a dialog: INFO, UPDATE, or in a confirmed one a re-INVITE when the method is
     /// INVITE. An early dialog must have been heard of; with several forks the first is meant.
     Request {
@@ -310,6 +322,8 @@ pub struct Invite {
     pub max_forwards: u8,
     /// For 401 and 407.
     pub login: Option<Login>,
+    /// What is wanted of session timers, where that is not what the configuration says.
+    pub session: Option<SessionSettings>,
     /// Headers to add.
     pub headers: Vec<HeaderField>,
     /// The offer.
@@ -450,7 +464,8 @@ pub enum Event {
         /// The request.
         message: Message,
     },
-    /// The final response to a [`Command::Send`], its digest challenges already met.
+    /// The final response to a [`Command::Send`], its digest challenges already met, or to a
+    /// [`Command::Notify`].
     Reply {
         /// The sender's number.
         id: u64,
@@ -482,7 +497,8 @@ impl Command {
     pub fn dialog_mut(&mut self) -> Option<&mut DialogId> {
         match self {
             Command::Invite(invite) => Some(&mut invite.dialog),
-            Command::Progress { dialog, .. }
+            Command::Session { dialog, .. }
+            | Command::Progress { dialog, .. }
             | Command::Accept { dialog, .. }
             | Command::Reject { dialog, .. }
             | Command::Hangup { dialog, .. }
@@ -490,7 +506,8 @@ impl Command {
             Command::Respond { .. }
             | Command::Admit { .. }
             | Command::Answer { .. }
-            | Command::Send(_) => None,
+            | Command::Send(_)
+            | Command::Notify(_) => None,
         }
     }
 }

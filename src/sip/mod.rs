@@ -1,10 +1,12 @@
 //! RFC 3261 and friends, without input or output: bytes and time in, bytes and events out.
 
 pub mod auth;
+pub mod cause;
 pub mod dialog;
 pub mod event;
 pub mod frame;
 pub mod header;
+pub mod identity;
 pub mod locate;
 pub mod message;
 pub mod method;
@@ -13,6 +15,7 @@ pub mod registrar;
 pub mod registration;
 pub mod shard;
 pub mod stun;
+pub mod subscription;
 pub mod transaction;
 pub mod uri;
 pub mod user_agent;

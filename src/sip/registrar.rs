@@ -1,24 +1,31 @@
-//! Who is reachable where (RFC 3261 section 10, RFC 3327, RFC 5626).
+//! Who is reachable where (RFC 3261 section 10, RFC 3327, RFC 5626, RFC 5627).
 //!
 //! A value that the driver asks and that answers: it decides about bindings and gives status and
 //! headers for the reply, never about who may register. A binding keeps the flow it came on,
 //! which is how a phone behind a translator is reached.
 
 mod binding;
+mod gruu;
+mod kept;
 #[cfg(test)]
 mod tests;
 
 pub use binding::Binding;
+pub use gruu::Gruu;
+pub use kept::{BindingChange, BindingKey, LAG, StoredBinding};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use binding::{Change, Source};
 
 use super::header::NameAddr;
+use super::uri::SipUri;
 use super::{Flow, HeaderField, HeaderName, Message};
-use crate::base::{Duration, Instant, TimerTable};
+use crate::base::{Duration, Epoch, Instant, TimerTable};
+use gruu::Gruus;
 
 /// Bindings of one address-of-record; a person has fewer telephones.
 pub const MAX_CONTACTS: usize = 10;
@@ -75,6 +82,11 @@ pub struct Registrar {
     capacity: Option<usize>,
     /// What phones with RFC 5626 are told as Flow-Timer, in seconds.
     flow_timer: Option<u32>,
+    gruus: Option<Gruus>,
+    /// Ties bindings that are to outlive the process to wall time; `None` where none are.
+    epoch: Option<Epoch>,
+    /// What is to be kept, for [`Registrar::poll`].
+    changes: VecDeque<BindingChange>,
 }
 
 impl Registrar {
@@ -91,6 +103,68 @@ impl Registrar {
     /// Tells phones with RFC 5626 to show every so many seconds that they live; 0 tells nothing.
     pub fn with_flow_timer(self, seconds: u32) -> Registrar {
         Registrar { flow_timer: (seconds > 0).then_some(seconds), ..self }
+    }
+
+    /// Gives devices URIs of their own (RFC 5627), sealed with a key that outlives the process.
+    pub fn with_gruus(self, key: [u8; 32]) -> Registrar {
+        Registrar { gruus: Some(Gruus::new(&key)), ..self }
+    }
+
+    /// Says what is to be kept of bindings, see [`Registrar::poll`].
+    pub fn keeping(self, epoch: Epoch) -> Registrar {
+        Registrar { epoch: Some(epoch), ..self }
+    }
+
+    /// The next change of what is to outlive the process.
+    pub fn poll(&mut self) -> Option<BindingChange> {
+        self.changes.pop_front()
+    }
+
+    /// Takes back what was kept, as far as it still counts; gives how many. What does not is to be
+    /// kept no more. `listener` gives the listener of today that stands for the one of then.
+    pub fn restore(
+        &mut self,
+        now: Instant,
+        kept: Vec<StoredBinding>,
+        listener: impl Fn(Flow) -> Option<Flow>,
+    ) -> usize {
+        let Some(epoch) = self.epoch else { return 0 };
+        let before = self.count;
+        let mut kept = kept.into_iter().peekable();
+        while let Some(first) = kept.next() {
+            let aor = Arc::clone(&first.address_of_record);
+            let mut bindings = self.users.get(&aor).cloned().unwrap_or_default();
+            let mut next = Some(first);
+            while let Some(stored) = next {
+                let key = stored.key();
+                let room = bindings.len() < MAX_CONTACTS
+                    && self.capacity.is_none_or(|most| self.count + bindings.len() < most);
+                match stored.revived(now, epoch, &listener).filter(|_| room) {
+                    // Who has registered anew already knows better.
+                    Some(binding) if !bindings.iter().any(|known| known.same(&binding)) => {
+                        bindings.push(binding);
+                    }
+                    Some(_) => {}
+                    None => self.changes.push_back(BindingChange::Remove(key)),
+                }
+                next = kept.next_if(|next| next.address_of_record == aor);
+            }
+            self.store(&aor, bindings);
+        }
+        self.count - before
+    }
+
+    /// What a URI of a domain of ours says of one device, where it does.
+    pub fn gruu(&self, uri: &SipUri<'_>) -> Option<Gruu> {
+        self.gruus.as_ref()?.read(uri)
+    }
+
+    /// Where the device of a GRUU is reachable now: nowhere, when it started anew or has gone.
+    pub fn device(&self, now: Instant, aor: &str, gruu: &Gruu) -> Vec<Binding> {
+        let Some(gruus) = &self.gruus else { return vec![] };
+        let mut bindings = self.bindings(now, aor);
+        bindings.retain(|binding| gruus.leads_to(gruu, aor, binding));
+        bindings
     }
 
     /// Carries out a REGISTER for `aor`, whose sender is allowed to. Either everything that it
@@ -114,7 +188,7 @@ impl Registrar {
         if bindings.len() > before && self.capacity.is_some_and(|most| total > most) {
             return refusal(503, ("Retry-After", "60"));
         }
-        let headers = self.listing(now, &bindings, message);
+        let headers = self.listing(now, aor, &bindings, message);
         if changed {
             self.store(aor, bindings);
         }
@@ -131,7 +205,7 @@ impl Registrar {
         if !known && let Err(outcome) = self.changes(now, aor, message, flow) {
             return outcome;
         }
-        let headers = self.listing(now, bindings, message);
+        let headers = self.listing(now, aor, bindings, message);
         Outcome { status: 200, headers, changed: false }
     }
 
@@ -146,6 +220,17 @@ impl Registrar {
     /// Everyone and their bindings, in order of the address-of-record.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[Binding])> {
         self.users.iter().map(|(aor, bindings)| (&**aor, &bindings[..]))
+    }
+
+    /// Users in order of the address-of-record, those after one.
+    pub fn users_after(&self, aor: &str) -> impl Iterator<Item = (&Arc<str>, &[Binding])> {
+        let after = (Bound::Excluded(aor), Bound::Unbounded);
+        self.users.range::<str, _>(after).map(|(aor, bindings)| (aor, &bindings[..]))
+    }
+
+    /// How many users there are.
+    pub fn users(&self) -> usize {
+        self.users.len()
     }
 
     /// How many bindings there are.
@@ -180,20 +265,26 @@ impl Registrar {
 
     /// Whose bindings came over a flow.
     pub fn users_of(&self, flow: Flow) -> Vec<Arc<str>> {
-        let hash = hash_of(flow);
-        let of_hash = self.by_flow.range((hash, Arc::from(""))..).take_while(|(h, _)| *h == hash);
         let came = |aor: &str| {
             self.users.get(aor).is_some_and(|bindings| bindings.iter().any(|b| b.flow == flow))
         };
-        of_hash.filter(|(_, aor)| came(aor)).map(|(_, aor)| aor.clone()).collect()
+        self.on_flow(flow).filter(|aor| came(aor)).cloned().collect()
     }
 
     /// Whether a binding that is alive came over a flow.
     pub fn has_flow(&self, now: Instant, flow: Flow) -> bool {
         let alive = |b: &Binding| b.flow == flow && b.expires_at > now;
-        self.users_of(flow)
-            .iter()
-            .any(|aor| self.users.get(aor).is_some_and(|b| b.iter().any(alive)))
+        let of_user = |aor: &str| self.users.get(aor).is_some_and(|b| b.iter().any(alive));
+        // The first decides: a proxy may hold thousands of users on one flow, and whoever judges
+        // messages asks for each.
+        self.on_flow(flow).any(|aor| of_user(aor))
+    }
+
+    /// The users whose bindings came on that flow, and on whichever have the same hash.
+    fn on_flow(&self, flow: Flow) -> impl Iterator<Item = &Arc<str>> {
+        let hash = hash_of(flow);
+        let of_hash = self.by_flow.range((hash, Arc::from(""))..);
+        of_hash.take_while(move |(h, _)| *h == hash).map(|(_, aor)| aor)
     }
 
     /// The next expiry.
@@ -288,9 +379,19 @@ impl Registrar {
 
     /// The headers of a 200: every binding with what is left of it (RFC 3261 section 10.3
     /// step 8), and what was made of extensions (RFC 3327 section 5.3, RFC 5626 section 6).
-    fn listing(&self, now: Instant, bindings: &[Binding], message: &Message) -> Vec<HeaderField> {
+    fn listing(
+        &self,
+        now: Instant,
+        aor: &str,
+        bindings: &[Binding],
+        message: &Message,
+    ) -> Vec<HeaderField> {
+        // RFC 5627 section 5.1: for those who say that they know what it is.
+        let gruus = self.gruus.as_ref().filter(|_| supports(message, "gruu"));
+        let more = |b: &Binding| gruus.and_then(|gruus| gruus.parameters(aor, b));
+        let contact = |b: &Binding| b.contact(now, &more(b).unwrap_or_default());
         let mut headers: Vec<HeaderField> =
-            bindings.iter().map(|b| ("Contact".to_owned(), b.contact(now))).collect();
+            bindings.iter().map(|b| ("Contact".to_owned(), contact(b))).collect();
         for path in message.values(HeaderName::Path) {
             headers.push(("Path".to_owned(), path.to_owned()));
         }
@@ -320,11 +421,11 @@ impl Registrar {
         self.count += bindings.len();
         // A list that grew by one has room for four, and most users have one phone.
         bindings.shrink_to_fit();
-        if let Some(before) = self.users.remove(&key) {
-            self.count -= before.len();
-            for binding in before {
-                self.by_flow.remove(&(hash_of(binding.flow), key.clone()));
-            }
+        let before = self.users.remove(&key).unwrap_or_default();
+        self.count -= before.len();
+        self.keep(&key, &before, &mut bindings);
+        for binding in before {
+            self.by_flow.remove(&(hash_of(binding.flow), key.clone()));
         }
         for binding in &bindings {
             self.by_flow.insert((hash_of(binding.flow), key.clone()));
@@ -339,11 +440,41 @@ impl Registrar {
     }
 }
 
+impl Registrar {
+    /// Says what is to be written of a user's bindings: what is new or moved, and what is gone. A
+    /// refresh that changes nothing but the end waits until that is worth a write.
+    fn keep(&mut self, aor: &Arc<str>, before: &[Binding], bindings: &mut [Binding]) {
+        let Some(epoch) = self.epoch else { return };
+        for binding in &mut *bindings {
+            let known = before.iter().find(|known| known.same_key(binding));
+            match known {
+                Some(known) if binding.is_kept_as(known) => binding.kept_until = known.kept_until,
+                // It was read back just now.
+                None if binding.kept_until.is_some() => {}
+                _ => {
+                    binding.kept_until = Some(binding.expires_at);
+                    let stored = StoredBinding::of(aor, binding, epoch);
+                    self.changes.push_back(BindingChange::Set(Box::new(stored)));
+                }
+            }
+        }
+        for gone in before {
+            if !bindings.iter().any(|binding| binding.same_key(gone)) {
+                self.changes.push_back(BindingChange::Remove(gone.key(aor)));
+            }
+        }
+    }
+}
+
 /// Whether the phone speaks RFC 5626.
 fn outbound(message: &Message) -> bool {
-    let supports =
-        |name| message.values(name).any(|tag: &str| tag.eq_ignore_ascii_case("outbound"));
-    supports(HeaderName::Supported) || supports(HeaderName::Require)
+    supports(message, "outbound")
+}
+
+/// Whether the phone names an extension.
+fn supports(message: &Message, option: &str) -> bool {
+    let names = |name| message.values(name).any(|tag: &str| tag.eq_ignore_ascii_case(option));
+    names(HeaderName::Supported) || names(HeaderName::Require)
 }
 
 /// Whether the hop that the phone itself reached keeps its flow: we, when nobody is between, or a

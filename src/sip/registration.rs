@@ -2,8 +2,8 @@
 //!
 //! It asks for servers, sends REGISTER through its driver's user agent (which meets challenges),
 //! refreshes in time, follows 423, tries the next server after a failure, backs off (RFC 5626
-//! section 4.5) and takes itself back at the end. It keeps the Service-Route (RFC 3608). It knows
-//! neither sockets nor the DNS.
+//! section 4.5) and takes itself back at the end. It asks for calls over its own flow (RFC 5626) and
+//! keeps the Service-Route (RFC 3608). It knows neither sockets nor the DNS.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -56,6 +56,9 @@ pub struct Settings {
     pub login: Option<Login>,
     /// How often a NAT on the way is kept open for datagrams, while registered.
     pub keep_alive: Option<Duration>,
+    /// Our name as a device, `urn:uuid:…`: calls are to come over the flow of the REGISTER, where
+    /// the registrar knows how (RFC 5626 section 4.2).
+    pub instance: Option<String>,
 }
 
 /// A server that can be reached, and what we are called there.
@@ -76,6 +79,8 @@ pub enum Input {
     Located(Result<Vec<Way>, String>),
     /// The final response to an [`Output::Send`] of that number; `None` when none came.
     Reply(u64, Option<Message>),
+    /// A connection is no more.
+    Lost(Flow),
     /// Take it back.
     Stop,
 }
@@ -149,8 +154,10 @@ struct Granted {
     until: Instant,
     way: Way,
     service_route: Vec<String>,
-    /// When the NAT is to be kept open next.
-    alive: Option<Instant>,
+    /// When the way is to be kept open next, and how often.
+    alive: Option<(Instant, Duration)>,
+    /// Calls come over this flow alone (RFC 5626): without it nobody reaches us.
+    bound: bool,
 }
 
 /// One registration.
@@ -168,6 +175,8 @@ pub struct Registration {
     failures: u32,
     /// The least that the registrar takes, once it said so (423).
     least: u32,
+    /// Flows are asked for no more: somebody on the way cannot keep them.
+    flowless: bool,
     told: State,
     out: VecDeque<Output>,
 }
@@ -184,6 +193,7 @@ impl Registration {
             trouble: String::new(),
             failures: 0,
             least: 0,
+            flowless: false,
             told: State::Off,
             out: VecDeque::new(),
         }
@@ -273,12 +283,18 @@ impl Registration {
 
     fn send(&mut self, way: &Way, expires: u32) -> u64 {
         let id = self.number(way.flow.remote);
+        let instance = self.settings.instance.as_ref().filter(|_| !self.flowless);
         let Settings { registrar, address_of_record, route, login, .. } = &self.settings;
+        let (device, supported) = match instance {
+            // One flow at a time: there is one listener of each transport to make it from.
+            Some(urn) => (format!(";reg-id=1;+sip.instance=\"<{urn}>\""), "path, outbound"),
+            None => (String::new(), "path"),
+        };
         let mut headers = vec![
-            ("Contact".to_owned(), way.contact.clone()),
+            ("Contact".to_owned(), format!("{}{device}", way.contact)),
             ("Expires".to_owned(), expires.to_string()),
             // A registrar tells the Path only to who understands it (RFC 3327 section 5.1).
-            ("Supported".to_owned(), "path".to_owned()),
+            ("Supported".to_owned(), supported.to_owned()),
         ];
         headers.extend(route.iter().map(|route| ("Route".to_owned(), route.clone())));
         let send = Send {
@@ -312,6 +328,13 @@ impl Registration {
         match status {
             200..300 => self.granted(now, way, asked, &response),
             423 => self.too_brief(now, way, others, asked, &response),
+            // 439: the first hop cannot keep flows (RFC 5626 section 11.6).
+            420 | 439 if self.settings.instance.is_some() && !self.flowless => {
+                self.flowless = true;
+                let mut others = others;
+                others.push_front(way);
+                self.next(now, others, None);
+            }
             408 | 500.. if status < 600 => {
                 let wait = response.retry_after().filter(|_| status == 503);
                 if matches!(status, 408 | 503) {
@@ -350,9 +373,18 @@ impl Registration {
         // A share of the time, and no two of many at once; short ones leave time for resends.
         let share = if seconds > 120 { 0.75 + 0.15 * self.rng.unit() } else { 0.5 };
         self.phase = Phase::Waiting(now + length.mul_f64(share));
+        let requires = |tag: &str| tag.eq_ignore_ascii_case("outbound");
+        let bound = !self.flowless && response.values(HeaderName::Require).any(requires);
         let datagrams = way.flow.transport == Transport::Udp;
-        let alive = self.settings.keep_alive.filter(|_| datagrams).map(|every| now + every);
-        self.granted = Some(Granted { until: now + length, way, service_route, alive });
+        let own = self.settings.keep_alive.filter(|_| datagrams);
+        let every = match flow_timer(response).filter(|_| bound) {
+            // RFC 5626 section 4.4.1: 80 to 100 % of it, and no two of many at once.
+            Some(limit) => Some(limit.mul_f64(0.8 + 0.2 * self.rng.unit())),
+            None => own,
+        };
+        let every = every.map(|every| own.map_or(every, |own| own.min(every)));
+        let alive = every.map(|every| (now + every, every));
+        self.granted = Some(Granted { until: now + length, way, service_route, alive, bound });
     }
 
     /// 423: asks again for as long as the registrar wants (RFC 3261 section 10.2.8).
@@ -386,6 +418,19 @@ impl Registration {
         let left = self.granted.as_ref().map(|granted| (granted.until - now) / 2);
         let wait = left.map_or(wait, |left| wait.min(left.max(Duration::from_secs(1))));
         self.phase = Phase::Waiting(now + wait);
+    }
+
+    /// The connection over which calls come is gone: the registrar has forgotten us with it, and is
+    /// told anew after a moment, for others have lost theirs as well (RFC 5626 section 4.5).
+    fn lost(&mut self, now: Instant, flow: Flow) {
+        let same = |granted: &Granted| {
+            let held = granted.way.flow;
+            granted.bound && (held.transport, held.remote) == (flow.transport, flow.remote)
+        };
+        if self.granted.as_ref().is_some_and(same) && matches!(self.phase, Phase::Waiting(_)) {
+            self.granted = None;
+            self.fail(now, format!("the connection to {} was lost", flow.remote), FIRST_WAIT);
+        }
     }
 
     fn stop(&mut self) {
@@ -428,6 +473,7 @@ impl Machine for Registration {
             Input::Start => self.start(),
             Input::Located(ways) => self.located(now, ways),
             Input::Reply(id, response) => self.reply(now, id, response),
+            Input::Lost(flow) => self.lost(now, flow),
             Input::Stop => self.stop(),
         }
         self.tell();
@@ -438,9 +484,10 @@ impl Machine for Registration {
             self.granted = None;
         }
         if let Some(granted) = &mut self.granted
-            && granted.alive.is_some_and(|at| at <= now)
+            && let Some((at, every)) = granted.alive
+            && at <= now
         {
-            granted.alive = self.settings.keep_alive.map(|every| now + every);
+            granted.alive = Some((now + every, every));
             self.out.push_back(Output::KeepAlive(granted.way.flow));
         }
         match &self.phase {
@@ -467,7 +514,7 @@ impl Machine for Registration {
             _ => None,
         };
         let end = self.granted.as_ref().map(|granted| granted.until);
-        let alive = self.granted.as_ref().and_then(|granted| granted.alive);
+        let alive = self.granted.as_ref().and_then(|granted| Some(granted.alive?.0));
         [retry, end, alive].into_iter().flatten().min()
     }
 }
@@ -483,6 +530,12 @@ fn granted_expires(response: &Message, contact: &str) -> Option<u32> {
     let listed = response.contacts().find(same);
     let own = listed.and_then(|listed| listed.params().get("expires")?.trim().parse().ok());
     own.or_else(|| response.expires())
+}
+
+/// How long the registrar waits for a sign of life (RFC 5626 section 4.4).
+fn flow_timer(response: &Message) -> Option<Duration> {
+    let seconds: u32 = response.header_by_name("Flow-Timer")?.trim().parse().ok()?;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
 fn answered(way: &Way, response: &Message) -> String {

@@ -6,6 +6,7 @@
 
 pub mod asset;
 pub mod bin;
+mod certificate;
 pub mod document;
 pub mod e164;
 pub mod function;

@@ -205,6 +205,7 @@ impl Sources {
             parameters: parameters.to_vec(),
             headers: headers.to_vec(),
             token,
+            stranger: false,
             limit,
         };
         match self.client.send(&outgoing).await {

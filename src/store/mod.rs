@@ -1,4 +1,5 @@
-//! What outlives the process: calls, recordings, and callbacks still to be delivered.
+//! What outlives the process: calls, recordings, registrations, and callbacks still to be
+//! delivered.
 //!
 //! A change and the reports of it are written in one transaction, so that neither exists without
 //! the other. Each backend implements [`Store`] and passes `suite`; none makes decisions.
@@ -11,10 +12,12 @@ mod suite;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::base::id::{CallSid, RecordingSid};
 use crate::base::{Fault, WallTime};
 use crate::call::{CallRecord, Callback, Persist, RecordingRecord};
+use crate::sip::registrar::{BindingChange, StoredBinding};
 
 pub use sqlite::Sqlite;
 
@@ -131,6 +134,51 @@ pub struct Unfinished {
     pub recordings: Vec<RecordingRecord>,
 }
 
+/// What was kept of registrations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptBindings {
+    /// By address-of-record, and of each the latest first.
+    pub bindings: Vec<StoredBinding>,
+    /// Rows that say nothing that can be understood.
+    pub unreadable: usize,
+}
+
+/// How a trunk or line fares, as `offhook lines` reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkRow {
+    /// Whether it is a line.
+    pub line: bool,
+    /// Its name.
+    pub name: String,
+    /// In plain words.
+    pub state: String,
+    /// `user@domain` of ours, for a line.
+    pub user: Option<String>,
+    /// Whether calls go through it before others.
+    pub up: bool,
+    /// Since when it is as `state` says.
+    pub since: WallTime,
+    /// What went wrong last.
+    pub trouble: Option<String>,
+    /// The server that holds its registration.
+    pub server: Option<String>,
+    /// When it is tried again.
+    pub retry: Option<WallTime>,
+    /// When its registration ends unless it is refreshed.
+    pub until: Option<WallTime>,
+}
+
+/// A change of what is known of a trunk or line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrunkNews {
+    /// It fares so.
+    Is(TrunkRow),
+    /// It is no more: whether it was a line, and its name.
+    Gone(bool, String),
+    /// Nothing is known of any: what came before in the same write counts no more.
+    AllGone,
+}
+
 /// The durable state of one installation.
 pub trait Store: Send + Sync {
     /// Writes all of it in one transaction; when this resolves it is on the disk. Changes are
@@ -149,6 +197,19 @@ pub trait Store: Send + Sync {
 
     /// Writes what became of deliveries.
     fn settle(&self, settlements: Vec<Settlement>) -> Stored<'_, ()>;
+
+    /// Writes what changed in registrations, in this order and all in one transaction. Who wants
+    /// one write before another awaits it first.
+    fn keep(&self, changes: Arc<[BindingChange]>) -> Stored<'_, ()>;
+
+    /// All registrations that are kept.
+    fn bindings(&self) -> Stored<'_, KeptBindings>;
+
+    /// Writes how trunks and lines fare.
+    fn note_trunks(&self, news: Vec<TrunkNews>) -> Stored<'_, ()>;
+
+    /// How trunks and lines fare: trunks first, by name.
+    fn trunks(&self) -> Stored<'_, Vec<TrunkRow>>;
 
     /// The newest calls, newest first.
     fn calls(&self, limit: usize) -> Stored<'_, Vec<CallRecord>>;

@@ -55,18 +55,18 @@ pub(super) fn call(row: &SqliteRow) -> Result<CallRecord, StoreError> {
         reason: column(row, "reason")?,
         sip_status: sip_status.and_then(|status| u16::try_from(status).ok()),
         sip_call_id: column(row, "sip_call_id")?,
-        owed: owed(row)?,
+        owed: owed(row, "sid")?,
     })
 }
 
-/// The report in a row of `calls`.
-fn owed(row: &SqliteRow) -> Result<Option<Callback>, StoreError> {
+/// The report in a row of `calls` or `recordings`, whose call that column names.
+fn owed(row: &SqliteRow, call: &'static str) -> Result<Option<Callback>, StoreError> {
     let Some(text) = column::<Option<&str>>(row, "owed")? else { return Ok(None) };
     let read = serde_json::from_str::<(String, String, Vec<(String, String)>)>(text);
     let (url, method, parameters) = read.map_err(|_| bad("owed", text))?;
     let method =
         METHODS.into_iter().find(|m| m.as_str() == method).ok_or_else(|| bad("owed", text))?;
-    Ok(Some(Callback { call: parsed(row, "sid")?, url, method, parameters }))
+    Ok(Some(Callback { call: parsed(row, call)?, url, method, parameters }))
 }
 
 /// The same as it is stored.
@@ -87,6 +87,7 @@ pub(super) fn recording(row: &SqliteRow) -> Result<RecordingRecord, StoreError> 
         duration: duration.map(|millis| Duration::from_millis(millis.unsigned_abs())),
         channels: u8::try_from(channels).map_err(|_| bad("channels", &channels.to_string()))?,
         source: word(row, "source", &SOURCES, |source| source)?,
+        owed: owed(row, "call")?,
     })
 }
 

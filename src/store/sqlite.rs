@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -19,11 +19,16 @@ use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use crate::base::id::{CallSid, RecordingSid};
 use crate::base::{Rng, WallTime};
 use crate::call::{CallRecord, Callback, Persist, RecordingRecord};
+use crate::verb::seconds;
 
 use super::row::{self, millis, time};
-use super::{Pending, Settlement, Store, StoreError, Stored, Unfinished};
+use super::{
+    KeptBindings, Pending, Settlement, Store, StoreError, Stored, TrunkNews, TrunkRow, Unfinished,
+};
+use crate::sip::registrar::BindingChange;
 use write::{Job, Writer, write_callbacks};
 
+mod bindings;
 mod write;
 
 /// Writes that wait for the disk; at 100 a second, ten seconds of a stuck one.
@@ -36,7 +41,8 @@ const READERS: u32 = 2;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The schema, one step a version; never edited once released, only added to.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The SQLite store.
 pub struct Sqlite {
@@ -151,11 +157,17 @@ impl Sqlite {
     }
 }
 
-/// A report that was made out in advance, as of now.
-fn at_time(mut callback: Callback, now: WallTime) -> Callback {
+/// A report that was made out in advance, for a call that ended now.
+fn at_end(mut callback: Callback, call: &CallRecord, now: WallTime) -> Callback {
+    let since = |answered: WallTime| now.unix_millis().saturating_sub(answered.unix_millis());
+    let talked = seconds(Duration::from_millis(call.answered.map_or(0, since)));
     for (name, value) in &mut callback.parameters {
-        if name == "Timestamp" {
-            *value = now.rfc2822();
+        match name.as_str() {
+            "Timestamp" => *value = now.rfc2822(),
+            "CallDuration" => *value = talked.to_string(),
+            // Minutes begun, as bills count them.
+            "Duration" => *value = talked.div_ceil(60).to_string(),
+            _ => {}
         }
     }
     callback
@@ -183,8 +195,10 @@ impl Store for Sqlite {
             .map_err(backend)?;
             let mut calls: Vec<CallRecord> =
                 rows.iter().map(row::call).collect::<Result<_, _>>()?;
-            for owed in calls.iter_mut().filter_map(|call| call.owed.take()) {
-                write_callbacks(&mut writer, &[at_time(owed, now)]).await?;
+            for call in &mut calls {
+                if let Some(owed) = call.owed.take() {
+                    write_callbacks(&mut writer, &[at_end(owed, call, now)]).await?;
+                }
             }
             sqlx::query(
                 "UPDATE calls SET owed = NULL WHERE owed IS NOT NULL AND ended IS NOT NULL",
@@ -233,6 +247,27 @@ impl Store for Sqlite {
 
     fn settle(&self, settlements: Vec<Settlement>) -> Stored<'_, ()> {
         self.write(Job::Settle(settlements))
+    }
+
+    fn keep(&self, changes: Arc<[BindingChange]>) -> Stored<'_, ()> {
+        Box::pin(async move {
+            // Thousands of rows take milliseconds to spell: not on the thread that carries calls.
+            let spelled = tokio::task::spawn_blocking(move || bindings::rows(&changes)).await;
+            let rows = spelled.map_err(|_| StoreError::Interrupted)?;
+            self.write(Job::Keep(rows)).await
+        })
+    }
+
+    fn bindings(&self) -> Stored<'_, KeptBindings> {
+        Box::pin(self.read_bindings())
+    }
+
+    fn note_trunks(&self, news: Vec<TrunkNews>) -> Stored<'_, ()> {
+        self.write(Job::Trunks(news))
+    }
+
+    fn trunks(&self) -> Stored<'_, Vec<TrunkRow>> {
+        Box::pin(self.read_trunks())
     }
 
     fn calls(&self, limit: usize) -> Stored<'_, Vec<CallRecord>> {

@@ -9,7 +9,9 @@ use crate::call::{
     CallRecord, Callback, Direction, Method, Persist, RecordingRecord, RecordingStatus, Status,
 };
 
-use super::{Settlement, Sqlite, Store, StoreError};
+use super::{Settlement, Sqlite, Store, StoreError, TrunkNews, TrunkRow};
+use crate::sip::registrar::{BindingChange, StoredBinding};
+use crate::sip::{Flow, Transport};
 
 fn at(seconds: u64) -> WallTime {
     WallTime::from_unix_millis(1_800_000_000_000 + seconds * 1000)
@@ -75,6 +77,7 @@ async fn rows_read_back_as_they_were_written_and_changed() {
         duration: None,
         channels: 2,
         source: "DialVerb",
+        owed: None,
     };
     let calls = vec![parent.clone()];
     let recordings = vec![recording.clone()];
@@ -136,6 +139,7 @@ async fn what_was_acknowledged_survives_an_abrupt_end() {
             duration: None,
             channels: 1,
             source: "RecordVerb",
+            owed: None,
         }],
         callbacks: vec![callback(going.sid, 0)],
     };
@@ -341,4 +345,90 @@ async fn every_acknowledged_row_and_its_callback_survive_kill_9() {
     }
     let rows = store.unfinished(at(100)).await.unwrap().calls.len();
     assert_eq!(store.due(at(100), 1_000_000).await.unwrap().len(), rows, "one callback a call");
+}
+
+fn binding(user: &str, uri: &str, updated: u64) -> StoredBinding {
+    StoredBinding {
+        address_of_record: format!("{user}@office.localhost").into(),
+        uri: uri.to_owned(),
+        flow: Flow {
+            transport: Transport::Udp,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: "[2001:db8::7]:40000".parse().unwrap(),
+            connection: 0,
+        },
+        path: vec!["<sip:edge.example;lr>".to_owned(), "<sip:\"x\";lr>".to_owned()],
+        expires: at(600),
+        updated: at(updated),
+        q: 500,
+        instance: Some("<urn:uuid:1>".to_owned()),
+        reg_id: None,
+        user_agent: "Zoë's \"phone\"".to_owned(),
+        call_id: "c@h".to_owned(),
+        cseq: u32::MAX,
+    }
+}
+
+#[tokio::test]
+async fn registrations_read_back_by_user_and_the_latest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let (old, new) = (binding("bob", "sip:b@h1", 1), binding("bob", "sip:b@h2", 2));
+    let flow = StoredBinding { reg_id: Some(3), ..binding("alice", "sip:a@h", 3) };
+    let set = |binding: &StoredBinding| BindingChange::Set(Box::new(binding.clone()));
+    store.keep([set(&old), set(&new), set(&flow)].into()).await.unwrap();
+    let read = || async { store.bindings().await.unwrap() };
+    assert_eq!(read().await.bindings, [flow.clone(), new.clone(), old.clone()]);
+    let moved = StoredBinding { path: vec![], cseq: 2, ..old.clone() };
+    store.keep([set(&moved), BindingChange::Remove(new.key())].into()).await.unwrap();
+    assert_eq!(read().await.bindings, [flow.clone(), moved.clone()]);
+    // The last word counts, also within one write.
+    store.keep([BindingChange::Remove(flow.key()), set(&flow)].into()).await.unwrap();
+    assert!(read().await.bindings.contains(&flow));
+    drop(store);
+    let again = open(folder.path()).await;
+    assert_eq!(again.bindings().await.unwrap().unreadable, 0);
+}
+
+#[tokio::test]
+async fn a_registration_that_cannot_be_read_costs_only_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let good = binding("bob", "sip:b@h1", 1);
+    let bad = StoredBinding { path: vec!["x".to_owned()], ..binding("eve", "sip:e@h1", 1) };
+    let both = [&good, &bad].map(|binding| BindingChange::Set(Box::new(binding.clone())));
+    store.keep(both.into()).await.unwrap();
+    let url = folder.path().join("offhook.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(url);
+    let mut other = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let break_it = "UPDATE bindings SET remote = 'nowhere' WHERE aor LIKE 'eve%'";
+    sqlx::query(break_it).execute(&mut other).await.unwrap();
+    let kept = store.bindings().await.unwrap();
+    assert_eq!((kept.bindings, kept.unreadable), (vec![good], 1));
+}
+
+#[tokio::test]
+async fn trunks_fare_as_was_said_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let row = |line: bool, name: &str, state: &str| TrunkRow {
+        line,
+        name: name.to_owned(),
+        state: state.to_owned(),
+        user: line.then(|| "alice@office.localhost".to_owned()),
+        up: true,
+        since: at(1),
+        trouble: Some("timeout".to_owned()),
+        server: None,
+        retry: Some(at(30)),
+        until: None,
+    };
+    let is = |line, name, state| TrunkNews::Is(row(line, name, state));
+    let news = vec![is(true, "a", "up"), is(false, "a", "down"), is(false, "b", "up")];
+    store.note_trunks(news).await.unwrap();
+    let gone = TrunkNews::Gone(false, "b".to_owned());
+    store.note_trunks(vec![is(false, "a", "up"), gone]).await.unwrap();
+    assert_eq!(store.trunks().await.unwrap(), [row(false, "a", "up"), row(true, "a", "up")]);
+    store.note_trunks(vec![TrunkNews::AllGone, is(false, "c", "up")]).await.unwrap();
+    assert_eq!(store.trunks().await.unwrap(), [row(false, "c", "up")]);
 }

@@ -14,6 +14,7 @@ mod pause;
 mod play;
 mod record;
 mod redirect;
+mod refer;
 mod reject;
 mod say;
 mod schema;
@@ -34,8 +35,8 @@ pub use number::normalise;
 pub use schema::schema;
 pub use target::{Destination, Target};
 pub use turn::{
-    Ask, Event, Handover, Method, Outcome, Outgoing, Progress, Recorded, Recording, Reply, Report,
-    Request, Sound, Speech, Step, Track, Turn, seconds,
+    Ask, Event, Handover, Method, Outcome, Outgoing, Progress, Recorded, Recording, Referral,
+    Reply, Report, Request, Sound, Speech, Step, Track, Turn, seconds,
 };
 
 /// A verb of a document, parsed and checked.
@@ -106,15 +107,14 @@ pub const VERBS: &[Definition] = &[
     record::DEFINITION,
     dial::DEFINITION,
     redirect::DEFINITION,
+    refer::DEFINITION,
     reject::DEFINITION,
     hangup::DEFINITION,
 ];
 
 /// Verbs of the vendor's that are not built yet: they warn, and the call goes on.
-pub const NOT_YET: &[&str] = &[
-    "Connect", "Echo", "Enqueue", "Leave", "Pay", "Prompt", "Queue", "Refer", "Sms", "Start",
-    "Stop",
-];
+pub const NOT_YET: &[&str] =
+    &["Connect", "Echo", "Enqueue", "Leave", "Pay", "Prompt", "Queue", "Sms", "Start", "Stop"];
 
 #[cfg(test)]
 mod tests;

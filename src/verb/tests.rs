@@ -22,6 +22,7 @@ fn complete(verb: &str, attribute: &str) -> String {
         "Play" => "https://a.example/x.wav",
         "Dial" => "4155551212",
         "Redirect" => "/next",
+        "Refer" => "<Sip>sip:a@b.example</Sip>",
         _ => "",
     };
     format!("<Response><{verb} {attribute}>{inside}</{verb}></Response>")

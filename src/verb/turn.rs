@@ -133,6 +133,8 @@ pub enum Ask {
     /// Hangs a target up; the outcome is what it counts as if it was not answered. Nothing more
     /// need be heard of it.
     Drop(usize, Outcome),
+    /// Asks the party to call that URI instead of us; [`Event::Referred`]s follow.
+    Refer(String),
     /// A line for the call's log.
     Note(u32, String),
 }
@@ -161,6 +163,13 @@ pub enum Event {
     Left,
     /// The recording ended.
     Recorded(Recorded),
+    /// How far the party is with what [`Ask::Refer`] asked for.
+    Referred {
+        /// The Call-ID of the party's dialog.
+        sip_call_id: Option<String>,
+        /// How far.
+        referral: Referral,
+    },
     /// Something happened to a target.
     Target {
         /// Its number.
@@ -185,6 +194,17 @@ pub struct Recorded {
     pub length: Duration,
     /// Whether anything was heard.
     pub heard: bool,
+}
+
+/// How far a party is that we asked to call somebody else; each with the SIP status that said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Referral {
+    /// It took the request.
+    Accepted(u16),
+    /// It would not; nothing more comes.
+    Refused(u16),
+    /// What it reports of its own call; one of 200 or more is the last.
+    Reported(u16),
 }
 
 /// How far a target of `Dial` is.

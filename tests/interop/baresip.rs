@@ -13,12 +13,12 @@ use super::tools::{Running, eventually, free_port, output};
 use super::web::Web;
 
 const LIMIT: Duration = Duration::from_secs(20);
-const HOME_HUMS: u32 = 440;
-const MYUSER_HUMS: u32 = 620;
+pub const HOME_HUMS: u32 = 440;
+pub const MYUSER_HUMS: u32 = 620;
 const TALK: Duration = Duration::from_secs(4);
 
 /// One baresip with its folder.
-struct Baresip {
+pub struct Baresip {
     running: Running,
     folder: PathBuf,
     control: SocketAddr,
@@ -26,7 +26,18 @@ struct Baresip {
 
 impl Baresip {
     /// Starts one and waits until it is registered.
-    fn registered(
+    pub fn registered(
+        project: &Project,
+        server: SocketAddr,
+        transport: &str,
+        login: (&str, &str, u32),
+    ) -> Baresip {
+        Baresip::at("127.0.0.1", project, server, transport, login)
+    }
+
+    /// The same at another address of this machine.
+    pub fn at(
+        ip: &str,
         project: &Project,
         server: SocketAddr,
         transport: &str,
@@ -44,13 +55,13 @@ impl Baresip {
         // ausine wants 48 kHz and two channels; sndfile writes what is sent and heard; aubridge is
         // a loudspeaker that needs no sound card.
         let config = format!(
-            "sip_listen 127.0.0.1:{}\nmodule_path /usr/lib/baresip/modules\n\
+            "sip_listen {ip}:{}\nmodule_path /usr/lib/baresip/modules\n\
              audio_source ausine,{hums}\naudio_player aubridge,{user}\naudio_alert aubridge,{user}\n\
              ausrc_srate 48000\nausrc_channels 2\nauplay_srate 8000\nauplay_channels 1\n\
              snd_path {heard}\nctrl_tcp_listen {control}\n\
              {tls}module g711.so\nmodule sndfile.so\nmodule ausine.so\nmodule aubridge.so\n\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
-            free_port("127.0.0.1")
+            free_port(ip)
         );
         fs::write(folder.join("config"), config).unwrap();
         fs::write(
@@ -81,6 +92,21 @@ impl Baresip {
         }
     }
 
+    /// How often it printed something.
+    pub fn count(&self, what: &str) -> usize {
+        self.running.said().matches(what).count()
+    }
+
+    /// Waits until it printed something once more than before.
+    pub fn says_again(&self, what: &str, before: usize) {
+        let deadline = std::time::Instant::now() + LIMIT;
+        while self.count(what) <= before {
+            let late = std::time::Instant::now() > deadline;
+            assert!(!late, "{} not again {what:?}: {}", self.running.name, self.running.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Gives it a command of its menu, as a JSON netstring.
     fn order(&self, command: &str, parameters: &str) {
         let json = format!("{{\"command\":\"{command}\",\"params\":\"{parameters}\"}}");
@@ -101,50 +127,60 @@ impl Baresip {
     }
 }
 
-/// A project whose function rings the dialled user, and records both sides.
-fn project() -> Project {
-    let project = Project::new(9);
-    project.file(
-        "functions/sip-outbound.js",
-        "exports.handler = (context, event, callback) => {
-           const twiml = new Twilio.twiml.VoiceResponse();
-           const dial = twiml.dial({ record: 'record-from-answer-dual' });
-           dial.sip(event.To.replace(/^sip:/, '').split('@')[0] + '@office.localhost');
-           callback(null, twiml);
-         };",
-    );
-    project
+/// A project that rings the dialled user, and records both sides.
+pub fn project() -> Project {
+    let dial = "<Dial record=\"record-from-answer-dual\"><Sip>{{To}}</Sip></Dial>";
+    Project::new(9).dialled(dial)
 }
 
 fn two_talk(transport: &str, at: impl Fn(&Server) -> SocketAddr) {
     let project = project().tls();
     let server = project.serve();
-    let home = ("home", "Correct-Horse-1", HOME_HUMS);
-    let home = Baresip::registered(&project, at(&server), transport, home);
-    let myuser = ("myuser", "Battery-Staple-2", MYUSER_HUMS);
-    let myuser = Baresip::registered(&project, at(&server), transport, myuser);
+    talk(&project, &server, transport, at(&server), 1);
+}
 
+/// Two that register at `edge` call each other so often and talk, the callee ending every second
+/// call.
+pub fn talk(project: &Project, server: &Server, transport: &str, edge: SocketAddr, calls: u32) {
+    let home = ("home", "Correct-Horse-1", HOME_HUMS);
+    let home = Baresip::registered(project, edge, transport, home);
+    let myuser = ("myuser", "Battery-Staple-2", MYUSER_HUMS);
+    let myuser = Baresip::registered(project, edge, transport, myuser);
+    for n in 1..=calls {
+        call(project, &home, &myuser, n % 2 == 1);
+    }
+    server.said();
+}
+
+/// `home` calls and both talk; the recording and what each of them heard are judged.
+pub fn call(project: &Project, home: &Baresip, myuser: &Baresip, caller_ends: bool) {
+    let before = home.count("Call established");
     home.order("dial", "sip:myuser@office.localhost");
-    home.says("Call established");
-    myuser.says("Call established");
+    home.says_again("Call established", before);
     std::thread::sleep(TALK);
-    home.order("hangup", "");
-    let whole = || project.wavs(".wav").into_iter().find(|p| !is_part(p));
+    let (ends, ended) = if caller_ends { (home, myuser) } else { (myuser, home) };
+    let over = ended.count("terminated");
+    let known = project.wavs(".wav");
+    ends.order("hangup", "");
+    let whole = || {
+        let found = project.wavs(".wav").into_iter();
+        found.filter(|p| !known.contains(p)).find(|p| !is_part(p))
+    };
     let recording = eventually("the recording", LIMIT, whole);
-    myuser.says("terminated");
+    ended.says_again("terminated", over);
 
     let wanted = TALK.as_secs_f64() * 0.8;
-    for (who, phone, hertz) in [("home", &home, MYUSER_HUMS), ("myuser", &myuser, HOME_HUMS)] {
+    for (phone, hertz) in [(home, MYUSER_HUMS), (myuser, HOME_HUMS)] {
+        let who = &phone.running.name;
         let seconds = ear::seconds_of(&phone.heard(), f64::from(hertz));
-        println!("{transport}: {who} heard {hertz} Hz for {seconds:.2} s");
+        println!("{who} heard {hertz} Hz for {seconds:.2} s");
         assert!(seconds > wanted, "{who} heard {hertz} Hz for {seconds} s");
     }
     for (channel, hertz) in [("1", HOME_HUMS), ("2", MYUSER_HUMS)] {
         let seconds = ear::seconds_of(&channel_of(&recording, channel), f64::from(hertz));
-        println!("{transport}: channel {channel} holds {hertz} Hz for {seconds:.2} s");
+        println!("channel {channel} holds {hertz} Hz for {seconds:.2} s");
         assert!(seconds > wanted, "channel {channel}: {seconds} s");
     }
-    server.said();
 }
 
 fn is_part(path: &Path) -> bool {

@@ -6,7 +6,9 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod ear;
+mod scenario;
 mod server;
+mod stage;
 mod tools;
 mod web;
 mod wire;
@@ -14,9 +16,20 @@ mod wire;
 mod baresip;
 mod crash;
 mod disk;
+mod events;
+mod extensions;
 mod functions;
 mod garbage;
+mod identity;
+mod kamailio;
 mod life;
+mod loss;
+mod nat;
+mod odd;
+mod offers;
+mod pjsua;
 mod provider;
+mod races;
+mod restart;
 mod secure;
 mod sipp;

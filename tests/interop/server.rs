@@ -93,6 +93,41 @@ prefixes = ["+1"]
         self
     }
 
+    /// The trunk challenges: this is what it is answered with.
+    pub fn trunk_login(mut self, user: &str, password: &str) -> Project {
+        let login = format!("username = \"{user}\"\npassword = \"{password}\"\n");
+        self.config = self.config.replacen(
+            "prefixes = [\"+1\"]\n",
+            &format!("prefixes = [\"+1\"]\n{login}"),
+            1,
+        );
+        self
+    }
+
+    /// What users of the domain dial is answered by a bin of this text.
+    pub fn dialled(mut self, markup: &str) -> Project {
+        self.file(
+            "bins/dialled.xml",
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response>{markup}</Response>\n"),
+        );
+        self.config = self.config.replacen("function:sip-outbound", "bin:dialled", 1);
+        self
+    }
+
+    /// Listens for SIP there, instead of on loopback.
+    pub fn listen(mut self, listeners: &str) -> Project {
+        let start = self.config.find("[sip]\nlisten = [").expect("a table");
+        let end = self.config[start..].find("]\n[").expect("its end") + start;
+        self.config.replace_range(start..=end, &format!("[sip]\nlisten = [{listeners}]"));
+        self
+    }
+
+    /// Another setting of `[sip]`.
+    pub fn sip(mut self, line: &str) -> Project {
+        self.config = self.config.replacen("[sip]\n", &format!("[sip]\n{line}\n"), 1);
+        self
+    }
+
     /// Listens for TLS and WebSockets too, with a certificate in `tls.pem`.
     pub fn tls(mut self) -> Project {
         let names = ["127.0.0.1".to_owned(), "office.localhost".to_owned()];

@@ -115,6 +115,7 @@ fn why_one_side_left_is_told_to_the_other() {
         (to.ip() == alice && refusal).then_some(text)
     });
     assert_eq!(header(&refused.expect("refused"), "Reason"), "Q.850;cause=17", "RFC 3326");
+    assert!(world.told("its network says why it ended: Q.850 cause 17, user busy"));
 }
 
 #[test]

@@ -78,7 +78,9 @@ fn state(world: &World) -> Option<State> {
 
 /// The URI by which the registrar reaches us.
 fn contact(register: &str) -> String {
-    header(register, "Contact").trim_matches(['<', '>']).to_owned()
+    let value = header(register, "Contact");
+    let (uri, _) = value.trim_start_matches('<').split_once('>').expect("a Contact in brackets");
+    uri.to_owned()
 }
 
 #[test]
@@ -308,4 +310,51 @@ fn a_registrar_may_say_more_than_a_stranger() {
     };
     assert!(heard("stranger") < 20);
     assert_eq!(heard("raw"), 60);
+}
+
+#[test]
+fn a_registrar_that_knows_flows_is_kept_one_open() {
+    let mut world = with_trunk();
+    let register = grants(&mut world, 600, "Require: outbound\r\nFlow-Timer: 20\r\n");
+    let contact = header(&register, "Contact");
+    assert!(contact.contains(";reg-id=1;+sip.instance=\"<urn:uuid:"), "{contact}");
+    assert!(header(&register, "Supported").contains("outbound"));
+    world.seconds(200);
+    let pings = world.raw("raw").all("\r\n\r\n").len();
+    assert!((10..=13).contains(&pings), "{pings}: each within 80 to 100 % of the timer");
+    assert_eq!(world.raw("raw").all("REGISTER").len(), 2);
+}
+
+#[test]
+fn a_first_hop_that_cannot_keep_flows_is_registered_through_without_one() {
+    let mut world = with_trunk();
+    let first = world.expect("raw", "REGISTER");
+    assert!(header(&first, "Contact").contains("reg-id=1"));
+    answer(&mut world, &first, "439 First Hop Lacks Outbound Support", "");
+    let second = grants(&mut world, 600, "");
+    assert!(!header(&second, "Contact").contains("reg-id"), "{second}");
+    assert_eq!(header(&second, "Supported"), "path");
+    assert!(matches!(state(&world), Some(State::Registered { .. })));
+}
+
+#[test]
+fn how_a_line_fares_is_told_in_plain_words_with_the_last_error_and_the_next_try() {
+    let mut world = with_line(|_| {});
+    let register = world.expect("raw", "REGISTER");
+    answer(&mut world, &register, "403 Forbidden", "");
+    world.millis(50);
+    let refused = world.trunks().into_iter().find(|trunk| trunk.name == "home").expect("known");
+    assert_eq!((refused.words(), refused.up), ("not registered", false));
+    assert_eq!(refused.trouble.as_deref(), Some("198.51.100.5:5060 answered 403 Forbidden"));
+    assert!(refused.retry().is_some_and(|at| at > world.now));
+    let since = refused.since;
+    assert!(world.until(400, |world| world.raw("raw").all("REGISTER").len() > 1));
+    let register = world.expect("raw", "REGISTER");
+    answer(&mut world, &register, "200 OK", "Expires: 600\r\n");
+    world.millis(50);
+    let well = world.trunks().into_iter().find(|trunk| trunk.name == "home").expect("known");
+    assert_eq!((well.words(), well.retry()), ("registered", None));
+    assert!(well.since > since, "since when it is so");
+    assert!(well.trouble.is_some(), "the last error can still be read");
+    assert_eq!(well.server, Some(PROVIDER.parse().expect("an address")));
 }

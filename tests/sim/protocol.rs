@@ -85,7 +85,7 @@ fn strays_are_told_that_they_are_strays() {
 #[test]
 fn requests_outside_of_calls_have_their_answers() {
     let mut world = carrier(5);
-    for (method, status) in [("OPTIONS", "200"), ("SUBSCRIBE", "405"), ("FOO", "501")] {
+    for (method, status) in [("OPTIONS", "200"), ("SUBSCRIBE", "403"), ("FOO", "501")] {
         let rest = Rest::default();
         let request = world.request("raw", method, US, &format!("out-{method}"), &rest);
         world.say("raw", &request);
@@ -207,4 +207,95 @@ fn a_party_on_hold_hears_nothing_until_it_is_back() {
     let bye = world.expect("raw", "BYE");
     answer(&mut world, &bye, "200 OK", "one");
     world.end();
+}
+
+#[test]
+fn each_method_in_a_dialog_has_its_answer() {
+    let mut world = carrier(10);
+    let invite = invite(&world, "");
+    world.say("raw", &invite);
+    let ok = world.expect("raw", "SIP/2.0 200");
+    within(&mut world, &ok, "ACK", 1, "");
+    // RFC 3261 section 12.2.2: out of order, be it a repeat of what is long over.
+    for cseq in [1, 0] {
+        let to = header(&ok, "To");
+        let branch = format!("late{cseq}");
+        let rest = Rest { to: &to, cseq, branch: &branch, ..Rest::default() };
+        let request = world.request("raw", "INFO", "sip:192.0.2.1:5060", "r1", &rest);
+        world.say("raw", &request);
+        world.expect("raw", "SIP/2.0 500");
+    }
+    let cases = [
+        ("INFO", "200"),
+        ("OPTIONS", "200"),
+        ("UPDATE", "200"),
+        ("MESSAGE", "405"),
+        ("PUBLISH", "405"),
+        ("FOO", "501"),
+        ("PRACK", "400"),
+    ];
+    for (at, (method, status)) in (10..).zip(cases) {
+        within(&mut world, &ok, method, at, "");
+        let answer = world.expect("raw", "SIP/2.0 ");
+        assert_eq!(answer.get(8..11), Some(status), "{method}: {answer}");
+        assert_eq!(header(&answer, "CSeq"), format!("{at} {method}"));
+        let refused = matches!(status, "405" | "501");
+        assert_eq!(
+            !header(&answer, "Allow").is_empty(),
+            refused || method == "OPTIONS" || method == "UPDATE"
+        );
+    }
+    // A CSeq may leap as far as the number goes, and not back.
+    within(&mut world, &ok, "INFO", 2_147_483_647, "");
+    world.expect("raw", "SIP/2.0 200");
+    within(&mut world, &ok, "INFO", 100, "");
+    world.expect("raw", "SIP/2.0 500");
+    assert_eq!(world.calls(), 1, "none of it ended the call");
+}
+
+#[test]
+fn an_answer_whose_ack_never_comes_is_repeated_and_then_taken_back() {
+    let mut world = carrier(11);
+    let invite = invite(&world, "");
+    world.say("raw", &invite);
+    world.expect("raw", "SIP/2.0 200");
+    world.seconds(31);
+    let answers: Vec<_> = {
+        let inbox = world.raw("raw").inbox.iter();
+        inbox.filter(|(_, text)| text.starts_with("SIP/2.0 200")).map(|(at, _)| *at).collect()
+    };
+    // RFC 3261 section 13.3.1.4: T1 doubling up to T2, until 64 T1.
+    let gaps = answers.windows(2).map(|pair| (pair[1] - pair[0]).as_millis());
+    let gaps: Vec<u128> = gaps.collect();
+    assert_eq!(gaps[..4], [500, 1_000, 2_000, 4_000], "{gaps:?}");
+    assert!(gaps[4..].iter().all(|gap| *gap == 4_000), "{gaps:?}");
+    assert!(world.raw("raw").all("BYE").is_empty());
+    let bye = world.expect("raw", "BYE");
+    let took = world.now - answers[0];
+    assert!((31_500..33_000).contains(&took.as_millis()), "{took:?}");
+    answer(&mut world, &bye, "200 OK", "raw");
+    world.end();
+}
+
+#[test]
+fn a_cancel_that_crosses_the_answer_changes_nothing() {
+    let mut world = carrier(12);
+    let invite = invite(&world, "");
+    world.say("raw", &invite);
+    let ok = world.expect("raw", "SIP/2.0 200");
+    let via = header(&invite, "Via");
+    let branch = via.split("z9hG4bK").nth(1).unwrap_or_default().to_owned();
+    let rest = Rest { branch: &branch, ..Rest::default() };
+    let cancel = world.request("raw", "CANCEL", US, "r1", &rest);
+    world.say("raw", &cancel);
+    let taken = world.expect("raw", "SIP/2.0 ");
+    // RFC 3261 section 9.2: after a final response it has no effect.
+    assert_eq!((taken.get(8..11), header(&taken, "CSeq")), (Some("200"), "1 CANCEL".to_owned()));
+    within(&mut world, &ok, "ACK", 1, "");
+    world.seconds(2);
+    assert!(world.raw("raw").all("SIP/2.0 487").is_empty());
+    assert_eq!(world.calls(), 1);
+    within(&mut world, &ok, "BYE", 2, "");
+    world.end();
+    assert_eq!(world.rows.statuses(), ["completed"]);
 }

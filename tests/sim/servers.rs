@@ -62,15 +62,20 @@ fn answer(world: &mut World, peer: &str, request: &str, line: &str, headers: &st
 /// A call that is answered by a peer, talks and ends.
 fn takes(world: &mut World, peer: &str) -> String {
     let invite = world.expect(peer, "INVITE");
-    answer(world, peer, &invite, "200 OK", "");
+    let bye = talks(world, peer, &invite);
+    answer(world, peer, &bye, "200 OK", "");
+    world.seconds(1);
+    invite
+}
+
+/// A peer answers an INVITE, both talk, and the caller hangs up: the BYE, not yet answered.
+fn talks(world: &mut World, peer: &str, invite: &str) -> String {
+    answer(world, peer, invite, "200 OK", "");
     world.expect(peer, "ACK");
     world.seconds(1);
     assert!(world.talk_together("alice", peer));
     world.hang_up("alice");
-    let bye = world.expect(peer, "BYE");
-    answer(world, peer, &bye, "200 OK", "");
-    world.seconds(1);
-    invite
+    world.expect(peer, "BYE")
 }
 
 fn outcome(world: &World) -> String {
@@ -133,12 +138,7 @@ fn a_server_that_says_503_is_passed_over_and_spared() {
     world.expect("one", "ACK");
     let second = world.expect("two", "INVITE");
     assert_ne!(header(&first, "Via"), header(&second, "Via"), "a new branch");
-    answer(&mut world, "two", &second, "200 OK", "");
-    world.expect("two", "ACK");
-    world.seconds(1);
-    assert!(world.talk_together("alice", "two"));
-    world.hang_up("alice");
-    let bye = world.expect("two", "BYE");
+    let bye = talks(&mut world, "two", &second);
     assert_eq!(header(&bye, "Call-ID"), header(&second, "Call-ID"));
     answer(&mut world, "two", &bye, "200 OK", "");
     world.seconds(60);
@@ -181,12 +181,7 @@ fn each_server_of_a_trunk_has_its_challenges_met_and_its_own_are_pinned() {
     answer(&mut world, "two", &second, asked, &challenge("two", "n2"));
     let again = world.expect("two", "INVITE");
     proven(&again, "INVITE", "two", "n2");
-    answer(&mut world, "two", &again, "200 OK", "");
-    world.expect("two", "ACK");
-    world.seconds(1);
-    assert!(world.talk_together("alice", "two"));
-    world.hang_up("alice");
-    let bye = world.expect("two", "BYE");
+    let bye = talks(&mut world, "two", &again);
     answer(&mut world, "two", &bye, asked, &challenge("one", "n3"));
     world.seconds(2);
     assert_eq!(world.raw("two").all("BYE").len(), 1, "the realm that this call met is `two`");
@@ -199,11 +194,7 @@ fn each_server_of_a_trunk_has_its_challenges_met_and_its_own_are_pinned() {
     let second = world.expect("two", "INVITE");
     answer(&mut world, "two", &second, asked, &challenge("two", "n2"));
     let again = world.expect("two", "INVITE");
-    answer(&mut world, "two", &again, "200 OK", "");
-    world.expect("two", "ACK");
-    world.seconds(1);
-    world.hang_up("alice");
-    let bye = world.expect("two", "BYE");
+    let bye = talks(&mut world, "two", &again);
     answer(&mut world, "two", &bye, asked, &challenge("two", "n3"));
     let again = world.expect("two", "BYE");
     proven(&again, "BYE", "two", "n3");
@@ -264,12 +255,7 @@ fn a_silent_server_is_left_after_four_seconds_and_its_late_answer_ended() {
     world.expect("one", "ACK");
     let bye = world.expect("one", "BYE");
     answer(&mut world, "one", &bye, "200 OK", "");
-    answer(&mut world, "two", &second, "200 OK", "");
-    world.expect("two", "ACK");
-    world.seconds(1);
-    assert!(world.talk_together("alice", "two"));
-    world.hang_up("alice");
-    let bye = world.expect("two", "BYE");
+    let bye = talks(&mut world, "two", &second);
     answer(&mut world, "two", &bye, "200 OK", "");
     world.end();
     assert_eq!(world.rows.statuses(), ["completed", "completed"]);

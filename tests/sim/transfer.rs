@@ -70,16 +70,31 @@ impl Dialog {
 
     pub fn request(&mut self, world: &mut World, method: &str, headers: &str) {
         self.cseq += 1;
+        self.send(world, method, headers, "");
+    }
+
+    /// A request with a body; with the CSeq of the last one, which an ACK has.
+    pub fn send(&self, world: &mut World, method: &str, headers: &str, body: &str) {
         let me = world.raw(self.who).local;
         let Dialog { who, call_id, local, remote, cseq } = self;
+        let length = body.len();
         world.say(
             who,
             &format!(
-                "{method} sip:192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{call_id}{cseq}\r\n\
+                "{method} sip:192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{method}{call_id}{cseq}\r\n\
                  Max-Forwards: 70\r\nFrom: {local}\r\nTo: {remote}\r\nCall-ID: {call_id}\r\n\
-                 CSeq: {cseq} {method}\r\nContact: <sip:raw@{me}>\r\n{headers}Content-Length: 0\r\n\r\n"
+                 CSeq: {cseq} {method}\r\nContact: <sip:raw@{me}>\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
             ),
         );
+    }
+
+    /// Offers a description, and takes the answer; gives that.
+    pub fn offer(&mut self, world: &mut World, body: &str) -> String {
+        self.cseq += 1;
+        self.send(world, "INVITE", "Content-Type: application/sdp\r\n", body);
+        let ok = world.expect(self.who, "SIP/2.0 200");
+        self.send(world, "ACK", "", "");
+        ok
     }
 
     /// As another's Refer-To names it.
@@ -179,7 +194,9 @@ fn the_caller_puts_the_called_through_and_leaves_early() {
     assert!(world.talk_together("alice", "raw"));
     bob.request(&mut world, "REFER", "Refer-To: <sip:carol@office.localhost>\r\n");
     world.expect("raw", "SIP/2.0 202");
-    world.expect("raw", "NOTIFY");
+    let notify = world.expect("raw", "NOTIFY");
+    assert!(!header(&notify, "Contact").is_empty(), "{notify}");
+    answer(&mut world, &notify, "200 OK", "x", false);
     bob.request(&mut world, "BYE", "");
     world.expect("raw", "SIP/2.0 200");
     world.seconds(1);
@@ -188,11 +205,70 @@ fn the_caller_puts_the_called_through_and_leaves_early() {
         "{:?}",
         world.heard("alice")
     );
-    world.seconds(4);
+    // His subscription outlives his call (RFC 5057 section 4.1).
+    let told = reports(&mut world);
+    assert_eq!(told.last().map(String::as_str), Some("SIP/2.0 200 OK"), "{told:?}");
+    world.seconds(1);
     assert!(world.talk_together("alice", "carol"));
+    // Nothing is left of it: what comes now finds no dialog.
+    bob.request(&mut world, "INFO", "");
+    world.expect("raw", "SIP/2.0 481");
     world.hang_up("alice");
     world.end();
     assert_eq!(world.calls(), 0);
+}
+
+#[test]
+fn whoever_left_by_a_transfer_that_fails_is_told_so() {
+    let (mut world, mut bob) = alice_talks_with_bob(12);
+    world.pickup("carol", crate::world::Pickup::Never);
+    bob.request(&mut world, "REFER", "Refer-To: <sip:carol@office.localhost>\r\n");
+    world.expect("raw", "SIP/2.0 202");
+    let notify = world.expect("raw", "NOTIFY");
+    answer(&mut world, &notify, "200 OK", "x", false);
+    bob.request(&mut world, "BYE", "");
+    world.expect("raw", "SIP/2.0 200");
+    world.seconds(2);
+    world.hang_up("alice");
+    let told = reports(&mut world);
+    assert_eq!(told.last().map(String::as_str), Some("SIP/2.0 487 Request Terminated"));
+    world.end();
+
+    // One that knows nothing of its subscription any more is left alone.
+    let (mut world, mut bob) = alice_talks_with_bob(13);
+    world.answers_after("carol", 4);
+    bob.request(&mut world, "REFER", "Refer-To: <sip:carol@office.localhost>\r\n");
+    world.expect("raw", "SIP/2.0 202");
+    bob.request(&mut world, "BYE", "");
+    for _ in 0..2 {
+        let notify = world.expect("raw", "NOTIFY");
+        answer(&mut world, &notify, "481 Call/Transaction Does Not Exist", "x", false);
+    }
+    let before = world.raw("raw").all("NOTIFY").len();
+    world.seconds(6);
+    assert_eq!(world.raw("raw").all("NOTIFY").len(), before, "nobody wants them");
+    assert!(world.talk_together("alice", "carol"));
+    world.hang_up("alice");
+    world.end();
+}
+
+#[test]
+fn a_transfer_without_a_subscription_is_not_reported() {
+    for headers in ["Refer-Sub: false\r\nRequire: norefersub\r\n", "Require: nosub\r\n"] {
+        let (mut world, mut bob) = alice_talks_with_bob(14);
+        world.answers_after("carol", 1);
+        let refer = format!("Refer-To: <sip:carol@office.localhost>\r\n{headers}");
+        bob.request(&mut world, "REFER", &refer);
+        let accepted = world.expect("raw", "SIP/2.0 202");
+        assert_eq!(header(&accepted, "Refer-Sub"), "false");
+        let bye = world.expect("raw", "BYE");
+        answer(&mut world, &bye, "200 OK", "x", false);
+        world.seconds(1);
+        assert!(world.raw("raw").all("NOTIFY").is_empty());
+        assert!(world.talk_together("alice", "carol"));
+        world.hang_up("alice");
+        world.end();
+    }
 }
 
 #[test]
@@ -227,10 +303,19 @@ fn strangers_and_strange_targets_are_refused() {
         ("<sip:eve@evil.example>", "403"),
         ("<sip:carol@office.localhost;method=BYE>", "400"),
         ("nonsense", "400"),
+        ("<mailto:carol@office.localhost>", "416"),
+        ("<https://office.localhost/carol>", "416"),
+        ("<sip:carol@office.localhost>, <sip:dave@office.localhost>", "400"),
     ] {
         bob.request(&mut world, "REFER", &format!("Refer-To: {target}\r\n"));
         assert_eq!(&world.expect("raw", "SIP/2.0 ")[8..11], status, "{target}");
     }
+    // Who asks for secrecy is not put through in the clear.
+    bob.request(&mut world, "REFER", "Refer-To: <sips:carol@office.localhost>\r\n");
+    world.expect("raw", "SIP/2.0 202");
+    let told = reports(&mut world);
+    assert_eq!(told.last().map(String::as_str), Some("SIP/2.0 480 Temporarily Unavailable"));
+    assert_eq!(world.rings("carol"), 0);
     assert!(world.talk_together("alice", "raw"));
     bob.request(&mut world, "BYE", "");
     world.end();
@@ -347,4 +432,84 @@ fn a_phone_takes_a_call_over_from_another_of_its_domain() {
     world.say("raw", &invite);
     world.expect("raw", "SIP/2.0 481");
     assert!(world.talk_together("alice", "raw"));
+}
+
+/// Bob's other phone calls, in the place of a dialog that it names; gives the final answer.
+fn picks_up(world: &mut World, named: &Dialog, name: &str) -> String {
+    let (uri, to) = ("sip:500@office.localhost", "<sip:500@office.localhost>");
+    let named = named.replaces().replace("%3B", ";").replace("%3D", "=");
+    let replaces = format!("{}\r\n", named.replace("Replaces=", "Replaces: "));
+    let sdp = world.raw("raw").sdp("sendrecv").replace("40000", "40010");
+    let first = Rest { from: BOB, to, headers: &replaces, body: &sdp, ..Rest::default() };
+    let invite = world.request("raw", "INVITE", uri, name, &first);
+    world.say("raw", &invite);
+    let challenge = world.expect("raw", "SIP/2.0 401");
+    let headers = replaces.clone() + &login(&challenge, "INVITE", uri);
+    let second = Rest { cseq: 2, headers: &headers, ..first.clone() };
+    let invite = world.request("raw", "INVITE", uri, name, &second);
+    world.say("raw", &invite);
+    let answers = |world: &World| {
+        let all = world.raw("raw").all("SIP/2.0 ");
+        let last = all.iter().rev().find(|text| header(text, "Call-ID") == name);
+        last.filter(|text| !text.contains("SIP/2.0 1") && !text.contains("SIP/2.0 401"))
+            .map(|text| (*text).to_owned())
+    };
+    assert!(world.until(5, |world| answers(world).is_some()));
+    let last = answers(world).expect("it came");
+    let to = header(&last, "To");
+    let ack = Rest { from: BOB, to: &to, cseq: 2, ..Rest::default() };
+    if last.starts_with("SIP/2.0 2") {
+        let ack = world.request("raw", "ACK", "sip:192.0.2.1:5060", name, &ack);
+        world.say("raw", &ack);
+    }
+    last
+}
+
+#[test]
+fn a_ringing_call_is_picked_up_by_another_phone() {
+    for attributes in ["", " answerOnBridge='true'"] {
+        let mut world = with_bob(15);
+        let dial = format!("<Dial{attributes}><Sip>{BOB}</Sip></Dial>");
+        world.web.page(VOICE, Page::xml(&dial));
+        world.phone("alice");
+        world.dial("alice", "500");
+        let invite = world.expect("raw", "INVITE");
+        answer(&mut world, &invite, "180 Ringing", "b", false);
+        world.seconds(1);
+        let ok = picks_up(&mut world, &Dialog::called(&invite, "b"), "other");
+        assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
+        // The phone that rings stops (RFC 3891 section 3).
+        let cancel = world.expect("raw", "CANCEL");
+        answer(&mut world, &cancel, "200 OK", "b", false);
+        answer(&mut world, &invite, "487 Request Terminated", "b", false);
+        world.seconds(1);
+        assert!(world.talk_together("alice", "raw"), "{attributes}");
+        let mut taken = Dialog::calling(&ok);
+        taken.request(&mut world, "BYE", "");
+        world.end();
+    }
+}
+
+#[test]
+fn a_ringing_call_is_not_taken_from_its_caller() {
+    let mut world = with_bob(16);
+    let dial = "<Dial answerOnBridge='true'><Sip>sip:carol@office.localhost</Sip></Dial>";
+    world.web.page(VOICE, Page::xml(dial));
+    world.phone("carol");
+    world.pickup("carol", crate::world::Pickup::Never);
+    let (uri, to) = ("sip:500@office.localhost", "<sip:500@office.localhost>");
+    let sdp = world.raw("raw").sdp("sendrecv");
+    let first = Rest { from: BOB, to, body: &sdp, ..Rest::default() };
+    let invite = world.request("raw", "INVITE", uri, "early", &first);
+    world.say("raw", &invite);
+    let challenge = world.expect("raw", "SIP/2.0 401");
+    let headers = login(&challenge, "INVITE", uri);
+    let second = Rest { cseq: 2, headers: &headers, ..first };
+    let invite = world.request("raw", "INVITE", uri, "early", &second);
+    world.say("raw", &invite);
+    let ringing = world.expect("raw", "SIP/2.0 180");
+    // RFC 3891 section 3: an early dialog that we did not begin is not ours to replace.
+    let refused = picks_up(&mut world, &Dialog::calling(&ringing), "thief");
+    assert!(refused.starts_with("SIP/2.0 481"), "{refused}");
+    assert_eq!(world.rings("carol"), 1, "and the call rings on");
 }

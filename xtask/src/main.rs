@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 mod engine;
+mod fuzz;
 mod packages;
+mod phones;
 mod voice;
 
 const USAGE: &str = "usage: cargo xtask TASK
@@ -14,9 +16,11 @@ const USAGE: &str = "usage: cargo xtask TASK
   setup            fetch and build what the program embeds: the JavaScript engine and a voice
   demo [ARG …]     setup, then `offhook demo`: real calls between built-in phones
   test [ARG …]     setup, then all tests; ARG is passed to `cargo test`
-  interop          setup, then the tests against sipp and baresip (Debian packages)
+  interop          setup, then the tests against sipp, baresip, PJSIP and Kamailio
   bench [NAME]     setup, then the benches, or one of them, in the release profile
-  fuzz [--seconds N] [NAME]   each fuzz target, or one, for N seconds (60)";
+  fuzz [--seconds N] [--keep] [NAME …]
+                   each fuzz target, or some, for N seconds (60) under libFuzzer; --keep puts the
+                   smallest inputs that reach everything found into fuzz/corpus";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -27,7 +31,7 @@ fn main() -> ExitCode {
         "test" => setup().and_then(|()| test(rest)),
         "interop" => setup().and_then(|()| interop(rest)),
         "bench" => setup().and_then(|()| bench(rest)),
-        "fuzz" => fuzz(rest),
+        "fuzz" => fuzz::run(rest),
         _ => return usage(),
     };
     match done {
@@ -64,8 +68,19 @@ fn test(arguments: &[String]) -> Result<(), String> {
 
 /// Real softphones on loopback; they fail rather than skip when a tool is missing.
 fn interop(arguments: &[String]) -> Result<(), String> {
-    packages::ensure(&[("sipp", "sip-tester"), ("baresip", "baresip-core"), ("sox", "sox")])?;
-    let ignored = ["test", "--test", "interop", "--", "--ignored", "--test-threads=1"];
+    packages::ensure(&[
+        ("sipp", "sip-tester"),
+        ("baresip", "baresip-core"),
+        ("sox", "sox"),
+        ("kamailio", "kamailio"),
+        // Phones behind a translator, in network namespaces.
+        ("ip", "iproute2"),
+        ("nft", "nftables"),
+        ("conntrack", "conntrack"),
+    ])?;
+    phones::setup(&target_folder())?;
+    // They wait more than they work; each has its own server, ports and folder.
+    let ignored = ["test", "--test", "interop", "--", "--ignored", "--test-threads=4"];
     cargo(&ignored, arguments)
 }
 
@@ -74,58 +89,6 @@ fn bench(arguments: &[String]) -> Result<(), String> {
         Some((name, rest)) => cargo(&["bench", "--bench", name, "--"], rest),
         None => cargo(&["bench", "--benches"], &[]),
     }
-}
-
-fn fuzz(arguments: &[String]) -> Result<(), String> {
-    let (mut seconds, mut only) = ("60".to_owned(), None);
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--seconds" => seconds = words.next().ok_or("--seconds wants a number")?.clone(),
-            name => only = Some(name.to_owned()),
-        }
-    }
-    seconds.parse::<u32>().map_err(|_| "--seconds wants a whole number")?;
-    if run(Command::new("cargo").args(["fuzz", "--version"])).is_err() {
-        return Err("cargo-fuzz is missing: run `cargo install cargo-fuzz`, then try again".into());
-    }
-    let root = workspace();
-    let targets = match only {
-        Some(name) => vec![name],
-        None => fuzz_targets(&root.join("fuzz/fuzz_targets"))?,
-    };
-    for target in targets {
-        println!("xtask: fuzzing {target} for {seconds} s");
-        let corpus = root.join("fuzz/corpus").join(&target);
-        std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;
-        // The stable compiler takes the sanitizer's flags only when told that we know.
-        run(Command::new("cargo")
-            .current_dir(&root)
-            .env("RUSTC_BOOTSTRAP", "1")
-            .args(["fuzz", "run", &target])
-            .arg(corpus)
-            .args(seeds(&target).iter().map(|folder| root.join(folder)))
-            .args(["--", &format!("-max_total_time={seconds}")]))?;
-    }
-    Ok(())
-}
-
-/// Test data that a target begins with.
-fn seeds(target: &str) -> &'static [&'static str] {
-    match target {
-        "sip_message" | "sip_stream" => &["tests/data/torture", "tests/data/ipv6"],
-        "template" | "xml" => &["samples/first/bins"],
-        _ => &[],
-    }
-}
-
-fn fuzz_targets(folder: &Path) -> Result<Vec<String>, String> {
-    let entries = folder.read_dir().map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_str()?.to_owned()))
-        .collect();
-    names.sort();
-    Ok(names)
 }
 
 /// Runs cargo in the workspace with its output shown.

@@ -42,7 +42,7 @@ pub(in crate::cli) fn incoming(config: &Config, from: &str, to: &str) -> Incomin
         source_ip: "127.0.0.1".to_owned(),
         headers: Vec::new(),
     });
-    Incoming { from, to, caller_name: None, sip, forwarded_from: None }
+    Incoming { from, to, caller_name: None, sip, forwarded_from: None, stir: None }
 }
 
 /// The call that the switch would admit, or why it would not.

@@ -16,7 +16,10 @@ const MOST_MISTAKES: usize = 50;
 const STEPS: [(&str, &str); 14] = [
     ("webhook", "webhook URL returns FILE [status N] [after 3s]"),
     ("call", "call from FROM to TO"),
-    ("expect", "expect say|play|pause|gather|record|dial|redirect|reject|hangup|status|callback …"),
+    (
+        "expect",
+        "expect say|play|pause|gather|record|dial|redirect|refer|reject|hangup|status|callback …",
+    ),
     ("answer", "answer"),
     ("busy", "busy"),
     ("decline", "decline"),
@@ -31,7 +34,7 @@ const STEPS: [(&str, &str); 14] = [
 ];
 
 /// Everything that can be expected: its keyword and how it is written.
-const EXPECTATIONS: [(&str, &str); 13] = [
+const EXPECTATIONS: [(&str, &str); 14] = [
     ("say", "expect say \"text\""),
     ("play", "expect play URL"),
     ("pause", "expect pause [3s]"),
@@ -41,6 +44,7 @@ const EXPECTATIONS: [(&str, &str); 13] = [
     ("conference", "expect conference [NAME]"),
     ("enqueue", "expect enqueue [NAME]"),
     ("redirect", "expect redirect [URL]"),
+    ("refer", "expect refer [URI]"),
     ("reject", "expect reject [busy|rejected]"),
     ("hangup", "expect hangup"),
     ("status", "expect status completed|busy|no-answer|failed|canceled|in-progress|ringing"),
@@ -52,7 +56,7 @@ const STATUSES: [&str; 8] =
     ["initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"];
 
 /// Reads a flow file; all mistakes at once.
-pub(in crate::cli) fn parse(text: &str) -> Result<Vec<Flow>, Vec<Mistake>> {
+pub fn parse(text: &str) -> Result<Vec<Flow>, Vec<Mistake>> {
     if text.len() > LARGEST {
         let message = format!("the file is larger than {LARGEST} bytes; split it");
         return Err(vec![Mistake::new(Position::START, message)]);
@@ -212,6 +216,7 @@ fn expectation(arguments: &mut Arguments<'_>) -> Result<Expectation, Mistake> {
         "conference" => Expectation::Verb("Conference", arguments.rest()),
         "enqueue" => Expectation::Verb("Enqueue", arguments.rest()),
         "redirect" => Expectation::Verb("Redirect", arguments.rest()),
+        "refer" => Expectation::Verb("Refer", arguments.rest()),
         "reject" => Expectation::Verb("Reject", arguments.rest()),
         "hangup" => Expectation::Verb("Hangup", arguments.rest()),
         _ => return Err(unknown(what, "expectation", &EXPECTATIONS)),

@@ -35,6 +35,8 @@ const MOST_TEXTS: usize = 64;
 const LETTER: Duration = Duration::from_millis(65);
 /// How long a key takes to press.
 const KEY: Duration = Duration::from_millis(200);
+/// Verbs that do something with keys; at any other's turn a key is lost.
+const HEEDS_KEYS: [&str; 3] = ["Gather", "Record", "Dial"];
 /// After so long the client gives up on a web server.
 const WEB_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -222,6 +224,13 @@ impl<'p> Stage<'p> {
                 'w' => self.pass_until(self.now + Duration::from_millis(500)).await?,
                 'W' => self.pass_until(self.now + Duration::from_secs(1)).await?,
                 digit => {
+                    let verb = self.party(leg).verb;
+                    if !verb.is_some_and(|verb| HEEDS_KEYS.contains(&verb)) {
+                        let now = verb.map_or("no verb".to_owned(), |verb| format!("<{verb}>"));
+                        let text =
+                            format!("key {digit} is heeded by nobody: it is the turn of {now}");
+                        self.saw(Some(leg), Seen::Note(0, text));
+                    }
                     self.tell(leg, Event::Digit(digit)).await?;
                     self.pass_until(self.now + KEY).await?;
                 }

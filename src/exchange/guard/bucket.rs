@@ -1,5 +1,7 @@
 //! A token bucket in one instant: when it will be full again.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::base::{Duration, Instant};
 use crate::directory::Rate;
 
@@ -19,16 +21,6 @@ pub(in crate::exchange) enum Share {
 }
 
 impl Bucket {
-    /// One that will be full again then.
-    pub(in crate::exchange) fn full_at(full_at: Instant) -> Bucket {
-        Bucket { full_at }
-    }
-
-    /// When it will be full again, if one token is taken now; `None` if there is none.
-    pub(in crate::exchange) fn after(mut self, now: Instant, rate: Rate) -> Option<Instant> {
-        self.take(now, rate, Share::All).then_some(self.full_at)
-    }
-
     /// Takes one token, if there is one for that share.
     pub(in crate::exchange) fn take(&mut self, now: Instant, rate: Rate, share: Share) -> bool {
         let Some(one) = interval(rate) else { return true };
@@ -50,6 +42,35 @@ impl Bucket {
         let full_at = self.full_at.max(now) + Duration::from_nanos(one);
         full_at.since(now) <= Duration::from_nanos(one.saturating_mul(most))
     }
+
+    /// Whether nothing was taken that is not refilled yet.
+    pub(in crate::exchange) fn is_full(&self, now: Instant) -> bool {
+        self.full_at <= now
+    }
+}
+
+/// One that all exchanges of a server take from. Nobody waits for anybody.
+#[derive(Debug, Default)]
+pub(in crate::exchange) struct SharedBucket {
+    /// In nanoseconds.
+    full_at: AtomicU64,
+}
+
+impl SharedBucket {
+    /// Takes one token, if there is one for that share.
+    pub(in crate::exchange) fn take(&self, now: Instant, rate: Rate, share: Share) -> bool {
+        let after = |full_at| {
+            let mut bucket = Bucket { full_at: Instant::from_nanos(full_at) };
+            bucket.take(now, rate, share).then_some(bucket.full_at.as_nanos())
+        };
+        self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).is_ok()
+    }
+
+    /// Whether there is a token for that share.
+    pub(in crate::exchange) fn has(&self, now: Instant, rate: Rate, share: Share) -> bool {
+        let full_at = Instant::from_nanos(self.full_at.load(Ordering::Relaxed));
+        Bucket { full_at }.has(now, rate, share)
+    }
 }
 
 /// Nanoseconds for one token; `None` without a limit.
@@ -68,7 +89,7 @@ mod tests {
         let take = |bucket: &mut Bucket, ms| bucket.take(at(ms), rate, Share::All);
         assert_eq!((0..6).filter(|_| take(&mut bucket, 1_000)).count(), 4);
         assert!(!take(&mut bucket, 1_099) && take(&mut bucket, 1_100) && !take(&mut bucket, 1_101));
-        assert_eq!(bucket.full_at, at(1_500));
+        assert!(!bucket.is_full(at(1_400)) && bucket.is_full(at(1_500)));
         assert_eq!((0..9).filter(|_| take(&mut bucket, 9_000)).count(), 4, "no more than a burst");
     }
 
@@ -78,6 +99,17 @@ mod tests {
         let mut take = |share| bucket.take(Instant::ZERO, rate, share);
         assert_eq!((0..9).filter(|_| take(Share::ThreeQuarters)).count(), 6);
         assert_eq!((0..9).filter(|_| take(Share::All)).count(), 2);
+    }
+
+    #[test]
+    fn all_who_share_one_take_no_more_than_one_would() {
+        let (shared, rate) = (SharedBucket::default(), Rate { per_second: 1, burst: 8 });
+        let take = |share| shared.take(Instant::ZERO, rate, share);
+        assert_eq!((0..9).filter(|_| take(Share::ThreeQuarters)).count(), 6);
+        assert!(shared.has(Instant::ZERO, rate, Share::All));
+        assert_eq!((0..9).filter(|_| take(Share::All)).count(), 2);
+        assert!(!shared.has(Instant::ZERO, rate, Share::All));
+        assert!(shared.has(Instant::from_millis(1_000), rate, Share::All));
     }
 
     #[test]

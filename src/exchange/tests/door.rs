@@ -120,30 +120,35 @@ fn an_admitted_call_is_not_admitted_twice() {
 }
 
 #[test]
-fn only_calls_and_registrations_do_anything_outside_dialogs() {
+fn strangers_do_nothing_outside_dialogs_and_users_what_is_theirs() {
     let mut stage = Stage::new();
+    // What a stranger hears, and what a user hears who asks about another that is not registered.
     let table = [
         ("OPTIONS", 200, 200),
-        ("MESSAGE", 401, 405),
-        ("SUBSCRIBE", 401, 405),
         ("REFER", 401, 405),
-        ("PUBLISH", 401, 405),
         ("NOTIFY", 405, 405),
         ("BYE", 481, 481),
         ("INFO", 481, 481),
         ("UPDATE", 481, 481),
         ("FROBNICATE", 501, 501),
+        ("MESSAGE", 401, 480),
+        ("SUBSCRIBE", 401, 200),
+        ("PUBLISH", 401, 403),
     ];
-    for (method, stranger, user) in table {
-        let (uri, from) = ("sip:bob@office.example", "sip:alice@office.example");
-        let request = stage.request(method, uri, from, "Event: presence\r\n", "");
+    let (uri, from) = ("sip:bob@office.example", "sip:alice@office.example");
+    let request =
+        |stage: &mut Stage, method| stage.request(method, uri, from, "Event: presence\r\n", "");
+    for (method, stranger, _) in table {
+        let request = request(&mut stage, method);
         assert_eq!(stage.status(STRANGER, &request), stranger, "{method}");
-        if stranger == 401 {
-            let answer = stage.with_password(PHONE, &request, "alice", "secret");
-            assert_eq!(answer.and_then(|a| a.status()), Some(user), "{method}");
-        }
     }
     nothing_is_kept(&stage);
+    for (method, _, user) in table.iter().filter(|(_, stranger, _)| *stranger == 401) {
+        let request = request(&mut stage, method);
+        let answer = stage.with_password(PHONE, &request, "alice", "secret");
+        assert_eq!(answer.and_then(|a| a.status()), Some(*user), "{method}");
+    }
+    assert_eq!(stage.exchange.subscriptions(), 1);
     assert!(stage.fetches.is_empty() && stage.registered.is_empty());
 }
 
@@ -312,6 +317,32 @@ fn above_the_total_new_requests_are_told_to_come_again_and_calls_go_on() {
     assert_eq!(statuses, [200, 487], "the call that was being set up can end");
     let counters = stage.exchange.counters();
     assert_eq!((counters.busy_invites, counters.busy_registers), (1, 1));
+}
+
+#[test]
+fn what_comes_too_late_begins_nothing_and_ends_what_has_begun() {
+    let mut stage = Stage::new();
+    let invite = |stage: &mut Stage| {
+        stage.invite("sip:+12223331234@192.0.2.1", "sip:+15550001111@192.0.2.60")
+    };
+    let first = invite(&mut stage);
+    assert_eq!(stage.status(TRUNK, &first), 0);
+    let second = invite(&mut stage);
+    let refused = stage.late(TRUNK, &second);
+    assert_eq!(refused[0].1.status(), Some(503));
+    let seconds = refused[0].1.header_by_name("Retry-After").and_then(|v| v.parse().ok());
+    assert!((5..=15).contains(&seconds.unwrap_or(0)));
+    let from = "sip:alice@office.example";
+    let register = stage.request("REGISTER", "sip:office.example", from, "", "");
+    assert_eq!(stage.late(PHONE, &register)[0].1.status(), Some(503), "no challenge either");
+    let again: Vec<_> = stage.late(TRUNK, &first).iter().filter_map(|(_, m)| m.status()).collect();
+    assert_eq!(again, [180], "a repeat of what has begun begins nothing: it is answered as ever");
+    let sent = stage.late(TRUNK, &first.replace("INVITE", "CANCEL"));
+    let statuses: Vec<_> = sent.iter().filter_map(|(_, message)| message.status()).collect();
+    assert_eq!(statuses, [200, 487]);
+    assert_eq!(stage.exchange.figures().late, 2);
+    let in_time = invite(&mut stage);
+    assert_eq!(stage.status(TRUNK, &in_time), 0, "what comes in time is served");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod admission;
 mod calls;
 mod door;
+mod pings;
 mod stories;
 mod transports;
 
@@ -58,6 +59,8 @@ fn domain(name: &str, lists: &[&str], allowed: &[&str]) -> Domain {
         voice: voice("bin:from-phone"),
         any_caller_id: false,
         transfer_out: false,
+        watching: Default::default(),
+        messages: true,
         caps: Caps::USER,
     }
 }
@@ -89,6 +92,7 @@ fn directory() -> Directory {
         trunks: vec![trunk],
         lines: Default::default(),
         limits: Limits::default(),
+        hold_music: Default::default(),
     }
 }
 
@@ -156,6 +160,7 @@ impl Stage {
                 Output::Told(told) => self.told.push(told),
                 Output::Peer(..) => panic!("there is no other exchange"),
                 Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}
+                Output::Binding(_) | Output::Trunk(_) | Output::Certificate(_) => {}
             }
         }
     }
@@ -177,6 +182,20 @@ impl Stage {
 
     /// One datagram from `source`; gives what went out because of it.
     fn receive(&mut self, source: [u8; 4], text: &str) -> Vec<(Flow, Message)> {
+        self.arrive(source, text, Input::Sip)
+    }
+
+    /// The same, come too late.
+    fn late(&mut self, source: [u8; 4], text: &str) -> Vec<(Flow, Message)> {
+        self.arrive(source, text, Input::Late)
+    }
+
+    fn arrive(
+        &mut self,
+        source: [u8; 4],
+        text: &str,
+        input: fn(sip::Input) -> Input,
+    ) -> Vec<(Flow, Message)> {
         let local = SocketAddr::from(([192, 0, 2, 1], 5060));
         let remote = SocketAddr::from((source, 5060));
         let plain = Flow { transport: Transport::Udp, local, remote, connection: 0 };
@@ -185,7 +204,7 @@ impl Stage {
         self.sent.clear();
         // No two datagrams at once: nonces are told apart by their time.
         self.now += Duration::from_millis(1);
-        self.give(Input::Sip(sip::Input::Received { flow, bytes }));
+        self.give(input(sip::Input::Received { flow, bytes }));
         std::mem::take(&mut self.sent)
     }
 

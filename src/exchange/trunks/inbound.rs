@@ -64,8 +64,8 @@ fn line_call(invite: &Message, line: &Line, key: &Key) -> Admitted {
             from,
             to,
             caller_name,
-            sip: None,
             forwarded_from: who::diverted_from(invite),
+            ..Incoming::default()
         },
         voice,
         any_caller_id: false,
@@ -99,8 +99,8 @@ fn number_call(
         from,
         to: number.number.clone(),
         caller_name,
-        sip: None,
         forwarded_from: who::diverted_from(invite),
+        ..Incoming::default()
     };
     let voice = number.voice.clone();
     let channel = Some(key.clone());

@@ -8,6 +8,7 @@ use std::fmt;
 use super::ledger::Ledger;
 use super::locating::{Seeker, hop_of};
 use super::peers::Say;
+use super::registration::derived;
 use super::routing::login_of;
 use super::*;
 use crate::directory::Trunk;
@@ -19,8 +20,10 @@ use crate::sip::{Command, Message, Shards};
 
 mod health;
 mod inbound;
+mod state;
 
 use health::Health;
+pub use state::{TrunkChange, TrunkState};
 
 /// The numbers of our requests outside dialogs have this bit, apart from those of others. The last
 /// four bits belong to registrations, see [`Settings::id`].
@@ -56,6 +59,12 @@ impl Key {
         matches!(self, Key::Line(_))
     }
 
+    fn name(&self) -> &str {
+        match self {
+            Key::Trunk(name) | Key::Line(name) => name,
+        }
+    }
+
     /// Its settings.
     pub(super) fn find<'a>(&self, directory: &'a Directory) -> Option<&'a Trunk> {
         match self {
@@ -81,23 +90,6 @@ impl fmt::Display for Key {
     }
 }
 
-/// How a trunk or line fares, for `offhook lines` and metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrunkState {
-    /// Its name.
-    pub name: String,
-    /// `user@domain` of ours, for a line.
-    pub user: Option<String>,
-    /// Whether calls go through it before others.
-    pub up: bool,
-    /// Its registration, where it has one.
-    pub registration: Option<registration::State>,
-    /// Calls that it carries now.
-    pub calls: u32,
-    /// The most that it may carry.
-    pub channels: Option<u32>,
-}
-
 /// All trunks and lines.
 pub(super) struct Trunks {
     shards: Shards,
@@ -114,11 +106,17 @@ pub(super) struct Trunks {
     held: BTreeMap<Key, SocketAddr>,
     servers: BTreeMap<SocketAddr, usize>,
     last_request: u64,
+    /// What is configured no more and was not told yet.
+    gone: Vec<Key>,
+    /// What others look after, and have not been asked for yet.
+    asks: Vec<Key>,
 }
 
 /// One of them. Who looks after it registers and asks it, and tells the other exchanges.
 #[derive(Default)]
 struct Upstream {
+    /// What was told of it last.
+    shown: Option<Box<TrunkState>>,
     health: Option<Health>,
     account: Option<Account>,
     /// Of one that another exchange looks after: how it fares.
@@ -131,6 +129,7 @@ struct Upstream {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fare {
     up: bool,
+    answers: Option<bool>,
     flow: Option<Flow>,
     service_route: Vec<String>,
     registration: Option<registration::State>,
@@ -138,7 +137,7 @@ struct Fare {
 
 impl Default for Fare {
     fn default() -> Self {
-        Fare { up: true, flow: None, service_route: vec![], registration: None }
+        Fare { up: true, answers: None, flow: None, service_route: vec![], registration: None }
     }
 }
 
@@ -170,6 +169,8 @@ impl Trunks {
             held: BTreeMap::new(),
             servers: BTreeMap::new(),
             last_request: 0,
+            gone: Vec::new(),
+            asks: Vec::new(),
         }
     }
 
@@ -241,6 +242,11 @@ impl Trunks {
         }
     }
 
+    /// Whether it is this exchange that registers and asks it.
+    fn looks_after(&self, key: &Key) -> bool {
+        self.shards.is_alone() || self.shards.of_thing(&key.to_string()) == self.shards.own()
+    }
+
     /// Takes over what is configured now. What stays as it was is not disturbed.
     pub(super) fn configure(&mut self, directory: &Directory, rng: &mut Rng) {
         let wanted: BTreeMap<Key, &Trunk> = Key::all(directory).collect();
@@ -254,11 +260,19 @@ impl Trunks {
                 self.retire(account);
             }
             self.note_server(&key);
+            // Who looked after it says so.
+            if self.looks_after(&key) {
+                self.gone.push(key);
+            }
         }
         for (key, trunk) in wanted {
+            let own = self.looks_after(&key);
             let upstream = self.table.entry(key.clone()).or_default();
-            if self.shards.of_thing(&key.to_string()) != self.shards.own() {
-                upstream.away.get_or_insert_default();
+            if !own {
+                if upstream.away.is_none() {
+                    upstream.away = Some(Fare::default());
+                    self.asks.push(key.clone());
+                }
                 self.contacts.retain(|_, known| *known != key);
                 if trunk.registration.is_some() {
                     self.contacts.insert(contact_of(directory, &key), key);
@@ -284,7 +298,8 @@ impl Trunks {
     ) {
         let Some(upstream) = self.table.get_mut(key) else { return };
         let old = upstream.account.as_ref().map(|account| account.registration.settings());
-        let wanted = settings_of(trunk, old.map_or(0, |settings| settings.id));
+        let instance = instance_of(directory, key);
+        let wanted = settings_of(trunk, old.map_or(0, |settings| settings.id), instance);
         if old == wanted.as_ref() {
             return;
         }
@@ -389,10 +404,19 @@ impl Upstream {
         }
     }
 
+    /// Whether it answers OPTIONS, where it is asked.
+    fn answers(&self) -> Option<bool> {
+        match &self.away {
+            Some(away) => away.answers,
+            None => self.health.as_ref().map(Health::is_up),
+        }
+    }
+
     fn fare(&self) -> Fare {
         let registration = self.account.as_ref().map(|account| &account.registration);
         Fare {
             up: self.is_up(),
+            answers: self.answers(),
             flow: registration.and_then(|registration| registration.flow()),
             service_route: registration.map_or(vec![], |one| one.service_route().to_vec()),
             registration: registration.map(|registration| registration.state()),
@@ -403,10 +427,19 @@ impl Upstream {
 /// The user part of a Contact: nobody can guess it, and it is the same after a restart, so that a
 /// registration of before still leads here.
 fn contact_of(directory: &Directory, key: &Key) -> String {
-    use sha2::Digest as _;
-    let secret = directory.auth_token.expose();
-    let digest = sha2::Sha256::digest(format!("contact\n{secret}\n{key}").as_bytes());
+    let digest = derived(directory, "contact", &key.to_string());
     digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name of this server as the device of a registration (RFC 5626 section 4.1): the same after
+/// a restart, and a UUID of version 8 (RFC 9562 section 5.8).
+fn instance_of(directory: &Directory, key: &Key) -> String {
+    let digest = derived(directory, "instance", &key.to_string());
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
+    let (one, two, three, four, five) =
+        (part(0..8), part(8..12), part(13..16), part(17..20), part(20..32));
+    format!("urn:uuid:{one}-{two}-8{three}-a{four}-{five}")
 }
 
 /// A Route value of a proxy, which is a loose router as all are (RFC 3261 section 19.1.1).
@@ -435,7 +468,7 @@ fn as_secret(trunk: &Trunk, hop: &str) -> String {
 }
 
 /// What a trunk's registration is made of, if it has one.
-fn settings_of(trunk: &Trunk, id: u64) -> Option<Settings> {
+fn settings_of(trunk: &Trunk, id: u64, instance: String) -> Option<Settings> {
     let account = trunk.registration.as_ref()?;
     let uri = SipUri::parse(&trunk.uri)?;
     let (scheme, host) = (uri.scheme_name(), bracketed(uri.host()));
@@ -447,28 +480,11 @@ fn settings_of(trunk: &Trunk, id: u64) -> Option<Settings> {
         expires: account.expires,
         login: login_of(trunk),
         keep_alive: account.keep_alive,
+        instance: Some(instance),
     })
 }
 
 impl Exchange {
-    /// How trunks and lines fare.
-    pub fn trunk_states(&self) -> Vec<TrunkState> {
-        let all = Key::all(&self.directory);
-        let states = all.filter_map(|(key, trunk)| {
-            let upstream = self.trunks.table.get(&key)?;
-            let line = || self.directory.lines.named(&trunk.name);
-            Some(TrunkState {
-                name: trunk.name.clone(),
-                user: line().filter(|_| key.is_line()).map(|line| line.user.clone()),
-                up: upstream.is_up(),
-                registration: upstream.registration(),
-                calls: self.trunks.ledger.calls(&channels_of(&key)),
-                channels: trunk.channels,
-            })
-        });
-        states.collect()
-    }
-
     /// Registrations that are being taken back: a server that ends waits for them a little.
     pub fn leaving(&self) -> usize {
         let accounts = self.trunks.table.values().filter_map(|upstream| upstream.account.as_ref());
@@ -488,6 +504,8 @@ impl Exchange {
         if self.draining {
             self.unregister_all(now);
         }
+        self.tell_trunks(now);
+        self.ask_fares();
     }
 
     /// No calls are wanted any more.
@@ -514,6 +532,7 @@ impl Exchange {
             }
             self.health_timeout(now, &key);
             self.set_trunk_timer(&key);
+            self.tell_trunk(now, &key);
         }
     }
 
@@ -541,6 +560,23 @@ impl Exchange {
         }
     }
 
+    /// Asks for news of what others look after: they may have told before this exchange knew that
+    /// there is such a trunk or line.
+    fn ask_fares(&mut self) {
+        for key in std::mem::take(&mut self.trunks.asks) {
+            let home = self.shards().of_thing(&key.to_string());
+            self.say(home, Say::HowFares(key));
+        }
+    }
+
+    /// Tells one that asks; who does not know it yet tells as soon as there is something to tell.
+    pub(super) fn answer_fare(&mut self, to: ShardId, key: Key) {
+        let own = self.trunks.table.get(&key).filter(|upstream| upstream.away.is_none());
+        if let Some(fare) = own.map(Upstream::fare) {
+            self.say(to, Say::Trunk(Box::new(News { key, fare })));
+        }
+    }
+
     /// The final response to a request outside dialogs.
     pub(super) fn trunk_reply(&mut self, now: Instant, id: u64, message: Option<Message>) {
         let (answered, id) = (id, id & !SERVER_BITS);
@@ -558,6 +594,7 @@ impl Exchange {
             self.ping_reply(now, &key, id, message.as_ref());
         }
         self.set_trunk_timer(&key);
+        self.tell_trunk(now, &key);
     }
 
     fn drive(&mut self, now: Instant, key: &Key, input: registration::Input) {
@@ -566,6 +603,17 @@ impl Exchange {
             account.registration.handle(now, input);
             self.drain_registration(now, key);
             self.set_trunk_timer(key);
+            self.tell_trunk(now, key);
+        }
+    }
+
+    /// A connection is no more: registrations that were reachable only over it are lost with it.
+    pub(super) fn lose_upstreams(&mut self, now: Instant, flow: Flow) {
+        let there = |(_, server): &(&Key, &SocketAddr)| **server == flow.remote;
+        let keys: Vec<Key> =
+            self.trunks.held.iter().filter(there).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            self.drive(now, &key, registration::Input::Lost(flow));
         }
     }
 

@@ -9,6 +9,8 @@ pub(super) struct Incoming {
     dialog: DialogId,
     offer: Option<Bytes>,
     call_id: String,
+    /// As what we were called.
+    to: String,
     /// Whether its side takes provisional responses that are acknowledged (RFC 3262).
     reliable: bool,
     said: Said,
@@ -51,7 +53,8 @@ impl Incoming {
         let call_id = invite.call_id().to_owned();
         let reliable = Policy::of(invite) != Policy::Never;
         let (said, state) = (Said::Nothing, State::Ringing);
-        Incoming { dialog, offer: sdp_of(invite), call_id, reliable, said, state }
+        let to = invite.to().map(|to| to.uri().to_owned()).unwrap_or_default();
+        Incoming { dialog, offer: sdp_of(invite), call_id, to, reliable, said, state }
     }
 
     /// An UPDATE agreed anew before the 200, which must not go back to what was before it.
@@ -68,6 +71,11 @@ impl Incoming {
     /// The dialog, once its ACK came.
     pub(super) fn talking(&self) -> Option<DialogId> {
         (self.state == State::Confirmed).then_some(self.dialog)
+    }
+
+    /// Our own URI in its dialog.
+    pub(super) fn called_as(&self) -> Option<&str> {
+        Some(self.to.as_str()).filter(|uri| !uri.is_empty())
     }
 
     pub(super) fn over(&mut self) {
@@ -89,13 +97,18 @@ impl SipLeg {
     /// Opens the way for sound before the answer. Without an offer that we could answer, and
     /// without a PRACK that could answer ours, there is none.
     pub(super) fn sound_early(&mut self) {
-        if let Role::Incoming(incoming) = &mut self.role
-            && incoming.state == State::Ringing
-            && (incoming.offer.is_some() || incoming.reliable)
-        {
-            incoming.state = State::Opening;
-            self.open_media();
+        let passes = self.early_media == EarlyMedia::Pass;
+        let Role::Incoming(incoming) = &mut self.role else { return };
+        if incoming.state != State::Ringing {
+            return;
         }
+        if passes && (incoming.offer.is_some() || incoming.reliable) {
+            incoming.state = State::Opening;
+        } else {
+            self.ring();
+        }
+        // What is to be heard waits for the answer, where it cannot be heard before.
+        self.open_media();
     }
 
     pub(super) fn answer(&mut self) {
@@ -103,7 +116,10 @@ impl SipLeg {
         match incoming.state {
             State::Ringing | State::Opening => {
                 incoming.state = State::Answering;
-                self.open_media();
+                match self.media {
+                    Media::Open { local, .. } => self.accept_incoming(local),
+                    _ => self.open_media(),
+                }
             }
             State::Early => self.accept_early(),
             _ => {}
@@ -254,6 +270,7 @@ impl SipLeg {
             return self.hang_up();
         }
         self.emit(Event::Answered { sip_call_id, headers: vec![] });
+        self.refer_now();
     }
 
     /// The PRACK of our 183: it answers our offer, when the INVITE had none.

@@ -39,7 +39,12 @@ pub(super) fn sdp_body(description: Vec<u8>) -> Option<Body> {
 pub(super) fn sdp_of(message: &Message) -> Option<Bytes> {
     let body = message.body();
     let is_sdp = message.content_type().is_some_and(|t| {
-        t.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/sdp")
+        // Blanks may stand around the slash (RFC 3261 section 25.1: SLASH).
+        let kind = t.split(';').next().and_then(|kind| kind.split_once('/'));
+        kind.is_some_and(|(kind, own)| {
+            kind.trim().eq_ignore_ascii_case("application")
+                && own.trim().eq_ignore_ascii_case("sdp")
+        })
     });
     (is_sdp && !body.is_empty()).then_some(body)
 }

@@ -19,7 +19,11 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 struct Branch {
     dialog: DialogId,
+    /// The host that its requests go to.
+    host: IpAddr,
     over: bool,
+    /// Our own URI in it.
+    from: String,
     /// The descriptions of its 1xx by To tag: the 200 of that very fork may leave its own out.
     early: Vec<(String, Bytes)>,
 }
@@ -43,8 +47,18 @@ struct Failure {
 }
 
 impl Outgoing {
+    fn host_of(&self, dialog: DialogId) -> Option<IpAddr> {
+        self.branches.iter().find(|branch| branch.dialog == dialog).map(|branch| branch.host)
+    }
+
     pub(super) fn winner(&self) -> Option<DialogId> {
         self.winner
+    }
+
+    /// Our own URI in the dialog that was answered.
+    pub(super) fn calls_as(&self) -> Option<&str> {
+        let winner = self.branches.iter().find(|branch| self.winner == Some(branch.dialog))?;
+        Some(&winner.from)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -154,7 +168,14 @@ impl SipLeg {
         let Role::Outgoing(outgoing) = &mut self.role else { return };
         for (index, target) in std::mem::take(&mut outgoing.targets).into_iter().enumerate() {
             let dialog = SipLeg::dialog_of(self.id, index);
-            outgoing.branches.push(Branch { dialog, over: false, early: vec![] });
+            let host = target.flow.remote.ip();
+            outgoing.branches.push(Branch {
+                dialog,
+                host,
+                over: false,
+                from: target.from.clone(),
+                early: vec![],
+            });
             let invite = target.invite(dialog, body.clone());
             self.outputs.push_back(Output::Sip(sip::Command::Invite(Box::new(invite))));
         }
@@ -181,8 +202,14 @@ impl SipLeg {
         outgoing.note_early(dialog, response);
         // Early media of several forks would overwrite one another: the first to send it is heard.
         let fork = (dialog, tag_of(response));
-        let may_sound =
-            outgoing.heard.as_ref().is_none_or(|heard| *heard == fork) && sounds(response);
+        let peer = outgoing.host_of(dialog);
+        let passes = self.early_media == EarlyMedia::Pass;
+        let may_sound = passes
+            && outgoing.heard.as_ref().is_none_or(|heard| *heard == fork)
+            && sounds(response);
+        if may_sound {
+            self.address.peer = peer;
+        }
         let early =
             may_sound && sdp_of(response).is_some_and(|answer| self.settle_answer(Some(answer)));
         let Role::Outgoing(outgoing) = &mut self.role else { return };
@@ -192,7 +219,9 @@ impl SipLeg {
                 outgoing.told = Told::EarlyMedia;
                 self.emit(Event::EarlyMedia);
             }
-        } else if outgoing.told == Told::Nothing && response.status() == Some(180) {
+        } else if outgoing.told == Told::Nothing
+            && (response.status() == Some(180) || !passes && sdp_of(response).is_some())
+        {
             outgoing.told = Told::Ringing;
             self.emit(Event::Ringing);
         }
@@ -215,6 +244,7 @@ impl SipLeg {
         }
         outgoing.winner = Some(dialog);
         let answer = outgoing.answer_of(dialog, response);
+        self.address.peer = outgoing.host_of(dialog);
         for loser in outgoing.open_branches() {
             if loser != dialog {
                 // So that it is no missed call over there (RFC 3326 section 2).
@@ -280,6 +310,7 @@ impl Target {
             route: self.route,
             max_forwards: self.max_forwards,
             login: self.login,
+            session: self.session,
             headers: self.headers,
             body,
         }

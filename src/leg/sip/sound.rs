@@ -45,6 +45,7 @@ impl SipLeg {
     pub(super) fn connect_media(&mut self, agreed: sdp::Agreed<Codec>) {
         let remote = Remote {
             address: agreed.address,
+            signalled_from: self.address.peer,
             codec: agreed.codec,
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
@@ -57,6 +58,14 @@ impl SipLeg {
             Media::None | Media::Opening(_) | Media::Closing | Media::Closed => return,
         };
         let session = self.session();
+        // Who talked and wants to hear nothing any more holds; how the session began is no hold.
+        if let Media::Connected { remote: before, .. } = &self.media {
+            match (before.direction.sends(), remote.direction.sends()) {
+                (true, false) => self.emit(Event::Held),
+                (false, true) => self.emit(Event::Resumed),
+                _ => {}
+            }
+        }
         self.media = Media::Connected { local, remote: remote.clone() };
         self.outputs.push_back(Output::Media(media::Command::Connect { session, remote }));
         for command in waiting {

@@ -44,7 +44,7 @@ fn sdp(port: u16, codec: u8, direction: &str) -> String {
 
 fn address() -> MediaAddress {
     let ip = IpAddr::from([192, 0, 2, 1]);
-    MediaAddress { bind: ip, advertise: ip }
+    MediaAddress { bind: ip, advertise: ip, peer: None }
 }
 
 /// A leg, and what it said so far.
@@ -177,6 +177,7 @@ fn target() -> Target {
         route: vec![],
         max_forwards: 70,
         login: None,
+        session: None,
         headers: vec![],
     }
 }
@@ -490,4 +491,17 @@ fn a_hang_up_that_overtakes_the_answer_waits_for_it() {
     stage.opened();
     assert_eq!(stage.signalled(), ["accept", "hang up 0"]);
     assert_eq!(cause(&stage), Some((Cause::Local, None)));
+}
+
+#[test]
+fn a_description_is_known_however_its_type_is_written() {
+    for written in ["application/sdp", "Application / SDP ; charset=utf-8", "APPLICATION/sdp;v=0"] {
+        let invite = request("INVITE", written, &sdp(4000, 0, "sendrecv"));
+        assert!(super::offer::sdp_of(&invite).is_some(), "{written}");
+        assert!(objection(&invite).is_none(), "{written}");
+    }
+    for other in ["application/sdpx", "sdp", "text/sdp"] {
+        let invite = request("INVITE", other, &sdp(4000, 0, "sendrecv"));
+        assert_eq!(objection(&invite).map(|(status, ..)| status), Some(415), "{other}");
+    }
 }

@@ -4,6 +4,7 @@
 use super::super::Replaces;
 use super::*;
 use crate::sip::HeaderName;
+use crate::sip::dialog::reliable::has_option;
 use crate::sip::header::NameAddr;
 use crate::sip::uri::{SipUri, percent_decode};
 use crate::sip::write::{name_addr, reason_phrase};
@@ -17,10 +18,23 @@ const EXPIRES: u32 = 180;
 pub(super) enum Referral {
     /// There is none.
     None,
-    /// It waits for the call's word.
-    Asked { dialog: DialogId, transaction: sip::TransactionId, id: u32 },
+    /// It waits for the call's word; whether its sender wants reports.
+    Asked { dialog: DialogId, transaction: sip::TransactionId, id: u32, reports: bool },
     /// It was accepted; its progress is reported.
     Reported { dialog: DialogId, id: u32 },
+}
+
+/// A REFER of ours.
+#[derive(Debug, Default)]
+pub(super) enum Referring {
+    /// There is none.
+    #[default]
+    None,
+    /// It waits for the ACK of our answer, before which nothing may be sent (RFC 3261 section
+    /// 13.3.1.4).
+    Wanted(String),
+    /// It was sent; reports may come.
+    Asked,
 }
 
 impl SipLeg {
@@ -39,8 +53,13 @@ impl SipLeg {
         let Some((to, replaces)) = target.filter(|_| targets.next().is_none()) else {
             return self.respond(transaction, 400, None);
         };
+        // What is no telephone cannot be called (RFC 3261 section 21.4.14).
+        if !["sip:", "sips:", "tel:"].iter().any(|scheme| starts_with(&to, scheme)) {
+            return self.respond(transaction, 416, None);
+        }
         let id = request.cseq().map_or(0, |cseq| cseq.number);
-        self.referral = Referral::Asked { dialog, transaction, id };
+        let reports = !wants_no_reports(request);
+        self.referral = Referral::Asked { dialog, transaction, id, reports };
         self.emit(Event::Transfer { to, replaces });
     }
 
@@ -52,7 +71,12 @@ impl SipLeg {
             Referral::Asked { transaction, .. } if status >= 300 => {
                 self.respond(transaction, status, None);
             }
-            Referral::Asked { dialog, transaction, id } => {
+            // RFC 4488 section 4: the answer says that no reports follow.
+            Referral::Asked { transaction, reports: false, .. } => {
+                let headers = vec![("Refer-Sub".to_owned(), "false".to_owned())];
+                self.sip(sip::Command::Respond { transaction, status: 202, headers, body: None });
+            }
+            Referral::Asked { dialog, transaction, id, .. } => {
                 self.respond(transaction, 202, None);
                 self.notify_transfer(dialog, id, status);
             }
@@ -68,6 +92,27 @@ impl SipLeg {
         }
     }
 
+    /// The call is over. What the party asked for goes on, and is reported, when it was its own
+    /// BYE that ended the call (RFC 5057 section 4.1); else there is no dialog to report in.
+    pub(super) fn outlive_call(&mut self, ending: Ending) {
+        let reported = matches!(self.referral, Referral::Reported { .. });
+        if !reported || ending != Ending::Bye {
+            self.referral = Referral::None;
+        }
+    }
+
+    /// Whether the party is still owed a report.
+    pub(super) fn owes_report(&self) -> bool {
+        !matches!(self.referral, Referral::None)
+    }
+
+    /// A report of ours was answered: whoever knows nothing of it wants no more of them.
+    pub(super) fn report_answered(&mut self, status: Option<u16>) {
+        if status.is_none_or(|status| status == 481) && !self.is_alive() {
+            self.referral = Referral::None;
+        }
+    }
+
     /// The dialog in which the party was answered.
     fn talking(&self) -> Option<DialogId> {
         match &self.role {
@@ -78,20 +123,40 @@ impl SipLeg {
 
     /// Asks the party to call somebody else, one at a time.
     pub(super) fn refer(&mut self, to: &str) {
-        let Some(dialog) = self.talking().filter(|_| !self.referring) else {
-            return self.emit(Event::Referred(491));
+        match (self.talking(), &self.referring) {
+            (_, Referring::Wanted(_) | Referring::Asked) => self.emit(Event::ReferAnswered(491)),
+            (Some(dialog), Referring::None) => self.send_refer(dialog, to),
+            (None, Referring::None) => self.referring = Referring::Wanted(to.to_owned()),
+        }
+    }
+
+    /// Our answer was confirmed: what waited for that may be sent.
+    pub(super) fn refer_now(&mut self) {
+        let Some(dialog) = self.talking() else { return };
+        if let Referring::Wanted(to) = std::mem::take(&mut self.referring) {
+            self.send_refer(dialog, &to);
+        }
+    }
+
+    fn send_refer(&mut self, dialog: DialogId, to: &str) {
+        self.referring = Referring::Asked;
+        let mut headers = vec![("Refer-To".to_owned(), name_addr(None, to))];
+        let own = match &self.role {
+            Role::Incoming(incoming) => incoming.called_as(),
+            Role::Outgoing(outgoing) => outgoing.calls_as(),
         };
-        self.referring = true;
-        let headers = vec![("Refer-To".to_owned(), name_addr(None, to))];
+        // Many exchanges take no REFER that does not say whose it is (RFC 3892 section 2.1).
+        headers.extend(own.map(|uri| ("Referred-By".to_owned(), name_addr(None, uri))));
         self.sip(sip::Command::Request { dialog, method: "REFER", headers, body: None });
     }
 
     /// The party took the REFER, or would not.
     pub(super) fn refer_answered(&mut self, status: Option<u16>) {
         let status = status.unwrap_or(408);
-        if status >= 300 && std::mem::take(&mut self.referring) {
-            self.emit(Event::Referred(status));
+        if status >= 300 {
+            self.referring = Referring::None;
         }
+        self.emit(Event::ReferAnswered(status));
     }
 
     /// A report of how the party gets on; others belong to no subscription of ours (RFC 6665
@@ -99,7 +164,7 @@ impl SipLeg {
     pub(super) fn handle_notify(&mut self, transaction: sip::TransactionId, request: &Message) {
         let event = request.header(HeaderName::Event).unwrap_or_default();
         let refer = event.split(';').next().is_some_and(|e| e.trim().eq_ignore_ascii_case("refer"));
-        if !refer || !self.referring {
+        if !refer || !matches!(self.referring, Referring::Asked) {
             return self.respond(transaction, 481, None);
         }
         self.respond(transaction, 200, None);
@@ -113,7 +178,9 @@ impl SipLeg {
             (None, true) => Some(480),
             (status, _) => status,
         };
-        self.referring = !over && status.is_none_or(|status| status < 200);
+        if over || status.is_some_and(|status| status >= 200) {
+            self.referring = Referring::None;
+        }
         if let Some(status) = status {
             self.emit(Event::Referred(status));
         }
@@ -136,6 +203,18 @@ impl SipLeg {
         let body = Some(Body { content_type, bytes: Bytes::from(line) });
         self.sip(sip::Command::Request { dialog, method: "NOTIFY", headers, body });
     }
+}
+
+/// Whether the sender of a REFER wants no subscription (RFC 4488 section 4, RFC 7614 section 5).
+fn wants_no_reports(request: &Message) -> bool {
+    let asked = request.header_by_name("Refer-Sub").unwrap_or_default();
+    let asked = asked.split(';').next().unwrap_or_default().trim();
+    let required = has_option(request, HeaderName::Require, "nosub");
+    asked.eq_ignore_ascii_case("false") || required
+}
+
+fn starts_with(uri: &str, scheme: &str) -> bool {
+    uri.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
 /// The status in a `message/sipfrag` (RFC 3420).

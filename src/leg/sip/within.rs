@@ -76,6 +76,12 @@ impl SipLeg {
 
     /// Digits of phones without telephone-event: `application/dtmf-relay` and `application/dtmf`.
     fn handle_info(&mut self, transaction: sip::TransactionId, request: &Message) {
+        if request.header_by_name("Info-Package").is_some() {
+            // RFC 6086 section 4.2.2: there is no package that we take.
+            let headers = vec![("Recv-Info".to_owned(), String::new())];
+            let refuse = sip::Command::Respond { transaction, status: 469, headers, body: None };
+            return self.sip(refuse);
+        }
         let content_type = request.content_type().unwrap_or_default().to_ascii_lowercase();
         let body = request.body();
         let digit = if content_type.starts_with("application/dtmf-relay") {
@@ -116,7 +122,7 @@ impl SipLeg {
     pub(super) fn handle_response(&mut self, method: &str, response: Option<&Message>) {
         // What became of a report ends no call (RFC 5057 section 5).
         match method {
-            "NOTIFY" => return,
+            "NOTIFY" => return self.report_answered(response.and_then(Message::status)),
             "REFER" => return self.refer_answered(response.and_then(Message::status)),
             _ => {}
         }

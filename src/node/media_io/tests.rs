@@ -51,6 +51,7 @@ impl Bench {
     fn connect(&self, session: u64, phone: &UdpSocket) {
         let remote = Remote {
             address: phone.local_addr().unwrap(),
+            signalled_from: None,
             codec: Codec::Pcmu,
             payload_type: 0,
             telephone_event: Some(101),

@@ -123,7 +123,8 @@ const REFUSALS: [&str; 7] = [
 ];
 
 /// What waits somewhere, as labels.
-const QUEUES: [&str; 6] = ["results", "rows", "effects", "media_events", "exchange", "seeing"];
+const QUEUES: [&str; 8] =
+    ["results", "rows", "effects", "media_events", "exchange", "seeing", "arrivals", "bindings"];
 
 /// What was lost because something did not keep up, as labels.
 const DROPS: [&str; 5] = ["sights", "stories", "refusals", "hep", "spans"];
@@ -178,10 +179,12 @@ struct Shown {
     repeats_received: Series,
     repeats_sent: Series,
     overloaded: Series,
+    late: Series,
+    lost: Series,
 }
 
 impl Shown {
-    fn all(&self) -> [&Series; 10] {
+    fn all(&self) -> [&Series; 12] {
         [
             &self.calls,
             &self.legs,
@@ -193,6 +196,8 @@ impl Shown {
             &self.repeats_received,
             &self.repeats_sent,
             &self.overloaded,
+            &self.late,
+            &self.lost,
         ]
     }
 }
@@ -270,6 +275,11 @@ impl Metrics {
         }
     }
 
+    /// How many messages of a shard found no room to wait in.
+    pub fn lost(&self, shard: ShardId, total: u64) {
+        self.figures[usize::from(shard.0) % MOST_SHARDS].lost.set(total);
+    }
+
     /// Something was lost, by its name in the list.
     pub(super) fn dropped(&self, name: &str, total: u64) {
         if let Some(drop) = DROPS.iter().position(|known| *known == name) {
@@ -296,6 +306,7 @@ impl Metrics {
         shown.repeats_received.set(figures.sip.repeats_received);
         shown.repeats_sent.set(figures.sip.repeats_sent);
         shown.overloaded.set(figures.sip.overloaded);
+        shown.late.set(figures.late);
         self.queues[shard][4].set(figures.outputs as u64);
     }
 
@@ -369,6 +380,10 @@ impl Metrics {
         text.line(name, "fate=\"discarded\"", shown.discarded.value());
         let help = "Requests answered 503 for want of room.";
         text.one("offhook_sip_overloaded_total", "counter", help, &shown.overloaded);
+        let help = "New requests answered 503 because they came faster than they could be served.";
+        text.one("offhook_sip_late_total", "counter", help, &shown.late);
+        let help = "Messages that were lost because too many waited to be read.";
+        text.one("offhook_sip_lost_total", "counter", help, &shown.lost);
         let help = "Messages that a transport could not send.";
         text.one("offhook_sip_unreachable_total", "counter", help, &self.unreachable);
         let help = "SIP transactions, those that absorb repeats included.";

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::background::stand_back;
 use super::clock::Clock;
 use super::trace::Direction;
 use crate::base::id::CallSid;
@@ -248,7 +249,10 @@ impl Seeing {
         let worker = worker::Worker::open(config, clock, queue, metrics)?;
         let stopping = Arc::clone(&stop);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let run = move || runtime.block_on(worker.run(stopping));
+        let run = move || {
+            stand_back();
+            runtime.block_on(worker.run(stopping));
+        };
         let thread = std::thread::Builder::new().name("seeing".to_owned()).spawn(run)?;
         Ok((Seeing { stop, thread: Some(thread) }, observer))
     }

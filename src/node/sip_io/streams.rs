@@ -41,7 +41,7 @@ pub(super) struct Streams {
     open: HashMap<u64, Stream>,
     /// The connections that requests to an address may use again. Over TLS only those whose far
     /// end has proven its name (RFC 5923 section 8): ours, and those of proven trunks.
-    by_peer: HashMap<(Transport, SocketAddr), u64>,
+    by_peer: HashMap<Known, u64>,
     by_source: HashMap<IpAddr, usize>,
     last: u64,
     /// What cannot be reached any more and was not reported yet.
@@ -58,12 +58,16 @@ struct Stream {
     /// one that is gone, hears by that name that there is no way.
     names: Vec<Flow>,
     /// Under which addresses requests find it.
-    known_as: Vec<(Transport, SocketAddr)>,
+    known_as: Vec<Known>,
     writer: mpsc::Sender<Bytes>,
     /// Messages that were not given to the kernel yet.
     unwritten: Rc<Cell<usize>>,
     task: AbortHandle,
 }
+
+/// What a connection is found by: its peer's address, and over TLS who is to be there and what it
+/// is shown of us.
+type Known = (Transport, SocketAddr, Option<TlsPeer>);
 
 /// Who began a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,17 +174,20 @@ impl Streams {
 
     /// A connection that carries requests to an address already.
     fn reusable(&self, flow: Flow) -> Option<u64> {
-        let connection = *self.by_peer.get(&(flow.transport, flow.remote))?;
+        let known = |peer| self.by_peer.get(&(flow.transport, flow.remote, peer)).copied();
         if !flow.transport.is_secure() {
-            return Some(connection);
+            return known(None);
         }
-        // Another name at the same address is another server.
+        // Another name at the same address is another server, and to one server another
+        // certificate of ours makes us another client.
         let wanted = self.shared.peers.borrow().towards(flow.remote);
-        let fits = match &self.open.get(&connection)?.origin {
-            Origin::Opened(expected) => expected.as_ref() == Some(&wanted),
-            Origin::Accepted { proven, .. } => proven.as_ref() == Some(&wanted.name),
+        let own = TlsPeer { identity: None, ..wanted.clone() };
+        // Whoever connected to us has proven its name, whatever it would be shown here.
+        let accepted = |connection: &u64| {
+            let stream = self.open.get(connection);
+            stream.is_some_and(|stream| matches!(stream.origin, Origin::Accepted { .. }))
         };
-        fits.then_some(connection)
+        known(Some(wanted)).or_else(|| known(Some(own)).filter(accepted))
     }
 
     fn accept(&mut self, flow: Flow, stream: TcpStream) {
@@ -222,9 +229,10 @@ impl Streams {
         let task = self.tasks.spawn_local(connection.run(start));
         let known_as = match (&origin, flow.transport.is_secure()) {
             (Origin::Accepted { .. }, true) => vec![],
-            _ => vec![(flow.transport, flow.remote)],
+            (Origin::Accepted { .. }, false) => vec![(flow.transport, flow.remote, None)],
+            (Origin::Opened(expected), _) => vec![(flow.transport, flow.remote, expected.clone())],
         };
-        self.by_peer.extend(known_as.iter().map(|key| (*key, flow.connection)));
+        self.by_peer.extend(known_as.iter().map(|key| (key.clone(), flow.connection)));
         let stream = Stream { flow, origin, names: vec![], known_as, writer, unwritten, task };
         self.open.insert(flow.connection, stream);
         Some(flow.connection)
@@ -234,8 +242,9 @@ impl Streams {
     /// connection under the port in its Via (RFC 5923 section 5).
     fn learn_alias(&mut self, flow: Flow, bytes: &Bytes) {
         let Some(stream) = self.open.get_mut(&flow.connection) else { return };
-        let proven = matches!(stream.origin, Origin::Accepted { proven: Some(_), .. });
-        if !proven || !stream.known_as.is_empty() {
+        let Origin::Accepted { proven: Some(name), .. } = &stream.origin else { return };
+        let peer = TlsPeer { name: name.clone(), identity: None };
+        if !stream.known_as.is_empty() {
             return;
         }
         let Parsed::Valid(message) = Message::parse_stream(bytes.clone()) else { return };
@@ -244,9 +253,9 @@ impl Streams {
             .filter(|via| message.is_request() && via.params().has("alias"))
             .map(|via| via.port().unwrap_or(flow.transport.default_port()));
         let Some(port) = asked else { return };
-        let key = (flow.transport, SocketAddr::new(flow.remote.ip(), port));
+        let key = (flow.transport, SocketAddr::new(flow.remote.ip(), port), Some(peer));
         // A connection that we opened ourselves is as good, and stays.
-        if let Entry::Vacant(free) = self.by_peer.entry(key) {
+        if let Entry::Vacant(free) = self.by_peer.entry(key.clone()) {
             free.insert(flow.connection);
             stream.known_as.push(key);
         }

@@ -70,16 +70,16 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// Seals with one key, which is hashed once for all of them.
 #[derive(Clone)]
-pub(super) struct Sealer(Hmac<Sha256>);
+pub(in crate::sip) struct Sealer(Hmac<Sha256>);
 
 impl Sealer {
-    pub(super) fn new(key: &[u8; 32]) -> Sealer {
+    pub(in crate::sip) fn new(key: &[u8; 32]) -> Sealer {
         Sealer(Hmac::new_from_slice(key).expect("HMAC takes keys of any length"))
     }
 
     /// The first half of HMAC-SHA-256 over the parts, each led by its length so that their borders
     /// cannot be shifted.
-    pub(super) fn seal(&self, parts: &[&[u8]]) -> [u8; 16] {
+    pub(in crate::sip) fn seal(&self, parts: &[&[u8]]) -> [u8; 16] {
         let mut mac = self.0.clone();
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
@@ -100,7 +100,7 @@ impl fmt::Debug for Sealer {
 }
 
 /// Equality in a time that depends on the lengths alone.
-pub(super) fn same(one: &[u8], two: &[u8]) -> bool {
+pub(in crate::sip) fn same(one: &[u8], two: &[u8]) -> bool {
     let differences =
         one.iter().zip(two).fold(0, |sum, (a, b)| std::hint::black_box(sum | (a ^ b)));
     one.len() == two.len() && differences == 0

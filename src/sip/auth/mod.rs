@@ -12,6 +12,7 @@ pub use server::{Challenger, RefusedReason, Verdict};
 
 use super::header::scan::{BLANK, List, trim};
 pub use hash::Algorithm;
+pub(in crate::sip) use hash::{Sealer, same};
 
 /// One challenge or one set of credentials: `Digest name=value, name="value"`.
 #[derive(Clone, Debug, PartialEq, Eq)]

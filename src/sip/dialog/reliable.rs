@@ -19,6 +19,10 @@ pub const TAG: &str = "100rel";
 /// each. More would tell the caller nothing new.
 const MAX_WAITING: usize = 4;
 
+/// Reliable responses that are heard from one fork: each costs a PRACK and its transaction, and a
+/// call that rings for minutes brings a dozen.
+const MAX_HEARD: u16 = 64;
+
 /// The highest RSeq to begin with (RFC 3262 section 3).
 pub const MAX_FIRST_RSEQ: u64 = (1 << 31) - 1;
 
@@ -282,7 +286,12 @@ impl Reliable {
 
 /// The order of one early dialog's reliable responses, as they come in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Heard(Option<(u32, u32)>);
+pub struct Heard {
+    /// The CSeq of the INVITE and the latest RSeq.
+    latest: Option<(u32, u32)>,
+    /// How many were taken.
+    taken: u16,
+}
 
 impl Heard {
     /// The RSeq of a response that wants a PRACK.
@@ -298,14 +307,16 @@ impl Heard {
     /// since its PRACK repeats by itself; nor is one after a gap, which its sender repeats
     /// (RFC 3262 section 4).
     pub fn take(&mut self, cseq: u32, rseq: u32) -> bool {
-        let in_order = match self.0 {
+        let in_order = match self.latest {
             Some((of, latest)) if of == cseq => latest.checked_add(1) == Some(rseq),
             _ => true,
         };
-        if in_order {
-            self.0 = Some((cseq, rseq));
+        let taken = in_order && self.taken < MAX_HEARD;
+        if taken {
+            self.latest = Some((cseq, rseq));
+            self.taken += 1;
         }
-        in_order
+        taken
     }
 }
 
@@ -392,6 +403,16 @@ mod tests {
             sent += 1;
         }
         assert_eq!(sent, MAX_WAITING);
+    }
+
+    #[test]
+    fn nobody_is_given_pracks_without_end() {
+        let mut heard = Heard::default();
+        let taken = (1..=1_000).filter(|rseq| heard.take(1, *rseq)).count();
+        assert_eq!(taken, usize::from(MAX_HEARD));
+        let mut heard = Heard::default();
+        let taken = (1..=1_000).filter(|cseq| heard.take(*cseq, 1)).count();
+        assert_eq!(taken, usize::from(MAX_HEARD), "whatever INVITE they claim to be of");
     }
 
     #[test]

@@ -22,6 +22,10 @@ pub struct Remote {
     behind_nat: bool,
 }
 
+/// What is kept of a peer's addresses and routes in one dialog, in bytes: ten proxies with long
+/// names and a contact of two hundred take a third of it.
+const MOST_KEPT: usize = 4 * 1024;
+
 impl Remote {
     /// Of an INVITE that came in; `None` without a Contact to send requests to.
     pub fn of_request(request: &Message, flow: Flow) -> Option<Remote> {
@@ -50,6 +54,12 @@ impl Remote {
             || private_here(&target, flow);
         let routes = RouteSet::of_caller(response);
         Some(Remote { tag, header, target, routes, behind_nat })
+    }
+
+    /// Whether it is small enough to be kept as long as a call lasts: every request in the dialog
+    /// repeats all of it, and must fit into a message.
+    pub fn is_bounded(&self) -> bool {
+        self.header.len() + self.target.len() + self.routes.bytes() <= MOST_KEPT
     }
 
     /// Takes a new target from a request that came over `flow` and may refresh it (RFC 3261

@@ -26,6 +26,11 @@ impl RouteSet {
         RouteSet(routes)
     }
 
+    /// Its length in bytes.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(String::len).sum()
+    }
+
     /// Where the request goes first: the top route, or the target when there is none.
     pub fn next_hop<'a>(&'a self, target: &'a str) -> &'a str {
         self.0.first().and_then(|top| NameAddr::parse(top)).map_or(target, |top| top.uri())

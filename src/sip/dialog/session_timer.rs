@@ -29,11 +29,14 @@ pub struct Settings {
     pub interval: Duration,
     /// The shortest that we accept (Min-SE).
     pub min: Duration,
+    /// Whether we ask for timers, and agree to them for who only offers; else a session has one
+    /// only where its other side insists (`Require: timer`).
+    pub asks: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { interval: Duration::from_secs(1800), min: LOWEST }
+        Settings { interval: Duration::from_secs(1800), min: LOWEST, asks: true }
     }
 }
 
@@ -133,7 +136,8 @@ impl SessionTimer {
     ) -> Option<(SessionTimer, Vec<HeaderField>)> {
         let timer = has_option(request, HeaderName::Supported, TAG);
         let asked = SessionExpires::of(request);
-        if asked.is_none() && !timer {
+        let insists = has_option(request, HeaderName::Require, TAG);
+        if asked.is_none() && !timer || !settings.asks && !insists && before.is_none() {
             return None;
         }
         let floor = min_se(request).max(settings.min);

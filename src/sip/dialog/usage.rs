@@ -29,6 +29,8 @@ pub struct Usage {
     pub remote_cseq: Option<u32>,
     /// For challenges of our requests.
     pub login: Option<Login>,
+    /// What we want of session timers here.
+    pub wish: Settings,
     /// The peer's requests that are not answered yet.
     pub serving: Vec<TransactionId>,
     /// How far it is.
@@ -46,6 +48,8 @@ pub enum Phase {
     Confirmed(Box<Confirmed>),
     /// We sent BYE.
     Ending(Box<Remote>),
+    /// The peer sent BYE, and is still owed reports of its REFER (RFC 5057 section 4.1).
+    Reporting(Box<Remote>),
 }
 
 /// An INVITE of ours without its final response.
@@ -148,6 +152,8 @@ pub struct Confirmed {
     pub least: Duration,
     /// Whether a refresh of ours waits for its response.
     pub refreshing: bool,
+    /// Whether the peer is owed reports of a REFER that we took.
+    pub reporting: bool,
     /// Whether the peer said that it takes UPDATE.
     pub takes_update: bool,
     /// Re-INVITEs that may not be sent yet.
@@ -169,6 +175,7 @@ impl Confirmed {
             session: None,
             least: Duration::ZERO,
             refreshing: false,
+            reporting: false,
             takes_update: false,
             waiting: VecDeque::new(),
             hangup: None,
@@ -240,7 +247,7 @@ impl Usage {
             Phase::Calling(calling) => calling.forks.first().map(|fork| &fork.remote),
             Phase::Ringing(ringing) => Some(&ringing.remote),
             Phase::Confirmed(confirmed) => Some(&confirmed.remote),
-            Phase::Ending(remote) => Some(remote),
+            Phase::Ending(remote) | Phase::Reporting(remote) => Some(remote),
         }
     }
 
@@ -261,7 +268,7 @@ impl Usage {
             Phase::Calling(calling) => &mut calling.fork(tag)?.remote,
             Phase::Ringing(ringing) => &mut ringing.remote,
             Phase::Confirmed(confirmed) => &mut confirmed.remote,
-            Phase::Ending(remote) => remote,
+            Phase::Ending(remote) | Phase::Reporting(remote) => remote,
         };
         (*remote.tag == *tag).then_some(remote)
     }

@@ -248,7 +248,10 @@ fn decimal(digits: &[u8]) -> Option<usize> {
 }
 
 /// The start line, and what is wrong with it if it can at least be taken for a request.
-pub(crate) fn start_line(bytes: &[u8], line: Range<usize>) -> Result<(Start, Option<Problem>), &'static str> {
+pub(crate) fn start_line(
+    bytes: &[u8],
+    line: Range<usize>,
+) -> Result<(Start, Option<Problem>), &'static str> {
     let text = bytes.get(line.clone()).unwrap_or_default();
     if text.get(..4).is_some_and(|first| first.eq_ignore_ascii_case(b"SIP/")) {
         return status_line(text, line.start).map(|start| (start, None));

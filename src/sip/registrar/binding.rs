@@ -31,6 +31,8 @@ pub struct Binding {
     pub call_id: String,
     /// The CSeq of its latest REGISTER.
     pub cseq: u32,
+    /// The end that outlives the process; `None` for what is not kept.
+    pub(super) kept_until: Option<Instant>,
 }
 
 impl Binding {
@@ -64,8 +66,8 @@ impl Binding {
         }
     }
 
-    /// The Contact value for a reply.
-    pub(super) fn contact(&self, now: Instant) -> String {
+    /// The Contact value for a reply, with these parameters more.
+    pub(super) fn contact(&self, now: Instant, more: &str) -> String {
         // Rounded up: a phone that waits that long finds the binding gone, not still there.
         let left = (self.expires_at - now).as_millis().div_ceil(1000);
         let mut text = format!("<{}>", self.uri);
@@ -78,6 +80,7 @@ impl Binding {
         if let Some(reg_id) = self.reg_id {
             text.push_str(&format!(";reg-id={reg_id}"));
         }
+        text.push_str(more);
         text.push_str(&format!(";expires={left}"));
         text
     }
@@ -197,6 +200,7 @@ impl Source {
             user_agent: self.user_agent.clone(),
             call_id: self.call_id.clone(),
             cseq: self.cseq,
+            kept_until: None,
         })
     }
 }

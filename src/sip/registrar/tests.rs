@@ -1,6 +1,9 @@
 use super::*;
 use crate::sip::{Parsed, Transport};
 
+mod gruu;
+mod kept;
+
 const ALICE: &str = "sip:alice@example.com";
 
 fn flow(port: u16) -> Flow {
@@ -290,4 +293,18 @@ fn a_flow_knows_its_users_as_long_as_they_are_there() {
     assert!(!book.registrar.has_flow(book.now, flow(2)), "expired, timer or not");
     book.registrar.handle_timeout(book.now);
     assert!(book.registrar.by_flow.is_empty());
+}
+
+/// A proxy with all of an office behind it: whether it is known is asked for each of its messages.
+/// Looking at all users each time takes minutes here.
+#[test]
+fn a_flow_with_thousands_of_users_is_known_at_once() {
+    let mut registrar = Registrar::new(Lifetimes::default());
+    for user in 0..5_000 {
+        let message = register("c", 1, "Contact: <sip:a@h1>\r\n");
+        registrar.register(Instant::ZERO, &format!("{user}@example.com"), &message, flow(5060));
+    }
+    assert_eq!(registrar.users_of(flow(5060)).len(), 5_000);
+    assert!((0..100_000).all(|_| registrar.has_flow(Instant::ZERO, flow(5060))));
+    assert!(!registrar.has_flow(Instant::ZERO, flow(5061)));
 }

@@ -38,6 +38,7 @@ impl Stage {
             expires: 600,
             login: None,
             keep_alive: None,
+            instance: None,
         };
         Stage::of(settings)
     }
@@ -274,4 +275,32 @@ fn a_nat_is_kept_open_while_it_is_registered() {
     assert!(matches!(stage.said[..], [Output::KeepAlive(_)]), "{:?}", stage.said);
     stage.give(Input::Stop);
     assert_eq!(stage.registration.timeout(), None);
+}
+
+/// One with a flow of its own over TCP, where the registrar says these headers.
+fn over_a_connection(headers: &str) -> (Stage, Flow) {
+    let mut settings = Stage::new().registration.settings.clone();
+    settings.instance = Some("urn:uuid:1".to_owned());
+    let mut stage = Stage::of(settings);
+    let flow = Flow { transport: Transport::Tcp, ..way(1).flow };
+    stage.give(Input::Located(Ok(vec![Way { flow, ..way(1) }])));
+    stage.reply("200 OK", &format!("Expires: 600\r\n{headers}"));
+    (stage, Flow { connection: 9, ..flow })
+}
+
+#[test]
+fn a_lost_connection_is_registered_anew_where_calls_came_over_it_alone() {
+    let (mut stage, flow) = over_a_connection("Require: outbound\r\n");
+    stage.give(Input::Lost(Flow { remote: way(2).flow.remote, ..flow }));
+    assert!(matches!(stage.registration.state(), State::Registered { .. }), "another's");
+    stage.give(Input::Lost(flow));
+    assert_eq!(stage.trouble(), "the connection to 198.51.100.1:5060 was lost");
+    // RFC 5626 section 4.5: not all at once.
+    let waited = stage.wait();
+    assert!((15..=30).contains(&waited), "{waited}");
+    assert!(stage.said.iter().any(|output| matches!(output, Output::Locate)));
+
+    let (mut stage, flow) = over_a_connection("");
+    stage.give(Input::Lost(flow));
+    assert!(matches!(stage.registration.state(), State::Registered { .. }), "it calls our Contact");
 }

@@ -14,7 +14,7 @@ mod non_invite_server;
 mod table;
 
 pub use derive::{ack, cancel};
-pub use key::{ServerKey, request_key};
+pub use key::{Names, ServerKey};
 pub use table::{Arrival, ClientId, Kind, Notice, Transactions};
 
 use crate::base::Duration;

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::key::{ServerKey, request_key};
+use super::key::{Names, ServerKey};
 use super::{Action, GIVE_UP, Input, T2, Timer};
 use super::{invite_client, invite_server, non_invite_client, non_invite_server};
+use crate::base::fingerprint::{ByFingerprint, Fingerprint};
 use crate::base::{Duration, Instant, TimerTable};
 use crate::sip::{Flow, Message, Method, TransactionId};
 
@@ -70,11 +70,12 @@ pub enum Notice {
 pub struct Transactions {
     last: u64,
     clients: BTreeMap<u64, Client>,
-    by_branch: BTreeMap<(Arc<str>, Method), u64>,
+    names: Names,
+    by_branch: ByFingerprint<u64>,
     by_flow: BTreeSet<(Flow, u64)>,
     servers: BTreeMap<u64, Server>,
-    by_key: BTreeMap<ServerKey, u64>,
-    by_request: BTreeMap<Arc<str>, u64>,
+    by_key: ByFingerprint<u64>,
+    by_request: ByFingerprint<u64>,
     timers: TimerTable<(u64, Timer)>,
     notices: VecDeque<Notice>,
     repeats: u64,
@@ -96,7 +97,7 @@ enum ServerState {
 struct Client {
     state: ClientState,
     flow: Flow,
-    branch: Arc<str>,
+    branch: Fingerprint,
     method: Method,
     request: Bytes,
     interval: Duration,
@@ -118,12 +119,17 @@ struct Server {
     state: ServerState,
     flow: Flow,
     key: ServerKey,
-    request: Arc<str>,
+    request: Fingerprint,
     response: Option<Bytes>,
     interval: Duration,
 }
 
 impl Transactions {
+    /// None yet; `secret` keeps peers from choosing names that look alike to the tables.
+    pub fn new(secret: [u8; 16]) -> Transactions {
+        Transactions { names: Names::new(secret), ..Transactions::default() }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.clients.len() + self.servers.len()
@@ -180,9 +186,9 @@ impl Transactions {
         otherwise: Option<(Flow, Bytes)>,
     ) -> ClientId {
         self.last += 1;
-        let (id, branch) = (self.last, Arc::<str>::from(branch));
+        let (id, branch) = (self.last, self.names.client(branch, method));
         let (state, actions) = begin(method, flow);
-        self.by_branch.insert((branch.clone(), method), id);
+        self.by_branch.insert(branch, id);
         self.by_flow.insert((flow, id));
         let interval = Duration::ZERO;
         let client = Client { state, flow, branch, method, request, interval, otherwise };
@@ -221,14 +227,15 @@ impl Transactions {
     pub fn receive_response(&mut self, now: Instant, response: &Message) -> Option<ClientId> {
         let via = response.via()?;
         let cseq = response.cseq()?;
-        let id = *self.by_branch.get(&(Arc::from(via.branch()?), cseq.method))?;
+        let id = *self.by_branch.get(&self.names.client(via.branch()?, cseq.method))?;
         let input = Input::response(response.status()?);
         self.drive_client(now, id, input, Some(response)).then_some(ClientId(id))
     }
 
     /// Takes a request: absorbs what a transaction here has seen before (section 17.2.3).
     pub fn receive_request(&mut self, now: Instant, request: &Message) -> Arrival {
-        let known = ServerKey::of(request).and_then(|key| self.by_key.get(&key).copied());
+        let key = self.names.server(request);
+        let known = key.and_then(|key| self.by_key.get(&key.name()).copied());
         let Some(id) = known else { return Arrival::Unknown };
         let ack = request.method() == Method::Ack;
         let input = if ack { Input::Ack } else { Input::Request };
@@ -241,26 +248,26 @@ impl Transactions {
     /// Whether the request came before under another branch: a fork that meets itself again
     /// (RFC 3261 section 8.2.2.2).
     pub fn merged(&self, request: &Message) -> bool {
-        self.by_request.contains_key(&request_key(request, request.method_name()))
+        self.by_request.contains_key(&self.names.request(request, request.method_name()))
     }
 
     /// The INVITE that a CANCEL means. When a NAT changed the sender's port, and with it the
     /// key, branch, Call-ID, From tag and CSeq must be the INVITE's.
     pub fn cancelled(&self, cancel: &Message) -> Option<TransactionId> {
-        let key = ServerKey::cancelled_by(cancel)?;
-        if let Some(id) = self.by_key.get(&key) {
+        let key = self.names.cancelled_by(cancel)?;
+        if let Some(id) = self.by_key.get(&key.name()) {
             return Some(TransactionId(*id));
         }
-        let branch = cancel.via()?.branch()?.to_owned();
-        let id = *self.by_request.get(&request_key(cancel, "INVITE"))?;
+        cancel.via()?.branch()?;
+        let id = *self.by_request.get(&self.names.request(cancel, "INVITE"))?;
         let server = self.servers.get(&id)?;
-        server.key.has_branch(&branch).then_some(TransactionId(id))
+        server.key.has_branch_of(&key).then_some(TransactionId(id))
     }
 
     /// Starts the server transaction of a request that is [`Arrival::Unknown`]; its responses go
     /// to `flow`. `None` when the request has no Via.
     pub fn accept(&mut self, now: Instant, request: &Message, flow: Flow) -> Option<TransactionId> {
-        let key = ServerKey::of(request)?;
+        let key = self.names.server(request)?;
         self.last += 1;
         let id = self.last;
         let (state, actions) = match Kind::of(request.method()) {
@@ -273,9 +280,9 @@ impl Transactions {
                 (ServerState::NonInvite(state), actions)
             }
         };
-        let request = request_key(request, request.method_name());
-        self.by_request.entry(request.clone()).or_insert(id);
-        self.by_key.insert(key.clone(), id);
+        let request = self.names.request(request, request.method_name());
+        self.by_request.entry(request).or_insert(id);
+        self.by_key.insert(key.name(), id);
         let interval = Duration::ZERO;
         let server = Server { state, flow, key, request, response: None, interval };
         self.servers.insert(id, server);
@@ -326,7 +333,7 @@ impl Transactions {
         let Some(client) = self.clients.remove(&id) else { return };
         self.by_flow.remove(&(client.flow, id));
         client.timers().iter().for_each(|timer| self.timers.clear(&(id, *timer)));
-        self.by_branch.remove(&(client.branch, client.method));
+        self.by_branch.remove(&client.branch);
         self.notices.push_back(Notice::Gone(ClientId(id)));
     }
 
@@ -393,6 +400,10 @@ impl Transactions {
                 Action::Stop(timer) => self.timers.clear(&(id, timer)),
             }
         }
+        if matches!(client.state, ClientState::NonInvite(non_invite_client::State::Completed)) {
+            // It only absorbs repeats from here on, and there may be many of its kind.
+            client.request = Bytes::new();
+        }
         let over = match client.state {
             ClientState::Invite(state) => state == invite_client::State::Terminated,
             ClientState::NonInvite(state) => state == non_invite_client::State::Terminated,
@@ -456,6 +467,10 @@ impl Transactions {
                 Action::Ack | Action::Tell | Action::TellTimeout | Action::TellTransportError => {}
             }
         }
+        if matches!(server.state, ServerState::Invite(invite_server::State::Accepted)) {
+            // The dialog has it, and repeats it (RFC 6026 section 7.1).
+            server.response = None;
+        }
         let (over, timers) = match server.state {
             ServerState::Invite(state) => {
                 (state == invite_server::State::Terminated, invite_server::TIMERS)
@@ -465,7 +480,7 @@ impl Transactions {
             }
         };
         if over && let Some(server) = self.servers.remove(&id) {
-            self.by_key.remove(&server.key);
+            self.by_key.remove(&server.key.name());
             if self.by_request.get(&server.request) == Some(&id) {
                 self.by_request.remove(&server.request);
             }

@@ -182,3 +182,28 @@ fn a_connection_that_fails_fails_those_who_asked_for_any() {
     assert_eq!(notices.filter(|notice| matches!(notice, Notice::Failed(_))).count(), 2);
     assert_eq!(table.len(), 1, "the other connection's transaction goes on");
 }
+
+#[test]
+fn what_only_absorbs_repeats_keeps_no_messages() {
+    let mut table = Transactions::default();
+    let udp = flow(Transport::Udp);
+    let id = table.send(Instant::ZERO, Method::Bye, "z9hG4bK1", udp, request("BYE", "z9hG4bK1"));
+    table.drive_client(Instant::ZERO, id.0, Input::Success, None);
+    assert!(table.request(id).is_some_and(|(request, _)| request.is_empty()));
+    let Parsed::Valid(invite) = Message::parse(request("INVITE", "z9hG4bK2")) else {
+        panic!("an INVITE")
+    };
+    let id = table.accept(Instant::ZERO, &invite, udp).expect("a Via");
+    table.respond(Instant::ZERO, id, 200, Bytes::from_static(b"200"));
+    let sent = |table: &mut Transactions| {
+        let notices = std::iter::from_fn(|| table.poll());
+        notices
+            .filter(|notice| matches!(notice, Notice::Transmit(_, bytes) if bytes == "200"))
+            .count()
+    };
+    assert_eq!(sent(&mut table), 1);
+    assert!(table.servers[&id.0].response.is_none());
+    assert_eq!(table.receive_request(Instant::ZERO, &invite), Arrival::Absorbed);
+    table.respond(Instant::ZERO, id, 200, Bytes::from_static(b"200"));
+    assert_eq!(sent(&mut table), 1, "the dialog repeats it");
+}

@@ -30,8 +30,10 @@ impl UserAgent {
         }
         let tag = self.new_tag();
         let from = name_addr(invite.display_name.as_deref(), &invite.from);
+        let wish = invite.session.unwrap_or(self.config.session);
         let usage = Usage {
             id: dialog,
+            wish,
             call_id: self.rng.hex(32).into(),
             local: format!("{from};tag={tag}"),
             local_tag: tag.into(),
@@ -45,7 +47,7 @@ impl UserAgent {
                 client: ClientId(0),
                 credentials: Credentials::default(),
                 forks: Vec::new(),
-                session: self.config.session,
+                session: wish,
                 raised: 0,
                 attempt: Attempt::Unheard,
             })),

@@ -102,7 +102,7 @@ impl UserAgent {
                 _ if confirmed.offered.is_some() || confirmed.unacked.is_full() => later(),
                 _ => None,
             },
-            Phase::Ending(_) => Some((481, Vec::new())),
+            Phase::Ending(_) | Phase::Reporting(_) => Some((481, Vec::new())),
         };
         objection.or_else(|| self.short_session(message))
     }
@@ -121,7 +121,7 @@ impl UserAgent {
             // does will never answer: the INVITE is cancelled and the outcome told once.
             Some(Phase::Calling(_)) => self.cancel(now, dialog, Vec::new()),
             // Both hung up at once. Ours ends by its own response.
-            Some(Phase::Ending(_)) | None => {}
+            Some(Phase::Ending(_) | Phase::Reporting(_)) | None => {}
             Some(Phase::Confirmed(confirmed)) => {
                 let ending = match confirmed.hangup {
                     Some(_) => Ending::Local,
@@ -149,6 +149,9 @@ impl UserAgent {
                 if confirmed.hangup.is_none() && confirmed.waiting.len() < MAX_WAITING {
                     return confirmed.waiting.push_back(order);
                 }
+            }
+            Some(Phase::Reporting(_)) if method == "NOTIFY" => {
+                return self.send_order(now, dialog, order);
             }
             Some(Phase::Calling(calling))
                 if may_go_early(&order)
@@ -178,6 +181,7 @@ impl UserAgent {
             confirmed.refreshing = client.is_some();
         }
         let Some(client) = client else { return };
+        self.last_report(dialog, &order);
         if order.offers()
             && let Some(Phase::Confirmed(confirmed)) = self.phase(dialog)
         {
@@ -288,6 +292,9 @@ impl UserAgent {
     ) {
         match self.phase(dialog) {
             None | Some(Phase::Ending(_)) => return,
+            Some(Phase::Reporting(_)) => {
+                return self.report_answered(dialog, order, message.as_ref());
+            }
             Some(Phase::Confirmed(confirmed)) if order.offers() => {
                 confirmed.offering = Offering::None;
             }

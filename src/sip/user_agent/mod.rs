@@ -8,10 +8,12 @@ mod calling;
 mod config;
 mod confirmed;
 mod ending;
+mod notify;
 mod outside;
 mod prack;
 mod receive;
 mod refresh;
+mod reporting;
 mod respond;
 mod ringing;
 #[cfg(test)]
@@ -36,8 +38,13 @@ use crate::base::{Instant, Machine, Rng, TimerTable};
 pub const ALLOW: &str =
     "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, NOTIFY";
 
+/// The methods that may come outside dialogs where somebody screens them: [`ALLOW`] and these.
+pub const ALLOW_SCREENED: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, \
+                                  REFER, NOTIFY, SUBSCRIBE, PUBLISH, MESSAGE";
+
 /// The extensions that a peer may require: what the registrar does, and our dialogs.
-pub const SUPPORTED: [&str; 5] = ["path", "outbound", "100rel", "timer", "replaces"];
+pub const SUPPORTED: [&str; 7] =
+    ["path", "outbound", "100rel", "timer", "replaces", "norefersub", "nosub"];
 
 /// One endpoint of SIP on any number of listeners.
 #[derive(Debug)]
@@ -92,6 +99,8 @@ enum Purpose {
     Bye(DialogId, Box<Order>),
     /// It is outside any dialog.
     Outside(Box<Send>, Credentials),
+    /// It is a NOTIFY of the subscription with that number.
+    Notify(u64),
     /// Its outcome is nobody's concern: CANCEL, or BYE for a fork too many.
     Nobody,
 }
@@ -128,11 +137,20 @@ enum Due {
     Reliable,
     /// Time to refresh the session, or to end it (RFC 4028 section 10).
     Session,
+    /// Reports that the peer was owed after its BYE never came.
+    Reports,
 }
 
 impl Due {
-    const ALL: [Due; 6] =
-        [Due::Unacked, Due::Cancelled, Due::Progress, Due::Glare, Due::Reliable, Due::Session];
+    const ALL: [Due; 7] = [
+        Due::Unacked,
+        Due::Cancelled,
+        Due::Progress,
+        Due::Glare,
+        Due::Reliable,
+        Due::Session,
+        Due::Reports,
+    ];
 }
 
 impl UserAgent {
@@ -143,11 +161,12 @@ impl UserAgent {
             Some(secret) => secret,
             None => rng.hex(12),
         };
+        let transactions = Transactions::new(rng.bytes());
         UserAgent {
             config,
             rng,
             cookie,
-            transactions: Transactions::default(),
+            transactions,
             usages: BTreeMap::new(),
             by_tag: BTreeMap::new(),
             purposes: BTreeMap::new(),
@@ -233,6 +252,7 @@ impl UserAgent {
                 self.answer_statelessly(flow, message, status, &headers);
             }
             Command::Invite(invite) => self.start_invite(now, invite),
+            Command::Session { dialog, settings } => self.wish_session(dialog, settings),
             Command::Progress { dialog, status, headers, body } => {
                 self.progress(now, dialog, status, &headers, body);
             }
@@ -242,6 +262,7 @@ impl UserAgent {
             }
             Command::Hangup { dialog, headers } => self.hangup(now, dialog, headers),
             Command::Send(send) => self.send_outside(now, send),
+            Command::Notify(notify) => self.send_notify(now, &notify),
             Command::Request { dialog, method, headers, body } => {
                 self.order(now, dialog, Order::new(method, headers, body));
             }
@@ -258,7 +279,7 @@ impl UserAgent {
                 confirmed.hangup.get_or_insert(headers);
             }
             Phase::Confirmed(_) => self.bye(now, dialog, headers),
-            Phase::Ending(_) => {}
+            Phase::Ending(_) | Phase::Reporting(_) => {}
         }
     }
 
@@ -295,6 +316,7 @@ impl UserAgent {
             Some(Purpose::Outside(send, _)) => {
                 self.event(Event::Reply { id: send.id, message: None });
             }
+            Some(Purpose::Notify(id)) => self.event(Event::Reply { id, message: None }),
             Some(Purpose::Prack(..) | Purpose::Nobody) | None => {}
         }
     }
@@ -310,6 +332,7 @@ impl UserAgent {
             Due::Glare => self.glare_over(now, dialog),
             Due::Reliable => self.repeat_reliable(now, dialog),
             Due::Session => self.session_due(now, dialog),
+            Due::Reports => self.reports_given_up(dialog),
         }
     }
 
@@ -319,6 +342,9 @@ impl UserAgent {
         for transaction in usage.serving.clone() {
             self.respond(now, transaction, 487, &[], None);
         }
+        for due in Due::ALL {
+            self.timers.clear(&(dialog, due));
+        }
         if let Some(usage) = self.usages.remove(&dialog) {
             self.by_tag.remove(&usage.local_tag);
             if let Phase::Confirmed(confirmed) = &usage.phase
@@ -326,9 +352,9 @@ impl UserAgent {
             {
                 self.transactions.abandon_later(now, client);
             }
-        }
-        for due in Due::ALL {
-            self.timers.clear(&(dialog, due));
+            if ending == Ending::Bye {
+                self.outlive(now, usage);
+            }
         }
         self.event(Event::Ended { dialog, ending, message });
     }

@@ -11,6 +11,10 @@ impl UserAgent {
     /// response is a repeat or came too early, so that nobody need hear of it.
     pub(super) fn hear(&mut self, now: Instant, dialog: DialogId, response: &Message) -> bool {
         let Some(rseq) = Heard::wanted(response) else { return true };
+        // Not heard is not acknowledged: it comes again when there may be room.
+        if self.is_full(true) {
+            return false;
+        }
         let Some(cseq) = response.cseq().map(|cseq| cseq.number) else { return true };
         let tag = response.to().and_then(|to| to.tag()).unwrap_or_default().to_owned();
         let described = !response.body().is_empty();

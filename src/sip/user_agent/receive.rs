@@ -90,8 +90,9 @@ impl UserAgent {
             return;
         }
         let back = self.way_back(flow, &message);
-        // A REGISTER makes no dialog, whatever tags it brings.
-        let inside = message.method() != Method::Register
+        // A REGISTER makes no dialog, whatever tags it brings, and those of a SUBSCRIBE are never
+        // a call's (RFC 6665 section 4.5.2).
+        let inside = !matches!(message.method(), Method::Register | Method::Subscribe)
             && message.to().is_some_and(|to| to.tag().is_some());
         match message.method() {
             Method::Ack => self.receive_ack(now, message),
@@ -176,8 +177,14 @@ impl UserAgent {
         if no_room {
             return self.refuse_busy(back, &message);
         }
-        if invite && Remote::of_request(&message, flow).is_none() {
-            return self.refuse_saying(back, &message, 400, "Contact missing", &[]);
+        let remote = invite.then(|| Remote::of_request(&message, flow));
+        let fault = match &remote {
+            Some(None) => Some("Contact missing"),
+            Some(Some(remote)) if !remote.is_bounded() => Some("Addresses and routes too long"),
+            _ => None,
+        };
+        if let Some(reason) = fault {
+            return self.refuse_saying(back, &message, 400, reason, &[]);
         }
         match self.config.screening {
             true => self.event(Event::Knock { flow, message }),
@@ -234,6 +241,7 @@ impl UserAgent {
                 let (send, credentials) = (send.clone(), credentials.clone());
                 self.outside_response(now, send, credentials, message);
             }
+            Some(Purpose::Notify(id)) => self.notify_response(*id, message),
             Some(Purpose::Nobody) | None => {}
         }
     }
@@ -255,7 +263,7 @@ impl UserAgent {
     /// The usage's peer may still send BYE and ACK while ours is on its way.
     pub(super) fn is_over(&self, dialog: DialogId) -> bool {
         let usage = self.usages.get(&dialog);
-        usage.is_none_or(|usage| matches!(usage.phase, Phase::Ending(_)))
+        usage.is_none_or(|usage| matches!(usage.phase, Phase::Ending(_) | Phase::Reporting(_)))
     }
 }
 

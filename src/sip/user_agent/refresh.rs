@@ -11,6 +11,9 @@ impl UserAgent {
     /// The headers of an INVITE that starts a session.
     pub(super) fn asked_session(calling: &Calling) -> Vec<HeaderField> {
         let settings = calling.session;
+        if !settings.asks {
+            return Vec::new();
+        }
         vec![
             ("Session-Expires".to_owned(), settings.interval.as_secs().to_string()),
             ("Min-SE".to_owned(), settings.min.as_secs().to_string()),
@@ -47,9 +50,18 @@ impl UserAgent {
         pending: &Pending,
         before: Option<&SessionTimer>,
     ) -> (Option<SessionTimer>, Vec<HeaderField>) {
-        match SessionTimer::answer(now, &pending.message, &self.config.session, before) {
+        let usage = pending.dialog.and_then(|dialog| self.usages.get(&dialog));
+        let wish = usage.map_or(self.config.session, |usage| usage.wish);
+        match SessionTimer::answer(now, &pending.message, &wish, before) {
             Some((timer, headers)) => (Some(timer), headers),
             None => (None, Vec::new()),
+        }
+    }
+
+    /// What is wanted of session timers in one dialog, which was begun by the peer.
+    pub(super) fn wish_session(&mut self, dialog: DialogId, wish: session_timer::Settings) {
+        if let Some(usage) = self.usages.get_mut(&dialog) {
+            usage.wish = wish;
         }
     }
 

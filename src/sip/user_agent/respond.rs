@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::write::extend;
-use super::{ALLOW, Due, Pending, SUPPORTED, UserAgent};
+use super::{ALLOW, ALLOW_SCREENED, Due, Pending, SUPPORTED, UserAgent};
 use crate::base::Instant;
 use crate::sip::dialog::session_timer::SessionTimer;
 use crate::sip::dialog::{Phase, Usage};
@@ -41,6 +41,7 @@ impl UserAgent {
         self.served(pending.dialog, transaction);
         if let Some(dialog) = pending.dialog {
             self.answered(now, dialog, &pending, status, offers, bytes);
+            self.begin_reports(dialog, &pending.message, status, headers);
             if refreshes(&pending.message) && (200..300).contains(&status) {
                 self.keep_session(dialog, session, &pending.message);
             }
@@ -129,7 +130,9 @@ impl UserAgent {
         };
         let given = headers.iter().any(|field| contact(&field));
         let targets = matches!(message.method(), Method::Invite | Method::Update);
-        if targets && status < 300 && !given {
+        // RFC 3515 section 2.2: a REFER makes or refreshes a target, too.
+        let moves = targets || message.method() == Method::Refer && pending.dialog.is_some();
+        if moves && status < 300 && !given {
             let listener = self.config.listener(pending.flow);
             builder = builder.header("Contact", &listener.contact_towards(message.request_uri()));
         }
@@ -138,7 +141,7 @@ impl UserAgent {
         }
         let tells = targets || message.method() == Method::Options;
         if tells && status < 300 || status == 405 || status == 501 {
-            builder = builder.header("Allow", ALLOW);
+            builder = builder.header("Allow", self.allow(message));
         }
         if tells && (200..300).contains(&status) || message.method() == Method::Register {
             builder = builder.header("Supported", &SUPPORTED.join(", "));
@@ -197,10 +200,19 @@ impl UserAgent {
         let tag = self.stateless_tag(message);
         let mut builder = Builder::response_to(message, status, reason, Some(&tag));
         if matches!(status, 405 | 501) {
-            builder = builder.header("Allow", ALLOW);
+            builder = builder.header("Allow", self.allow(message));
         }
         let builder = extend(builder.header("Server", &self.config.user_agent_name), headers);
         self.transmit(flow, builder.build());
+    }
+}
+
+impl UserAgent {
+    /// What may come where that request came: inside a call less than outside.
+    fn allow(&self, request: &Message) -> &'static str {
+        let inside = request.to().is_some_and(|to| to.tag().is_some());
+        let call = inside || request.method() == Method::Invite;
+        if self.config.screening && !call { ALLOW_SCREENED } else { ALLOW }
     }
 }
 

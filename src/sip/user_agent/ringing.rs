@@ -34,6 +34,7 @@ impl UserAgent {
         let ringing = Ringing { server: transaction, remote, latest: None, reliable };
         self.insert(Usage {
             id,
+            wish: self.config.session,
             call_id: message.call_id().into(),
             local: format!("{};tag={tag}", to.trim_end_matches(';')),
             local_tag: tag.clone(),

@@ -64,6 +64,10 @@ impl UserAgent {
                 .header("Allow", ALLOW)
                 .header("Supported", &SUPPORTED.join(", "));
         }
+        // RFC 6665 section 8.1.1: a subscriber learns from each where we are.
+        if draft.method == "NOTIFY" {
+            builder = builder.header("Contact", &listener.contact_towards(draft.uri));
+        }
         (branch, builder.header("User-Agent", &self.config.user_agent_name))
     }
 
@@ -88,6 +92,13 @@ impl UserAgent {
             max_forwards: 70,
             flow,
         });
+        // They make or refresh a target (RFC 3515 section 2.2, RFC 6665 section 4.1.2.1).
+        let builder = match order.method {
+            "REFER" | "NOTIFY" | "SUBSCRIBE" => {
+                builder.header("Contact", &self.config.listener(flow).contact_towards(&uri))
+            }
+            _ => builder,
+        };
         let builder = extend(builder, order.credentials.fields());
         let builder = extend(extend(builder, session), &order.headers);
         let bytes = match &order.body {

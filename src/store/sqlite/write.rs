@@ -1,18 +1,24 @@
 //! Writes of one moment as one script with bound rows: the connection lives in a thread of its
 //! own, and a statement at a time would be two changes of thread for each row.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 
 use super::backend;
+use super::bindings::trunk_row;
 use crate::call::{CallRecord, Callback, Persist, RecordingRecord};
 use crate::store::row::{self, millis};
-use crate::store::{Settlement, StoreError};
+use crate::store::{Settlement, StoreError, TrunkNews};
 
 /// What is to be written.
 pub(super) enum Job {
     Persist(Persist),
     Settle(Vec<Settlement>),
+    /// Changes of registrations, spelled already; at least one.
+    Keep(String),
+    Trunks(Vec<TrunkNews>),
 }
 
 /// Each parameter is an array of rows, each row an array of columns; an empty one changes nothing.
@@ -27,38 +33,57 @@ const SCRIPT: &str = "BEGIN IMMEDIATE;
         to_ = excluded.to_, status = excluded.status, answered = excluded.answered,
         ended = excluded.ended, reason = excluded.reason, sip_status = excluded.sip_status,
         sip_call_id = excluded.sip_call_id, owed = excluded.owed;
-    INSERT INTO recordings (sid, call, status, started, duration, channels, source)
+    INSERT INTO recordings (sid, call, status, started, duration, channels, source, owed)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-        value ->> 6
+        value ->> 6, value ->> 7
     FROM json_each(?) WHERE true ORDER BY key
     ON CONFLICT (sid) DO UPDATE SET status = excluded.status, duration = excluded.duration,
-        channels = excluded.channels;
+        channels = excluded.channels, owed = excluded.owed;
     INSERT INTO outbox (call, url, method, parameters)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3
     FROM json_each(?) WHERE true ORDER BY key;
     DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?));
     UPDATE outbox SET due = later.value ->> 1, attempts = attempts + 1
     FROM json_each(?) AS later WHERE outbox.id = later.value ->> 0;
+    REPLACE INTO bindings (aor, place, uri, transport, local, remote, path, expires, updated, q,
+        instance, reg_id, user_agent, call_id, cseq)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+        value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
+        value ->> 12, value ->> 13, value ->> 14
+    FROM json_each(?) WHERE true ORDER BY key;
+    DELETE FROM bindings WHERE uri IS NULL;
+    DELETE FROM trunks WHERE (line, name) IN
+        (SELECT value ->> 0, value ->> 1 FROM json_each(?)) OR ?;
+    INSERT INTO trunks (line, name, state, account, up, since, trouble, server, retry, until)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+        value ->> 6, value ->> 7, value ->> 8, value ->> 9
+    FROM json_each(?) WHERE true ORDER BY key;
     COMMIT";
 
 /// The parameters of [`SCRIPT`], in its order.
 #[derive(Default)]
-struct Rows {
+struct Rows<'a> {
     calls: Vec<Value>,
     recordings: Vec<Value>,
     callbacks: Vec<Value>,
     done: Vec<Value>,
     later: Vec<Value>,
+    /// The insides of arrays.
+    bindings: Vec<&'a str>,
+    trunks: BTreeMap<(bool, String), Option<Value>>,
+    no_trunks: bool,
 }
 
-impl Rows {
-    fn add(&mut self, job: &Job) -> Result<(), StoreError> {
+impl<'a> Rows<'a> {
+    fn add(&mut self, job: &'a Job) -> Result<(), StoreError> {
         match job {
             Job::Persist(persist) => {
                 for record in &persist.calls {
                     self.calls.push(call(record)?);
                 }
-                self.recordings.extend(persist.recordings.iter().map(recording));
+                for record in &persist.recordings {
+                    self.recordings.push(recording(record)?);
+                }
                 for report in &persist.callbacks {
                     self.callbacks.push(callback(report)?);
                 }
@@ -73,8 +98,26 @@ impl Rows {
                     }
                 }
             }
+            Job::Keep(rows) => self.bindings.push(rows),
+            Job::Trunks(news) => news.iter().for_each(|news| self.add_trunk(news)),
         }
         Ok(())
+    }
+
+    /// The last word on each counts.
+    fn add_trunk(&mut self, news: &TrunkNews) {
+        match news {
+            TrunkNews::Is(row) => {
+                self.trunks.insert((row.line, row.name.clone()), Some(trunk_row(row)));
+            }
+            TrunkNews::Gone(line, name) => {
+                self.trunks.insert((*line, name.clone()), None);
+            }
+            TrunkNews::AllGone => {
+                self.trunks.clear();
+                self.no_trunks = true;
+            }
+        }
     }
 }
 
@@ -113,11 +156,18 @@ impl Writer {
         for job in jobs {
             rows.add(job)?;
         }
-        let Rows { calls, recordings, callbacks, done, later } = rows;
+        let Rows { calls, recordings, callbacks, done, later, bindings, trunks, no_trunks } = rows;
         let mut query = sqlx::query(SCRIPT);
         for rows in [calls, recordings, callbacks, done, later] {
             query = query.bind(Value::Array(rows).to_string());
         }
+        let changed: Vec<Value> =
+            trunks.keys().map(|(line, name)| json!([i64::from(*line), name])).collect();
+        query = query
+            .bind(format!("[{}]", bindings.join(",")))
+            .bind(Value::Array(changed).to_string())
+            .bind(no_trunks)
+            .bind(Value::Array(trunks.into_values().flatten().collect()).to_string());
         self.connection().await;
         self.begun = true;
         query.execute(&mut self.connection).await.map_err(backend)?;
@@ -161,8 +211,8 @@ fn call(record: &CallRecord) -> Result<Value, StoreError> {
     ]))
 }
 
-fn recording(record: &RecordingRecord) -> Value {
-    json!([
+fn recording(record: &RecordingRecord) -> Result<Value, StoreError> {
+    Ok(json!([
         record.sid.to_string(),
         record.call.to_string(),
         record.status.as_str(),
@@ -170,7 +220,8 @@ fn recording(record: &RecordingRecord) -> Value {
         record.duration.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)),
         record.channels,
         record.source,
-    ])
+        record.owed.as_ref().map(row::owed_text).transpose()?,
+    ]))
 }
 
 fn callback(report: &Callback) -> Result<Value, StoreError> {

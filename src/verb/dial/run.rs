@@ -421,7 +421,7 @@ impl Run for Dialling {
             Event::Target { target, sid, progress } => self.target(turn, target, sid, progress),
             Event::Digit('*') if self.dial.hangup_on_star => self.give_up(turn),
             Event::Due => self.due(turn),
-            Event::Digit(_) | Event::Played => Step::Wait,
+            Event::Digit(_) | Event::Played | Event::Referred { .. } => Step::Wait,
         }
     }
 

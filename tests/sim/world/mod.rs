@@ -14,9 +14,11 @@ use offhook::base::{Duration, Epoch, Instant, Machine, Rng, WallTime};
 use offhook::call::Note;
 use offhook::directory::Directory;
 use offhook::exchange::{self, Exchange};
+use offhook::sip::registrar::StoredBinding;
 use offhook::sip::user_agent::{self, Listener};
 use offhook::sip::{self, Flow, ShardId, Shards, Transport};
 
+mod certificates;
 mod dns;
 mod handset;
 mod link;
@@ -30,6 +32,7 @@ mod show;
 mod voice;
 mod web;
 
+pub use certificates::Certificates;
 pub use dns::Dns;
 pub use handset::{Handset, Pickup};
 pub use link::{Link, Network};
@@ -81,6 +84,9 @@ pub struct World {
     pub names: HashMap<String, Vec<IpAddr>>,
     /// The DNS.
     pub dns: Dns,
+    built_with: (exchange::Config, Arc<Directory>),
+    /// Where signers keep their certificates.
+    pub certificates: Certificates,
     /// One, or as many as share the address: each datagram reaches one of them by chance.
     exchanges: Vec<Exchange>,
     /// An exchange that hears nothing of the others.
@@ -159,6 +165,8 @@ impl World {
             scatter: false,
             kernel: Rng::from_number(seed),
             receivers: HashMap::new(),
+            built_with: (config, directory),
+            certificates: Certificates::default(),
             phones: Vec::new(),
             peers: Vec::new(),
             addresses: HashMap::from([(server, Endpoint::Exchange)]),
@@ -176,6 +184,38 @@ impl World {
     /// Calls that are up or being set up.
     pub fn calls(&self) -> usize {
         self.exchanges.iter().map(Exchange::calls).sum()
+    }
+
+    /// The server is killed and started again: only what was written is left. Gives how many
+    /// registrations it found.
+    pub fn restart(&mut self) -> usize {
+        let (config, directory) = self.built_with.clone();
+        let mut config = exchange::Config { ledger: Default::default(), ..config };
+        let mut kept: Vec<StoredBinding> = self.rows.bindings.values().cloned().collect();
+        kept.sort_by_key(|row| (row.address_of_record.clone(), std::cmp::Reverse(row.updated)));
+        let (mut restored, count) = (0, self.exchanges.len() as u8);
+        // Another key than before: users may have other homes.
+        let key = self.rng.next_u64();
+        for (index, exchange) in (0..).zip(&mut self.exchanges) {
+            config.agent.shards = Shards::new(index, count, key);
+            let (config, directory) = (config.clone(), Arc::clone(&directory));
+            *exchange = Exchange::new(config, directory, self.rng.fork());
+            let (own, others) = exchange.divide(kept);
+            restored += exchange.restore(self.now, own);
+            kept = others;
+        }
+        assert!(kept.is_empty(), "nobody's: {kept:?}");
+        // What the exchanges had for each other is gone with them.
+        self.agenda.retain(|_, arrival| {
+            !matches!(arrival, Arrival::Exchange(_, exchange::Input::Peer(..)))
+        });
+        self.drain();
+        restored
+    }
+
+    /// Subscriptions that are kept.
+    pub fn subscriptions(&self) -> usize {
+        self.exchanges.iter().map(Exchange::subscriptions).sum()
     }
 
     /// Something for the exchange from outside of the network: a new directory, a shutdown.
@@ -385,9 +425,15 @@ impl World {
                 let input = exchange::Input::Answered(question, answer);
                 self.later(now + self.dns.delay, Arrival::Exchange(index, input));
             }
+            Output::Certificate(url) => {
+                let (delay, answer) = self.certificates.answer(&url);
+                let input = exchange::Input::Certificate(url, answer);
+                self.later(now + delay, Arrival::Exchange(index, input));
+            }
             Output::Persist(persist) => self.rows.write(now, persist),
             Output::Note(note) => self.notes.push((now, note)),
-            Output::Told(_) => {}
+            Output::Told(_) | Output::Trunk(_) => {}
+            Output::Binding(change) => self.rows.keep(change),
             Output::Peer(to, message) => {
                 let from = ShardId(index as u8);
                 let to = usize::from(to.0);

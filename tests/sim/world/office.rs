@@ -35,6 +35,8 @@ impl Office {
             voice: voice.clone(),
             any_caller_id: false,
             transfer_out: false,
+            watching: Default::default(),
+            messages: true,
             caps: Caps::USER,
         };
         let number = |number: &str| {
@@ -50,6 +52,7 @@ impl Office {
             trunks: vec![],
             lines: Default::default(),
             limits: Limits::default(),
+            hold_music: Default::default(),
         })
         .trunk("carrier", "198.51.100.1:5060", &["+1", "+4"], None)
     }

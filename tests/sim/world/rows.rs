@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use offhook::base::Instant;
 use offhook::base::id::{CallSid, RecordingSid};
 use offhook::call::{CallRecord, Callback, Persist, RecordingRecord};
+use offhook::sip::registrar::{BindingChange, BindingKey, StoredBinding};
 
 /// All that was persisted.
 #[derive(Default)]
@@ -16,6 +17,8 @@ pub struct Rows {
     pub history: Vec<(Instant, Persist)>,
     /// Whether the disk is gone: changes are asked for and lost.
     pub broken: bool,
+    /// Registrations as a store keeps them.
+    pub bindings: BTreeMap<BindingKey, StoredBinding>,
     order: Vec<CallSid>,
 }
 
@@ -35,6 +38,17 @@ impl Rows {
         }
         self.recordings.extend(persist.recordings.into_iter().map(|row| (row.sid, row)));
         self.callbacks.extend(persist.callbacks.into_iter().map(|callback| (now, callback)));
+    }
+
+    pub fn keep(&mut self, change: BindingChange) {
+        match change {
+            BindingChange::Set(binding) => {
+                self.bindings.insert(binding.key(), *binding);
+            }
+            BindingChange::Remove(key) => {
+                self.bindings.remove(&key);
+            }
+        }
     }
 
     /// The n-th leg that was written: 0 is the first caller.

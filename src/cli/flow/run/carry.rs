@@ -67,9 +67,14 @@ impl Stage<'_> {
             Command::Ring
             | Command::EarlyMedia
             | Command::TransferStatus(_)
-            | Command::Refer { .. }
             | Command::Bridge(_)
             | Command::Unbridge => {}
+            // Parties of flows can be sent anywhere, and come through.
+            Command::Refer { .. } => {
+                for event in [Event::ReferAnswered(202), Event::Referred(200)] {
+                    self.later(Duration::ZERO, Input::Leg(leg, event));
+                }
+            }
             Command::Answer => {
                 self.party(leg).state = State::Talking;
                 let answered = Event::Answered { sip_call_id: call_id(leg), headers: Vec::new() };

@@ -21,6 +21,15 @@ fn a_menu_takes_a_key() {
 }
 
 #[test]
+fn a_key_that_nobody_heeds_is_shown_where_the_flow_fails() {
+    let body = "<Say>A long welcome to everybody</Say><Gather numDigits='1' action='/x'/>";
+    let steps = format!("{CALL} expect say welcome\n press 1\n expect redirect\n");
+    let failure = fails(body, &[], &steps);
+    let came: Vec<String> = failure.came.iter().map(|came| came.what.clone()).collect();
+    assert!(came.iter().any(|text| text.contains("key 1 is heeded by nobody")), "{came:?}");
+}
+
+#[test]
 fn called_parties_answer_refuse_and_ignore() {
     let body = "<Dial timeout='20' callerId='+12223331234' action='/bins/after'>\
         <Sip>alice@office.localhost</Sip></Dial>";

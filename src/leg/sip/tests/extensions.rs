@@ -62,7 +62,16 @@ fn an_update_before_the_answer_is_not_taken_back_by_it() {
 fn without_an_offer_early_sound_needs_a_prack_that_answers_ours() {
     let mut stage = Stage::incoming(&request("INVITE", "x/y", ""));
     stage.order(Command::EarlyMedia);
-    assert!(stage.said.is_empty(), "its side could not answer an offer in time");
+    assert_eq!(stage.signalled(), ["180"], "its side could not answer an offer in time");
+    assert_eq!(early_body(&stage), None);
+    waits_for_the_answer(stage);
+
+    // Nor does a trunk get any that is to hear ringing alone.
+    let offer = sdp(4000, 0, "sendrecv");
+    let mut stage = Stage::incoming(&request("INVITE", "application/sdp", &offer));
+    stage.leg.set_early_media(EarlyMedia::Ring);
+    stage.order(Command::EarlyMedia);
+    assert_eq!((stage.signalled(), early_body(&stage)), (vec!["180".to_owned()], None));
 
     let reliable = "INVITE sip:b@h SIP/2.0\r\nTo: <sip:b@h>\r\nCSeq: 1 INVITE\r\nSupported: 100rel";
     let mut stage = Stage::incoming(&message(reliable, "x/y", ""));
@@ -75,6 +84,35 @@ fn without_an_offer_early_sound_needs_a_prack_that_answers_ours() {
     stage.order(Command::Answer);
     assert_eq!(accepted_body(&stage), None, "offer and answer are through");
     stage.sip(sip::Event::Confirmed { dialog: DIALOG, message: request("ACK", "x/y", "") });
+    assert!(matches!(stage.events()[..], [Event::Answered { .. }]));
+}
+
+/// What was to be heard before the answer, and could not be, is heard after it.
+fn waits_for_the_answer(mut stage: Stage) {
+    stage.opened();
+    stage.order(Command::Bridge(LegId(9)));
+    assert!(stage.said.is_empty());
+    stage.order(Command::Answer);
+    assert_eq!(stage.signalled(), ["accept"]);
+    let ack = request("ACK", "application/sdp", &sdp(4000, 0, "sendrecv"));
+    stage.sip(sip::Event::Confirmed { dialog: DIALOG, message: ack });
+    let joined = |output: &Output| matches!(output, Output::Media(media::Command::Bridge { .. }));
+    assert!(stage.connected().is_some() && stage.said.iter().any(joined));
+}
+
+#[test]
+fn a_trunk_that_only_rings_is_heard_when_it_answers() {
+    let mut stage = Stage::outgoing(1);
+    stage.leg.set_early_media(EarlyMedia::Ring);
+    stage.opened();
+    stage.progress(0, response(183, "a", &sdp(4000, 0, "sendrecv")));
+    assert_eq!(stage.events(), [&Event::Ringing]);
+    assert!(stage.connected().is_none());
+    stage.progress(0, response(180, "a", ""));
+    assert!(stage.events().is_empty(), "told once");
+    // Its answer was in the 183.
+    stage.accepted(0, response(200, "a", ""));
+    assert!(stage.connected().is_some());
     assert!(matches!(stage.events()[..], [Event::Answered { .. }]));
 }
 
@@ -158,7 +196,7 @@ fn a_party_that_we_refer_reports_until_it_is_through() {
     });
     assert!(referred);
     stage.order(Command::Refer { to: "sip:dave@example.com".into() });
-    assert_eq!(stage.events(), [&Event::Referred(491)], "one at a time");
+    assert_eq!(stage.events(), [&Event::ReferAnswered(491)], "one at a time");
     stage.within(report("active;expires=60", "SIP/2.0 180 Ringing"));
     assert_eq!(
         (stage.signalled(), stage.events()),
@@ -174,10 +212,10 @@ fn a_party_that_we_refer_reports_until_it_is_through() {
     };
     stage.order(Command::Refer { to: "sip:carol@example.com".into() });
     stage.sip(refused(603));
-    assert_eq!(stage.events(), [&Event::Referred(603)], "and the call goes on");
+    assert_eq!(stage.events(), [&Event::ReferAnswered(603)], "and the call goes on");
     stage.order(Command::Refer { to: "sip:carol@example.com".into() });
     stage.sip(refused(202));
-    assert!(stage.events().is_empty());
+    assert_eq!(stage.events(), [&Event::ReferAnswered(202)]);
     stage.within(report("terminated;reason=timeout", "SIP/2.0 180 Ringing"));
     assert_eq!(stage.events(), [&Event::Referred(480)]);
 }

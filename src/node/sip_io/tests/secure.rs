@@ -196,6 +196,7 @@ fn with_trunk(client_name: &str) -> Directory {
         trunks: vec![trunk],
         lines: Default::default(),
         limits: Limits::default(),
+        hold_music: Default::default(),
     }
 }
 

@@ -250,6 +250,7 @@ pub fn invite(dialog: u64, flow: Flow) -> Invite {
         route: Vec::new(),
         max_forwards: 70,
         login: None,
+        session: None,
         headers: Vec::new(),
         body: Some(sdp()),
     }

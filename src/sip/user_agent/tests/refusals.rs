@@ -103,6 +103,22 @@ fn each_fault_has_its_answer() {
 }
 
 #[test]
+fn a_dialog_is_not_made_of_what_would_fill_the_memory() {
+    let route = "Record-Route: <sip:proxy.of-the-network.example.com;transport=tcp;lr>\r\n";
+    let routes = |count| format!("{}Contact: ", route.repeat(count));
+    let parameter = format!("Record-Route: <sip:p;lr;x={}>\r\nContact: ", "y".repeat(5_000));
+    let name = format!("\"{}\" <sip:a@b>", "Alice ".repeat(900));
+    for (from, to) in
+        [("Contact: ", parameter), ("Contact: ", routes(140)), ("<sip:a@b>", name.clone())]
+    {
+        assert_eq!(Ear::verdict(&request("INVITE", &[(from, &to)])), Some(400), "{from}");
+    }
+    assert_eq!(Ear::verdict(&request("INVITE", &[("Contact: ", &routes(20))])), None);
+    let nothing_kept = request("OPTIONS", &[("<sip:a@b>", &name)]);
+    assert_eq!(Ear::verdict(&nothing_kept), None);
+}
+
+#[test]
 fn refusals_say_what_would_do() {
     let mut ear = Ear::new();
     ear.hear(&request("NOTIFY", &[]));

@@ -54,6 +54,7 @@ impl Mouth {
             route: vec![],
             max_forwards: 70,
             login: None,
+            session: None,
             headers: vec![],
             body: Some(body),
         }))));

@@ -1,0 +1,285 @@
+//! PUBLISH: what phones say of their users (RFC 3903). Of a document only what is shown again is
+//! kept: whether the user is open, what it is doing, and a note.
+
+use super::*;
+use crate::base::TimerTable;
+use crate::markup::{self, Element};
+use crate::sip::subscription::{EventType, MAX_LIFETIME, MIN_LIFETIME};
+
+/// The type of presence documents (RFC 3863 section 4.1).
+const PIDF: &str = "application/pidf+xml";
+
+/// Documents of one user: one of each phone.
+const MAX_PUBLICATIONS: usize = 10;
+
+/// The bytes of a document; phones send 500.
+const MAX_DOCUMENT: usize = 16 * 1024;
+
+/// The characters of a note.
+const MAX_NOTE: usize = 200;
+
+/// Activities of one document.
+const MAX_ACTIVITIES: usize = 4;
+
+/// RFC 4480 section 3.2: no other word is shown to watchers.
+const ACTIVITIES: [&str; 26] = [
+    "appointment",
+    "away",
+    "breakfast",
+    "busy",
+    "dinner",
+    "holiday",
+    "in-transit",
+    "looking-for-work",
+    "lunch",
+    "meal",
+    "meeting",
+    "on-the-phone",
+    "performance",
+    "permanent-absence",
+    "playing",
+    "presentation",
+    "shopping",
+    "sleeping",
+    "spectator",
+    "steering",
+    "travel",
+    "tv",
+    "vacation",
+    "working",
+    "worship",
+    "unknown",
+];
+
+/// What a user's phones say together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Published {
+    /// Whether it is open for calls; `None` if no phone says.
+    pub open: Option<bool>,
+    pub activities: Vec<&'static str>,
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Publication {
+    /// Names it and what it says (RFC 3903 section 8.1).
+    etag: String,
+    expires_at: Instant,
+    says: Published,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Publications {
+    users: BTreeMap<Arc<str>, Vec<Publication>>,
+    /// The next expiry of each user.
+    timers: TimerTable<Arc<str>>,
+}
+
+impl Publications {
+    /// What is said of a user: it is open if one phone says so, and the latest note counts.
+    pub(super) fn of(&self, now: Instant, user: &str) -> Published {
+        let mut all = Published::default();
+        let alive = self.users.get(user).into_iter().flatten().filter(|p| p.expires_at > now);
+        for Publication { says, .. } in alive {
+            all.open = says.open.map(|open| open || all.open == Some(true)).or(all.open);
+            for activity in &says.activities {
+                if !all.activities.contains(activity) {
+                    all.activities.push(activity);
+                }
+            }
+            all.note = says.note.clone().or(all.note);
+        }
+        all
+    }
+
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Forgets what has expired; whose.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Vec<Arc<str>> {
+        let mut users = Vec::new();
+        while let Some(user) = self.timers.pop(now) {
+            self.keep(&user, |publication| publication.expires_at > now);
+            users.push(user);
+        }
+        users
+    }
+
+    fn keep(&mut self, user: &Arc<str>, wanted: impl Fn(&Publication) -> bool) {
+        let Some(publications) = self.users.get_mut(user) else { return };
+        publications.retain(wanted);
+        match publications.iter().map(|publication| publication.expires_at).min() {
+            Some(at) => self.timers.set(user.clone(), at),
+            None => {
+                self.users.remove(user);
+                self.timers.clear(user);
+            }
+        }
+    }
+
+    /// Takes what a phone says now, in place of what it said under `before`.
+    fn put(&mut self, user: &Arc<str>, before: Option<&str>, publication: Publication) {
+        self.keep(user, |known| Some(known.etag.as_str()) != before);
+        let publications = self.users.entry(user.clone()).or_default();
+        // A phone that starts anew forgets its tag: the oldest gives way.
+        if publications.len() >= MAX_PUBLICATIONS {
+            publications.remove(0);
+        }
+        publications.push(publication);
+        self.keep(user, |_| true);
+    }
+
+    fn find(&self, now: Instant, user: &str, etag: &str) -> Option<&Publication> {
+        let mut all = self.users.get(user).into_iter().flatten();
+        all.find(|known| known.etag == etag && known.expires_at > now)
+    }
+}
+
+impl Exchange {
+    pub(super) fn publish_presence(
+        &mut self,
+        now: Instant,
+        request: &Message,
+        user: &User,
+    ) -> Result<Answer, Refused> {
+        if EventType::of(request).is_none_or(|event| event.package != "presence") {
+            let allow = ("Allow-Events".to_owned(), "presence".to_owned());
+            return Err(Refused { headers: vec![allow], ..Refused::new(489, 32100, "") });
+        }
+        if *self.resource(request, user)? != *user.address {
+            let reason = format!("{} publishes for another user", user.address);
+            return Err(Refused::new(403, 32202, reason));
+        }
+        let before = request.header_by_name("SIP-If-Match").map(str::trim);
+        let known = before.map(|etag| self.events.publications.find(now, &user.address, etag));
+        // RFC 3903 section 6 step 4.
+        if matches!(known, Some(None)) {
+            return Ok(Some((412, vec![])));
+        }
+        let lifetime = lifetime(request)?;
+        let says = match (request.body().is_empty(), known.flatten()) {
+            (true, Some(known)) => known.says.clone(),
+            (true, None) => return Err(Refused::new(400, 32100, "a PUBLISH without a document")),
+            (false, _) => read(request)?,
+        };
+        let etag = self.rng.hex(16);
+        let answer = vec![
+            ("SIP-ETag".to_owned(), etag.clone()),
+            ("Expires".to_owned(), lifetime.as_secs().to_string()),
+        ];
+        let expires_at = now + lifetime;
+        let publications = &mut self.events.publications;
+        match lifetime.is_zero() {
+            true => publications.keep(&user.address, |p| Some(p.etag.as_str()) != before),
+            false => {
+                publications.put(&user.address, before, Publication { etag, expires_at, says });
+            }
+        }
+        self.events.subscriptions.changed(now, &user.address, "presence");
+        Ok(Some((200, answer)))
+    }
+}
+
+/// For how long; zero takes it back (RFC 3903 section 4.5).
+fn lifetime(request: &Message) -> Result<Duration, Refused> {
+    let wish = request.expires().map_or(MAX_LIFETIME, |s| Duration::from_secs(s.into()));
+    if !wish.is_zero() && wish < MIN_LIFETIME {
+        let least = ("Min-Expires".to_owned(), MIN_LIFETIME.as_secs().to_string());
+        return Err(Refused { headers: vec![least], ..Refused::new(423, 32100, "") });
+    }
+    Ok(wish.min(MAX_LIFETIME))
+}
+
+/// What a presence document says.
+fn read(request: &Message) -> Result<Published, Refused> {
+    if !request.is_content_type(PIDF) {
+        let accept = ("Accept".to_owned(), PIDF.to_owned());
+        return Err(Refused { headers: vec![accept], ..Refused::new(415, 32100, "") });
+    }
+    let body = request.body();
+    if body.len() > MAX_DOCUMENT {
+        return Err(Refused::new(413, 32100, "a presence document is too long"));
+    }
+    let tree = markup::parse(&body)
+        .map_err(|_| Refused::new(400, 32100, "a presence document is not well-formed"))?;
+    let mut says = Published::default();
+    gather(&tree.root, &mut says);
+    Ok(says)
+}
+
+/// Reads what is known, wherever it stands; the reader of markup bounds the depth.
+fn gather(element: &Element, says: &mut Published) {
+    for child in element.elements() {
+        match local(&child.name) {
+            "basic" => {
+                let open = child.text().eq_ignore_ascii_case("open");
+                says.open = Some(open || says.open == Some(true));
+            }
+            "note" if says.note.is_none() => {
+                let note: String = child.text().chars().take(MAX_NOTE).collect();
+                says.note = Some(note).filter(|note| !note.is_empty());
+            }
+            "activities" => {
+                for activity in child.elements() {
+                    let known = ACTIVITIES.into_iter().find(|a| *a == local(&activity.name));
+                    let room = says.activities.len() < MAX_ACTIVITIES;
+                    says.activities.extend(known.filter(|_| room));
+                }
+            }
+            _ => gather(child, says),
+        }
+    }
+}
+
+/// A name without its namespace's prefix.
+fn local(name: &str) -> &str {
+    name.rsplit(':').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publication(etag: &str, seconds: u64, open: bool, note: &str) -> Publication {
+        let note = (!note.is_empty()).then(|| note.to_owned());
+        let says = Published { open: Some(open), activities: vec!["away"], note };
+        let expires_at = Instant::from_millis(seconds * 1_000);
+        Publication { etag: etag.to_owned(), expires_at, says }
+    }
+
+    #[test]
+    fn phones_together_say_one_thing_and_each_ends_in_its_time() {
+        let (mut all, user): (_, Arc<str>) = (Publications::default(), "bob@h".into());
+        let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
+        all.put(&user, None, publication("a", 100, true, "first"));
+        all.put(&user, None, publication("b", 200, false, "second"));
+        let said = all.of(at(0), &user);
+        assert_eq!((said.open, said.note.as_deref()), (Some(true), Some("second")));
+        assert_eq!(said.activities, ["away"]);
+        assert_eq!(all.timeout(), Some(at(100)));
+        assert_eq!(all.handle_timeout(at(100)), std::slice::from_ref(&user));
+        assert_eq!(all.of(at(100), &user).open, Some(false));
+        all.put(&user, Some("b"), publication("c", 300, true, ""));
+        assert!(all.find(at(100), &user, "b").is_none() && all.find(at(100), &user, "c").is_some());
+        all.keep(&user, |_| false);
+        assert_eq!((all.timeout(), all.of(at(100), &user)), (None, Published::default()));
+        for number in 0..20 {
+            all.put(&user, None, publication(&number.to_string(), 400, true, ""));
+        }
+        assert!(all.find(at(0), &user, "9").is_none() && all.find(at(0), &user, "10").is_some());
+    }
+
+    #[test]
+    fn of_a_document_only_known_words_are_kept() {
+        let text = "<p:presence xmlns:p='urn:ietf:params:xml:ns:pidf'><p:tuple><p:status><p:basic> OPEN \
+                    </p:basic></p:status><p:note>in</p:note></p:tuple><d:person><r:activities>\
+                    <r:meeting/><r:evil-word/><r:away/></r:activities><d:note>no</d:note></d:person>\
+                    </p:presence>";
+        let mut says = Published::default();
+        gather(&markup::parse(text.as_bytes()).expect("sound").root, &mut says);
+        assert_eq!(says.open, Some(true));
+        assert_eq!((says.activities, says.note.as_deref()), (vec!["meeting", "away"], Some("in")));
+    }
+}

@@ -1,0 +1,8 @@
+//! What the fuzzer found worth keeping, and damage by a fixed seed, in every `cargo test`.
+
+#[path = "../../fuzz/fuzz_targets/mod.rs"]
+mod fuzz_targets;
+
+mod corpus;
+mod grammar;
+mod mutation;
