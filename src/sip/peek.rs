@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn what_names_nobody_belongs_to_its_sender() {
         let text = CALL.replace("INVITE", "SUBSCRIBE");
-        for nobody in ["sip:h", "sip:@h", "tel:1"] {
+        for nobody in ["sip:h", "sip:@h"] {
             let text = text.replacen("sip:bob@h", nobody, 1);
             assert_eq!(look(&text).user.as_deref(), Some("a"), "{nobody}");
         }
