@@ -277,7 +277,11 @@ impl Exchange {
         let invite = self.legs.table.get(&id).and_then(|entry| {
             entry.route.as_ref()?.trying.as_ref()?.invite.as_ref().map(|invite| invite.flow)
         });
-        invite.is_none_or(|first| self.media_address(first) == self.media_address(flow))
+        let own = |flow: Flow| {
+            let address = self.media_address(flow);
+            (address.bind, address.advertise)
+        };
+        invite.is_none_or(|first| own(first) == own(flow))
     }
 
     /// Sends the leg, or its INVITE once more, to a server.
@@ -325,7 +329,7 @@ impl Exchange {
         let Some(entry) = self.legs.table.get_mut(&id) else { return };
         let call = entry.call;
         let Some(dialog) = entry.route.as_ref().map(|route| route.dialog) else { return };
-        let body = entry.leg.offer_again(codecs).or(first.body);
+        let body = entry.leg.offer_again(&target, codecs).or(first.body);
         let invite = Invite {
             dialog,
             uri: target.uri,

@@ -214,7 +214,10 @@ impl SipLeg {
 
     /// The offer once more, for another far end that is tried in place of the first; `None` while
     /// there is no socket.
-    pub fn offer_again(&mut self, codecs: Vec<Codec>) -> Option<Body> {
+    pub fn offer_again(&mut self, target: &Target, codecs: Vec<Codec>) -> Option<Body> {
+        if let Role::Outgoing(outgoing) = &mut self.role {
+            outgoing.aim_again(target);
+        }
         let local = match &self.media {
             Media::Open { local, .. } | Media::Connected { local, .. } => *local,
             Media::None | Media::Opening(_) | Media::Closing | Media::Closed => return None,

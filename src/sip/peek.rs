@@ -77,18 +77,20 @@ fn fields(bytes: &[u8], mut at: usize) -> impl Iterator<Item = (HeaderName, &[u8
 }
 
 fn response(bytes: &[u8], at: usize) -> Peek<'_> {
-    let (mut ours, mut call_id) = (None, None);
+    let (mut via, mut call_id) = (None, None);
     for (name, value) in fields(bytes, at) {
-        match name {
-            HeaderName::Via if ours.is_none() => ours = branch(value),
-            HeaderName::CallId if call_id.is_none() => call_id = Some(value),
+        let found = match name {
+            HeaderName::Via => &mut via,
+            HeaderName::CallId => &mut call_id,
             _ => continue,
-        }
-        if ours.is_some() && call_id.is_some() {
+        };
+        found.get_or_insert(value);
+        if via.is_some() && call_id.is_some() {
             break;
         }
     }
-    let call_id = call_id.unwrap_or_default();
+    // Below the top Via stand the branches of others.
+    let (ours, call_id) = (via.and_then(branch), call_id.unwrap_or_default());
     Peek { class: Class::Response, method: None, ours, user: None, call_id }
 }
 
@@ -248,6 +250,7 @@ mod tests {
         let peek = look(text);
         assert_eq!((peek.class, peek.ours.as_deref()), (Class::Response, Some("z9hG4bKa")));
         assert_eq!(peek.call_id, b"c");
+        assert_eq!(look(&text.replacen("branch", "twig", 1)).ours, None);
     }
 
     #[test]

@@ -51,6 +51,14 @@ impl Outgoing {
         self.branches.iter().find(|branch| branch.dialog == dialog).map(|branch| branch.host)
     }
 
+    /// The only branch goes to another server than before.
+    pub(super) fn aim_again(&mut self, target: &Target) {
+        if let [branch] = &mut self.branches[..] {
+            branch.host = target.flow.remote.ip();
+            branch.from.clone_from(&target.from);
+        }
+    }
+
     pub(super) fn winner(&self) -> Option<DialogId> {
         self.winner
     }
