@@ -5,6 +5,7 @@
 
 #![allow(dead_code, unused_imports, reason = "test and bench each use a part of it")]
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -49,6 +50,11 @@ pub const SERVER: &str = "192.0.2.1:5060";
 const BEGINNING: u64 = 1_795_237_266_000;
 /// Turns of the loop without time going on: more is a machine that spins.
 const MOST_TURNS: usize = 200_000;
+
+thread_local! {
+    /// How many exchanges the worlds of this thread have, and who lives where.
+    static AMONG: Cell<Option<(u8, u64)>> = const { Cell::new(None) };
+}
 
 /// Something that will arrive.
 enum Arrival {
@@ -119,12 +125,26 @@ impl World {
     /// A world around that directory. `OFFHOOK_SIM_SHARDS` says how many exchanges share it where
     /// a test does not: every scenario must hold with several, too.
     pub fn with(seed: u64, directory: Directory, sounding: bool) -> World {
-        let shards = std::env::var("OFFHOOK_SIM_SHARDS").ok().and_then(|text| text.parse().ok());
-        World::sharded(seed, directory, sounding, shards.unwrap_or(1))
+        let of = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+        let asked = of("OFFHOOK_SIM_SHARDS").map_or(1, |shards: u64| shards as u8);
+        let (shards, salt) = AMONG.get().unwrap_or((asked, of("OFFHOOK_SIM_SALT").unwrap_or(0)));
+        World::salted(seed, directory, sounding, shards, seed ^ salt)
+    }
+
+    /// Plays a scenario with so many exchanges, in whatever worlds it makes; the salt decides who
+    /// lives where.
+    pub fn among(shards: u8, salt: u64, scenario: impl FnOnce()) {
+        AMONG.set(Some((shards, salt)));
+        scenario();
+        AMONG.set(None);
     }
 
     /// The same with so many exchanges.
     pub fn sharded(seed: u64, directory: Directory, sounding: bool, shards: u8) -> World {
+        World::salted(seed, directory, sounding, shards, seed)
+    }
+
+    fn salted(seed: u64, directory: Directory, sounding: bool, shards: u8, key: u64) -> World {
         let mut rng = Rng::from_number(seed);
         let server: SocketAddr = SERVER.parse().expect("an address");
         let listener = Listener::new(Transport::Udp, server);
@@ -140,7 +160,7 @@ impl World {
         let mut media = Media::new(sounding);
         let mut exchanges = Vec::new();
         for index in 0..shards {
-            config.agent.shards = Shards::new(index, shards, seed);
+            config.agent.shards = Shards::new(index, shards, key);
             let exchange = Exchange::new(config.clone(), Arc::clone(&directory), rng.fork());
             exchanges.push(exchange);
             media.add(Owner::Exchange(usize::from(index)), server.ip(), rng.fork());
@@ -470,9 +490,18 @@ impl World {
         self.exchanges.iter().map(Exchange::trunk_states).collect()
     }
 
-    /// How trunks and lines fare.
+    /// How trunks and lines fare, as those say who look after them.
     pub fn trunks(&self) -> Vec<exchange::TrunkState> {
-        self.exchanges[0].trunk_states()
+        let mut states = self.exchanges[0].trunk_states();
+        for state in self.all_trunks().into_iter().flatten() {
+            let known = |known: &&mut exchange::TrunkState| {
+                (&known.name, &known.user) == (&state.name, &state.user)
+            };
+            if let Some(known) = states.iter_mut().find(known).filter(|k| k.since < state.since) {
+                *known = state;
+            }
+        }
+        states
     }
 
     /// Whether something was noted that contains a text.
