@@ -178,7 +178,7 @@ impl Exchange {
     }
 
     /// The leg of a dialog that somebody wants to replace, and its call.
-    fn leg_named(&self, replaces: &Replaces) -> Option<(LegId, CallNumber)> {
+    pub(super) fn leg_named(&self, replaces: &Replaces) -> Option<(LegId, CallNumber)> {
         let tags = [replaces.to_tag.as_str(), &replaces.from_tag];
         let dialog = self.agent.dialog_with(&replaces.call_id, tags)?;
         let leg = self.leg_behind(dialog)?;

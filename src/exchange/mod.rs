@@ -30,6 +30,7 @@ mod door;
 mod events;
 mod guard;
 mod identity;
+mod inner;
 mod ledger;
 mod legs;
 mod locating;
@@ -318,6 +319,10 @@ impl Exchange {
     /// The media address for a party that is reached over `flow`.
     fn media_address(&self, flow: Flow) -> MediaAddress {
         let bind = flow.local.ip();
+        if flow.is_inner() {
+            // No translator stands between.
+            return MediaAddress { bind, advertise: bind, peer: Some(bind) };
+        }
         let peer = Some(flow.remote.ip());
         MediaAddress { bind, advertise: self.advertised(bind), peer }
     }
@@ -330,6 +335,11 @@ impl Exchange {
         {
             return public;
         }
+        self.own_address(local)
+    }
+
+    /// An address of this machine for one that a listener is bound to.
+    fn own_address(&self, local: IpAddr) -> IpAddr {
         if !local.is_unspecified() {
             return local;
         }
@@ -342,6 +352,9 @@ impl Exchange {
         loop {
             if let Some(output) = self.agent.poll() {
                 match output {
+                    sip::Output::Transmit { flow, bytes } if flow.is_inner() => {
+                        self.send_inside(flow, bytes);
+                    }
                     sip::Output::Transmit { flow, bytes } => {
                         self.outputs.push_back(Output::Transmit(flow, bytes));
                     }

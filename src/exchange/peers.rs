@@ -62,6 +62,8 @@ impl PeerMessage {
 pub(super) enum Say {
     /// This came to me and is your affair.
     Sip { flow: Flow, bytes: Bytes, class: backlog::Class, muted: bool, late: bool },
+    /// Of a call between the two of us.
+    Inside(Flow, Bytes),
     /// Where is that user?
     Locate { question: u64, address_of_record: String, gruu: Option<Gruu> },
     /// There.
@@ -229,6 +231,9 @@ impl Exchange {
                 self.agent.handle(now, input);
                 self.settle(now);
                 self.late = false;
+            }
+            Say::Inside(flow, bytes) => {
+                self.agent.handle(now, sip::Input::Received { flow, bytes });
             }
             Say::Locate { question, address_of_record, gruu } => {
                 let bindings = self.phones_of(now, &address_of_record, gruu.as_ref());

@@ -22,6 +22,8 @@ use crate::sip::{Login, Message};
 enum Found {
     /// A user of ours, all of whose phones ring together.
     User(Whom),
+    /// A call that another exchange of this server carries.
+    Inside(Target),
     /// Servers, which are tried one after another.
     Ways(Vec<Way>),
 }
@@ -38,6 +40,7 @@ impl Exchange {
         let found = if exhausted { Err(483) } else { self.find(call, &dial) };
         match found {
             Ok(Found::User(whom)) => self.locate_user(now, (id, call), dial, whom),
+            Ok(Found::Inside(target)) => self.send_out(now, id, Ok(vec![target])),
             Ok(Found::Ways(ways)) => {
                 let route = Route::new(id, dial, Arc::clone(&self.directory), ways);
                 self.set_out(now, id, route);
@@ -72,6 +75,9 @@ impl Exchange {
             }
             Destination::Sip { uri, .. } => uri,
         };
+        if let Some(target) = self.inner_target(call, dial) {
+            return Ok(Found::Inside(target));
+        }
         let view = SipUri::parse(uri).ok_or(400u16)?;
         // Who asks for secrecy is not sent in the clear (RFC 3261 section 26.2.2).
         let Ok(asked) = Transport::of_uri(&view) else {
@@ -247,7 +253,7 @@ impl Exchange {
         target
     }
 
-    fn target(&self, call: CallNumber, dial: &Dial, uri: String, flow: Flow) -> Target {
+    pub(super) fn target(&self, call: CallNumber, dial: &Dial, uri: String, flow: Flow) -> Target {
         let entry = self.calls.table.get(&call);
         let domain = entry.and_then(|entry| entry.domain.clone());
         let host = domain.unwrap_or_else(|| {

@@ -161,7 +161,9 @@ impl UserAgent {
         let status = match method {
             Method::Bye | Method::Info | Method::Update | Method::Prack => Some(481),
             _ if message.max_forwards() == Some(0) && !ends_here => Some(483),
-            _ if self.is_loop(&message) || self.transactions.merged(&message) => Some(482),
+            // What another exchange of this server sends has its branches of course.
+            _ if !flow.is_inner() && self.is_loop(&message) => Some(482),
+            _ if self.transactions.merged(&message) => Some(482),
             _ => None,
         };
         if let Some(status) = status {
