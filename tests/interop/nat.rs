@@ -123,9 +123,11 @@ fn phones_behind_a_translator_are_reached_and_hear_each_other() {
 
     // The router restarts: every flow gets another port. The next REGISTER tells the server.
     sh(&in_space("router", "conntrack -F 2>/dev/null"));
-    let again = || (flows(at.port()) == 2).then_some(());
+    let registered = || server.said().matches("has 1 phone registered").count();
+    let before = registered();
+    let again = || (registered() == before + 2).then_some(());
     eventually("both to register again", Duration::from_secs(75), again);
     println!("registered again after {:.0?}", began.elapsed());
-    baresip::call(&project, &myuser, &home, false);
+    baresip::call(&project, &home, &myuser, false);
     server.said();
 }
