@@ -27,19 +27,7 @@ fn named(seed: u64, change: impl FnOnce(&mut Trunk)) -> World {
 }
 
 fn offices(seed: u64, office: Office) -> World {
-    prepared(World::with(seed, office.build(), false))
-}
-
-/// The same with one exchange: each asks the DNS for itself.
-fn alone(change: impl FnOnce(&mut Trunk)) -> World {
-    let office = Office::new().change(|directory| {
-        directory.trunks[0].uri = "sip:carrier.example:5060".to_owned();
-        change(&mut directory.trunks[0]);
-    });
-    prepared(World::sharded(8, office.build(), false, 1))
-}
-
-fn prepared(mut world: World) -> World {
+    let mut world = World::with(seed, office.build(), false);
     let attributes = format!("action='/dialled' timeout='60' callerId='{OWN_NUMBER}'");
     let dial = format!("<Dial {attributes}>+14155551212</Dial>");
     world.web.page(VOICE, Page::xml(&dial));
@@ -96,7 +84,9 @@ fn outcome(world: &World) -> String {
 
 #[test]
 fn a_trunk_is_found_by_naptr_srv_and_addresses() {
-    let mut world = alone(|trunk| trunk.uri = "sip:carrier.example".to_owned());
+    // Each asks the DNS for itself.
+    let _alone = World::alone();
+    let mut world = world(|trunk| trunk.uri = "sip:carrier.example".to_owned());
     world.dns.clear("carrier.example");
     world.dns.naptr("carrier.example", 10, "SIPS+D2T", "_sips._tcp.carrier.example");
     world.dns.naptr("carrier.example", 20, "SIP+D2U", "_sip._udp.carrier.example");
@@ -316,7 +306,9 @@ fn all_servers_down_fail_the_call_with_a_reason() {
 
 #[test]
 fn an_address_that_moved_is_followed_when_its_time_is_over() {
-    let mut world = alone(|_| {});
+    // Each asks the DNS for itself.
+    let _alone = World::alone();
+    let mut world = world(|_| {});
     world.dns.clear("carrier.example");
     world.dns.a("carrier.example", "198.51.100.1");
     world.dial("alice", "500");
@@ -334,6 +326,8 @@ fn an_address_that_moved_is_followed_when_its_time_is_over() {
 
 #[test]
 fn a_dead_dns_leaves_the_last_good_answer_for_five_minutes() {
+    // Each asks the DNS for itself.
+    let _alone = World::alone();
     let mut world = world(|_| {});
     world.dial("alice", "500");
     takes(&mut world, "one");

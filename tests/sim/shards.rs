@@ -7,6 +7,7 @@ use offhook::sip::registration::State;
 
 use crate::world::raw::{Rest, digest, parameter};
 use crate::world::{Office, Page, VOICE, World, header, respond};
+use crate::{events, identity, register, rights, transfer};
 
 const SHARDS: u8 = 3;
 const TO_BOB: &str = "<Dial timeout='20'><Sip>sip:bob@office.localhost</Sip></Dial>";
@@ -202,4 +203,99 @@ fn an_exchange_that_is_stuck_does_not_hold_the_calls_of_others() {
         assert_eq!(done.last(), Some(&"failed"), "{done:?}");
     }
     assert!(tried > 3, "{tried}");
+}
+
+/// Plays scenarios with three exchanges, as often as it takes for everybody to live everywhere.
+fn wherever(scenarios: &[fn()]) {
+    for salt in 0..8 {
+        for scenario in scenarios {
+            World::among(SHARDS, salt, scenario);
+        }
+    }
+}
+
+#[test]
+fn lamps_presence_and_messages_know_no_homes() {
+    wherever(&[
+        events::a_lamp_follows_a_call_from_ringing_to_its_end,
+        events::colleagues_see_with_whom_one_talks_where_the_domain_says_so,
+        events::presence_follows_phones_and_calls_and_what_is_published,
+        events::no_message_waits_and_nobody_else_is_told_even_that,
+        events::a_user_sees_where_it_is_registered_and_others_do_not,
+        events::a_message_reaches_both_phones_and_the_first_answers_for_them,
+        events::after_a_restart_phones_learn_that_they_must_subscribe_anew,
+        events::what_a_new_directory_forbids_ends,
+    ]);
+}
+
+#[test]
+fn registrations_are_restored_to_new_homes() {
+    wherever(&[
+        register::registrations_outlive_a_server_that_is_killed,
+        register::a_phone_that_refreshes_is_never_lost_by_a_restart,
+        register::a_gruu_rings_one_device_also_after_a_restart,
+    ]);
+}
+
+#[test]
+fn calls_are_joined_picked_up_and_taken_over_wherever_they_are() {
+    wherever(&[
+        transfer::two_calls_of_one_phone_become_one,
+        transfer::a_call_that_is_not_here_cannot_be_joined,
+        transfer::a_phone_takes_a_call_over_from_another_of_its_domain,
+        transfer::a_ringing_call_is_picked_up_by_another_phone,
+        transfer::a_ringing_call_is_not_taken_from_its_caller,
+        rights::a_trunks_far_end_stays_a_stranger_in_a_phones_call,
+    ]);
+}
+
+#[test]
+fn a_signature_is_good_for_one_call_of_all_exchanges() {
+    wherever(&[identity::a_token_that_comes_back_with_another_call_is_a_replay]);
+}
+
+#[test]
+fn a_restart_gives_each_user_to_one_exchange() {
+    let mut world = world(3, Office::new());
+    for user in ["alice", "bob", "carol", "dave"] {
+        world.phone(user);
+    }
+    for _ in 0..4 {
+        assert_eq!(world.restart(), 4);
+        assert_eq!(registrations(&world).iter().sum::<usize>(), 4);
+    }
+    world.web.page(VOICE, Page::xml(TO_BOB));
+    world.answers_after("bob", 1);
+    world.dial("alice", "500");
+    world.seconds(3);
+    assert!(world.talk_together("alice", "bob"), "{}", world.ladder());
+    world.hang_up("alice");
+    world.end();
+}
+
+#[test]
+fn a_subscription_that_names_nobody_is_to_its_watcher() {
+    for seed in 0..8 {
+        let mut world = world(seed, Office::new());
+        world.peer("raw", "192.0.2.99:5060");
+        let (uri, who) = ("sip:office.localhost", "sip:carol@office.localhost");
+        let to = format!("<{uri}>");
+        let event = "Event: message-summary\r\nExpires: 600\r\n";
+        let rest = Rest { from: who, to: &to, headers: event, ..Rest::default() };
+        let request = world.request("raw", "SUBSCRIBE", uri, "own", &rest);
+        world.say("raw", &request);
+        let nonce = parameter(&world.expect("raw", "SIP/2.0 401"), "nonce");
+        let password = "Secret-of-carol-1";
+        let login = digest("office.localhost", &nonce, "carol", password, "SUBSCRIBE", uri, "c");
+        let headers = format!("{event}Authorization: {login}\r\n");
+        let rest = Rest { cseq: 2, headers: &headers, ..rest };
+        let request = world.request("raw", "SUBSCRIBE", uri, "own", &rest);
+        world.say("raw", &request);
+        world.expect("raw", "SIP/2.0 200");
+        world.expect("raw", "NOTIFY");
+        // Where her registrations are.
+        world.phone("carol");
+        let homes = registrations(&world);
+        assert_eq!(world.subscriptions_of_each(), homes, "seed {seed}");
+    }
 }

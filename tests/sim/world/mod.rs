@@ -56,6 +56,15 @@ thread_local! {
     static AMONG: Cell<Option<(u8, u64)>> = const { Cell::new(None) };
 }
 
+/// Restores how many there were before.
+pub struct Among(Option<(u8, u64)>);
+
+impl Drop for Among {
+    fn drop(&mut self) {
+        AMONG.set(self.0);
+    }
+}
+
 /// Something that will arrive.
 enum Arrival {
     Datagram { from: SocketAddr, to: SocketAddr, bytes: Bytes },
@@ -134,9 +143,13 @@ impl World {
     /// Plays a scenario with so many exchanges, in whatever worlds it makes; the salt decides who
     /// lives where.
     pub fn among(shards: u8, salt: u64, scenario: impl FnOnce()) {
-        AMONG.set(Some((shards, salt)));
+        let _restored = Among(AMONG.replace(Some((shards, salt))));
         scenario();
-        AMONG.set(None);
+    }
+
+    /// From here on worlds have one exchange: what a test tells of is each one's own.
+    pub fn alone() -> Among {
+        Among(AMONG.replace(Some((1, 0))))
     }
 
     /// The same with so many exchanges.
@@ -236,6 +249,11 @@ impl World {
     /// Subscriptions that are kept.
     pub fn subscriptions(&self) -> usize {
         self.exchanges.iter().map(Exchange::subscriptions).sum()
+    }
+
+    /// The same of each exchange.
+    pub fn subscriptions_of_each(&self) -> Vec<usize> {
+        self.exchanges.iter().map(Exchange::subscriptions).collect()
     }
 
     /// Something for the exchange from outside of the network: a new directory, a shutdown.
