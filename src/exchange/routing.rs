@@ -23,7 +23,7 @@ enum Found {
     /// A user of ours, all of whose phones ring together.
     User(Whom),
     /// A call that another exchange of this server carries.
-    Inside(Target),
+    Inside(Box<Target>),
     /// Servers, which are tried one after another.
     Ways(Vec<Way>),
 }
@@ -40,7 +40,7 @@ impl Exchange {
         let found = if exhausted { Err(483) } else { self.find(call, &dial) };
         match found {
             Ok(Found::User(whom)) => self.locate_user(now, (id, call), dial, whom),
-            Ok(Found::Inside(target)) => self.send_out(now, id, Ok(vec![target])),
+            Ok(Found::Inside(target)) => self.send_out(now, id, Ok(vec![*target])),
             Ok(Found::Ways(ways)) => {
                 let route = Route::new(id, dial, Arc::clone(&self.directory), ways);
                 self.set_out(now, id, route);
@@ -76,7 +76,7 @@ impl Exchange {
             Destination::Sip { uri, .. } => uri,
         };
         if let Some(target) = self.inner_target(call, dial) {
-            return Ok(Found::Inside(target));
+            return Ok(Found::Inside(Box::new(target)));
         }
         let view = SipUri::parse(uri).ok_or(400u16)?;
         // Who asks for secrecy is not sent in the clear (RFC 3261 section 26.2.2).

@@ -299,3 +299,24 @@ fn a_subscription_that_names_nobody_is_to_its_watcher() {
         assert_eq!(world.subscriptions_of_each(), homes, "seed {seed}");
     }
 }
+
+#[test]
+fn a_cancel_finds_the_invite_that_takes_anothers_place() {
+    for salt in 0..8 {
+        World::among(SHARDS, salt, || {
+            let (mut world, alices) = transfer::alice_talks_with_bob(8);
+            let ok = transfer::picks_up(&mut world, &alices, "b9");
+            assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
+            let to = "<sip:500@office.localhost>";
+            let from = "sip:bob@office.localhost";
+            let rest = Rest { from, to, cseq: 2, branch: "b9-INVITE-2", ..Rest::default() };
+            let cancel = world.request("raw", "CANCEL", "sip:500@office.localhost", "b9", &rest);
+            world.say("raw", &cancel);
+            world.millis(100);
+            let answers = world.raw("raw").all("SIP/2.0 ");
+            let last = answers.into_iter().rfind(|text| header(text, "CSeq") == "2 CANCEL");
+            // Too late, but it is known (RFC 3261 section 9.2).
+            assert!(last.is_some_and(|text| text.starts_with("SIP/2.0 200")), "{last:?}");
+        });
+    }
+}

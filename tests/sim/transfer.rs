@@ -437,7 +437,7 @@ pub fn a_phone_takes_a_call_over_from_another_of_its_domain() {
 }
 
 /// Bob's other phone calls, in the place of a dialog that it names; gives the final answer.
-fn picks_up(world: &mut World, named: &Dialog, name: &str) -> String {
+pub fn picks_up(world: &mut World, named: &Dialog, name: &str) -> String {
     let (uri, to) = ("sip:500@office.localhost", "<sip:500@office.localhost>");
     let named = named.replaces().replace("%3B", ";").replace("%3D", "=");
     let replaces = format!("{}\r\n", named.replace("Replaces=", "Replaces: "));
