@@ -116,9 +116,10 @@ prefixes = ["+1"]
 
     /// Listens for SIP there, instead of on loopback.
     pub fn listen(mut self, listeners: &str) -> Project {
-        let start = self.config.find("[sip]\nlisten = [").expect("a table");
-        let end = self.config[start..].find("]\n[").expect("its end") + start;
-        self.config.replace_range(start..=end, &format!("[sip]\nlisten = [{listeners}]"));
+        let table = self.config.find("[sip]\n").expect("a table");
+        let start = self.config[table..].find("listen = [").expect("a list") + table;
+        let end = self.config[start..].find('\n').expect("its end") + start;
+        self.config.replace_range(start..end, &format!("listen = [{listeners}]"));
         self
     }
 
