@@ -121,6 +121,7 @@ impl Switch {
             public_address: None,
             own_addresses: vec![],
             epoch: Epoch::new(WallTime::from_unix_millis(1_700_000_000_000)),
+            ledger: Default::default(),
         };
         let exchange = Exchange::new(config, Arc::new(directory), Rng::from_number(1));
         Switch {

@@ -100,6 +100,7 @@ impl World {
             public_address: None,
             own_addresses: vec![],
             epoch: Epoch::new(WallTime::from_unix_millis(1_795_237_266_000)),
+            ledger: Default::default(),
         };
         let [usual, ..] = directories();
         World {

@@ -54,12 +54,17 @@ fn assert_steered(peek: &Peek<'_>, message: &Message) {
     }
     if peek.class == Class::Other {
         let requested = SipUri::parse(message.request_uri());
-        let whose = if message.method() == Method::Register {
-            to.and_then(|to| to.sip_uri())
-        } else {
-            requested
+        let requested = requested.as_ref().and_then(SipUri::user_raw);
+        let of = |address: Option<NameAddr<'_>>| Some(address?.sip_uri()?.user_raw()?.to_owned());
+        let whose = match message.method() {
+            Method::Register => of(to),
+            // What names nobody is its sender's.
+            _ => match requested.filter(|user| !user.is_empty()) {
+                Some(user) => Some(user.to_owned()),
+                None => of(message.from()),
+            },
         };
-        assert_eq!(peek.user.as_deref(), whose.and_then(|uri| uri.user_raw()));
+        assert_eq!(peek.user, whose.map(Into::into));
     }
 }
 

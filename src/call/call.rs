@@ -416,6 +416,7 @@ impl Machine for Call {
             Input::Fetched(request, result) => self.fetched(request, result),
             Input::Sound(request, result) => self.sound(request, result),
             Input::Adopted(referrer, guest) => self.adopt(referrer, guest),
+            Input::Elsewhere(referrer, replaces) => self.call_in(referrer, &replaces),
             Input::Shutdown => self.close("the server is going down"),
         }
         self.settle();

@@ -248,6 +248,9 @@ pub enum Input {
     Sound(RequestId, Result<Clip, FetchError>),
     /// The answer to [`Output::Adopt`]: who takes that leg's place, if it was found.
     Adopted(LegId, Option<Box<Guest>>),
+    /// The other answer to it: that call is carried by another exchange of this server, where
+    /// somebody can call in to take the dialog's place.
+    Elsewhere(LegId, Box<leg::Replaces>),
     /// The server is going down: end now.
     Shutdown,
 }
@@ -272,7 +275,8 @@ pub enum Output {
     /// A verb's turn came on that leg: for whoever follows the call through its documents.
     Verb(LegId, Begun),
     /// A leg wants to be replaced by whom the other dialog's party talks with, in whatever call
-    /// that is (RFC 5589 section 7); [`Input::Adopted`] follows.
+    /// that is (RFC 5589 section 7); [`Input::Adopted`] or
+    /// [`Input::Elsewhere`] follows.
     Adopt(LegId, Box<leg::Replaces>),
     /// The call is over; nothing more comes.
     Done,

@@ -23,6 +23,7 @@ pub use effect::{
 };
 pub use party::Owner;
 pub use transfer::Guest;
+pub(crate) use transfer::REPLACES;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,9 @@ use super::party::{Owner, Party, Presence};
 /// shorter than the referrer's subscription lasts (leg::sip announces it).
 const MAX_RINGING: Duration = Duration::from_secs(60);
 
+/// The header by which a leg calls in to another exchange's call. No document can write it.
+pub(crate) const REPLACES: &str = "Replaces";
+
 /// A transfer under way.
 #[derive(Debug)]
 pub(super) struct Transfer {
@@ -146,6 +149,32 @@ impl Call {
             );
             return self.leg(referrer, Command::TransferStatus(403));
         };
+        self.call_instead(referrer, transferee, place, destination);
+    }
+
+    /// Calls in to the call of another exchange where the referrer has a dialog too: whom it talks
+    /// with there is put through.
+    pub(super) fn call_in(&mut self, referrer: LegId, replaces: &Replaces) {
+        let Some((place, transferee)) = self.joined_with(referrer) else {
+            return self.leg(referrer, Command::TransferStatus(603));
+        };
+        let own = self.parties.get(&referrer).and_then(|party| party.owner.user.as_deref());
+        let Some((user, domain)) = own.and_then(|own| own.rsplit_once('@')) else {
+            return self.leg(referrer, Command::TransferStatus(403));
+        };
+        let uri = format!("sip:{}@{domain}", escape_user(user));
+        let headers = vec![(REPLACES.to_owned(), replaces.to_string())];
+        let destination = Destination::Sip { uri, headers, login: None };
+        self.call_instead(referrer, transferee, place, destination);
+    }
+
+    fn call_instead(
+        &mut self,
+        referrer: LegId,
+        transferee: LegId,
+        place: Place,
+        destination: Destination,
+    ) {
         // Shown is what the callee of this call was shown: it passed the rules for that before.
         let called = match place {
             Place::Caller => transferee,

@@ -122,6 +122,8 @@ pub struct Sip {
     pub connections_per_source: usize,
     /// The web pages whose browsers may connect; empty: any.
     pub origins: Vec<String>,
+    /// Exchanges, each on a core of its own; 0 for as many as the process has cores.
+    pub shards: u8,
     /// `session_timers`, `session_expires` and `min_se`.
     pub session_timers: SessionTimers,
     /// `[sip.limits]`.
@@ -140,6 +142,7 @@ impl Default for Sip {
             nat_ping: 25,
             connections_per_source: 1_000,
             origins: vec![],
+            shards: 1,
             session_timers: SessionTimers::default(),
             limits: Limits::default(),
         }

@@ -3,6 +3,7 @@
 use super::parts::{Span, parsed};
 use super::reader::{Reader, Source};
 use super::*;
+use crate::sip::Shards;
 
 pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
     let listen: Vec<(Transport, SocketAddr)> = match table.texts(source, "listen") {
@@ -59,6 +60,12 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
         match origin.starts_with("https://") || origin.starts_with("http://") {
             true => sip.origins.push(origin.trim_end_matches('/').to_ascii_lowercase()),
             false => source.error(span, "origins: expected https://HOST or http://HOST:PORT"),
+        }
+    }
+    if let Some(count) = table.number(source, "shards") {
+        match u8::try_from(count) {
+            Ok(count) if count <= Shards::MAX => sip.shards = count,
+            _ => source.error(table.span(), "shards: expected 1 to 16, or 0 for one each core"),
         }
     }
     sip.session_timers = super::calls::session_timers(source, &mut table);

@@ -3,7 +3,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::calls::Admitted;
-use super::guard::Failure;
+use super::guard::{Failure, Strike};
+use super::peers::Say;
 use super::refusal::Refused;
 use super::trunks::Key;
 use super::*;
@@ -245,9 +246,9 @@ impl Exchange {
         realm: &str,
         stale: bool,
     ) -> Refused {
-        let registered = || self.registrar.has_flow(now, flow);
+        let phone = self.is_phone(now, flow);
         let (method, directory) = (request.method(), &self.directory);
-        if !self.guard.may_challenge(now, method, flow, directory, registered) {
+        if !self.guard.may_challenge(now, method, flow, directory, || phone) {
             return self.above_total();
         }
         self.guard.counters.challenges += 1;
@@ -299,9 +300,9 @@ impl Exchange {
         };
         let ours = self.challenger.is_answer(request, realm, source);
         let account = account_of(realm, username);
-        let registered = || self.registrar.has_flow(now, flow);
+        let phone = self.is_phone(now, flow);
         let directory = &self.directory;
-        let how_often = match self.guard.failed(now, flow, account, ours, directory, registered) {
+        let how_often = match self.guard.failed(now, flow, account, ours, directory, || phone) {
             Failure::Counted(count) => format!("{count} in a minute"),
             Failure::Forged => "on no challenge of ours".to_owned(),
             Failure::Silenced(count) => {
@@ -309,6 +310,9 @@ impl Exchange {
                 format!("{count} in a minute")
             }
         };
+        if ours {
+            self.say_all(|| Say::Strike(Strike { flow, account, phone }));
+        }
         format!("{what} for {username:?} in domain {realm} ({how_often})")
     }
 }

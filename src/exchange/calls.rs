@@ -140,8 +140,14 @@ impl Exchange {
             call::Output::Note(note) => self.outputs.push_back(Output::Note(note)),
             call::Output::Verb(leg, begun) => self.tell_verb(number, leg, &begun),
             call::Output::Adopt(referrer, replaces) => {
-                let guest = self.guest(now, (number, referrer), &replaces).map(Box::new);
-                self.tell_call(now, number, call::Input::Adopted(referrer, guest));
+                let input = match self.held_elsewhere(&replaces) {
+                    Some(named) => call::Input::Elsewhere(referrer, Box::new(named)),
+                    None => {
+                        let guest = self.guest(now, (number, referrer), &replaces);
+                        call::Input::Adopted(referrer, guest.map(Box::new))
+                    }
+                };
+                self.tell_call(now, number, input);
             }
             call::Output::Done => {
                 if let Some(entry) = self.calls.table.remove(&number) {

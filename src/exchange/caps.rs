@@ -4,23 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::guard::{Bucket, Share};
+use super::ledger::Ledger;
 use crate::base::Instant;
 use crate::base::id::LegId;
 use crate::directory::Caps;
 
-/// The calls into the telephone network that are up or being set up.
+/// The calls into the telephone network that are up or being set up, of one exchange.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
+    ledger: Arc<Ledger>,
     legs: BTreeMap<LegId, [Option<Arc<str>>; 2]>,
-    /// By name; those of trunks and lines hold a blank, which no user has. As many as were configured.
-    meters: BTreeMap<Arc<str>, Meter>,
-}
-
-#[derive(Debug, Default)]
-struct Meter {
-    calls: u32,
-    new_calls: Bucket,
 }
 
 /// Why a call is one too many.
@@ -38,8 +31,9 @@ impl Over {
     }
 }
 
+/// What would be exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cap {
+pub(super) enum Cap {
     Calls(u32),
     NewCalls(u32),
 }
@@ -57,6 +51,11 @@ impl fmt::Display for Over {
 }
 
 impl Usage {
+    /// One that counts in that ledger.
+    pub(super) fn new(ledger: Arc<Ledger>) -> Usage {
+        Usage { ledger, legs: BTreeMap::new() }
+    }
+
     /// Counts a leg for the user who caused it, if one did, and for its trunk, which is named in
     /// plain words; or for neither. A leg that goes on to another trunk was counted for its user
     /// already.
@@ -67,7 +66,7 @@ impl Usage {
         user: Option<(&str, Caps)>,
         trunk: (&str, Caps),
     ) -> Result<(), Over> {
-        self.leave_trunk(now, leg);
+        self.leave_trunk(leg);
         let before = self.legs.get(&leg).and_then(|[user, _]| user.clone());
         let user = user.filter(|_| before.is_none());
         let user = user.map(|(name, caps)| (name, format!("user {name}"), caps));
@@ -77,23 +76,19 @@ impl Usage {
             Over { who: who.to_owned(), user, cap }
         };
         for (key, who, caps) in [&user, &trunk].into_iter().flatten() {
-            let calls = self.meters.get(*key).map_or(0, |meter| meter.calls);
-            if caps.calls > 0 && calls >= caps.calls {
+            if caps.calls > 0 && self.ledger.calls(key) >= caps.calls {
                 return Err(over(who, Cap::Calls(caps.calls)));
             }
         }
         let mut names = [None, None];
         for (known, name) in [&user, &trunk].into_iter().zip(&mut names) {
             let Some((key, who, caps)) = known else { continue };
-            let key: Arc<str> = (*key).into();
-            let meter = self.meters.entry(key.clone()).or_default();
-            if !meter.new_calls.take(now, caps.new_calls, Share::All) {
-                let over = over(who, Cap::NewCalls(caps.new_calls.per_second));
-                self.let_go(now, names);
+            if let Err(cap) = self.ledger.take(now, key, *caps) {
+                let over = over(who, cap);
+                self.let_go(names);
                 return Err(over);
             }
-            meter.calls += 1;
-            *name = Some(key);
+            *name = Some((*key).into());
         }
         let [user, trunk] = names;
         self.legs.insert(leg, [before.or(user), trunk]);
@@ -101,9 +96,9 @@ impl Usage {
     }
 
     /// A leg leaves its trunk, maybe for another; its user still makes it.
-    pub(super) fn leave_trunk(&mut self, now: Instant, leg: LegId) {
+    pub(super) fn leave_trunk(&mut self, leg: LegId) {
         let trunk = self.legs.get_mut(&leg).and_then(|[_, trunk]| trunk.take());
-        self.let_go(now, [trunk, None]);
+        self.let_go([trunk, None]);
     }
 
     /// Whether nothing is counted.
@@ -113,19 +108,15 @@ impl Usage {
     }
 
     /// A leg is over; harmless for one that was not counted.
-    pub(super) fn release(&mut self, now: Instant, leg: LegId) {
+    pub(super) fn release(&mut self, leg: LegId) {
         if let Some(names) = self.legs.remove(&leg) {
-            self.let_go(now, names);
+            self.let_go(names);
         }
     }
 
-    fn let_go(&mut self, now: Instant, names: [Option<Arc<str>>; 2]) {
+    fn let_go(&self, names: [Option<Arc<str>>; 2]) {
         for name in names.into_iter().flatten() {
-            let Some(meter) = self.meters.get_mut(&name) else { continue };
-            meter.calls = meter.calls.saturating_sub(1);
-            if meter.calls == 0 && meter.new_calls.is_full(now) {
-                self.meters.remove(&name);
-            }
+            self.ledger.leave(&name);
         }
     }
 }
@@ -153,15 +144,18 @@ mod tests {
         let over = usage.take(at(0), LegId(3), alice, trunk).expect_err("a third");
         assert_eq!(over.to_string(), "user alice@a has 2 calls out already (its `max_calls`)");
         assert_eq!(usage.take(at(0), LegId(4), Some(("bob@a", caps(2, 0, 0))), trunk), Ok(()));
-        usage.release(at(1), LegId(1));
-        usage.release(at(1), LegId(1));
-        usage.release(at(1), LegId(3));
+        usage.release(LegId(1));
+        usage.release(LegId(1));
+        usage.release(LegId(3));
         assert_eq!(usage.take(at(1), LegId(5), alice, trunk), Ok(()));
         assert!(usage.take(at(1), LegId(6), alice, trunk).is_err());
         for leg in [2, 4, 5] {
-            usage.release(at(9), LegId(leg));
+            usage.release(LegId(leg));
         }
-        assert!(usage.legs.is_empty() && usage.meters.is_empty(), "nothing is left");
+        assert!(usage.legs.is_empty(), "nothing is left");
+        for name in ["alice@a", "bob@a", "trunk carrier", "trunk one", "trunk two"] {
+            assert_eq!(usage.ledger.calls(name), 0, "{name}");
+        }
     }
 
     #[test]
@@ -180,16 +174,19 @@ mod tests {
         let alice = Some(("alice@a", caps(2, 1, 1)));
         let (one, two) = (("trunk one", caps(1, 0, 0)), ("trunk two", caps(1, 0, 0)));
         assert_eq!(usage.take(at(0), LegId(1), alice, one), Ok(()));
-        usage.leave_trunk(at(0), LegId(1));
+        usage.leave_trunk(LegId(1));
         assert_eq!(usage.take(at(0), LegId(1), alice, two), Ok(()), "no second new call");
         let over = usage.take(at(0), LegId(2), alice, one).expect_err("a new call");
         assert!(over.is_of_user());
         assert_eq!(usage.take(at(9), LegId(3), alice, one), Ok(()), "its place is free again");
         let over = usage.take(at(9), LegId(4), None, two).expect_err("taken");
         assert!(!over.is_of_user());
-        usage.release(at(99), LegId(1));
-        usage.release(at(99), LegId(3));
-        assert!(usage.legs.is_empty() && usage.meters.is_empty(), "nothing is left");
+        usage.release(LegId(1));
+        usage.release(LegId(3));
+        assert!(usage.legs.is_empty(), "nothing is left");
+        for name in ["alice@a", "bob@a", "trunk carrier", "trunk one", "trunk two"] {
+            assert_eq!(usage.ledger.calls(name), 0, "{name}");
+        }
     }
 
     #[test]
@@ -199,7 +196,7 @@ mod tests {
         let trunk = ("trunk carrier", caps(0, 100, 100));
         let mut dial = |now, leg| {
             let taken = usage.take(now, LegId(leg), alice, trunk);
-            usage.release(now, LegId(leg));
+            usage.release(LegId(leg));
             taken.is_ok()
         };
         assert!(dial(at(0), 1) && dial(at(0), 2) && !dial(at(0), 3));

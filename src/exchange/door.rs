@@ -78,6 +78,9 @@ impl Exchange {
     }
 
     fn welcome(&mut self, now: Instant, flow: Flow, message: &Message) -> Result<Welcome, Refused> {
+        if flow.is_inner() {
+            return self.admit_inner(message).map(|call| Welcome::Call(Box::new(call)));
+        }
         let method = message.method();
         if self.late && need(method) != Some(Need::Dialog) {
             return Err(self.too_late());

@@ -178,7 +178,7 @@ impl Exchange {
     }
 
     /// The leg of a dialog that somebody wants to replace, and its call.
-    fn leg_named(&self, replaces: &Replaces) -> Option<(LegId, CallNumber)> {
+    pub(super) fn leg_named(&self, replaces: &Replaces) -> Option<(LegId, CallNumber)> {
         let tags = [replaces.to_tag.as_str(), &replaces.from_tag];
         let dialog = self.agent.dialog_with(&replaces.call_id, tags)?;
         let leg = self.leg_behind(dialog)?;
@@ -195,6 +195,7 @@ impl Exchange {
         invite: &Message,
         admitted: &Admitted,
     ) {
+        self.tell_taken(invite);
         let mut fields = invite
             .all_headers()
             .filter(|(name, _)| HeaderName::from_bytes(name.as_bytes()) == HeaderName::Replaces);
@@ -257,9 +258,9 @@ impl Exchange {
     }
 
     fn forget_leg(&mut self, now: Instant, id: LegId) {
-        self.leave_channel(now, id);
+        self.leave_channel(id);
         self.unfollow(now, id, "error");
-        self.usage.release(now, id);
+        self.usage.release(id);
         self.legs.timers.clear(&id);
         let Some(entry) = self.legs.table.remove(&id) else { return };
         if let Some(dialog) = entry.leg.incoming_dialog() {

@@ -1,5 +1,6 @@
 //! Looks up servers for whoever needs them: legs, health, registrations (RFC 3263).
 
+use super::peers::Say;
 use super::trunks::Key;
 use super::*;
 use crate::directory::{TlsPeer, Trunk};
@@ -115,6 +116,10 @@ impl Exchange {
 
     /// What became of a server that was sent to.
     pub(super) fn tell_locator(&mut self, now: Instant, input: locate::Input) {
+        if let locate::Input::Failed(hop, wait) = &input {
+            // Nobody of us needs to find out again.
+            self.say_all(|| Say::Failed(*hop, *wait));
+        }
         self.locating.locator.handle(now, input);
     }
 

@@ -20,7 +20,7 @@ use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::locate::{self, Family};
 use crate::sip::registrar::{BindingChange, Lifetimes, Registrar};
 use crate::sip::user_agent::{self, UserAgent};
-use crate::sip::{self, DialogId, Flow, Transport};
+use crate::sip::{self, DialogId, Flow, ShardId, Transport};
 
 mod admission;
 mod backlog;
@@ -30,9 +30,12 @@ mod door;
 mod events;
 mod guard;
 mod identity;
+mod inner;
+mod ledger;
 mod legs;
 mod locating;
 mod old_digest;
+mod peers;
 mod pings;
 mod refusal;
 mod registration;
@@ -48,7 +51,9 @@ pub use admission::domain_sid;
 pub use backlog::{Backlog, Class, Full, Turn};
 pub use guard::Counters;
 pub use identity::Certificate;
+pub use ledger::Ledger;
 pub use locating::Expected;
+pub use peers::PeerMessage;
 pub use registration::Registered;
 pub use routing::session_settings;
 pub use story::{Figures, RefusedRequest, Told};
@@ -83,6 +88,8 @@ pub struct Config {
     pub own_addresses: Vec<IpAddr>,
     /// Ties `now` to wall time.
     pub epoch: Epoch,
+    /// Calls by user and trunk, counted together with the other exchanges of this server.
+    pub ledger: Arc<Ledger>,
 }
 
 /// Something for the exchange.
@@ -100,6 +107,8 @@ pub enum Input {
     Sound(Ticket, Result<Clip, FetchError>),
     /// The answer to [`Output::Ask`].
     Answered(locate::Question, Result<locate::Answer, locate::Unanswered>),
+    /// From another exchange of this server.
+    Peer(ShardId, PeerMessage),
     /// The answer to [`Output::Certificate`]; an error says why there is none.
     Certificate(String, Result<Certificate, String>),
     /// The configuration changed; calls in progress keep what they began with.
@@ -141,6 +150,8 @@ pub enum Output {
     Trunk(TrunkChange),
     /// For the stories of calls; nothing depends on it.
     Told(Told),
+    /// For another exchange of this server. What cannot be delivered may be dropped.
+    Peer(ShardId, PeerMessage),
 }
 
 /// The switch.
@@ -162,6 +173,7 @@ pub struct Exchange {
     /// What is handled now came too late to begin anything.
     late: bool,
     guard: guard::Guard,
+    peers: peers::Peers,
     usage: caps::Usage,
     events: events::Events,
     /// Who makes the INVITE that is being let in.
@@ -239,7 +251,8 @@ impl Exchange {
         let agent = UserAgent::new(config.agent.clone(), rng.fork());
         let challenger = Challenger::new(rng.bytes());
         let locating = locating::Locating::new(&config, Family::default(), rng.fork());
-        let mut trunks = trunks::Trunks::default();
+        let ledger = Arc::clone(&config.ledger);
+        let mut trunks = trunks::Trunks::new(config.agent.shards, Arc::clone(&ledger));
         trunks.configure(&directory, &mut rng);
         Exchange {
             config,
@@ -254,8 +267,9 @@ impl Exchange {
             calls: Calls::default(),
             draining: false,
             late: false,
-            guard: guard::Guard::new(directory.limits.clone()),
-            usage: caps::Usage::default(),
+            guard: guard::Guard::new(directory.limits.clone(), Arc::clone(&ledger)),
+            peers: peers::Peers::default(),
+            usage: caps::Usage::new(ledger),
             events: events::Events::default(),
             admitted: None,
             refusals: Default::default(),
@@ -305,6 +319,10 @@ impl Exchange {
     /// The media address for a party that is reached over `flow`.
     fn media_address(&self, flow: Flow) -> MediaAddress {
         let bind = flow.local.ip();
+        if flow.is_inner() {
+            // No translator stands between.
+            return MediaAddress { bind, advertise: bind, peer: Some(bind) };
+        }
         let peer = Some(flow.remote.ip());
         MediaAddress { bind, advertise: self.advertised(bind), peer }
     }
@@ -317,6 +335,11 @@ impl Exchange {
         {
             return public;
         }
+        self.own_address(local)
+    }
+
+    /// An address of this machine for one that a listener is bound to.
+    fn own_address(&self, local: IpAddr) -> IpAddr {
         if !local.is_unspecified() {
             return local;
         }
@@ -329,6 +352,9 @@ impl Exchange {
         loop {
             if let Some(output) = self.agent.poll() {
                 match output {
+                    sip::Output::Transmit { flow, bytes } if flow.is_inner() => {
+                        self.send_inside(flow, bytes);
+                    }
                     sip::Output::Transmit { flow, bytes } => {
                         self.outputs.push_back(Output::Transmit(flow, bytes));
                     }
@@ -354,16 +380,34 @@ impl Exchange {
     fn handle_sip(&mut self, now: Instant, input: sip::Input) {
         let input = match input {
             sip::Input::Received { flow, bytes } => {
-                let registered =
-                    || self.registrar.has_flow(now, flow) || self.trunks.is_server(flow.remote);
-                match self.guard.hear(now, flow, &bytes, &self.directory, registered) {
-                    guard::Hearing::Open => sip::Input::Received { flow, bytes },
-                    guard::Hearing::Muted => sip::Input::Muted { flow, bytes },
-                    guard::Hearing::Deaf => return,
+                let registered = || {
+                    self.registrar.has_flow(now, flow)
+                        || self.peers.is_known(now, flow)
+                        || self.trunks.is_server(flow.remote)
+                };
+                let heard = self.guard.hear(now, flow, &bytes, &self.directory, registered);
+                if heard == guard::Hearing::Deaf {
+                    return;
+                }
+                let muted = heard == guard::Hearing::Muted;
+                let bytes = match self.shards().is_alone() {
+                    true => bytes,
+                    false => match self.pass_on(flow, bytes, muted) {
+                        Some(bytes) => bytes,
+                        None => return,
+                    },
+                };
+                match muted {
+                    false => sip::Input::Received { flow, bytes },
+                    true => sip::Input::Muted { flow, bytes },
                 }
             }
             sip::Input::Unreachable { flow } => {
                 self.drop_registrations(now, flow);
+                // Whoever has a call or a user on it.
+                if flow.connection != 0 {
+                    self.say_all(|| peers::Say::Lost(flow));
+                }
                 sip::Input::Unreachable { flow }
             }
             input => input,
@@ -421,6 +465,7 @@ impl Machine for Exchange {
             Input::Answered(question, answer) => {
                 self.tell_locator(now, locate::Input::Answered(question, answer));
             }
+            Input::Peer(from, message) => self.handle_peer(now, from, message),
             Input::Certificate(url, result) => self.handle_certificate(now, &url, result),
             Input::Directory(directory) => {
                 self.owned = owned(&directory);
@@ -456,6 +501,7 @@ impl Machine for Exchange {
         self.ping_phones(now);
         self.locating.locator.handle_timeout(now);
         self.trunks_timeout(now);
+        self.peers_timeout(now);
         self.route_timeout(now);
         self.identity_timeout(now);
         while let Some(call) = self.calls.timers.pop(now) {
@@ -479,6 +525,7 @@ impl Machine for Exchange {
             self.legs.timers.next(),
             self.locating.locator.timeout(),
             self.trunks.timeout(),
+            self.peers.timeout(),
             self.identities.timeout(),
             self.events.timeout(),
             self.pings_timeout(),

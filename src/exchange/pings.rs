@@ -11,7 +11,7 @@ use crate::sip::registrar::Binding;
 use crate::sip::uri::SipUri;
 
 /// The numbers of these requests have this bit, and those of trunks and dialogs do not.
-const PING: u64 = 1 << 61;
+const PING: u64 = 1 << 63;
 
 /// How often a part of all users is looked at, so that pings come spread and not in bursts.
 const TICK: Duration = Duration::from_secs(1);

@@ -3,8 +3,8 @@
 use super::admission::{Proof, check_address};
 use super::refusal::Refused;
 use super::*;
-use crate::sip::registrar::{Binding, StoredBinding};
-use crate::sip::uri::SipUri;
+use crate::sip::registrar::{Binding, Gruu, StoredBinding};
+use crate::sip::uri::{Scheme, SipUri};
 use crate::sip::{HeaderField, Message, Method};
 
 /// A user whose registrations changed.
@@ -18,12 +18,18 @@ pub struct Registered {
     pub source: SocketAddr,
 }
 
-/// Where a URI of a domain of ours leads.
-pub(super) struct Located {
+/// Whom a URI of a domain of ours means.
+#[derive(Clone, Debug)]
+pub(super) struct Whom {
+    /// The user part as it was called.
+    pub user: String,
+    pub domain: String,
     /// `user@domain` that is meant.
     pub address_of_record: String,
-    /// The phones, the one that is preferred first.
-    pub bindings: Vec<Binding>,
+    /// The one device that is meant (RFC 5627).
+    pub gruu: Option<Gruu>,
+    /// Only phones that are reached safely.
+    pub secret: bool,
     /// The status for a URI that leads to nobody.
     pub status: u16,
 }
@@ -42,6 +48,14 @@ pub(super) fn derived(directory: &Directory, purpose: &str, of: &str) -> [u8; 32
 }
 
 impl Exchange {
+    /// What of kept registrations belongs to users who live here, and the rest.
+    pub fn divide(&self, kept: Vec<StoredBinding>) -> (Vec<StoredBinding>, Vec<StoredBinding>) {
+        if self.shards().is_alone() {
+            return (kept, vec![]);
+        }
+        kept.into_iter().partition(|binding| self.is_home_of(&binding.address_of_record))
+    }
+
     /// Takes back registrations of before the process, ordered by address-of-record; gives how
     /// many still count. Whoever is no user any more is forgotten.
     pub fn restore(&mut self, now: Instant, kept: Vec<StoredBinding>) -> usize {
@@ -68,20 +82,36 @@ impl Exchange {
         count
     }
 
-    /// Where a URI of a domain of ours leads now: to all phones of its user, or to one device
-    /// (RFC 5627 section 6.1). The one way from calls to registrations.
-    pub(super) fn locate(&self, now: Instant, uri: &SipUri<'_>, domain: &str) -> Located {
-        let Some(gruu) = self.registrar.gruu(uri) else {
-            let user = uri.user().unwrap_or_default();
-            let address_of_record = format!("{user}@{domain}");
-            let bindings = self.registrar.bindings(now, &address_of_record);
-            return Located { address_of_record, bindings, status: 480 };
-        };
-        let address_of_record = format!("{}@{domain}", gruu.user);
-        let bindings = self.registrar.device(now, &address_of_record, &gruu);
+    /// Whom a URI of a domain of ours means: all phones of its user, or one device (RFC 5627
+    /// section 6.1). Every exchange of a server gives the same answer.
+    pub(super) fn whom(&self, uri: &SipUri<'_>, domain: &str) -> Whom {
+        let user = uri.user().unwrap_or_default().into_owned();
+        let gruu = self.registrar.gruu(uri);
+        let named = gruu.as_ref().map_or(&user, |gruu| &gruu.user);
         // RFC 5627 section 6.1: a temporary one of before is none, a device that is off may come.
-        let status = if gruu.is_temporary() { 404 } else { 480 };
-        Located { address_of_record, bindings, status }
+        let over = gruu.as_ref().is_some_and(Gruu::is_temporary);
+        Whom {
+            address_of_record: format!("{named}@{domain}"),
+            domain: domain.to_owned(),
+            secret: uri.scheme() == Scheme::Sips,
+            status: if over { 404 } else { 480 },
+            gruu,
+            user,
+        }
+    }
+
+    /// The phones of a user who lives here, the one that is preferred first; or the one device that
+    /// is meant. The one way from calls to registrations.
+    pub(super) fn phones_of(
+        &self,
+        now: Instant,
+        address_of_record: &str,
+        gruu: Option<&Gruu>,
+    ) -> Vec<Binding> {
+        match gruu {
+            Some(gruu) => self.registrar.device(now, address_of_record, gruu),
+            None => self.registrar.bindings(now, address_of_record),
+        }
     }
 
     /// Carries out a REGISTER. Nothing is kept of it but its bindings: a repeat is known by its
@@ -123,6 +153,9 @@ impl Exchange {
             }
             Proof::Again(_) => self.registrar.repeat(now, &address_of_record, message, flow),
         };
+        if outcome.status == 200 {
+            self.tell_known(now, flow);
+        }
         if outcome.changed {
             self.tell_registered(now, address_of_record, flow.remote);
         }

@@ -133,7 +133,7 @@ impl Exchange {
 
     /// Goes to the next trunk that has a channel left.
     fn next_way(&mut self, now: Instant, id: LegId) {
-        self.leave_channel(now, id);
+        self.leave_channel(id);
         loop {
             let Some(trying) = self.trying(id) else { return };
             trying.hops.clear();
@@ -203,11 +203,11 @@ impl Exchange {
     }
 
     /// Gives the channel of a leg's trunk back.
-    pub(super) fn leave_channel(&mut self, now: Instant, id: LegId) {
+    pub(super) fn leave_channel(&mut self, id: LegId) {
         let route = self.legs.table.get_mut(&id).and_then(|entry| entry.route.as_mut());
         if let Some(key) = route.and_then(|route| route.key.take()) {
             self.trunks.leave(&key);
-            self.usage.leave_trunk(now, id);
+            self.usage.leave_trunk(id);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::calls::Admitted;
-use super::registration::Located;
+use super::registration::Whom;
 use super::route::{Route, Way};
 use super::trunks::Key;
 use super::*;
@@ -13,14 +13,17 @@ use crate::directory::{SessionTimers, Trunk};
 use crate::leg::sip::{Input as LegInput, Target};
 use crate::leg::{Destination, Dial};
 use crate::sip::dialog::session_timer;
+use crate::sip::registrar::Binding;
 use crate::sip::registration::bracketed;
-use crate::sip::uri::{Scheme, SipUri, escape_user};
+use crate::sip::uri::{SipUri, escape_user};
 use crate::sip::{Login, Message};
 
 /// What dialling leads to.
 enum Found {
-    /// Phones of ours, which ring together.
-    Phones(Vec<Target>),
+    /// A user of ours, all of whose phones ring together.
+    User(Whom),
+    /// A call that another exchange of this server carries.
+    Inside(Box<Target>),
     /// Servers, which are tried one after another.
     Ways(Vec<Way>),
 }
@@ -34,12 +37,10 @@ impl Exchange {
         let leg = SipLeg::outgoing(id, self.media_address(flow), &mut self.rng.fork());
         self.legs.table.insert(id, LegEntry::new(leg, call));
         // RFC 3261 section 16.3 step 3, for the B2BUA that carries Max-Forwards across.
-        let found = if exhausted { Err(483) } else { self.find(now, call, &dial) };
+        let found = if exhausted { Err(483) } else { self.find(call, &dial) };
         match found {
-            Ok(Found::Phones(targets)) => {
-                self.follow_called(call, id, &targets);
-                self.send_out(now, id, Ok(targets));
-            }
+            Ok(Found::User(whom)) => self.locate_user(now, (id, call), dial, whom),
+            Ok(Found::Inside(target)) => self.send_out(now, id, Ok(vec![*target])),
             Ok(Found::Ways(ways)) => {
                 let route = Route::new(id, dial, Arc::clone(&self.directory), ways);
                 self.set_out(now, id, route);
@@ -66,7 +67,7 @@ impl Exchange {
         status
     }
 
-    fn find(&mut self, now: Instant, call: CallNumber, dial: &Dial) -> Result<Found, u16> {
+    fn find(&mut self, call: CallNumber, dial: &Dial) -> Result<Found, u16> {
         let directory = Arc::clone(&self.directory);
         let uri = match &dial.destination {
             Destination::Number(number) => {
@@ -74,6 +75,9 @@ impl Exchange {
             }
             Destination::Sip { uri, .. } => uri,
         };
+        if let Some(target) = self.inner_target(call, dial) {
+            return Ok(Found::Inside(Box::new(target)));
+        }
         let view = SipUri::parse(uri).ok_or(400u16)?;
         // Who asks for secrecy is not sent in the clear (RFC 3261 section 26.2.2).
         let Ok(asked) = Transport::of_uri(&view) else {
@@ -83,7 +87,7 @@ impl Exchange {
         if let Some(domain) = directory.domain(view.host())
             && self.may_be_here(&view)
         {
-            return self.phone_targets(now, call, dial, &view, &domain.name).map(Found::Phones);
+            return Ok(Found::User(self.whom(&view, &domain.name)));
         }
         // Browsers call themselves so; only the connection that they made reaches them (RFC 7118
         // section 5.2.1), and nobody is asked for the name (RFC 2606 section 2).
@@ -143,18 +147,17 @@ impl Exchange {
         named || uri.port().is_none_or(listens)
     }
 
-    /// All registered phones of a user of ours, or the one that a GRUU means.
-    fn phone_targets(
+    /// All registered phones of a user of ours, or the one that a GRUU means, as the exchange
+    /// knows them that is the user's home.
+    pub(super) fn phone_targets(
         &mut self,
-        now: Instant,
         call: CallNumber,
         dial: &Dial,
-        uri: &SipUri<'_>,
-        domain: &str,
+        whom: &Whom,
+        mut bindings: Vec<Binding>,
     ) -> Result<Vec<Target>, u16> {
-        let secret = uri.scheme() == Scheme::Sips;
-        let user = uri.user().unwrap_or_default();
-        let Located { address_of_record, mut bindings, status } = self.locate(now, uri, domain);
+        let Whom { user, domain, address_of_record, secret, status, .. } = whom;
+        let (secret, status) = (*secret, *status);
         bindings.retain(|binding| !secret || binding.flow.transport.is_secure());
         // One flow of a device at a time, the latest (RFC 5626 section 5.3): it would ring twice.
         let mut devices = BTreeSet::new();
@@ -173,7 +176,7 @@ impl Exchange {
             .collect();
         let built = targets.into_iter().map(|(uri, route, flow)| {
             let mut target = self.target(call, dial, uri, flow);
-            target.to = format!("sip:{}@{domain}", escape_user(&user));
+            target.to = format!("sip:{}@{domain}", escape_user(user));
             target.route = route;
             target
         });
@@ -250,7 +253,7 @@ impl Exchange {
         target
     }
 
-    fn target(&self, call: CallNumber, dial: &Dial, uri: String, flow: Flow) -> Target {
+    pub(super) fn target(&self, call: CallNumber, dial: &Dial, uri: String, flow: Flow) -> Target {
         let entry = self.calls.table.get(&call);
         let domain = entry.and_then(|entry| entry.domain.clone());
         let host = domain.unwrap_or_else(|| {

@@ -2,6 +2,8 @@
 //!
 //! A call gives a leg [`Command`]s and hears its [`Event`]s; it never sees SIP, SDP or RTP.
 
+use std::fmt;
+
 use crate::audio::Clip;
 use crate::base::id::{LegId, RecordingSid};
 use crate::base::{Duration, Secret};
@@ -148,6 +150,14 @@ impl Replaces {
             }
         }
         Some(Replaces { call_id, to_tag: to_tag?, from_tag: from_tag?, early_only })
+    }
+}
+
+impl fmt::Display for Replaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Replaces { call_id, to_tag, from_tag, early_only } = self;
+        let early = if *early_only { ";early-only" } else { "" };
+        write!(f, "{call_id};to-tag={to_tag};from-tag={from_tag}{early}")
     }
 }
 

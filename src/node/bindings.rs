@@ -17,7 +17,7 @@ use super::effects::Effects;
 use super::start::StartError;
 use crate::base::{Epoch, Instant, plural};
 use crate::exchange::{Exchange, TrunkChange, TrunkState};
-use crate::sip::registrar::{BindingChange, BindingKey};
+use crate::sip::registrar::{BindingChange, BindingKey, StoredBinding};
 use crate::store::{Store, StoreError, TrunkNews, TrunkRow};
 
 /// Between two writes: how much a crash loses.
@@ -33,9 +33,8 @@ const MOST_TOGETHER: usize = 2_048;
 const LONGEST_END: Duration = Duration::from_secs(10);
 
 /// What waits for the store.
-#[derive(Default)]
 pub(super) struct Bindings {
-    epoch: Cell<Option<Epoch>>,
+    epoch: Epoch,
     changes: RefCell<HashMap<BindingKey, BindingChange>>,
     /// By whether it is a line, and name; bounded by the configuration.
     trunks: RefCell<BTreeMap<(bool, String), TrunkNews>>,
@@ -50,6 +49,20 @@ pub(super) struct Bindings {
 }
 
 impl Bindings {
+    /// Nothing waits yet.
+    pub(super) fn new(epoch: Epoch) -> Bindings {
+        Bindings {
+            epoch,
+            changes: RefCell::default(),
+            trunks: RefCell::default(),
+            lost: Cell::default(),
+            came: Notify::new(),
+            written: Notify::new(),
+            busy: Cell::default(),
+            ending: Notify::new(),
+        }
+    }
+
     /// A change of a registration.
     pub(super) fn put(&self, change: BindingChange) {
         let mut changes = self.changes.borrow_mut();
@@ -65,7 +78,7 @@ impl Bindings {
 
     /// News of a trunk or line.
     pub(super) fn put_trunk(&self, change: TrunkChange) {
-        let Some(epoch) = self.epoch.get() else { return };
+        let epoch = self.epoch;
         let (key, news) = match change {
             TrunkChange::Fares(state) => {
                 let row = row(*state, epoch);
@@ -195,28 +208,44 @@ pub(super) async fn write(own: Rc<Effects>) {
     }
 }
 
-/// Gives the exchange what was kept, before anybody can call or register.
-pub(super) async fn restore(
-    effects: &Effects,
-    exchange: &mut Exchange,
-    clock: &Clock,
-) -> Result<(), StartError> {
-    let store = &*effects.store;
-    effects.bindings.epoch.set(Some(clock.epoch()));
+/// What was kept of before the process, for the exchanges that are to have it.
+pub(super) struct Kept {
+    bindings: Vec<StoredBinding>,
+    found: usize,
+    restored: usize,
+    begun: Instant,
+}
+
+/// Reads it, before anybody can call or register.
+pub(super) async fn kept(store: &dyn Store, clock: &Clock) -> Result<Kept, StartError> {
     forget_trunks(store).await;
     let begun = clock.now();
     let kept = store.bindings().await.map_err(StartError::Store)?;
-    let found = kept.bindings.len();
     if kept.unreadable > 0 {
         tracing::warn!("{} cannot be read", plural(kept.unreadable, "kept registration"));
     }
-    let restored = exchange.restore(clock.now(), kept.bindings);
-    if found > 0 {
-        let took = clock.now().since(begun).as_millis();
-        let (all, over) = (plural(restored, "registration"), found - restored);
-        tracing::info!("{all} restored in {took} ms, {over} over or out of reach");
+    let found = kept.bindings.len();
+    Ok(Kept { bindings: kept.bindings, found, restored: 0, begun })
+}
+
+impl Kept {
+    /// Gives an exchange what belongs to its users.
+    pub(super) fn restore(&mut self, exchange: &mut Exchange, clock: &Clock) {
+        let all = std::mem::take(&mut self.bindings);
+        let (own, others) = exchange.divide(all);
+        self.bindings = others;
+        self.restored += exchange.restore(clock.now(), own);
     }
-    Ok(())
+
+    /// One line for the log.
+    pub(super) fn tell_restored(&self, clock: &Clock) {
+        if self.found > 0 {
+            let took = clock.now().since(self.begun).as_millis();
+            let all = plural(self.restored, "registration");
+            let over = self.found - self.restored;
+            tracing::info!("{all} restored in {took} ms, {over} over or out of reach");
+        }
+    }
 }
 
 /// As `offhook lines` reads it.

@@ -11,6 +11,7 @@ use super::seeing::Observer;
 use super::{RESULTS, rows};
 use crate::audio::Clip;
 use crate::audio::wav;
+use crate::base::Epoch;
 use crate::call::{FetchError, Persist, Speech};
 use crate::exchange::{Input, Output};
 use crate::source::Sources;
@@ -48,6 +49,8 @@ impl Effects {
         voices: Arc<Voices>,
         store: Arc<dyn Store>,
         observer: Observer,
+        outbox: Arc<Notify>,
+        epoch: Epoch,
     ) -> (std::rc::Rc<Self>, mpsc::Receiver<Input>) {
         let (results, receiver) = mpsc::channel(RESULTS);
         let (persists, changes) = mpsc::channel(ROWS);
@@ -60,10 +63,10 @@ impl Effects {
             tasks: RefCell::new(JoinSet::new()),
             pending: Cell::new(0),
             done: Notify::new(),
-            outbox: Arc::new(Notify::new()),
+            outbox,
             persists,
             unwritten: rows::Unwritten::default(),
-            bindings: Bindings::default(),
+            bindings: Bindings::new(epoch),
         });
         let (writer, keeper) = (std::rc::Rc::clone(&effects), std::rc::Rc::clone(&effects));
         effects.tasks.borrow_mut().spawn_local(rows::write(writer, changes));
@@ -120,6 +123,7 @@ impl Effects {
             | Output::Ask(_)
             | Output::Note(_)
             | Output::Registered(_)
+            | Output::Peer(..)
             | Output::Told(_) => {}
         }
     }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use super::clock::{Clock, seeded_rng};
 use super::media_io;
+use super::shard::{Media, wait_until};
 use super::sip_io::{Arrival, Settings, SipIo};
 use super::start::StartError;
-use super::{Media, wait_until};
 use crate::base::id::RecordingSid;
 use crate::base::{Instant, Machine, Secret};
 use crate::exchange::Expected;

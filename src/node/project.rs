@@ -96,6 +96,15 @@ impl Opened {
         Ok(Opened { config, account, public_url, client, project, runner, sandbox, sources, rng })
     }
 
+    /// Documents and sounds for another thread, which shares neither connections nor cookies: it
+    /// must not wait for this one.
+    pub(super) fn more_sources(&mut self) -> Arc<Sources> {
+        let token = self.account.token.clone();
+        let guard = client::Config::new(self.config.webhook_allow.clone(), token);
+        let client = Arc::new(Client::new(guard));
+        Arc::new(Sources::new(client, Arc::clone(&self.project), self.rng.fork()))
+    }
+
     /// The names of the functions that are there now.
     pub fn function_names(&self) -> Vec<String> {
         self.runner.functions().names()

@@ -142,14 +142,14 @@ impl Vanished {
 const MOST_WAITING: usize = 1;
 
 /// Takes edits of the configuration from now on; a bad one is told and changes nothing. Reading
-/// is done on a thread of its own; what comes of it reaches the exchange through `results`.
+/// is done on a thread of its own; what comes of it reaches all shards.
 pub(super) fn watch(
     mut opened: Opened,
-    results: mpsc::Sender<Input>,
+    shards: Vec<mpsc::Sender<Input>>,
     stopping: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let (edited, directories) = mpsc::channel(MOST_WAITING);
-    tokio::task::spawn_local(put_in_force(directories, results));
+    tokio::task::spawn_local(put_in_force(directories, shards));
     let mut edits = Edits::new(&opened.config.project);
     let mut vanished = Vanished::default();
     let started = opened.config.clone();
@@ -209,14 +209,17 @@ fn text(table: &impl std::fmt::Debug) -> String {
     format!("{table:?}")
 }
 
-async fn put_in_force(mut edited: mpsc::Receiver<Directory>, results: mpsc::Sender<Input>) {
+async fn put_in_force(mut edited: mpsc::Receiver<Directory>, shards: Vec<mpsc::Sender<Input>>) {
     while let Some(directory) = edited.recv().await {
         tracing::info!(
             "{FILE} was edited: numbers, domains, credentials, trunks and lines are in force; \
              all else wants a restart"
         );
-        if results.send(Input::Directory(Arc::new(directory))).await.is_err() {
-            return;
+        let directory = Arc::new(directory);
+        for shard in &shards {
+            if shard.send(Input::Directory(Arc::clone(&directory))).await.is_err() {
+                return;
+            }
         }
     }
 }

@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpListener;
@@ -20,12 +19,14 @@ use tokio::sync::{Notify, mpsc};
 use crate::config;
 use crate::directory::Directory;
 use crate::exchange::Expected;
-use crate::sip::{Flow, Transport, stun};
+use crate::sip::{Flow, ShardId, Transport, stun};
+pub use bound::Bound;
 pub use connection::Patience;
 use peers::Peers;
 use streams::{StreamEvent, Streams, accept};
 use tls::Tls;
 
+mod bound;
 mod connection;
 mod peers;
 mod streams;
@@ -36,9 +37,6 @@ mod websocket;
 
 /// Datagrams taken from one socket before the others get their turn.
 const BATCH: usize = 64;
-
-/// Asked of the kernel for bursts: a second of 4,000 calls (the kernel may give less).
-const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Stream messages that wait for the exchange; readers stop reading beyond it.
 const READ_QUEUE: usize = 1024;
@@ -139,40 +137,36 @@ impl SipIo {
     /// Binds all listeners; the error names the one that cannot be, or the file. Must run where
     /// tasks can be spawned locally.
     pub fn bind(listen: &[(Transport, SocketAddr)], settings: Settings) -> io::Result<SipIo> {
+        let bound = Bound::all(listen, 1)?.pop().unwrap_or_default();
+        SipIo::open(bound, settings, ShardId(0))
+    }
+
+    /// Serves what was bound. Must run where tasks can be spawned locally.
+    pub fn open(bound: Bound, settings: Settings, shard: ShardId) -> io::Result<SipIo> {
         let tls = Tls::load(settings.tls.clone());
         let tls = Rc::new(tls.map_err(|error| io::Error::other(format!("TLS: {error}")))?);
         let (events, arrivals) = mpsc::channel(READ_QUEUE);
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn_local(tls::watch(Rc::clone(&tls)));
         let mut sockets = vec![];
-        let mut listeners = vec![];
-        for &(transport, address) in listen {
-            let named = |error: io::Error| {
-                let name = transport.name();
-                let text = format!("cannot listen for SIP on {name}:{address}: {error}");
-                io::Error::new(error.kind(), text)
-            };
-            let local = match transport {
-                Transport::Udp => {
-                    let socket = udp_socket(address).map_err(named)?;
-                    let local = socket.get_ref().local_addr()?;
-                    sockets.push((local, socket));
-                    local
-                }
-                stream => {
-                    let listener = tcp_listener(address).map_err(named)?;
-                    let local = listener.local_addr()?;
-                    tasks.spawn_local(accept(stream, listener, events.clone()));
-                    local
-                }
-            };
-            listeners.push((transport, local));
+        for (local, socket) in bound.datagrams {
+            sockets.push((local, registered(socket)?));
+        }
+        for (transport, listener) in bound.streams {
+            let listener = TcpListener::from_std(listener)?;
+            tasks.spawn_local(accept(transport, listener, events.clone()));
         }
         let shared =
             Rc::new(Shared { settings, tls, peers: RefCell::default(), written: Notify::new() });
-        let streams = Streams::new(Rc::clone(&shared), events, tasks);
+        let streams = Streams::new(Rc::clone(&shared), events, tasks, shard);
         let buffer = vec![0; crate::sip::message::MAX_MESSAGE + 1].into_boxed_slice();
+        let listeners = bound.listeners;
         Ok(SipIo { sockets, turn: 0, buffer, streams, shared, arrivals, listeners })
+    }
+
+    /// The shard whose connection a flow is; `None` where any can send on it.
+    pub fn owner(flow: Flow) -> Option<ShardId> {
+        (flow.connection != 0).then(|| streams::owner(flow.connection))
     }
 
     /// Where the HTTP server's threads hand over browsers that want SIP.
@@ -323,30 +317,9 @@ fn keeps_alive(socket: &UdpSocket, remote: SocketAddr, bytes: &[u8]) -> bool {
     true
 }
 
-fn udp_socket(address: SocketAddr) -> io::Result<Datagrams> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    // Best effort: an unprivileged process gets what the kernel's limit allows.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
+fn registered(socket: UdpSocket) -> io::Result<Datagrams> {
     // SAFETY: the socket owns its descriptor and keeps it until it is dropped with the AsyncFd.
     #[allow(unsafe_code, reason = "tokio cannot check that a descriptor stays open")]
-    let registered =
-        unsafe { AsyncFd::register_with_interest(UdpSocket::from(socket), Interest::READABLE) };
+    let registered = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
     Ok(registered?)
-}
-
-fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(1024)?;
-    TcpListener::from_std(socket.into())
 }

@@ -7,28 +7,30 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::background;
 use super::clock::Clock;
-use super::dns::Dns;
-use super::effects::Effects;
 use super::http_io::{self, HttpThread};
+use super::link::Link;
 use super::media_io;
 use super::project::{Opened, names, recordings_folder};
 use super::recover::{LastSign, recover};
-use super::seeing::{Seeing, metrics};
-use super::sip_io::{Settings, SipIo};
+use super::seeing::{Observer, Seeing, metrics};
+use super::shard::{Parts, Shard};
+use super::sip_io::{Bound, Settings, SipIo};
+use super::threads::Threads;
 use super::trace::Trace;
 use super::watched::look_often;
-use super::{Media, Node, bindings, loader, reload, tell_problems};
+use super::{Node, bindings, loader, reload, tell_problems};
 use crate::call::Note;
 use crate::callback::Outbox;
 use crate::config::{Config, Problem, Severity};
 use crate::directory::Directory;
-use crate::exchange::{self, Exchange};
+use crate::exchange::{self, Exchange, Ledger};
 use crate::http::recordings::{self, Recordings};
 use crate::sip::user_agent::{self, Listener};
+use crate::sip::{ShardId, Shards, Transport};
 use crate::source::Project;
 use crate::speech::{self, Voices};
 use crate::store::{Sqlite, Store};
@@ -122,8 +124,11 @@ impl Node {
         let listeners = http_io::bind(&config.http.listen).map_err(StartError::System)?;
         let first = listeners.first().and_then(|listener| listener.local_addr().ok());
         let public_url = first.map_or_else(String::new, |address| format!("http://{address}"));
-        let sip =
-            SipIo::bind(&config.sip.listen, Settings::of(&config)).map_err(StartError::System)?;
+        let shards = shards(&config);
+        let settings = Settings::of(&config);
+        let mut bound = Bound::all(&config.sip.listen, shards).map_err(StartError::System)?;
+        let own = bound.drain(..1).next().unwrap_or_default();
+        let sip = SipIo::open(own, settings.clone(), ShardId(0)).map_err(StartError::System)?;
         let mut opened = Opened::open_to_serve(config, public_url)?;
         let config = opened.config.clone();
         let before = LastSign::of(&config.server.data);
@@ -146,26 +151,43 @@ impl Node {
         for line in voices.report() {
             tracing::info!("{line}");
         }
-        let (first_port, last_port) = config.media.ports;
-        let media = media_io::Config {
-            ports: first_port..=last_port,
-            tick: std::time::Duration::from_millis(u64::from(config.media.tick_ms)),
-            recordings: folder.clone(),
-            core: None,
-        };
-        let media = Media::start(media, &clock, opened.rng.fork()).map_err(StartError::System)?;
-
         let (seeing, observer) = Seeing::start(&config, clock, &opened.public_url)
             .map_err(|error| StartError::Data(config.server.data.clone(), error))?;
         observer.rows(clock.now(), &recovered);
-        let directory = opened.directory();
-        sip.know(&directory);
-        let mut exchange = exchange(&config, &sip, &clock, directory, &mut opened.rng);
-        let (effects, results) =
-            Effects::new(Arc::clone(&opened.sources), voices, Arc::clone(&store), observer.clone());
-        bindings::restore(&effects, &mut exchange, &clock).await?;
-        let dns =
-            Dns::start(config.dns.servers.clone(), effects.sender()).map_err(StartError::System)?;
+        let door = sip.door();
+        let team = Team {
+            config: &config,
+            clock,
+            listeners: sip.listeners().to_vec(),
+            directory: Arc::new(opened.directory()),
+            count: shards,
+            key: opened.rng.next_u64(),
+            ledger: Arc::default(),
+            voices,
+            store: Arc::clone(&store),
+            observer: observer.clone(),
+            outbox: Arc::new(Notify::new()),
+            options,
+        };
+        let mut kept = bindings::kept(&*store, &clock).await?;
+        let mut links = if shards > 1 { Link::all(shards) } else { vec![] }.into_iter();
+        let mut threads = Threads::new();
+        let mut inlets = vec![];
+        let mut parts = |id| {
+            let mut parts = team.parts(id, &mut opened, links.next());
+            kept.restore(&mut parts.exchange, &clock);
+            parts
+        };
+        let own = parts(ShardId(0));
+        let shard = Shard::open(own, sip).map_err(StartError::System)?;
+        inlets.push(shard.effects.sender());
+        for (id, bound) in (1..).map(ShardId).zip(bound) {
+            let started = threads.start(parts(id), bound, settings.clone()).await;
+            inlets.push(started.map_err(StartError::System)?);
+        }
+        kept.tell_restored(&clock);
+        let woken = Arc::clone(&team.outbox);
+        drop(team);
 
         let ready = Arc::new(AtomicBool::new(false));
         let mut routes = Project::routes(&opened.project);
@@ -179,12 +201,11 @@ impl Node {
         ));
         let page = metrics::Page::new(observer.clone(), config.metrics_allow.clone());
         routes.add(&["GET"], "/metrics", page);
-        let http = HttpThread::start(listeners, routes, ready, sip.door());
+        let http = HttpThread::start(listeners, routes, ready, door);
         let http = http.map_err(StartError::System)?;
 
         let (stop, stopping) = watch::channel(false);
         let outbox = Outbox::new(store, Arc::clone(&opened.client));
-        let woken = Arc::clone(&effects.outbox);
         tokio::task::spawn_local(reload::deliver(outbox, woken, clock, stopping.clone()));
         let mut loader = opened.loader();
         let mut sign = LastSign::leave(&lock, clock).map_err(StartError::System)?;
@@ -194,28 +215,82 @@ impl Node {
             true
         };
         look_often("loader", stopping.clone(), load).map_err(StartError::System)?;
-        reload::watch(opened, effects.sender(), stopping).map_err(StartError::System)?;
+        reload::watch(opened, inlets, stopping).map_err(StartError::System)?;
 
-        let Options { trace, notes } = options;
-        Ok(Node {
-            clock,
-            exchange,
-            sip,
-            backlog: Default::default(),
-            overload: Default::default(),
-            media,
-            effects,
-            dns,
-            results,
-            observer,
-            seeing,
-            trace,
-            notes,
-            http,
-            _lock: lock,
-            stop,
-        })
+        Ok(Node { shard, threads, seeing, http, _lock: lock, stop })
     }
+}
+
+/// How many shards: so many as are configured, or one for each core that the process may use.
+fn shards(config: &Config) -> u8 {
+    match config.sip.shards {
+        0 => {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            u8::try_from(cores).unwrap_or(Shards::MAX).clamp(1, Shards::MAX)
+        }
+        count => count.min(Shards::MAX),
+    }
+}
+
+/// What all shards have in common.
+struct Team<'a> {
+    config: &'a Config,
+    clock: Clock,
+    listeners: Vec<(Transport, SocketAddr)>,
+    directory: Arc<Directory>,
+    count: u8,
+    key: u64,
+    ledger: Arc<Ledger>,
+    voices: Arc<Voices>,
+    store: Arc<dyn Store>,
+    observer: Observer,
+    outbox: Arc<Notify>,
+    options: Options,
+}
+
+impl Team<'_> {
+    /// The parts of one of them.
+    fn parts(&self, id: ShardId, opened: &mut Opened, link: Option<Link>) -> Parts {
+        let shards = Shards::new(id.0, self.count, self.key);
+        let sources = match id {
+            ShardId(0) => Arc::clone(&opened.sources),
+            _ => opened.more_sources(),
+        };
+        Parts {
+            id,
+            clock: self.clock,
+            exchange: self.exchange(shards, &mut opened.rng),
+            media: media_io::Config {
+                ports: ports(self.config.media.ports, shards),
+                tick: std::time::Duration::from_millis(u64::from(self.config.media.tick_ms)),
+                recordings: recordings_folder(self.config),
+                core: None,
+            },
+            rng: opened.rng.fork(),
+            sources,
+            voices: Arc::clone(&self.voices),
+            store: Arc::clone(&self.store),
+            observer: self.observer.clone(),
+            outbox: Arc::clone(&self.outbox),
+            dns: self.config.dns.servers.clone(),
+            directory: Arc::clone(&self.directory),
+            options: self.options.clone(),
+            link,
+        }
+    }
+}
+
+/// A shard's share of the media ports: nobody else binds one of them.
+fn ports((first, last): (u16, u16), shards: Shards) -> std::ops::RangeInclusive<u16> {
+    let all = u32::from(last).saturating_sub(u32::from(first)) + 1;
+    // Even, for a port and the one after it (RFC 3550 section 11).
+    let each = (all / u32::from(shards.count())) & !1;
+    if shards.is_alone() || each < 2 {
+        return first..=last;
+    }
+    let begin = u32::from(first) + each * u32::from(shards.own().0);
+    let bound = |port: u32| u16::try_from(port).unwrap_or(last);
+    bound(begin)..=bound(begin + each - 1)
 }
 
 /// One server a data folder: two would deliver callbacks twice and mend each other's recordings.
@@ -229,48 +304,47 @@ fn lock(data: &std::path::Path) -> Result<std::fs::File, StartError> {
     }
 }
 
-fn exchange(
-    config: &Config,
-    sip: &SipIo,
-    clock: &Clock,
-    directory: Directory,
-    rng: &mut crate::base::Rng,
-) -> Exchange {
-    let own_addresses = own_addresses();
-    let advertise = |local: SocketAddr| -> IpAddr {
-        let same = |own: &&IpAddr| own.is_ipv4() == local.is_ipv4();
-        match config.sip.public_address.filter(|public| public.is_ipv4() == local.is_ipv4()) {
-            Some(public) if !local.ip().is_loopback() => public,
-            _ if local.ip().is_unspecified() => {
-                own_addresses.iter().find(same).copied().unwrap_or(local.ip())
+impl Team<'_> {
+    fn exchange(&self, shards: Shards, rng: &mut crate::base::Rng) -> Exchange {
+        let Team { config, clock, .. } = self;
+        let own_addresses = own_addresses();
+        let advertise = |local: SocketAddr| -> IpAddr {
+            let same = |own: &&IpAddr| own.is_ipv4() == local.is_ipv4();
+            match config.sip.public_address.filter(|public| public.is_ipv4() == local.is_ipv4()) {
+                Some(public) if !local.ip().is_loopback() => public,
+                _ if local.ip().is_unspecified() => {
+                    own_addresses.iter().find(same).copied().unwrap_or(local.ip())
+                }
+                _ => local.ip(),
             }
-            _ => local.ip(),
-        }
-    };
-    let listeners = sip.listeners().iter().map(|&(transport, local)| Listener {
-        transport,
-        local,
-        host: advertise(local).to_string(),
-        port: local.port(),
-    });
-    let name = concat!("offhook/", env!("CARGO_PKG_VERSION"));
-    let (digest, prefer) = (config.sip.digest.clone(), config.dns.prefer);
-    let mut agent = user_agent::Config::new(listeners.collect(), name);
-    agent.force_rport = config.sip.force_rport;
-    agent.session = exchange::session_settings(config.sip.session_timers, agent.session);
-    let (flow_timer, nat_ping) = (config.sip.flow_timer, config.sip.nat_ping);
-    let config = exchange::Config {
-        agent,
-        listeners: sip.listeners().to_vec(),
-        public_address: config.sip.public_address,
-        own_addresses,
-        epoch: clock.epoch(),
-    };
-    Exchange::new(config, Arc::new(directory), rng.fork())
-        .offering(digest)
-        .preferring(prefer)
-        .with_flow_timer(flow_timer)
-        .with_nat_ping(nat_ping)
+        };
+        let listeners = self.listeners.iter().map(|&(transport, local)| Listener {
+            transport,
+            local,
+            host: advertise(local).to_string(),
+            port: local.port(),
+        });
+        let name = concat!("offhook/", env!("CARGO_PKG_VERSION"));
+        let (digest, prefer) = (config.sip.digest.clone(), config.dns.prefer);
+        let mut agent = user_agent::Config::new(listeners.collect(), name);
+        agent.force_rport = config.sip.force_rport;
+        agent.session = exchange::session_settings(config.sip.session_timers, agent.session);
+        agent.shards = shards;
+        let (flow_timer, nat_ping) = (config.sip.flow_timer, config.sip.nat_ping);
+        let config = exchange::Config {
+            agent,
+            listeners: self.listeners.clone(),
+            public_address: config.sip.public_address,
+            own_addresses,
+            epoch: clock.epoch(),
+            ledger: Arc::clone(&self.ledger),
+        };
+        Exchange::new(config, Arc::clone(&self.directory), rng.fork())
+            .offering(digest)
+            .preferring(prefer)
+            .with_flow_timer(flow_timer)
+            .with_nat_ping(nat_ping)
+    }
 }
 
 /// This machine's address by family: what the kernel would send from. No packet is sent.

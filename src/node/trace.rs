@@ -2,9 +2,8 @@
 //!
 //! What a call was is told by its story, see [`seeing`](crate::node::seeing).
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -22,9 +21,9 @@ pub enum Direction {
     Sent,
 }
 
-/// A list shared by the node and whoever reads it.
+/// A list shared by the threads of a node and whoever reads it.
 #[derive(Clone, Default)]
-pub struct Trace(Rc<RefCell<VecDeque<String>>>);
+pub struct Trace(Arc<Mutex<VecDeque<String>>>);
 
 impl Trace {
     /// Notes the Call-ID of an INVITE, and forgets the oldest beyond the bound.
@@ -33,7 +32,7 @@ impl Trace {
             return;
         }
         let Parsed::Valid(message) = Message::parse(bytes.clone()) else { return };
-        let mut list = self.0.borrow_mut();
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if list.iter().any(|known| known == message.call_id()) {
             return;
         }
@@ -45,6 +44,6 @@ impl Trace {
 
     /// The Call-IDs in the order in which they were first seen.
     pub fn calls(&self) -> Vec<String> {
-        self.0.borrow().iter().cloned().collect()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }

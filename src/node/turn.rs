@@ -3,13 +3,14 @@
 
 use bytes::Bytes;
 
-use super::Node;
+use super::link::{Link, Parcel};
+use super::shard::Shard;
 use super::sip_io::Arrival;
 use super::trace::Direction;
 use crate::base::{Instant, Machine};
-use crate::exchange::{Class, Input, Turn};
+use crate::exchange::{Class, Input, PeerMessage, Turn};
 use crate::sip::peek::peek;
-use crate::sip::{self, Flow};
+use crate::sip::{self, Flow, ShardId};
 
 /// Arrivals taken in one turn: some 2 ms. What stays in the sockets waits there.
 const TAKEN: usize = 1_024;
@@ -30,12 +31,24 @@ pub(super) struct Overload {
     since: Option<(Instant, u64)>,
 }
 
-impl Node {
+/// A message that waits to be read.
+pub(super) enum Waiting {
+    /// It came to this shard.
+    Arrived(Flow, Bytes),
+    /// It came to another shard, which passed it on.
+    Passed(ShardId, PeerMessage),
+}
+
+impl Shard {
     /// Takes all that is there, and does as much of it as one turn may take.
-    pub(super) fn turn(&mut self) {
+    pub(super) fn work(&mut self) {
         for _ in 0..TAKEN {
             let Some(arrival) = self.sip.try_receive() else { break };
             self.arrived(arrival);
+        }
+        for _ in 0..TAKEN {
+            let Some(parcel) = self.link.as_mut().and_then(Link::try_receive) else { break };
+            self.take_parcel(parcel);
         }
         for _ in 0..RESULTS {
             let Ok(event) = self.media.events.try_recv() else { break };
@@ -51,8 +64,8 @@ impl Node {
         }
         // Also wakes the media worker, where that is due.
         self.carry_out(now);
-        while let Some((flow, bytes)) = self.backlog.begun() {
-            self.read(flow, bytes, Turn::Serve);
+        while let Some(waiting) = self.backlog.begun() {
+            self.read(waiting, Turn::Serve);
         }
         self.begin_some();
     }
@@ -60,24 +73,26 @@ impl Node {
     fn begin_some(&mut self) {
         let (mut served, mut refused) = (0, 0);
         while served < SERVED && refused < REFUSED {
-            let Some((turn, (flow, bytes))) = self.backlog.new_one(self.clock.now()) else { break };
+            let Some((turn, waiting)) = self.backlog.new_one(self.clock.now()) else { break };
             match turn {
                 Turn::Serve => served += 1,
                 Turn::Refuse => refused += 1,
             }
-            self.read(flow, bytes, turn);
+            self.read(waiting, turn);
         }
         self.tell_overload();
     }
 
-    /// Something arrived: it is looked at, and waits for its turn.
+    /// Something arrived: it is looked at, and waits for its turn. What is another shard's affair
+    /// waits there and not here.
     pub(super) fn arrived(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Message(flow, bytes) => {
-                let class = Class::of(peek(&bytes).as_ref());
-                if self.backlog.push(self.clock.now(), class, (flow, bytes)).is_err() {
-                    self.overload.lost += 1;
+                let peeked = peek(&bytes);
+                if peeked.as_ref().is_some_and(|peek| !self.exchange.is_own(peek)) {
+                    return self.read(Waiting::Arrived(flow, bytes), Turn::Serve);
                 }
+                self.put_off(Class::of(peeked.as_ref()), Waiting::Arrived(flow, bytes));
             }
             Arrival::Unreachable(flow) => {
                 self.observer.metrics().unreachable();
@@ -86,7 +101,35 @@ impl Node {
         }
     }
 
-    fn read(&mut self, flow: Flow, bytes: Bytes, turn: Turn) {
+    /// What another shard has for this one.
+    pub(super) fn take_parcel(&mut self, parcel: Parcel) {
+        match parcel {
+            Parcel::Peer(from, message) => match message.class() {
+                Some(class) => self.put_off(class, Waiting::Passed(from, message)),
+                None => self.give(Input::Peer(from, message)),
+            },
+            Parcel::Transmit(flow, bytes) => {
+                if let Some(arrival) = self.sip.send(flow, &bytes) {
+                    self.arrived(arrival);
+                }
+            }
+        }
+    }
+
+    fn put_off(&mut self, class: Class, waiting: Waiting) {
+        if self.backlog.push(self.clock.now(), class, waiting).is_err() {
+            self.overload.lost += 1;
+        }
+    }
+
+    fn read(&mut self, waiting: Waiting, turn: Turn) {
+        let (flow, bytes) = match waiting {
+            Waiting::Arrived(flow, bytes) => (flow, bytes),
+            Waiting::Passed(from, message) => {
+                let message = if turn == Turn::Refuse { message.late() } else { message };
+                return self.give(Input::Peer(from, message));
+            }
+        };
         let input = match turn {
             Turn::Serve => Input::Sip,
             Turn::Refuse => Input::Late,

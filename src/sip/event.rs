@@ -133,6 +133,22 @@ pub struct Flow {
     pub connection: u64,
 }
 
+impl Flow {
+    /// The connection number of the way between two exchanges of one server: no socket's.
+    pub const INNER: u64 = u64::MAX;
+
+    /// The way to another exchange of this server, whatever listens at the address.
+    pub const fn inner(own: SocketAddr) -> Flow {
+        Flow { transport: Transport::Tcp, local: own, remote: own, connection: Flow::INNER }
+    }
+
+    /// Whether it leads to another exchange of this server, so that nobody else sent what came by
+    /// it.
+    pub const fn is_inner(&self) -> bool {
+        self.connection == Flow::INNER
+    }
+}
+
 /// A dialog, or the attempt at one; numbered by whoever starts it, see [`DialogId::incoming`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialogId(pub u64);

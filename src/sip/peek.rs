@@ -44,7 +44,8 @@ pub struct Peek<'a> {
     /// request, or the tag of the dialog that it replaces (RFC 3891 section 3).
     pub ours: Option<Cow<'a, str>>,
     /// The user whose affair it is, escapes not decoded: of To for REGISTER (RFC 3261 section
-    /// 10.2), of the Request-URI for other new requests. Calls are nobody's.
+    /// 10.2), of the Request-URI for other new requests, or of From where that names nobody: it
+    /// means the sender itself. Calls are nobody's.
     pub user: Option<Cow<'a, str>>,
     /// Call-ID; empty where there is none.
     pub call_id: &'a [u8],
@@ -94,17 +95,20 @@ fn response(bytes: &[u8], at: usize) -> Peek<'_> {
 }
 
 fn request<'a>(bytes: &'a [u8], at: usize, method: Method, uri: &'a [u8]) -> Peek<'a> {
-    let (mut to, mut replaces, mut call_id) = (None, None, None);
+    let named = user_of(text(uri)).filter(|user| !user.is_empty());
+    let (mut to, mut from, mut replaces, mut call_id) = (None, None, None, None);
     for (name, value) in fields(bytes, at) {
         let found = match name {
             HeaderName::To => &mut to,
+            HeaderName::From => &mut from,
             HeaderName::Replaces if method == Method::Invite => &mut replaces,
             HeaderName::CallId => &mut call_id,
             _ => continue,
         };
         found.get_or_insert(value);
         // Whether an INVITE replaces a dialog is not known before its end.
-        if method != Method::Invite && to.is_some() && call_id.is_some() {
+        let enough = to.is_some() && call_id.is_some() && (named.is_some() || from.is_some());
+        if method != Method::Invite && enough {
             break;
         }
     }
@@ -120,7 +124,7 @@ fn request<'a>(bytes: &'a [u8], at: usize, method: Method, uri: &'a [u8]) -> Pee
     let user = match method {
         _ if class != Class::Other => None,
         Method::Register => to_user,
-        _ => user_of(text(uri)),
+        _ => named.or_else(|| of_address(from?).1),
     };
     let ours = tag.or_else(|| replaces.and_then(replaced));
     let call_id = call_id.unwrap_or_default();
@@ -227,6 +231,15 @@ mod tests {
         for method in ["SUBSCRIBE", "MESSAGE", "PUBLISH", "OPTIONS", "FOO"] {
             let text = CALL.replace("INVITE", method).replace("<sip:bob", "<sip:other");
             assert_eq!(look(&text).user.as_deref(), Some("bob"), "{method}");
+        }
+    }
+
+    #[test]
+    fn what_names_nobody_belongs_to_its_sender() {
+        let text = CALL.replace("INVITE", "SUBSCRIBE");
+        for nobody in ["sip:h", "sip:@h"] {
+            let text = text.replacen("sip:bob@h", nobody, 1);
+            assert_eq!(look(&text).user.as_deref(), Some("a"), "{nobody}");
         }
     }
 

@@ -62,6 +62,15 @@ impl Shards {
         (0..self.count).filter(move |other| *other != index).map(ShardId)
     }
 
+    /// Twelve hexadecimal digits that all shards of a server know, and nobody else; `None` for one
+    /// that is alone and shares nothing.
+    pub fn secret(&self) -> Option<String> {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.key);
+        hasher.write(b"cookie");
+        (!self.is_alone()).then(|| format!("{:012x}", hasher.finish() >> 16))
+    }
+
     /// Marks a name that we make (a tag or branch that ends in random hexadecimal digits) as ours:
     /// the exclusive or of its last two digits is the shard's number.
     pub fn sign(&self, mut name: String) -> String {

@@ -53,7 +53,13 @@ inbound_ips = ["127.0.0.1/32", "::1/128"]
 prefixes = ["+1"]
 "#
         );
-        let project = Project { folder, config };
+        let mut project = Project { folder, config };
+        // All of these tests must hold for several shards, too.
+        if let Some(count) =
+            std::env::var("OFFHOOK_INTEROP_SHARDS").ok().and_then(|t| t.parse().ok())
+        {
+            project = project.shards(count);
+        }
         let outbound =
             concat!(env!("CARGO_MANIFEST_DIR"), "/samples/first/functions/sip-outbound.js");
         project.file("functions/sip-outbound.js", fs::read(outbound).unwrap());
@@ -68,6 +74,15 @@ prefixes = ["+1"]
             format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response>{markup}</Response>\n"),
         );
         self.config += &format!("[[number]]\nnumber = \"{number}\"\nvoice = \"bin:{name}\"\n");
+        self
+    }
+
+    /// So many exchanges, each on a thread of its own.
+    pub fn shards(mut self, count: u8) -> Project {
+        let line = format!("[sip]\nshards = {count}\n");
+        let others: Vec<&str> =
+            self.config.lines().filter(|line| !line.starts_with("shards = ")).collect();
+        self.config = (others.join("\n") + "\n").replacen("[sip]\n", &line, 1);
         self
     }
 
@@ -101,9 +116,10 @@ prefixes = ["+1"]
 
     /// Listens for SIP there, instead of on loopback.
     pub fn listen(mut self, listeners: &str) -> Project {
-        let start = self.config.find("[sip]\nlisten = [").expect("a table");
-        let end = self.config[start..].find("]\n[").expect("its end") + start;
-        self.config.replace_range(start..=end, &format!("[sip]\nlisten = [{listeners}]"));
+        let table = self.config.find("[sip]\n").expect("a table");
+        let start = self.config[table..].find("listen = [").expect("a list") + table;
+        let end = self.config[start..].find('\n').expect("its end") + start;
+        self.config.replace_range(start..end, &format!("listen = [{listeners}]"));
         self
     }
 

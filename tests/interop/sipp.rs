@@ -122,6 +122,30 @@ fn a_caller_cancels_while_the_phone_rings() {
 
 #[test]
 #[ignore = "interop"]
+fn three_shards_are_one_server() {
+    let stage = Stage::new(|project| project.shards(3).number("+12223331234", TO_MYUSER));
+    let ports = [free_port("127.0.0.1"), free_port("127.0.0.1")];
+    stage.register("home", "Correct-Horse-1", ports[0]);
+    stage.register("myuser", "Battery-Staple-2", ports[1]);
+    // Each call lives on one of three, whoever keeps the phone and whoever got the datagram.
+    for round in 0..9 {
+        let phone = stage.sipp("rings_and_answers", ports[1], &["-d", "200"]);
+        let call = ["-s", "12223331234", "-d", "600"];
+        let caller = match round % 3 {
+            0 => {
+                let call = [&call[..], &["-t", "t1"]].concat();
+                stage.sipp_at(stage.server.tcp(), "trunk_calls", stage.trunk, &call)
+            }
+            _ => stage.sipp("trunk_calls", free_port("127.0.0.1"), &call),
+        };
+        stage.passes(caller);
+        stage.passes(phone);
+    }
+    stage.server.said();
+}
+
+#[test]
+#[ignore = "interop"]
 fn a_call_is_held_and_resumed() {
     let stage = Stage::new(|project| project.number("+12223331234", "<Gather timeout=\"20\"/>"));
     let caller = stage.sipp("trunk_holds", stage.trunk, &["-s", "12223331234", "-d", "500"]);

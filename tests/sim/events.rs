@@ -131,7 +131,7 @@ fn office(seed: u64, watching: Watching) -> World {
 }
 
 #[test]
-fn a_lamp_follows_a_call_from_ringing_to_its_end() {
+pub fn a_lamp_follows_a_call_from_ringing_to_its_end() {
     let mut world = office(1, Watching::Lamps);
     let tag = subscribe(&mut world, "raw", "bob", "dialog");
     let first = notified(&mut world, "raw");
@@ -204,7 +204,7 @@ fn a_lamp_that_changes_often_is_told_once_a_second() {
 }
 
 #[test]
-fn colleagues_see_with_whom_one_talks_where_the_domain_says_so() {
+pub fn colleagues_see_with_whom_one_talks_where_the_domain_says_so() {
     let mut world = office(3, Watching::Parties);
     subscribe(&mut world, "raw", "bob", "dialog");
     notified(&mut world, "raw");
@@ -242,7 +242,7 @@ fn a_caller_who_wants_privacy_is_shown_to_nobody() {
 }
 
 #[test]
-fn presence_follows_phones_and_calls_and_what_is_published() {
+pub fn presence_follows_phones_and_calls_and_what_is_published() {
     let mut world = office(5, Watching::Lamps);
     subscribe(&mut world, "raw", "bob", "presence");
     let first = notified(&mut world, "raw");
@@ -311,7 +311,7 @@ fn a_document_that_is_published_ends_when_it_is_not_renewed() {
 }
 
 #[test]
-fn no_message_waits_and_nobody_else_is_told_even_that() {
+pub fn no_message_waits_and_nobody_else_is_told_even_that() {
     let mut world = office(7, Watching::Lamps);
     let headers = "Event: message-summary\r\n";
     let other = ask(&mut world, "raw", &Ask { headers, ..Ask::default() });
@@ -326,7 +326,7 @@ fn no_message_waits_and_nobody_else_is_told_even_that() {
 }
 
 #[test]
-fn a_user_sees_where_it_is_registered_and_others_do_not() {
+pub fn a_user_sees_where_it_is_registered_and_others_do_not() {
     let mut world = office(8, Watching::Lamps);
     world.peer("bob2", "192.0.2.97:5060");
     let other = ask(&mut world, "raw", &Ask { headers: "Event: reg\r\n", ..Ask::default() });
@@ -378,7 +378,7 @@ fn send(world: &mut World, what: &Ask<'_>) {
 }
 
 #[test]
-fn a_message_reaches_both_phones_and_the_first_answers_for_them() {
+pub fn a_message_reaches_both_phones_and_the_first_answers_for_them() {
     let mut world = World::new(9);
     for (peer, address) in
         [("raw", "192.0.2.99:5060"), ("one", "192.0.2.71:5060"), ("two", "192.0.2.72:5060")]
@@ -528,7 +528,7 @@ fn packages_that_there_are_not_get_the_list_of_those_that_there_are() {
 }
 
 #[test]
-fn after_a_restart_phones_learn_that_they_must_subscribe_anew() {
+pub fn after_a_restart_phones_learn_that_they_must_subscribe_anew() {
     let mut world = office(16, Watching::Lamps);
     let tag = "ffffffffffffffff";
     let headers = "Event: dialog\r\n";
@@ -545,7 +545,7 @@ fn after_a_restart_phones_learn_that_they_must_subscribe_anew() {
 }
 
 #[test]
-fn what_a_new_directory_forbids_ends() {
+pub fn what_a_new_directory_forbids_ends() {
     let mut world = office(17, Watching::Lamps);
     subscribe(&mut world, "raw", "bob", "dialog");
     notified(&mut world, "raw");

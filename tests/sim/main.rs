@@ -23,6 +23,7 @@ mod register;
 mod rights;
 mod servers;
 mod sessions;
+mod shards;
 mod transfer;
 mod trunk;
 mod webhook;

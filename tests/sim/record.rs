@@ -3,7 +3,7 @@
 use offhook::audio::goertzel::power_at;
 
 use crate::world::rows::value;
-use crate::world::{Owner, Page, World};
+use crate::world::{Page, World};
 use crate::{called, sounding};
 
 const DONE: &str = "https://app.example/done";
@@ -64,7 +64,7 @@ fn the_caller_is_in_it_and_the_beep_is_not() {
     let mut world = sounding("<Record action='/done' maxLength='4'/>");
     world.web.page(DONE, Page::xml("<Hangup/>"));
     world.end();
-    let own = world.media.planes().plane(Owner::Exchange);
+    let own = world.media.planes().recording();
     let recorded = own.recordings.values().next().expect("a recording");
     let middle = &recorded.samples[8_000..24_000];
     assert_eq!((recorded.channels, recorded.samples.len()), (1, 32_000));
@@ -113,7 +113,7 @@ fn both_ends_of_a_dial_have_a_channel_each() {
     assert!(world.talk_together("carrier", "bob"));
     world.hang_up("bob");
     world.end();
-    let own = world.media.planes().plane(Owner::Exchange);
+    let own = world.media.planes().recording();
     let recorded = own.recordings.values().next().expect("a recording");
     assert_eq!(recorded.channels, 2);
     let (carrier, bob) = (world.handset("carrier").hz, world.handset("bob").hz);

@@ -188,7 +188,7 @@ fn alice_calls_bob(world: &mut World) -> String {
 }
 
 #[test]
-fn registrations_outlive_a_server_that_is_killed() {
+pub fn registrations_outlive_a_server_that_is_killed() {
     let mut world = World::new(10);
     world.peer("raw", "192.0.2.99:5060");
     register(&mut world, 1, "<sip:b0b@192.0.2.99:5060;ob>", 120);
@@ -206,7 +206,7 @@ fn registrations_outlive_a_server_that_is_killed() {
 }
 
 #[test]
-fn a_phone_that_refreshes_is_never_lost_by_a_restart() {
+pub fn a_phone_that_refreshes_is_never_lost_by_a_restart() {
     let mut world = World::new(11);
     world.peer("raw", "192.0.2.99:5060");
     // Every half minute for a minute, as phones behind translators do: most refreshes are not
@@ -252,7 +252,7 @@ fn register_device(world: &mut World, cseq: u32) -> (String, String) {
 }
 
 #[test]
-fn a_gruu_rings_one_device_also_after_a_restart() {
+pub fn a_gruu_rings_one_device_also_after_a_restart() {
     let mut world = World::new(13);
     world.peer("raw", "192.0.2.99:5060");
     world.phone("bob");

@@ -92,7 +92,7 @@ fn acknowledges(world: &mut World, name: &str, ok: &str) -> Dialog {
 }
 
 #[test]
-fn a_trunks_far_end_stays_a_stranger_in_a_phones_call() {
+pub fn a_trunks_far_end_stays_a_stranger_in_a_phones_call() {
     let mut world = world(1, true, 0);
     world.web.page(VOICE, Page::xml(TO_BOB));
     world.web.page(VOICE, Page::xml(TO_CAROL));

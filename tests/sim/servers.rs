@@ -84,6 +84,8 @@ fn outcome(world: &World) -> String {
 
 #[test]
 fn a_trunk_is_found_by_naptr_srv_and_addresses() {
+    // Each asks the DNS for itself.
+    let _alone = World::alone();
     let mut world = world(|trunk| trunk.uri = "sip:carrier.example".to_owned());
     world.dns.clear("carrier.example");
     world.dns.naptr("carrier.example", 10, "SIPS+D2T", "_sips._tcp.carrier.example");
@@ -304,6 +306,8 @@ fn all_servers_down_fail_the_call_with_a_reason() {
 
 #[test]
 fn an_address_that_moved_is_followed_when_its_time_is_over() {
+    // Each asks the DNS for itself.
+    let _alone = World::alone();
     let mut world = world(|_| {});
     world.dns.clear("carrier.example");
     world.dns.a("carrier.example", "198.51.100.1");
@@ -322,6 +326,8 @@ fn an_address_that_moved_is_followed_when_its_time_is_over() {
 
 #[test]
 fn a_dead_dns_leaves_the_last_good_answer_for_five_minutes() {
+    // Each asks the DNS for itself.
+    let _alone = World::alone();
     let mut world = world(|_| {});
     world.dial("alice", "500");
     takes(&mut world, "one");

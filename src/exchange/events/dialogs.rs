@@ -122,6 +122,19 @@ impl Exchange {
     /// Shows a call of a user to those who watch it. The one way from calls to watchers, who may
     /// live elsewhere than the call.
     pub(in crate::exchange) fn publish(&mut self, now: Instant, user: &Arc<str>, info: DialogInfo) {
+        match self.home_of(user) {
+            home if home == self.shards().own() => self.publish_here(now, user, info),
+            home => self.say(home, peers::Say::Dialog(Arc::clone(user), Box::new(info))),
+        }
+    }
+
+    /// The same for a user who lives here.
+    pub(in crate::exchange) fn publish_here(
+        &mut self,
+        now: Instant,
+        user: &Arc<str>,
+        info: DialogInfo,
+    ) {
         self.events.dialogs.put(now, user, info);
         for package in ["dialog", "presence"] {
             self.events.subscriptions.changed(now, user, package);

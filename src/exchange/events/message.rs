@@ -14,7 +14,7 @@ use crate::sip::{Body, Send};
 /// Messages under way at one time; each holds a transaction for some seconds.
 const MAX_RELAYS: usize = 1_000;
 
-/// Of one user: a chat is slower, and a phone that sends what was typed off line is not faster.
+/// Of one user, to those who live with one exchange: a chat is slower, and a phone that sends what was typed off line is not faster.
 const RATE: Rate = Rate { per_second: 2, burst: 20 };
 
 /// Users of whom it is remembered how much they sent lately.

@@ -20,6 +20,7 @@ mod package;
 mod publication;
 mod subscribe;
 
+pub(super) use dialogs::DialogInfo;
 pub(super) use package::allow_events;
 
 /// Numbers of our NOTIFYs have this bit, apart from those of other requests of ours.

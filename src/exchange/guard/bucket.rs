@@ -1,5 +1,7 @@
 //! A token bucket in one instant: when it will be full again.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::base::{Duration, Instant};
 use crate::directory::Rate;
 
@@ -47,6 +49,30 @@ impl Bucket {
     }
 }
 
+/// One that all exchanges of a server take from. Nobody waits for anybody.
+#[derive(Debug, Default)]
+pub(in crate::exchange) struct SharedBucket {
+    /// In nanoseconds.
+    full_at: AtomicU64,
+}
+
+impl SharedBucket {
+    /// Takes one token, if there is one for that share.
+    pub(in crate::exchange) fn take(&self, now: Instant, rate: Rate, share: Share) -> bool {
+        let after = |full_at| {
+            let mut bucket = Bucket { full_at: Instant::from_nanos(full_at) };
+            bucket.take(now, rate, share).then_some(bucket.full_at.as_nanos())
+        };
+        self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).is_ok()
+    }
+
+    /// Whether there is a token for that share.
+    pub(in crate::exchange) fn has(&self, now: Instant, rate: Rate, share: Share) -> bool {
+        let full_at = Instant::from_nanos(self.full_at.load(Ordering::Relaxed));
+        Bucket { full_at }.has(now, rate, share)
+    }
+}
+
 /// Nanoseconds for one token; `None` without a limit.
 fn interval(rate: Rate) -> Option<u64> {
     1_000_000_000_u64.checked_div(u64::from(rate.per_second))
@@ -73,6 +99,17 @@ mod tests {
         let mut take = |share| bucket.take(Instant::ZERO, rate, share);
         assert_eq!((0..9).filter(|_| take(Share::ThreeQuarters)).count(), 6);
         assert_eq!((0..9).filter(|_| take(Share::All)).count(), 2);
+    }
+
+    #[test]
+    fn all_who_share_one_take_no_more_than_one_would() {
+        let (shared, rate) = (SharedBucket::default(), Rate { per_second: 1, burst: 8 });
+        let take = |share| shared.take(Instant::ZERO, rate, share);
+        assert_eq!((0..9).filter(|_| take(Share::ThreeQuarters)).count(), 6);
+        assert!(shared.has(Instant::ZERO, rate, Share::All));
+        assert_eq!((0..9).filter(|_| take(Share::All)).count(), 2);
+        assert!(!shared.has(Instant::ZERO, rate, Share::All));
+        assert!(shared.has(Instant::from_millis(1_000), rate, Share::All));
     }
 
     #[test]

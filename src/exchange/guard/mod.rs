@@ -5,7 +5,9 @@
 //! belongs to a call: in doubt such messages pass to the user agent, which knows.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
+use super::ledger::Ledger;
 use crate::base::Instant;
 use crate::directory::{Directory, Limits, Rate};
 use crate::sip::{Flow, Method};
@@ -14,7 +16,7 @@ mod bucket;
 mod logins;
 mod recent;
 
-pub(super) use bucket::{Bucket, Share};
+pub(super) use bucket::{Bucket, Share, SharedBucket};
 use logins::{Logins, Who};
 use recent::Recent;
 
@@ -90,6 +92,16 @@ pub(super) enum Failure {
     Forged,
 }
 
+/// A failed login, as other exchanges of this server hear of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::exchange) struct Strike {
+    pub flow: Flow,
+    /// A number for the account.
+    pub account: u64,
+    /// Whether the flow is a registered phone's.
+    pub phone: bool,
+}
+
 #[derive(Debug)]
 struct Budget {
     bucket: Bucket,
@@ -99,9 +111,9 @@ struct Budget {
 /// What all peers together ask for with one method: those who are let in and those who are asked
 /// for a password, each at the same rate.
 #[derive(Debug, Default)]
-struct Total {
-    admitted: Bucket,
-    challenges: Bucket,
+pub(in crate::exchange) struct Total {
+    admitted: SharedBucket,
+    challenges: SharedBucket,
 }
 
 /// The guard at the door.
@@ -110,20 +122,19 @@ pub(super) struct Guard {
     limits: Limits,
     sources: Recent<Source, Budget>,
     phones: Recent<SocketAddr, Bucket>,
-    invites: Total,
-    registers: Total,
+    /// Where the totals of all exchanges are.
+    ledger: Arc<Ledger>,
     logins: Logins,
     pub(super) counters: Counters,
 }
 
 impl Guard {
-    pub(super) fn new(limits: Limits) -> Guard {
+    pub(super) fn new(limits: Limits, ledger: Arc<Ledger>) -> Guard {
         Guard {
             limits,
             sources: Recent::new(SOURCES),
             phones: Recent::new(PHONES),
-            invites: Total::default(),
-            registers: Total::default(),
+            ledger,
             logins: Logins::new(),
             counters: Counters::default(),
         }
@@ -178,9 +189,11 @@ impl Guard {
     /// who is admitted does, or strangers would use up what trunks and users may ask for.
     pub(super) fn is_busy(&mut self, now: Instant, method: Method) -> bool {
         let (total, rate, count) = match method {
-            Method::Invite => (&self.invites, self.limits.invites, &mut self.counters.busy_invites),
+            Method::Invite => {
+                (&self.ledger.invites, self.limits.invites, &mut self.counters.busy_invites)
+            }
             Method::Register => {
-                (&self.registers, self.limits.registers, &mut self.counters.busy_registers)
+                (&self.ledger.registers, self.limits.registers, &mut self.counters.busy_registers)
             }
             _ => return false,
         };
@@ -192,9 +205,11 @@ impl Guard {
     /// A request was admitted.
     pub(super) fn admitted(&mut self, now: Instant, method: Method) {
         match method {
-            Method::Invite => self.invites.admitted.take(now, self.limits.invites, Share::All),
+            Method::Invite => {
+                self.ledger.invites.admitted.take(now, self.limits.invites, Share::All)
+            }
             Method::Register => {
-                self.registers.admitted.take(now, self.limits.registers, Share::All)
+                self.ledger.registers.admitted.take(now, self.limits.registers, Share::All)
             }
             _ => return,
         };
@@ -212,15 +227,15 @@ impl Guard {
     ) -> bool {
         let (total, rate, count) = match method {
             Method::Invite => {
-                (&mut self.invites, self.limits.invites, &mut self.counters.busy_invites)
+                (&self.ledger.invites, self.limits.invites, &mut self.counters.busy_invites)
             }
             Method::Register => {
-                (&mut self.registers, self.limits.registers, &mut self.counters.busy_registers)
+                (&self.ledger.registers, self.limits.registers, &mut self.counters.busy_registers)
             }
             _ => return true,
         };
         let address = flow.remote.ip().to_canonical();
-        let challenges = &mut total.challenges;
+        let challenges = &total.challenges;
         let may = challenges.take(now, rate, Share::ThreeQuarters)
             || (is_exempt(address, &self.limits) || directory.knows(address) || registered())
                 && challenges.take(now, rate, Share::All);
@@ -259,6 +274,14 @@ impl Guard {
             silenced |= self.silence_at(now, who, count, tries);
         }
         if silenced { Failure::Silenced(count) } else { Failure::Counted(count) }
+    }
+
+    /// A login failed elsewhere in this server: it counts here as well, so that all silence a
+    /// source at the same time. Figures and lines are the other's.
+    pub(super) fn struck(&mut self, now: Instant, strike: Strike, directory: &Directory) {
+        let counters = self.counters;
+        self.failed(now, strike.flow, strike.account, true, directory, || strike.phone);
+        self.counters = counters;
     }
 
     fn silence_at(&mut self, now: Instant, who: Who, count: u32, tries: u32) -> bool {

@@ -28,7 +28,7 @@ fn flow(remote: &str) -> Flow {
 /// A guard with a budget of 10 a second, 20 at once.
 fn guard() -> Guard {
     let source = Rate { per_second: 10, burst: 20 };
-    Guard::new(Limits { source, ..Limits::default() })
+    Guard::new(Limits { source, ..Limits::default() }, Arc::default())
 }
 
 /// A wrong password for the account 1.
@@ -176,7 +176,7 @@ fn who_becomes_exempt_is_heard_again() {
 #[test]
 fn totals_hold_for_everyone_together_and_refill() {
     let invites = Rate { per_second: 5, burst: 5 };
-    let mut guard = Guard::new(Limits { invites, ..Limits::default() });
+    let mut guard = Guard::new(Limits { invites, ..Limits::default() }, Arc::default());
     let busy = |guard: &mut Guard, now| {
         let busy = guard.is_busy(now, Method::Invite);
         if !busy {
@@ -193,7 +193,7 @@ fn totals_hold_for_everyone_together_and_refill() {
 #[test]
 fn a_flood_of_strangers_leaves_challenges_to_phones_and_calls_to_who_is_admitted() {
     let invites = Rate { per_second: 8, burst: 8 };
-    let mut guard = Guard::new(Limits { invites, ..Limits::default() });
+    let mut guard = Guard::new(Limits { invites, ..Limits::default() }, Arc::default());
     let directory = directory();
     let challenged = |guard: &mut Guard, from: &str, registered: bool| {
         let may = |_: &u32| {

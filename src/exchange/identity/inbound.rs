@@ -8,7 +8,7 @@ use crate::exchange::refusal::Refused;
 use crate::exchange::who;
 use crate::leg::Stir;
 use crate::sip::identity::{
-    Call as About, Claim, Flaw, Signer, Verstat, canonical, carried, read_date,
+    Call as About, Claim, Flaw, Mark, Signer, Verstat, canonical, carried, read_date,
 };
 use crate::sip::{HeaderName, Message};
 
@@ -161,8 +161,12 @@ impl Exchange {
         let proven = signer.and_then(|signer| {
             claim.check(&signer, algorithms())?;
             let call = mark(invite.call_id().as_bytes());
-            match self.identities.replays.note(now, mark(claim.signature()), call) {
-                true => Ok(signer),
+            let token = mark(claim.signature());
+            match self.identities.replays.note(now, token, call) {
+                true => {
+                    self.say_all(|| peers::Say::Signed(token, call));
+                    Ok(signer)
+                }
                 false => Err(Flaw::Replayed),
             }
         });
@@ -170,6 +174,11 @@ impl Exchange {
             Ok(signer) => Verdict::proven(claim, &signer),
             Err(flaw) => Verdict::flawed(flaw, claim.attest, Some(claim.token)),
         }
+    }
+
+    /// Another exchange of this server let a call in by that token.
+    pub(in crate::exchange) fn token_used(&mut self, now: Instant, token: Mark, call: Mark) {
+        self.identities.replays.note(now, token, call);
     }
 
     /// Keeps a call until its signer's certificate came, or it has waited long enough.
@@ -312,7 +321,7 @@ fn trusted_word(invite: &Message, trunk: &Trunk, verified: bool) -> Verdict {
 }
 
 /// A short name for bytes of a peer's.
-fn mark(bytes: &[u8]) -> [u8; 16] {
+fn mark(bytes: &[u8]) -> Mark {
     use sha2::Digest as _;
     let digest = sha2::Sha256::digest(bytes);
     let mut mark = [0; 16];

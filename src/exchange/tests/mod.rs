@@ -112,6 +112,7 @@ impl Stage {
             public_address: None,
             own_addresses: vec![],
             epoch: Epoch::new(WallTime::from_unix_millis(1_700_000_000_000)),
+            ledger: Default::default(),
         };
         let exchange = Exchange::new(config, Arc::new(directory), Rng::from_number(1));
         Stage {
@@ -157,6 +158,7 @@ impl Stage {
                 Output::Registered(registered) => self.registered.push(registered),
                 Output::Expect(address, name) => self.expected.push((address, name)),
                 Output::Told(told) => self.told.push(told),
+                Output::Peer(..) => panic!("there is no other exchange"),
                 Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}
                 Output::Binding(_) | Output::Trunk(_) | Output::Certificate(_) => {}
             }

@@ -85,6 +85,10 @@ impl Exchange {
 
     /// A call just failed there: it is asked at once.
     pub(in crate::exchange) fn suspect(&mut self, now: Instant, key: &Key) {
+        let home = self.shards().of_thing(&key.to_string());
+        if home != self.shards().own() {
+            return self.say(home, Say::Suspect(key.clone()));
+        }
         if let Some(health) = self.health(key)
             && let Phase::Resting(at) = &mut health.phase
         {

@@ -5,7 +5,9 @@
 
 use std::fmt;
 
+use super::ledger::Ledger;
 use super::locating::{Seeker, hop_of};
+use super::peers::Say;
 use super::registration::derived;
 use super::routing::login_of;
 use super::*;
@@ -14,7 +16,7 @@ use crate::sip::header::NameAddr;
 use crate::sip::locate::{self, Hop, LocateError};
 use crate::sip::registration::{self, Registration, Settings, bracketed, registrar_of};
 use crate::sip::uri::{Scheme, SipUri};
-use crate::sip::{Command, Message};
+use crate::sip::{Command, Message, Shards};
 
 mod health;
 mod inbound;
@@ -89,8 +91,9 @@ impl fmt::Display for Key {
 }
 
 /// All trunks and lines.
-#[derive(Default)]
 pub(super) struct Trunks {
+    shards: Shards,
+    ledger: Arc<Ledger>,
     table: BTreeMap<Key, Upstream>,
     /// Whose Contact it is, by its user part.
     contacts: BTreeMap<String, Key>,
@@ -105,16 +108,44 @@ pub(super) struct Trunks {
     last_request: u64,
     /// What is configured no more and was not told yet.
     gone: Vec<Key>,
+    /// What others look after, and have not been asked for yet.
+    asks: Vec<Key>,
 }
 
-/// One of them.
+/// One of them. Who looks after it registers and asks it, and tells the other exchanges.
 #[derive(Default)]
 struct Upstream {
-    calls: u32,
     /// What was told of it last.
     shown: Option<Box<TrunkState>>,
     health: Option<Health>,
     account: Option<Account>,
+    /// Of one that another exchange looks after: how it fares.
+    away: Option<Fare>,
+    /// What the other exchanges were told last.
+    told: Fare,
+}
+
+/// How a trunk or line fares, as far as calls depend on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fare {
+    up: bool,
+    answers: Option<bool>,
+    flow: Option<Flow>,
+    service_route: Vec<String>,
+    registration: Option<registration::State>,
+}
+
+impl Default for Fare {
+    fn default() -> Self {
+        Fare { up: true, answers: None, flow: None, service_route: vec![], registration: None }
+    }
+}
+
+/// How one fares, for the exchanges that do not look after it.
+#[derive(Debug)]
+pub(super) struct News {
+    key: Key,
+    fare: Fare,
 }
 
 /// A registration, and the user part of its Contact: a secret between us and the registrar, by
@@ -125,6 +156,24 @@ struct Account {
 }
 
 impl Trunks {
+    /// None yet.
+    pub(super) fn new(shards: Shards, ledger: Arc<Ledger>) -> Trunks {
+        Trunks {
+            shards,
+            ledger,
+            table: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            timers: TimerTable::new(),
+            leaving: BTreeMap::new(),
+            held: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            last_request: 0,
+            gone: Vec::new(),
+            asks: Vec::new(),
+        }
+    }
+
     /// Whether it works as far as is known.
     pub(super) fn is_up(&self, key: &Key) -> bool {
         self.table.get(key).is_none_or(Upstream::is_up)
@@ -138,48 +187,64 @@ impl Trunks {
         let routes = self.routes(key, trunk);
         let route = routes.first().and_then(|route| NameAddr::parse(route));
         let uri = as_secret(trunk, route.as_ref().map_or(&trunk.uri, |route| route.uri()));
-        if let Some(upstream) = self.table.get_mut(key) {
-            if let Some(channels) = trunk.channels.filter(|channels| upstream.calls >= *channels) {
-                return Err(format!("{key} has all its {channels} channels in use"));
+        if self.table.contains_key(key) {
+            let channels = trunk.channels;
+            let full = |most| format!("{key} has all its {most} channels in use");
+            if channels == Some(0) {
+                return Err(full(0));
             }
-            upstream.calls += 1;
+            self.ledger
+                .enter(&channels_of(key), channels.unwrap_or(0))
+                .map_err(|_| full(channels.unwrap_or(0)))?;
         }
         Ok(uri)
     }
 
     /// Whether it may carry no further call.
     fn full(&self, directory: &Directory, key: &Key) -> Option<u32> {
-        let calls = self.table.get(key).map_or(0, |upstream| upstream.calls);
+        let calls = self.ledger.calls(&channels_of(key));
         key.find(directory)?.channels.filter(|channels| calls >= *channels)
     }
 
     /// Takes a channel for a call that came by it.
     pub(super) fn occupy(&mut self, key: &Key) {
-        if let Some(upstream) = self.table.get_mut(key) {
-            upstream.calls += 1;
-        }
+        // No limit holds for one that is let in already.
+        let _ = self.ledger.enter(&channels_of(key), 0);
     }
 
     /// Gives a channel back.
     pub(super) fn leave(&mut self, key: &Key) {
-        if let Some(upstream) = self.table.get_mut(key) {
-            upstream.calls = upstream.calls.saturating_sub(1);
-        }
+        self.ledger.leave(&channels_of(key));
     }
 
     /// The server that holds the registration.
     pub(super) fn registered_at(&self, key: &Key) -> Option<Flow> {
-        self.table.get(key)?.account.as_ref()?.registration.flow()
+        let upstream = self.table.get(key)?;
+        match &upstream.away {
+            Some(away) => away.flow,
+            None => upstream.account.as_ref()?.registration.flow(),
+        }
     }
 
     /// The Route values of a call: what the registrar asked for, else the proxy.
     pub(super) fn routes(&self, key: &Key, trunk: &Trunk) -> Vec<String> {
-        let account = self.table.get(key).and_then(|upstream| upstream.account.as_ref());
-        let service = account.map_or(&[][..], |account| account.registration.service_route());
+        let upstream = self.table.get(key);
+        let account = upstream.and_then(|upstream| upstream.account.as_ref());
+        let away = upstream.and_then(|upstream| upstream.away.as_ref());
+        let service = match (account, away) {
+            (_, Some(away)) => away.service_route.as_slice(),
+            (Some(account), None) => account.registration.service_route(),
+            (None, None) => &[],
+        };
         match service.is_empty() {
             true => trunk.proxy.as_deref().map(loose).into_iter().collect(),
             false => service.to_vec(),
         }
+    }
+
+    /// Whether it is this exchange that registers and asks it.
+    fn looks_after(&self, key: &Key) -> bool {
+        self.shards.is_alone() || self.shards.of_thing(&key.to_string()) == self.shards.own()
     }
 
     /// Takes over what is configured now. What stays as it was is not disturbed.
@@ -189,15 +254,31 @@ impl Trunks {
             self.table.keys().filter(|key| !wanted.contains_key(key)).cloned().collect();
         for key in gone {
             self.timers.clear(&key);
+            self.contacts.retain(|_, known| *known != key);
             if let Some(account) = self.table.remove(&key).and_then(|upstream| upstream.account) {
                 self.contacts.remove(&account.contact);
                 self.retire(account);
             }
             self.note_server(&key);
-            self.gone.push(key);
+            // Who looked after it says so.
+            if self.looks_after(&key) {
+                self.gone.push(key);
+            }
         }
         for (key, trunk) in wanted {
+            let own = self.looks_after(&key);
             let upstream = self.table.entry(key.clone()).or_default();
+            if !own {
+                if upstream.away.is_none() {
+                    upstream.away = Some(Fare::default());
+                    self.asks.push(key.clone());
+                }
+                self.contacts.retain(|_, known| *known != key);
+                if trunk.registration.is_some() {
+                    self.contacts.insert(contact_of(directory, &key), key);
+                }
+                continue;
+            }
             // What has not happened yet is due at once.
             if upstream.health.as_ref().map(Health::ping) != trunk.ping {
                 upstream.health = trunk.ping.map(Health::new);
@@ -289,14 +370,57 @@ impl Trunks {
     pub(super) fn timeout(&self) -> Option<Instant> {
         self.timers.next()
     }
+
+    /// How one fares that another exchange looks after.
+    pub(super) fn hear(&mut self, news: News) {
+        let upstream = self.table.get_mut(&news.key);
+        if let Some(away) = upstream.and_then(|upstream| upstream.away.as_mut()) {
+            *away = news.fare;
+            self.note_server(&news.key);
+        }
+    }
+}
+
+/// Under which name the channels of a trunk or line are counted; users and caps have others.
+fn channels_of(key: &Key) -> String {
+    format!("channels of {key}")
 }
 
 impl Upstream {
     fn is_up(&self) -> bool {
+        if let Some(away) = &self.away {
+            return away.up;
+        }
         let registered = self.account.as_ref().is_none_or(|account| {
             !matches!(account.registration.state(), registration::State::Failed { .. })
         });
         registered && self.health.as_ref().is_none_or(Health::is_up)
+    }
+
+    fn registration(&self) -> Option<registration::State> {
+        match &self.away {
+            Some(away) => away.registration.clone(),
+            None => self.account.as_ref().map(|account| account.registration.state()),
+        }
+    }
+
+    /// Whether it answers OPTIONS, where it is asked.
+    fn answers(&self) -> Option<bool> {
+        match &self.away {
+            Some(away) => away.answers,
+            None => self.health.as_ref().map(Health::is_up),
+        }
+    }
+
+    fn fare(&self) -> Fare {
+        let registration = self.account.as_ref().map(|account| &account.registration);
+        Fare {
+            up: self.is_up(),
+            answers: self.answers(),
+            flow: registration.and_then(|registration| registration.flow()),
+            service_route: registration.map_or(vec![], |one| one.service_route().to_vec()),
+            registration: registration.map(|registration| registration.state()),
+        }
     }
 }
 
@@ -381,6 +505,7 @@ impl Exchange {
             self.unregister_all(now);
         }
         self.tell_trunks(now);
+        self.ask_fares();
     }
 
     /// No calls are wanted any more.
@@ -412,12 +537,43 @@ impl Exchange {
     }
 
     pub(super) fn set_trunk_timer(&mut self, key: &Key) {
+        self.tell_fare(key);
         let Some(upstream) = self.trunks.table.get(key) else { return };
         let registration = upstream.account.as_ref().and_then(|a| a.registration.timeout());
         let health = upstream.health.as_ref().and_then(Health::timeout);
         match [registration, health].into_iter().flatten().min() {
             Some(at) => self.trunks.timers.set(key.clone(), at),
             None => self.trunks.timers.clear(key),
+        }
+    }
+
+    /// Tells the other exchanges how a trunk or line fares, where that is news.
+    fn tell_fare(&mut self, key: &Key) {
+        if self.shards().is_alone() {
+            return;
+        }
+        let Some(upstream) = self.trunks.table.get_mut(key) else { return };
+        let fare = upstream.fare();
+        if upstream.away.is_none() && fare != upstream.told {
+            upstream.told = fare.clone();
+            self.say_all(|| Say::Trunk(Box::new(News { key: key.clone(), fare: fare.clone() })));
+        }
+    }
+
+    /// Asks for news of what others look after: they may have told before this exchange knew that
+    /// there is such a trunk or line.
+    fn ask_fares(&mut self) {
+        for key in std::mem::take(&mut self.trunks.asks) {
+            let home = self.shards().of_thing(&key.to_string());
+            self.say(home, Say::HowFares(key));
+        }
+    }
+
+    /// Tells one that asks; who does not know it yet tells as soon as there is something to tell.
+    pub(super) fn answer_fare(&mut self, to: ShardId, key: Key) {
+        let own = self.trunks.table.get(&key).filter(|upstream| upstream.away.is_none());
+        if let Some(fare) = own.map(Upstream::fare) {
+            self.say(to, Say::Trunk(Box::new(News { key, fare })));
         }
     }
 

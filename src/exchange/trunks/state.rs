@@ -86,19 +86,18 @@ impl Exchange {
         let upstream = self.trunks.table.get(key)?;
         let trunk = key.find(&self.directory)?;
         let line = self.directory.lines.named(&trunk.name).filter(|_| key.is_line());
-        let registration = upstream.account.as_ref().map(|account| account.registration.state());
         let shown = upstream.shown.as_deref();
         let mut state = TrunkState {
             name: trunk.name.clone(),
             user: line.map(|line| line.user.clone()),
             up: upstream.is_up(),
-            answers: upstream.health.as_ref().map(Health::is_up),
+            answers: upstream.answers(),
             server: self.trunks.registered_at(key).map(|flow| flow.remote),
             since: shown.map_or(Instant::ZERO, |shown| shown.since),
             trouble: shown.and_then(|shown| shown.trouble.clone()),
-            calls: upstream.calls,
+            calls: self.trunks.ledger.calls(&channels_of(key)),
             channels: trunk.channels,
-            registration,
+            registration: upstream.registration(),
         };
         if let Some(registration::State::Failed { reason, .. }) = &state.registration {
             state.trouble = Some(reason.clone());
@@ -110,6 +109,9 @@ impl Exchange {
 
     /// Tells how a trunk or line fares, if that is news. What it carries is none.
     pub(super) fn tell_trunk(&mut self, now: Instant, key: &Key) {
+        if !self.trunks.looks_after(key) {
+            return;
+        }
         let Some(mut state) = self.trunk_state(key) else { return };
         let Some(upstream) = self.trunks.table.get_mut(key) else { return };
         match &upstream.shown {

@@ -40,7 +40,7 @@ async fn numbers(store: &Sqlite) -> Vec<u32> {
 async fn of_changes_of_one_binding_the_last_is_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = store(&folder).await;
-    let bindings = Bindings::default();
+    let bindings = Bindings::new(Epoch::new(WallTime::from_unix_millis(0)));
     bindings.put(set(1, 1));
     bindings.put(set(2, 10));
     bindings.put(set(1, 2));
@@ -59,7 +59,7 @@ async fn a_store_that_fails_is_tried_again_with_the_newest_of_each() {
     let sound = store(&folder).await;
     // Opened to be read: every write of it fails.
     let failing = Sqlite::read(&folder.path().join("db")).await.expect("opened");
-    let bindings = Bindings::default();
+    let bindings = Bindings::new(Epoch::new(WallTime::from_unix_millis(0)));
     bindings.put(set(1, 1));
     bindings.put(set(2, 2));
     assert!(!bindings.write(&failing).await);
@@ -72,7 +72,7 @@ async fn a_store_that_fails_is_tried_again_with_the_newest_of_each() {
 
 #[test]
 fn a_disk_that_stands_still_costs_new_phones_and_no_memory() {
-    let bindings = Bindings::default();
+    let bindings = Bindings::new(Epoch::new(WallTime::from_unix_millis(0)));
     for user in 0..MOST_WAITING as u32 + 3 {
         bindings.put(set(user, 1));
     }
@@ -86,7 +86,7 @@ fn a_disk_that_stands_still_costs_new_phones_and_no_memory() {
 async fn more_than_fits_in_one_transaction_is_written_in_several() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = store(&folder).await;
-    let bindings = Bindings::default();
+    let bindings = Bindings::new(Epoch::new(WallTime::from_unix_millis(0)));
     let count = MOST_TOGETHER as u32 * 2 + 1;
     (0..count).for_each(|user| bindings.put(set(user, user)));
     assert!(bindings.write(&store).await);

@@ -14,6 +14,7 @@ use crate::http::message::{Request, Response};
 use crate::http::route::{BoxFuture, Handler};
 use crate::media;
 use crate::node::trace::Direction;
+use crate::sip::{ShardId, Shards};
 use ipnet::IpNet;
 
 /// A number that only grows, or a gauge.
@@ -128,6 +129,9 @@ const QUEUES: [&str; 8] =
 /// What was lost because something did not keep up, as labels.
 const DROPS: [&str; 5] = ["sights", "stories", "refusals", "hep", "spans"];
 
+/// Shards of a server.
+const MOST_SHARDS: usize = Shards::MAX as usize;
+
 /// Everything that is counted here; the rest are [`Figures`] of the exchange.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -142,9 +146,12 @@ pub struct Metrics {
     documents: [[Histogram; 2]; 3],
     /// A transaction of the store.
     pub store: Histogram,
-    queues: [Series; QUEUES.len()],
+    queues: [[Series; QUEUES.len()]; MOST_SHARDS],
     drops: [Series; DROPS.len()],
-    figures: Shown,
+    /// By shard.
+    figures: [Shown; MOST_SHARDS],
+    /// What one thread's queue to another had no room for: what would begin something, the rest.
+    crowded: [Series; 2],
 }
 
 /// Media, counted as sessions open and close.
@@ -174,6 +181,25 @@ struct Shown {
     overloaded: Series,
     late: Series,
     lost: Series,
+}
+
+impl Shown {
+    fn all(&self) -> [&Series; 12] {
+        [
+            &self.calls,
+            &self.legs,
+            &self.registrations,
+            &self.transactions,
+            &self.dialogs,
+            &self.rejected,
+            &self.discarded,
+            &self.repeats_received,
+            &self.repeats_sent,
+            &self.overloaded,
+            &self.late,
+            &self.lost,
+        ]
+    }
 }
 
 impl Metrics {
@@ -243,15 +269,15 @@ impl Metrics {
     }
 
     /// How many wait in a queue, by its name in the list.
-    pub fn queue(&self, name: &str, waiting: usize) {
+    pub fn queue(&self, shard: ShardId, name: &str, waiting: usize) {
         if let Some(queue) = QUEUES.iter().position(|known| *known == name) {
-            self.queues[queue].set(waiting as u64);
+            self.queues[usize::from(shard.0) % MOST_SHARDS][queue].set(waiting as u64);
         }
     }
 
-    /// How many messages found no room to wait in.
-    pub fn lost(&self, total: u64) {
-        self.figures.lost.set(total);
+    /// How many messages of a shard found no room to wait in.
+    pub fn lost(&self, shard: ShardId, total: u64) {
+        self.figures[usize::from(shard.0) % MOST_SHARDS].lost.set(total);
     }
 
     /// Something was lost, by its name in the list.
@@ -261,21 +287,38 @@ impl Metrics {
         }
     }
 
-    /// Shows how the exchange stands.
-    pub fn show(&self, figures: &Figures) {
-        let Shown { calls, legs, registrations, transactions, dialogs, .. } = &self.figures;
-        calls.set(figures.calls as u64);
-        legs.set(figures.legs as u64);
-        registrations.set(figures.registrations as u64);
-        transactions.set(figures.transactions as u64);
-        dialogs.set(figures.dialogs as u64);
-        self.figures.rejected.set(figures.sip.rejected);
-        self.figures.discarded.set(figures.sip.discarded);
-        self.figures.repeats_received.set(figures.sip.repeats_received);
-        self.figures.repeats_sent.set(figures.sip.repeats_sent);
-        self.figures.overloaded.set(figures.sip.overloaded);
-        self.figures.late.set(figures.late);
-        self.queues[4].set(figures.outputs as u64);
+    /// Something for another shard found no room in its queue.
+    pub(in crate::node) fn crowded(&self, is_new: bool) {
+        self.crowded[usize::from(!is_new)].add(1);
+    }
+
+    /// Shows how the exchange of a shard stands.
+    pub fn show(&self, shard: ShardId, figures: &Figures) {
+        let shard = usize::from(shard.0) % MOST_SHARDS;
+        let shown = &self.figures[shard];
+        shown.calls.set(figures.calls as u64);
+        shown.legs.set(figures.legs as u64);
+        shown.registrations.set(figures.registrations as u64);
+        shown.transactions.set(figures.transactions as u64);
+        shown.dialogs.set(figures.dialogs as u64);
+        shown.rejected.set(figures.sip.rejected);
+        shown.discarded.set(figures.sip.discarded);
+        shown.repeats_received.set(figures.sip.repeats_received);
+        shown.repeats_sent.set(figures.sip.repeats_sent);
+        shown.overloaded.set(figures.sip.overloaded);
+        shown.late.set(figures.late);
+        self.queues[shard][4].set(figures.outputs as u64);
+    }
+
+    /// The figures of all shards together.
+    fn together(&self) -> Shown {
+        let sum = Shown::default();
+        for one in &self.figures {
+            for (sum, one) in sum.all().into_iter().zip(one.all()) {
+                sum.add(one.value());
+            }
+        }
+        sum
     }
 
     /// All of it in the text format, version 0.0.4.
@@ -289,7 +332,7 @@ impl Metrics {
     }
 
     fn render_calls(&self, text: &mut Text) {
-        let shown = &self.figures;
+        let shown = &self.together();
         text.one("offhook_calls", "gauge", "Calls up or being set up.", &shown.calls);
         text.one("offhook_legs", "gauge", "Legs, closing ones included.", &shown.legs);
         let outcomes = OUTCOMES.map(Status::as_str);
@@ -326,7 +369,7 @@ impl Metrics {
             let also = format!("direction=\"{way}\",");
             text.table("offhook_sip_responses_total", "class", &classes, &cells[1..], &also);
         }
-        let shown = &self.figures;
+        let shown = &self.together();
         let name = "offhook_sip_retransmissions_total";
         text.head(name, "counter", "Requests received again, messages sent again.");
         text.line(name, "direction=\"received\"", shown.repeats_received.value());
@@ -378,7 +421,14 @@ impl Metrics {
         text.head("offhook_store_write_seconds", "histogram", "Transactions of the store.");
         self.store.write(&mut text.0, "offhook_store_write_seconds", "");
         text.head("offhook_queue_depth", "gauge", "What waits, by queue.");
-        text.table("offhook_queue_depth", "queue", &QUEUES, &self.queues, "");
+        let waiting: [Series; QUEUES.len()] = Default::default();
+        for shard in &self.queues {
+            waiting.iter().zip(shard).for_each(|(sum, one)| sum.add(one.value()));
+        }
+        text.table("offhook_queue_depth", "queue", &QUEUES, &waiting, "");
+        let help = "What found no room on its way from one shard to another.";
+        text.head("offhook_shard_drops_total", "counter", help);
+        text.table("offhook_shard_drops_total", "class", &["new", "ongoing"], &self.crowded, "");
         text.head("offhook_dropped_total", "counter", "Lost because something was too slow.");
         text.table("offhook_dropped_total", "what", &DROPS, &self.drops, "");
         text.head("offhook_build_info", "gauge", "Always 1; the version is the label.");
@@ -453,7 +503,7 @@ impl Handler for Page {
             }
             let (waiting, lost) = self.observer.backlog();
             let metrics = self.observer.metrics();
-            metrics.queue("seeing", waiting);
+            metrics.queue(ShardId::default(), "seeing", waiting);
             metrics.dropped("sights", lost);
             Response::new(200, "text/plain; version=0.0.4; charset=utf-8", metrics.render())
         })
@@ -486,8 +536,10 @@ mod tests {
             true,
         );
         metrics.document(Source::of("https://x", "http://own"), Duration::from_secs(60), true);
-        metrics.queue("rows", 7);
-        metrics.show(&Figures { calls: 3, ..Figures::default() });
+        metrics.queue(ShardId(0), "rows", 4);
+        metrics.queue(ShardId(2), "rows", 3);
+        metrics.show(ShardId(0), &Figures { calls: 1, ..Figures::default() });
+        metrics.show(ShardId(2), &Figures { calls: 2, ..Figures::default() });
         let page = metrics.render();
         for (series, wanted) in [
             ("offhook_sip_requests_total{direction=\"received\",method=\"INVITE\"}", 1.0),

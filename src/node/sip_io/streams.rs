@@ -17,7 +17,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::connection::{Connection, Start};
 use super::{Arrival, Shared};
 use crate::directory::TlsPeer;
-use crate::sip::{Flow, Message, Parsed, Transport};
+use crate::sip::{Flow, Message, Parsed, ShardId, Transport};
 
 /// Messages that wait for one stream peer to read; more means that it does not.
 const WRITE_QUEUE: usize = 256;
@@ -27,6 +27,14 @@ const MAX_CONNECTIONS: usize = 10_000;
 
 /// Names of one stream: its own, and that of connections which it stands in for.
 const MAX_NAMES: usize = 16;
+
+/// The numbers of a shard's connections have its own above these bits: each is one in the process.
+const OWNER_SHIFT: u32 = 56;
+
+/// Whose connection has that number.
+pub(super) fn owner(connection: u64) -> ShardId {
+    ShardId((connection >> OWNER_SHIFT) as u8)
+}
 
 /// All stream connections.
 pub(super) struct Streams {
@@ -86,9 +94,11 @@ impl Streams {
         shared: Rc<Shared>,
         events: mpsc::Sender<StreamEvent>,
         tasks: JoinSet<()>,
+        shard: ShardId,
     ) -> Streams {
         let (open, by_peer, by_source) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Streams { open, by_peer, by_source, last: 0, lost: VecDeque::new(), shared, events, tasks }
+        let (last, lost) = (u64::from(shard.0) << OWNER_SHIFT, VecDeque::new());
+        Streams { open, by_peer, by_source, last, lost, shared, events, tasks }
     }
 
     /// The way in for what tasks tell.

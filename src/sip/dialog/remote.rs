@@ -83,6 +83,9 @@ impl Remote {
     /// target if that is an address, else over the flow. Names were resolved when the flow was
     /// chosen, and `.invalid` never resolves. `listening` gives our address on a transport.
     pub fn hop(&self, flow: Flow, listening: impl Fn(Transport) -> Option<SocketAddr>) -> Flow {
+        if flow.is_inner() {
+            return flow;
+        }
         let hop = self.routes.next_hop(&self.target);
         let by_target = hop == self.target;
         let Some(place) = literal(hop).filter(|_| !(by_target && self.behind_nat)) else {

@@ -26,7 +26,7 @@ pub use der::{ecdsa as x509_signature, raw as raw_signature};
 pub use header::Identity;
 pub use number::canonical;
 pub use passport::Draft;
-pub use replay::Replays;
+pub use replay::{Mark, Replays};
 pub use verify::{Call, Claim, Refused, check_url};
 pub use verstat::{Verstat, carried};
 

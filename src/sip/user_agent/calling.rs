@@ -28,7 +28,7 @@ impl UserAgent {
             let (ending, message) = (Ending::Rejected(503), None);
             return self.event(Event::Ended { dialog, ending, message });
         }
-        let tag = self.rng.hex(16);
+        let tag = self.new_tag();
         let from = name_addr(invite.display_name.as_deref(), &invite.from);
         let wish = invite.session.unwrap_or(self.config.session);
         let usage = Usage {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::base::Duration;
 use crate::sip::dialog::session_timer;
-use crate::sip::{Flow, Transport};
+use crate::sip::{Flow, Shards, Transport};
 
 /// A listener, and what peers are to call it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,14 +96,17 @@ pub struct Config {
     pub limits: Limits,
     /// Session timers (RFC 4028).
     pub session: session_timer::Settings,
+    /// Which of several it is: its tags and branches say so.
+    pub shards: Shards,
 }
 
 impl Config {
     /// With default limits.
     pub fn new(listeners: Vec<Listener>, user_agent_name: impl Into<String>) -> Config {
         let user_agent_name = user_agent_name.into();
-        let (limits, session) = Default::default();
-        Config { listeners, user_agent_name, force_rport: false, screening: false, limits, session }
+        let (limits, session, shards) = Default::default();
+        let (force_rport, screening) = (false, false);
+        Config { listeners, user_agent_name, force_rport, screening, limits, session, shards }
     }
 
     /// The listener of a flow. Without any listener a flow speaks for itself.

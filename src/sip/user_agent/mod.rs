@@ -156,7 +156,11 @@ impl Due {
 impl UserAgent {
     /// A user agent without any dialog.
     pub fn new(config: Config, mut rng: Rng) -> UserAgent {
-        let cookie = rng.hex(12);
+        // All shards have one: a loop may lead from one to another.
+        let cookie = match config.shards.secret() {
+            Some(secret) => secret,
+            None => rng.hex(12),
+        };
         let transactions = Transactions::new(rng.bytes());
         UserAgent {
             config,
@@ -175,6 +179,11 @@ impl UserAgent {
             counters: Counters::default(),
             out: VecDeque::new(),
         }
+    }
+
+    /// A random tag that says whose it is.
+    fn new_tag(&mut self) -> String {
+        self.config.shards.sign(self.rng.hex(16))
     }
 
     /// How many dialogs and attempts there are.

@@ -23,9 +23,11 @@ impl UserAgent {
     /// nothing is kept between two requests with the same number.
     fn transmit_outside(&mut self, now: Instant, send: Box<Send>, credentials: Credentials) {
         self.sent_outside += 1;
-        let number = send.id.to_string();
+        // Others of our shards may count alike.
+        let number = format!("{}.{}", send.id, self.config.shards.own().0);
         let call_id = format!("{:016x}{}", hash(&[&self.cookie, "call", &number]), self.cookie);
         let tag = format!("{:016x}", hash(&[&self.cookie, "tag", &number]));
+        let tag = self.config.shards.sign(tag);
         let of_kind = |kind: HeaderName| {
             let headers = send.headers.iter();
             headers.filter(move |(name, _)| HeaderName::from_bytes(name.as_bytes()) == kind)

@@ -161,7 +161,9 @@ impl UserAgent {
         let status = match method {
             Method::Bye | Method::Info | Method::Update | Method::Prack => Some(481),
             _ if message.max_forwards() == Some(0) && !ends_here => Some(483),
-            _ if self.is_loop(&message) || self.transactions.merged(&message) => Some(482),
+            // What another exchange of this server sends has its branches of course.
+            _ if !flow.is_inner() && self.is_loop(&message) => Some(482),
+            _ if self.transactions.merged(&message) => Some(482),
             _ => None,
         };
         if let Some(status) = status {
@@ -204,7 +206,7 @@ impl UserAgent {
             return self.receive_invite(id, flow, back, remote, message);
         }
         let Some(transaction) = self.transactions.accept(now, &message, back) else { return };
-        let tag = self.rng.hex(16).into();
+        let tag = self.new_tag().into();
         let pending = Pending { message: message.clone(), flow: back, tag, dialog: None };
         self.pending.insert(transaction, pending);
         self.event(Event::Request { transaction, flow, message });

@@ -26,7 +26,7 @@ impl UserAgent {
     ) {
         self.last_incoming += 1;
         let id = DialogId(DialogId::INCOMING | self.last_incoming);
-        let tag: Arc<str> = self.rng.hex(16).into();
+        let tag: Arc<str> = self.new_tag().into();
         let to = message.header(HeaderName::To).unwrap_or_default();
         let policy = Policy::of(&message);
         let first = 1 + self.rng.below(MAX_FIRST_RSEQ) as u32;

@@ -44,7 +44,7 @@ impl Refusers {
 /// The place that a URI names, for when the connection that came from the same machine is closed.
 fn at_target(flow: Flow, hop: &str) -> Option<Flow> {
     let Flow { transport, remote, connection, .. } = flow;
-    if connection == 0 || !transport.is_stream() || transport.is_websocket() {
+    if connection == 0 || flow.is_inner() || !transport.is_stream() || transport.is_websocket() {
         return None;
     }
     let uri = SipUri::parse(hop)?;

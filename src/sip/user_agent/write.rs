@@ -137,7 +137,8 @@ impl UserAgent {
     /// A branch that nobody guesses. It carries our cookie and the Request-URI's hash, so that
     /// the very request is known when a loop brings it back.
     fn branch(&mut self, uri: &str) -> String {
-        format!("z9hG4bK{}{:016x}{}", self.cookie, hash(&[&self.cookie, uri]), self.rng.hex(16))
+        let unique = self.config.shards.sign(self.rng.hex(16));
+        format!("z9hG4bK{}{:016x}{unique}", self.cookie, hash(&[&self.cookie, uri]))
     }
 
     /// Whether a request is one of ours that came back with its Request-URI unchanged: a loop
@@ -156,7 +157,8 @@ impl UserAgent {
     pub(super) fn stateless_tag(&self, message: &Message) -> String {
         let from = message.from().and_then(|from| from.tag()).unwrap_or_default().to_owned();
         let branch = message.via().and_then(|via| via.branch()).unwrap_or_default().to_owned();
-        format!("{:016x}", hash(&[&self.cookie, message.call_id(), &from, &branch]))
+        let tag = format!("{:016x}", hash(&[&self.cookie, message.call_id(), &from, &branch]));
+        self.config.shards.sign(tag)
     }
 }
 

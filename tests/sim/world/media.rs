@@ -12,8 +12,17 @@ use super::scripted::Scripted;
 /// Whose media session it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
-    Exchange,
+    /// The exchange of that number.
+    Exchange(usize),
     Phone(usize),
+}
+
+/// Exchanges share an address.
+pub fn first_port(owner: Owner) -> u16 {
+    match owner {
+        Owner::Exchange(index) => 16_384 + 4_000 * index as u16,
+        Owner::Phone(_) => 16_384,
+    }
 }
 
 /// What media tell.
@@ -83,6 +92,11 @@ impl Media {
             Media::Scripted(scripted) => scripted.handle_timeout(now),
             Media::Planes(planes) => planes.handle_timeout(now),
         }
+    }
+
+    /// How many sessions all exchanges have.
+    pub fn own_sessions(&self, exchanges: usize) -> usize {
+        (0..exchanges).map(|index| self.sessions(Owner::Exchange(index))).sum()
     }
 
     /// How many sessions an owner has.

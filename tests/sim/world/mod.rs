@@ -5,6 +5,7 @@
 
 #![allow(dead_code, unused_imports, reason = "test and bench each use a part of it")]
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use offhook::directory::Directory;
 use offhook::exchange::{self, Exchange};
 use offhook::sip::registrar::StoredBinding;
 use offhook::sip::user_agent::{self, Listener};
-use offhook::sip::{self, Flow, Transport};
+use offhook::sip::{self, Flow, ShardId, Shards, Transport};
 
 mod certificates;
 mod dns;
@@ -50,10 +51,24 @@ const BEGINNING: u64 = 1_795_237_266_000;
 /// Turns of the loop without time going on: more is a machine that spins.
 const MOST_TURNS: usize = 200_000;
 
+thread_local! {
+    /// How many exchanges the worlds of this thread have, and who lives where.
+    static AMONG: Cell<Option<(u8, u64)>> = const { Cell::new(None) };
+}
+
+/// Restores how many there were before.
+pub struct Among(Option<(u8, u64)>);
+
+impl Drop for Among {
+    fn drop(&mut self) {
+        AMONG.set(self.0);
+    }
+}
+
 /// Something that will arrive.
 enum Arrival {
     Datagram { from: SocketAddr, to: SocketAddr, bytes: Bytes },
-    Exchange(exchange::Input),
+    Exchange(usize, exchange::Input),
     Phone(usize, handset::Act),
 }
 
@@ -87,7 +102,16 @@ pub struct World {
     built_with: (exchange::Config, Arc<Directory>),
     /// Where signers keep their certificates.
     pub certificates: Certificates,
-    exchange: Exchange,
+    /// One, or as many as share the address: each datagram reaches one of them by chance.
+    exchanges: Vec<Exchange>,
+    /// An exchange that hears nothing of the others.
+    pub stuck: Option<usize>,
+    /// Which exchange gets the next datagram, where that is not left to chance.
+    pub receiver: Option<usize>,
+    /// Each datagram of a source may reach another exchange.
+    pub scatter: bool,
+    kernel: Rng,
+    receivers: HashMap<SocketAddr, usize>,
     phones: Vec<Handset>,
     peers: Vec<Peer>,
     addresses: HashMap<SocketAddr, Endpoint>,
@@ -107,22 +131,53 @@ impl World {
         World::with(seed, Office::new().build(), true)
     }
 
-    /// A world around that directory.
+    /// A world around that directory. `OFFHOOK_SIM_SHARDS` says how many exchanges share it where
+    /// a test does not: every scenario must hold with several, too.
     pub fn with(seed: u64, directory: Directory, sounding: bool) -> World {
+        let of = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+        let asked = of("OFFHOOK_SIM_SHARDS").map_or(1, |shards: u64| shards as u8);
+        let (shards, salt) = AMONG.get().unwrap_or((asked, of("OFFHOOK_SIM_SALT").unwrap_or(0)));
+        World::salted(seed, directory, sounding, shards, seed ^ salt)
+    }
+
+    /// Plays a scenario with so many exchanges, in whatever worlds it makes; the salt decides who
+    /// lives where.
+    pub fn among(shards: u8, salt: u64, scenario: impl FnOnce()) {
+        let _restored = Among(AMONG.replace(Some((shards, salt))));
+        scenario();
+    }
+
+    /// From here on worlds have one exchange: what a test tells of is each one's own.
+    pub fn alone() -> Among {
+        Among(AMONG.replace(Some((1, 0))))
+    }
+
+    /// The same with so many exchanges.
+    pub fn sharded(seed: u64, directory: Directory, sounding: bool, shards: u8) -> World {
+        World::salted(seed, directory, sounding, shards, seed)
+    }
+
+    fn salted(seed: u64, directory: Directory, sounding: bool, shards: u8, key: u64) -> World {
         let mut rng = Rng::from_number(seed);
         let server: SocketAddr = SERVER.parse().expect("an address");
         let listener = Listener::new(Transport::Udp, server);
-        let config = exchange::Config {
+        let mut config = exchange::Config {
             agent: user_agent::Config::new(vec![listener], "Offhook"),
             listeners: vec![(Transport::Udp, server)],
             public_address: None,
             own_addresses: vec![],
             epoch: Epoch::new(WallTime::from_unix_millis(BEGINNING)),
+            ledger: Default::default(),
         };
         let directory = Arc::new(directory);
-        let exchange = Exchange::new(config.clone(), Arc::clone(&directory), rng.fork());
         let mut media = Media::new(sounding);
-        media.add(Owner::Exchange, server.ip(), rng.fork());
+        let mut exchanges = Vec::new();
+        for index in 0..shards {
+            config.agent.shards = Shards::new(index, shards, key);
+            let exchange = Exchange::new(config.clone(), Arc::clone(&directory), rng.fork());
+            exchanges.push(exchange);
+            media.add(Owner::Exchange(usize::from(index)), server.ip(), rng.fork());
+        }
         World {
             now: Instant::from_millis(1_000),
             seed,
@@ -137,9 +192,14 @@ impl World {
             sent: Vec::new(),
             names: HashMap::new(),
             dns: Dns::default(),
+            exchanges,
+            stuck: None,
+            receiver: None,
+            scatter: false,
+            kernel: Rng::from_number(seed),
+            receivers: HashMap::new(),
             built_with: (config, directory),
             certificates: Certificates::default(),
-            exchange,
             phones: Vec::new(),
             peers: Vec::new(),
             addresses: HashMap::from([(server, Endpoint::Exchange)]),
@@ -156,30 +216,79 @@ impl World {
 
     /// Calls that are up or being set up.
     pub fn calls(&self) -> usize {
-        self.exchange.calls()
+        self.exchanges.iter().map(Exchange::calls).sum()
     }
 
     /// The server is killed and started again: only what was written is left. Gives how many
     /// registrations it found.
     pub fn restart(&mut self) -> usize {
         let (config, directory) = self.built_with.clone();
-        self.exchange = Exchange::new(config, directory, self.rng.fork());
+        let mut config = exchange::Config { ledger: Default::default(), ..config };
         let mut kept: Vec<StoredBinding> = self.rows.bindings.values().cloned().collect();
         kept.sort_by_key(|row| (row.address_of_record.clone(), std::cmp::Reverse(row.updated)));
-        let restored = self.exchange.restore(self.now, kept);
+        let (mut restored, count) = (0, self.exchanges.len() as u8);
+        // Another key than before: users may have other homes.
+        let key = self.rng.next_u64();
+        for (index, exchange) in (0..).zip(&mut self.exchanges) {
+            config.agent.shards = Shards::new(index, count, key);
+            let (config, directory) = (config.clone(), Arc::clone(&directory));
+            *exchange = Exchange::new(config, directory, self.rng.fork());
+            let (own, others) = exchange.divide(kept);
+            restored += exchange.restore(self.now, own);
+            kept = others;
+        }
+        assert!(kept.is_empty(), "nobody's: {kept:?}");
+        // What the exchanges had for each other is gone with them.
+        self.agenda.retain(|_, arrival| {
+            !matches!(arrival, Arrival::Exchange(_, exchange::Input::Peer(..)))
+        });
         self.drain();
         restored
     }
 
     /// Subscriptions that are kept.
     pub fn subscriptions(&self) -> usize {
-        self.exchange.subscriptions()
+        self.exchanges.iter().map(Exchange::subscriptions).sum()
+    }
+
+    /// The same of each exchange.
+    pub fn subscriptions_of_each(&self) -> Vec<usize> {
+        self.exchanges.iter().map(Exchange::subscriptions).collect()
     }
 
     /// Something for the exchange from outside of the network: a new directory, a shutdown.
     pub fn tell(&mut self, input: exchange::Input) {
-        self.exchange.handle(self.now, input);
+        let all: Vec<exchange::Input> = match input {
+            exchange::Input::Directory(new) => {
+                let each = |_| exchange::Input::Directory(Arc::clone(&new));
+                self.exchanges.iter().map(each).collect()
+            }
+            exchange::Input::Drain => {
+                self.exchanges.iter().map(|_| exchange::Input::Drain).collect()
+            }
+            exchange::Input::Shutdown => {
+                self.exchanges.iter().map(|_| exchange::Input::Shutdown).collect()
+            }
+            exchange::Input::Sip(sip::Input::Unreachable { flow }) => {
+                let each = |_| exchange::Input::Sip(sip::Input::Unreachable { flow });
+                self.exchanges.iter().map(each).collect()
+            }
+            one => vec![one],
+        };
+        for (exchange, input) in self.exchanges.iter_mut().zip(all) {
+            exchange.handle(self.now, input);
+        }
         self.drain();
+    }
+
+    /// What each exchange holds.
+    pub fn figures(&self) -> Vec<exchange::Figures> {
+        self.exchanges.iter().map(Exchange::figures).collect()
+    }
+
+    /// What happened at each exchange's door.
+    pub fn counters(&self) -> Vec<exchange::Counters> {
+        self.exchanges.iter().map(Exchange::counters).collect()
     }
 
     /// Lets time pass.
@@ -221,8 +330,13 @@ impl World {
                 break;
             }
         }
-        assert_eq!(self.media.sessions(Owner::Exchange), 0, "media sessions are left over");
-        assert_eq!(self.exchange.legs(), 0, "legs are left over");
+        assert_eq!(
+            self.media.own_sessions(self.exchanges.len()),
+            0,
+            "media sessions are left over"
+        );
+        let legs: usize = self.exchanges.iter().map(Exchange::legs).sum();
+        assert_eq!(legs, 0, "legs are left over");
         for row in self.rows.calls.values() {
             assert!(row.status.is_final(), "the row of {} {} is open", row.from, row.to);
             assert!(row.ended.is_some() && !row.reason.is_empty(), "how did {row:?} end?");
@@ -232,8 +346,9 @@ impl World {
     fn deadline(&self) -> Option<Instant> {
         let agenda = self.agenda.first_key_value().map(|((at, _), _)| *at);
         let phones = self.phones.iter().filter_map(Handset::timeout);
-        let machines = [agenda, self.exchange.timeout(), self.media.timeout()];
-        machines.into_iter().flatten().chain(phones).min()
+        let exchanges = self.exchanges.iter().filter_map(Exchange::timeout);
+        let machines = [agenda, self.media.timeout()];
+        machines.into_iter().flatten().chain(phones).chain(exchanges).min()
     }
 
     /// Goes to the next deadline, if there is one until `end`.
@@ -253,8 +368,10 @@ impl World {
         if due(self.media.timeout()) {
             self.media.handle_timeout(now);
         }
-        if due(self.exchange.timeout()) {
-            self.exchange.handle_timeout(now);
+        for exchange in &mut self.exchanges {
+            if due(exchange.timeout()) {
+                exchange.handle_timeout(now);
+            }
         }
         for phone in &mut self.phones {
             if due(phone.timeout()) {
@@ -268,12 +385,13 @@ impl World {
     fn arrive(&mut self, arrival: Arrival) {
         let now = self.now;
         match arrival {
-            Arrival::Exchange(input) => self.exchange.handle(now, input),
+            Arrival::Exchange(index, input) => self.exchanges[index].handle(now, input),
             Arrival::Phone(index, act) => self.act(index, act),
             Arrival::Datagram { from, to, bytes } => match self.addresses.get(&to).copied() {
                 Some(Endpoint::Exchange) => {
                     let received = sip::Input::Received { flow: flow(to, from), bytes };
-                    self.exchange.handle(now, exchange::Input::Sip(received));
+                    let index = self.receiver(from);
+                    self.exchanges[index].handle(now, exchange::Input::Sip(received));
                 }
                 Some(Endpoint::Phone(index)) => self.phones[index].receive(now, from, bytes),
                 Some(Endpoint::Peer(index)) => self.peers[index].receive(now, from, &bytes),
@@ -296,8 +414,10 @@ impl World {
     /// Carries out what all machines ask for, until all are silent.
     fn drain(&mut self) {
         for _ in 0..MOST_TURNS {
-            if let Some(output) = self.exchange.poll() {
-                self.carry_out(output);
+            let mut exchanges = self.exchanges.iter_mut().enumerate();
+            let polled = exchanges.find_map(|(index, exchange)| Some((index, exchange.poll()?)));
+            if let Some((index, output)) = polled {
+                self.carry_out(index, output);
             } else if let Some(told) = self.media.poll() {
                 self.heard_of(told);
             } else if !self.drain_phones() {
@@ -307,56 +427,74 @@ impl World {
         panic!("the machines never fall silent");
     }
 
-    fn carry_out(&mut self, output: exchange::Output) {
+    /// Who gets a datagram: of one source always the same, as a kernel does it.
+    fn receiver(&mut self, from: SocketAddr) -> usize {
+        let (count, kernel) = (self.exchanges.len() as u64, &mut self.kernel);
+        let by_chance = || kernel.below(count) as usize;
+        if self.scatter {
+            return self.receiver.unwrap_or_else(by_chance);
+        }
+        self.receiver.unwrap_or_else(|| *self.receivers.entry(from).or_insert_with(by_chance))
+    }
+
+    fn carry_out(&mut self, index: usize, output: exchange::Output) {
         use exchange::Output;
         let now = self.now;
         match output {
             Output::Transmit(flow, bytes) => self.send(flow.local, flow.remote, bytes),
             Output::Expect(..) => {}
-            Output::Media(command) => self.media.command(now, Owner::Exchange, command),
+            Output::Media(command) => self.media.command(now, Owner::Exchange(index), command),
             Output::Fetch(ticket, fetch) => {
                 if let Some((delay, result)) = self.web.answer(now, fetch) {
                     let input = exchange::Input::Fetched(ticket, result);
-                    self.later(now + delay, Arrival::Exchange(input));
+                    self.later(now + delay, Arrival::Exchange(index, input));
                 }
             }
             Output::Speak(ticket, speech) => {
                 let clip = self.voice.speak(&speech);
-                self.sound(ticket, clip);
+                self.sound(index, ticket, clip);
             }
             Output::Load(ticket, _, url) => {
                 let clip = self.voice.load(&url);
-                self.sound(ticket, clip);
+                self.sound(index, ticket, clip);
             }
             Output::Ask(question) => {
                 let answer = self.dns.answer(now, &question, &self.names);
                 let input = exchange::Input::Answered(question, answer);
-                self.later(now + self.dns.delay, Arrival::Exchange(input));
+                self.later(now + self.dns.delay, Arrival::Exchange(index, input));
             }
             Output::Certificate(url) => {
                 let (delay, answer) = self.certificates.answer(&url);
                 let input = exchange::Input::Certificate(url, answer);
-                self.later(now + delay, Arrival::Exchange(input));
+                self.later(now + delay, Arrival::Exchange(index, input));
             }
             Output::Persist(persist) => self.rows.write(now, persist),
             Output::Note(note) => self.notes.push((now, note)),
             Output::Told(_) | Output::Trunk(_) => {}
             Output::Binding(change) => self.rows.keep(change),
+            Output::Peer(to, message) => {
+                let from = ShardId(index as u8);
+                let to = usize::from(to.0);
+                assert_ne!(to, index, "nobody talks to itself");
+                if self.stuck != Some(to) {
+                    self.later(now, Arrival::Exchange(to, exchange::Input::Peer(from, message)));
+                }
+            }
             Output::Registered(change) => {
                 self.registered.push((now, change.user, change.phones));
             }
         }
     }
 
-    fn sound(&mut self, ticket: exchange::Ticket, clip: voice::Answer) {
+    fn sound(&mut self, index: usize, ticket: exchange::Ticket, clip: voice::Answer) {
         let input = exchange::Input::Sound(ticket, clip);
-        self.later(self.now + self.voice.delay, Arrival::Exchange(input));
+        self.later(self.now + self.voice.delay, Arrival::Exchange(index, input));
     }
 
     fn heard_of(&mut self, told: media::Told) {
         match told {
-            media::Told::Event(Owner::Exchange, event) => {
-                self.exchange.handle(self.now, exchange::Input::Media(event));
+            media::Told::Event(Owner::Exchange(index), event) => {
+                self.exchanges[index].handle(self.now, exchange::Input::Media(event));
             }
             media::Told::Event(Owner::Phone(index), event) => {
                 self.phones[index].media(self.now, event);
@@ -365,9 +503,23 @@ impl World {
         }
     }
 
-    /// How trunks and lines fare.
+    /// How trunks and lines fare, as each exchange has it.
+    pub fn all_trunks(&self) -> Vec<Vec<exchange::TrunkState>> {
+        self.exchanges.iter().map(Exchange::trunk_states).collect()
+    }
+
+    /// How trunks and lines fare, as those say who look after them.
     pub fn trunks(&self) -> Vec<exchange::TrunkState> {
-        self.exchange.trunk_states()
+        let mut states = self.exchanges[0].trunk_states();
+        for state in self.all_trunks().into_iter().flatten() {
+            let known = |known: &&mut exchange::TrunkState| {
+                (&known.name, &known.user) == (&state.name, &state.user)
+            };
+            if let Some(known) = states.iter_mut().find(known).filter(|k| k.since < state.since) {
+                *known = state;
+            }
+        }
+        states
     }
 
     /// Whether something was noted that contains a text.

@@ -52,7 +52,7 @@ impl Planes {
             plane: Plane::new(rng),
             owner,
             ip,
-            next_port: 16_384,
+            next_port: super::media::first_port(owner),
             sockets: BTreeMap::new(),
             recordings: BTreeMap::new(),
         });
@@ -60,6 +60,13 @@ impl Planes {
 
     pub fn plane(&self, owner: Owner) -> &OwnPlane {
         self.planes.iter().find(|one| one.owner == owner).expect("an owner that was added")
+    }
+
+    /// That of the exchange which has a recording.
+    pub fn recording(&self) -> &OwnPlane {
+        let own = |one: &&OwnPlane| matches!(one.owner, Owner::Exchange(_));
+        let mut planes = self.planes.iter().filter(own);
+        planes.find(|one| !one.recordings.is_empty()).expect("a recording")
     }
 
     fn index(&self, owner: Owner) -> usize {

@@ -23,6 +23,11 @@ impl Peer {
         self.inbox.push((now, String::from_utf8_lossy(bytes).into_owned()));
     }
 
+    /// What nobody has looked at.
+    pub fn unread(&self) -> impl Iterator<Item = &str> {
+        self.inbox.iter().skip(self.read).map(|(_, text)| text.as_str())
+    }
+
     /// All that came with that beginning.
     pub fn all(&self, start: &str) -> Vec<&str> {
         let texts = self.inbox.iter().map(|(_, text)| text.as_str());
@@ -60,12 +65,17 @@ impl World {
 
     /// The next unread message with that beginning, within five seconds.
     pub fn expect(&mut self, name: &str, start: &str) -> String {
+        self.expect_within(name, start, 5)
+    }
+
+    /// The same within so many seconds.
+    pub fn expect_within(&mut self, name: &str, start: &str, seconds: u64) -> String {
         let unread = |world: &World| {
             let peer = world.raw(name);
             let mut texts = peer.inbox.iter().enumerate().skip(peer.read);
             texts.find(|(_, (_, text))| text.starts_with(start)).map(|(at, _)| at)
         };
-        let came = self.until(5, |world| unread(world).is_some());
+        let came = self.until(seconds, |world| unread(world).is_some());
         assert!(came, "{name} expected {start}, and read {:#?}", self.raw(name).inbox);
         let at = unread(self).expect("it came");
         let peer = self.peers.iter_mut().find(|peer| peer.name == name).expect("known");

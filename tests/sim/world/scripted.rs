@@ -79,7 +79,7 @@ impl Recording {
 
 impl Scripted {
     pub fn add(&mut self, owner: Owner, ip: IpAddr) {
-        self.hosts.insert(owner, (ip, 16_384));
+        self.hosts.insert(owner, (ip, super::media::first_port(owner)));
     }
 
     pub fn sessions(&self, owner: Owner) -> usize {
@@ -124,18 +124,29 @@ impl Scripted {
 
     /// The addresses of parties that are joined through the exchange with whoever is at `ip`.
     pub fn joined(&self, ip: IpAddr) -> Vec<SocketAddr> {
-        let of_exchange = self.sessions.iter().filter(|((of, _), _)| *of == Owner::Exchange);
+        let of_exchange =
+            self.sessions.iter().filter(|((of, _), _)| matches!(of, Owner::Exchange(_)));
         let mut found = Vec::new();
-        for (name, session) in of_exchange {
-            let Some(peer) = session.bridge.filter(|_| session.plays.is_empty()) else { continue };
+        for (name, _) in of_exchange {
             let reaches = self.target(*name).is_some_and(|target| target.ip() == ip);
-            let source = self.sessions.get(&(Owner::Exchange, peer));
-            let source = source.and_then(|source| source.remote.as_ref());
-            if let Some(source) = source.filter(|s| reaches && s.direction.receives()) {
-                found.push(source.address);
-            }
+            found.extend(self.source(*name, 1).filter(|_| reaches));
         }
         found
+    }
+
+    /// Whom a session passes on, also where that comes from another exchange.
+    fn source(&self, name: Name, more: u32) -> Option<SocketAddr> {
+        let session = self.sessions.get(&name).filter(|session| session.plays.is_empty())?;
+        let behind = (name.0, session.bridge?);
+        let remote = self.sessions.get(&behind)?.remote.as_ref();
+        let address = remote.filter(|remote| remote.direction.receives())?.address;
+        match self.bound.get(&address) {
+            Some(other) if more > 0 && matches!(other.0, Owner::Exchange(_)) => {
+                self.target(*other)?;
+                self.source(*other, more - 1)
+            }
+            _ => Some(address),
+        }
     }
 
     pub fn command(&mut self, now: Instant, owner: Owner, command: Command) {
