@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::scenario::Scenario;
 use super::server::{Project, Server};
-use super::tools::{self, Running, free_port};
+use super::tools::{self, Running, free_port, media_ports};
 
 /// No scenario takes longer.
 pub const LIMIT: Duration = Duration::from_secs(25);
@@ -108,7 +108,7 @@ impl Stage {
         command.arg(format!("{scenario}-{port}.errors"));
         command.args(["-trace_msg", "-message_file"]).arg(format!("{scenario}-{port}.messages"));
         // Two sipps must not share media ports.
-        command.args(["-mp", &free_port("127.0.0.1").to_string()]);
+        command.args(["-mp", &media_ports().to_string()]);
         command.args(more).arg(to.to_string());
         Running::start(&mut command, &format!("{scenario}-{port}"), self.project.folder())
     }

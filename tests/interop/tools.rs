@@ -5,6 +5,7 @@ use std::io::Read;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// Waits for a condition; panics with `what` when it never holds.
@@ -80,4 +81,18 @@ pub fn free_port(ip: &str) -> u16 {
         TcpListener::bind((ip, port)).ok().map(|_| port)
     });
     free.expect("a free port")
+}
+
+/// The first of four free UDP ports that no other caller gets: sipp takes more than the one that it
+/// is given. Below those that the system hands out, and above those of the server's media.
+pub fn media_ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const BLOCKS: u16 = 1_000;
+    let first = (std::process::id() % u32::from(BLOCKS)) as u16;
+    let mut blocks = (0..BLOCKS).map(|_| {
+        let block = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(first) % BLOCKS;
+        22_000 + 8 * block
+    });
+    let is_free = |at: &u16| (0..4).all(|more| UdpSocket::bind(("127.0.0.1", at + more)).is_ok());
+    blocks.find(is_free).expect("free ports")
 }
