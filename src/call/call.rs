@@ -75,14 +75,15 @@ pub struct Call {
     pub(super) now: Instant,
     pub(super) rng: Rng,
     /// The caller and everybody dialled; those that are over leave it.
-    pub(super) parties: BTreeMap<LegId, Party>,
+    /// Boxed: a node of the map has room for eleven.
+    pub(super) parties: BTreeMap<LegId, Box<Party>>,
     /// Documents that run, by the leg that hears them.
-    pub(super) scripts: BTreeMap<LegId, Script>,
+    pub(super) scripts: BTreeMap<LegId, Box<Script>>,
     /// The targets of the dial that runs.
     pub(super) targets: BTreeMap<usize, LegId>,
     pub(super) fetches: BTreeMap<RequestId, Fetching>,
     pub(super) sounds: Sounds,
-    pub(super) recordings: BTreeMap<RecordingSid, Recording>,
+    pub(super) recordings: BTreeMap<RecordingSid, Box<Recording>>,
     pub(super) timers: TimerTable<Timer>,
     /// What verbs are yet to be told.
     pub(super) agenda: VecDeque<(LegId, verb::Event)>,
@@ -143,7 +144,7 @@ impl Call {
             setup,
             now,
             rng,
-            parties: BTreeMap::from([(leg, party)]),
+            parties: BTreeMap::from([(leg, Box::new(party))]),
             scripts: BTreeMap::new(),
             targets: BTreeMap::new(),
             fetches: BTreeMap::new(),

@@ -64,7 +64,7 @@ impl Call {
         let leg = LegId(self.setup.next_leg + self.counts.legs);
         self.counts.legs += 1;
         let party = self.called_party(sid, number, shown, call.target);
-        self.parties.insert(leg, party);
+        self.parties.insert(leg, Box::new(party));
         self.targets.insert(number, leg);
         self.status_event(leg, "initiated");
         match dial {

@@ -10,7 +10,6 @@ use crate::leg::Command;
 use crate::verb::Sound;
 
 use super::core::Call;
-use super::party::Party;
 use super::sounds::State;
 
 /// Who holds, and who hears music for it.
@@ -63,7 +62,7 @@ impl Call {
         let listeners: Vec<LegId> = playing.map(|(hears, _)| *hears).collect();
         for listener in listeners {
             self.holds.music.remove(&listener);
-            if self.parties.get(&listener).is_some_and(Party::hears) {
+            if self.parties.get(&listener).is_some_and(|party| party.hears()) {
                 self.leg(listener, Command::StopPlaying);
             }
         }

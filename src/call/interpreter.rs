@@ -148,7 +148,7 @@ impl Call {
             pending: None,
             playing: None,
         };
-        self.scripts.insert(leg, script);
+        self.scripts.insert(leg, Box::new(script));
         self.start_verb(leg);
     }
 

@@ -41,7 +41,7 @@ impl Call {
             owed: None,
         };
         let report = plan.report.and_then(|report| self.absolute(leg, report));
-        self.recordings.insert(sid, Recording { leg, record, report });
+        self.recordings.insert(sid, Box::new(Recording { leg, record, report }));
         let talking = self.parties.get(&leg).is_some_and(|party| party.is_talking());
         let Some(tracks) = tracks.filter(|_| talking) else {
             return self.recorded(sid, RecordingEnd::Failed, Duration::ZERO, false);
@@ -121,7 +121,7 @@ impl Call {
     /// The last report of a recording that runs, made out in advance for the case that the process
     /// dies.
     fn recording_owed(&self, sid: RecordingSid) -> Option<Callback> {
-        let Recording { record, report, .. } = self.recordings.get(&sid)?;
+        let Recording { record, report, .. } = &**self.recordings.get(&sid)?;
         let report = report.as_ref().filter(|report| report.events.contains(&"completed"))?;
         if record.status != RecordingStatus::InProgress {
             return None;
@@ -143,7 +143,8 @@ impl Call {
 
     fn recording_event(&mut self, sid: RecordingSid, event: &str) {
         let url = self.recording_url(sid);
-        let Some(Recording { record, report, .. }) = self.recordings.get(&sid) else { return };
+        let Some(recording) = self.recordings.get(&sid) else { return };
+        let Recording { record, report, .. } = &**recording;
         let (account, call) = (self.setup.account, self.setup.sid);
         let callback = report.as_ref().filter(|r| r.events.contains(&event)).map(|r| Callback {
             call,

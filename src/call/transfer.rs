@@ -88,7 +88,7 @@ impl Call {
 
     /// Whom a party talks with, and the party's own place.
     fn joined_with(&self, leg: LegId) -> Option<(Place, LegId)> {
-        let talking = |leg: &LegId| self.parties.get(leg).is_some_and(Party::is_talking);
+        let talking = |leg: &LegId| self.parties.get(leg).is_some_and(|party| party.is_talking());
         if leg == self.caller() {
             let mut targets = self.targets.values().copied();
             let joined = |leg: &LegId| talking(leg) && !self.scripts.contains_key(leg);
@@ -105,7 +105,7 @@ impl Call {
         let party = self.parties.get(&leg).filter(|party| party.presence == Presence::Ringing)?;
         let number = party.target?;
         let caller = self.caller();
-        let waits = self.parties.get(&caller).is_some_and(Party::is_present);
+        let waits = self.parties.get(&caller).is_some_and(|party| party.is_present());
         (waits && self.targets.get(&number) == Some(&leg))
             .then_some((Place::Target(number), caller))
     }
@@ -345,7 +345,7 @@ impl Call {
     }
 
     fn is_present(&self, leg: LegId) -> bool {
-        self.parties.get(&leg).is_some_and(Party::is_present)
+        self.parties.get(&leg).is_some_and(|party| party.is_present())
     }
 
     /// Lets the party go that talks with `leg`, to another call; `leg` itself is hung up.
@@ -369,7 +369,7 @@ impl Call {
         }
         self.hang_up(leg, Status::Completed, "it put the other party through");
         self.settle();
-        Some(Guest { leg: other, party })
+        Some(Guest { leg: other, party: *party })
     }
 
     /// A party of another call takes the referrer's place here; `None` when there is none.
@@ -379,7 +379,7 @@ impl Call {
             return self.leg(referrer, Command::TransferStatus(481));
         };
         let Guest { leg: new, party } = *guest;
-        self.parties.insert(new, party);
+        self.parties.insert(new, Box::new(party));
         match self.joined_with(referrer) {
             Some((place, transferee)) => {
                 self.leg(referrer, Command::TransferStatus(100));
@@ -417,7 +417,7 @@ impl Call {
             (Direction::Inbound, Status::Ringing),
             self.setup.epoch.wall(now),
         );
-        self.parties.insert(new, Party::arriving(record, owner));
+        self.parties.insert(new, Box::new(Party::arriving(record, owner)));
         self.leg(new, Command::Answer);
         self.transfer =
             Some(Transfer { referrer: old, transferee: other, new, place, replaces: true });
@@ -433,7 +433,7 @@ impl Call {
 
     /// Whether a party was answered and is still there.
     pub fn is_answered(&self, leg: LegId) -> bool {
-        self.parties.get(&leg).is_some_and(Party::is_talking)
+        self.parties.get(&leg).is_some_and(|party| party.is_talking())
     }
 
     /// Whom a party talks with.

@@ -63,7 +63,8 @@ impl Exchange {
                 }
             }
         }
-        self.legs.table.insert(id, LegEntry { channel, ..LegEntry::new(leg, number) });
+        let leg = LegEntry { channel, ..LegEntry::new(leg, number) };
+        self.legs.table.insert(id, Box::new(leg));
         self.legs.incoming.insert(dialog, id);
         self.follow_caller(now, id, &admitted.owner, &admitted.incoming.to, invite);
         let sid = CallSid::random(&mut self.rng);
@@ -96,7 +97,7 @@ impl Exchange {
         let reason = None;
         let entry =
             CallEntry { call, sid, max_forwards, flow, domain, user, has_line, origin, reason };
-        self.calls.table.insert(number, entry);
+        self.calls.table.insert(number, Box::new(entry));
         self.calls.talking.push_back(number);
     }
 

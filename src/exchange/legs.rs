@@ -252,7 +252,7 @@ impl Exchange {
     ) {
         let address = self.media_address(flow);
         let leg = SipLeg::incoming(id, invite, dialog, address, &mut self.rng.fork());
-        self.legs.table.insert(id, LegEntry::new(leg, call));
+        self.legs.table.insert(id, Box::new(LegEntry::new(leg, call)));
         self.legs.incoming.insert(dialog, id);
         self.drain_call(now, call);
     }

@@ -187,7 +187,8 @@ pub struct Exchange {
 /// The legs, and which of them still have something to say.
 #[derive(Default)]
 struct Legs {
-    table: BTreeMap<LegId, LegEntry>,
+    /// Boxed: nodes of the map hold eleven, and most would be room for others.
+    table: BTreeMap<LegId, Box<LegEntry>>,
     /// The legs of dialogs that peers started; those that we started carry the leg's number.
     incoming: BTreeMap<DialogId, LegId>,
     /// The legs of attempts that are not a leg's first.
@@ -218,7 +219,8 @@ impl LegEntry {
 /// The calls, and which of them still have something to say.
 #[derive(Default)]
 struct Calls {
-    table: BTreeMap<CallNumber, CallEntry>,
+    /// Boxed, as legs are.
+    table: BTreeMap<CallNumber, Box<CallEntry>>,
     timers: TimerTable<CallNumber>,
     talking: VecDeque<CallNumber>,
     last: u64,

@@ -35,7 +35,7 @@ impl Exchange {
         let flow = entry.flow;
         let exhausted = entry.max_forwards == 0;
         let leg = SipLeg::outgoing(id, self.media_address(flow), &mut self.rng.fork());
-        self.legs.table.insert(id, LegEntry::new(leg, call));
+        self.legs.table.insert(id, Box::new(LegEntry::new(leg, call)));
         // RFC 3261 section 16.3 step 3, for the B2BUA that carries Max-Forwards across.
         let found = if exhausted { Err(483) } else { self.find(call, &dial) };
         match found {
