@@ -99,6 +99,17 @@ pub enum Input {
     Sip(sip::Input),
     /// The same, come too late to begin anything: a new request is answered 503.
     Late(sip::Input),
+    /// Bytes that [`Exchange::hear`] let through, from one who is muted or not, in time or late.
+    Heard {
+        /// Where they came from.
+        flow: Flow,
+        /// One message.
+        bytes: Bytes,
+        /// Whether they count only where they belong to something that has begun.
+        muted: bool,
+        /// Whether they came too late to begin anything.
+        late: bool,
+    },
     /// Something from a media plane.
     Media(media::Event),
     /// The answer to [`Output::Fetch`].
@@ -378,31 +389,45 @@ impl Exchange {
         }
     }
 
+    /// Whether bytes are to be read, which takes of their source's budget: muted or not; `None`
+    /// where they are thrown away. Who keeps messages waiting asks before he does.
+    pub fn hear(&mut self, now: Instant, flow: Flow, bytes: &[u8]) -> Option<bool> {
+        let registered = || {
+            self.registrar.has_flow(now, flow)
+                || self.peers.is_known(now, flow)
+                || self.trunks.is_server(flow.remote)
+        };
+        match self.guard.hear(now, flow, bytes, &self.directory, registered) {
+            guard::Hearing::Open => Some(false),
+            guard::Hearing::Muted => Some(true),
+            guard::Hearing::Deaf => None,
+        }
+    }
+
+    /// Bytes that were let through: this exchange's affair, or another's.
+    fn take(&mut self, now: Instant, flow: Flow, bytes: Bytes, muted: bool) {
+        let bytes = match self.shards().is_alone() {
+            true => bytes,
+            false => match self.pass_on(flow, bytes, muted) {
+                Some(bytes) => bytes,
+                None => return,
+            },
+        };
+        let input = match muted {
+            false => sip::Input::Received { flow, bytes },
+            true => sip::Input::Muted { flow, bytes },
+        };
+        self.agent.handle(now, input);
+    }
+
     /// Bytes that the guard lets through, and ways that are no more.
     fn handle_sip(&mut self, now: Instant, input: sip::Input) {
         let input = match input {
             sip::Input::Received { flow, bytes } => {
-                let registered = || {
-                    self.registrar.has_flow(now, flow)
-                        || self.peers.is_known(now, flow)
-                        || self.trunks.is_server(flow.remote)
-                };
-                let heard = self.guard.hear(now, flow, &bytes, &self.directory, registered);
-                if heard == guard::Hearing::Deaf {
-                    return;
+                if let Some(muted) = self.hear(now, flow, &bytes) {
+                    self.take(now, flow, bytes, muted);
                 }
-                let muted = heard == guard::Hearing::Muted;
-                let bytes = match self.shards().is_alone() {
-                    true => bytes,
-                    false => match self.pass_on(flow, bytes, muted) {
-                        Some(bytes) => bytes,
-                        None => return,
-                    },
-                };
-                match muted {
-                    false => sip::Input::Received { flow, bytes },
-                    true => sip::Input::Muted { flow, bytes },
-                }
+                return;
             }
             sip::Input::Unreachable { flow } => {
                 self.drop_registrations(now, flow);
@@ -454,6 +479,12 @@ impl Machine for Exchange {
             Input::Late(input) => {
                 self.late = true;
                 self.handle_sip(now, input);
+                self.settle(now);
+                self.late = false;
+            }
+            Input::Heard { flow, bytes, muted, late } => {
+                self.late = late;
+                self.take(now, flow, bytes, muted);
                 self.settle(now);
                 self.late = false;
             }

@@ -317,7 +317,7 @@ impl Exchange {
     ) {
         let targets = self.phone_targets(call, dial, whom, bindings);
         if let Ok(targets) = &targets {
-            self.follow_called(call, leg, targets);
+            self.follow_called(call, leg, &whom.address_of_record, targets);
         }
         self.send_out(now, leg, targets);
     }

@@ -3,6 +3,9 @@
 //! Nobody waits for room. What would begin something has a queue of its own, which is short: when
 //! a shard does not keep up, new calls are lost to it first and come again by retransmission.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -37,6 +40,8 @@ pub(super) struct Link {
     inlets: Vec<Inlet>,
     new: mpsc::Receiver<Parcel>,
     ongoing: mpsc::Receiver<Parcel>,
+    /// Shards that may still have something for others.
+    unfinished: Arc<AtomicUsize>,
 }
 
 impl Link {
@@ -49,7 +54,11 @@ impl Link {
             inlets.push(Inlet { new, ongoing });
             outlets.push((new_outlet, ongoing_outlet));
         }
-        let link = |(new, ongoing)| Link { inlets: inlets.clone(), new, ongoing };
+        let unfinished = Arc::new(AtomicUsize::new(outlets.len()));
+        let link = |(new, ongoing)| {
+            let (inlets, unfinished) = (inlets.clone(), Arc::clone(&unfinished));
+            Link { inlets, new, ongoing, unfinished }
+        };
         outlets.into_iter().map(link).collect()
     }
 
@@ -76,6 +85,16 @@ impl Link {
         }
     }
 
+    /// From here on this shard has nothing more for others.
+    pub(super) fn finish(&self) {
+        self.unfinished.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether any shard may still have something for others.
+    pub(super) fn is_open(&self) -> bool {
+        self.unfinished.load(Ordering::Acquire) > 0
+    }
+
     /// What is there already.
     pub(super) fn try_receive(&mut self) -> Option<Parcel> {
         self.ongoing.try_recv().or_else(|_| self.new.try_recv()).ok()
@@ -86,6 +105,15 @@ impl Link {
 mod tests {
     use super::*;
     use crate::sip::Transport;
+
+    #[test]
+    fn it_is_open_until_all_have_finished() {
+        let links = Link::all(2);
+        links[0].finish();
+        assert!(links[0].is_open() && links[1].is_open());
+        links[1].finish();
+        assert!(!links[0].is_open() && !links[1].is_open());
+    }
 
     fn flow() -> Flow {
         let any = "192.0.2.1:5060".parse().expect("an address");

@@ -83,6 +83,9 @@ const LEISURE: Duration = Duration::from_millis(2);
 /// And this long where nothing else wakes the switch.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+/// At the end: how often a shard that is done looks whether the others are.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(10);
+
 impl Media {
     pub(super) fn start(
         config: media_io::Config,
@@ -306,11 +309,29 @@ impl Shard {
                 () = tokio::time::sleep_until(grace) => break,
             }
         }
+        self.serve_others(grace).await;
         self.show();
         self.sip.flush().await;
         // What they changed is written, however slow the disk.
         rows::tell_lost(&self.effects.unwritten.settle().await, "the server stopped");
         self.effects.bindings.settle(&*self.effects.store).await;
+    }
+
+    /// The phones of others' calls may have their connections here: waits for the last messages of
+    /// those calls.
+    async fn serve_others(&mut self, until: tokio::time::Instant) {
+        if let Some(link) = &self.link {
+            link.finish();
+        }
+        while self.link.as_ref().is_some_and(Link::is_open) {
+            let look_again = tokio::time::Instant::now() + LOOK_AGAIN;
+            tokio::select! {
+                () = self.turn() => {}
+                () = tokio::time::sleep_until(look_again) => {}
+                () = tokio::time::sleep_until(until) => break,
+            }
+        }
+        self.work();
     }
 
     /// Lets everything go.

@@ -33,8 +33,8 @@ pub(super) struct Overload {
 
 /// A message that waits to be read.
 pub(super) enum Waiting {
-    /// It came to this shard.
-    Arrived(Flow, Bytes),
+    /// It came to this shard, from one who is muted or not.
+    Arrived(Flow, Bytes, bool),
     /// It came to another shard, which passed it on.
     Passed(ShardId, PeerMessage),
 }
@@ -84,15 +84,20 @@ impl Shard {
     }
 
     /// Something arrived: it is looked at, and waits for its turn. What is another shard's affair
-    /// waits there and not here.
+    /// waits there and not here; and who is over its budget takes up no room that others need.
     pub(super) fn arrived(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Message(flow, bytes) => {
+                let heard = self.exchange.hear(self.clock.now(), flow, &bytes);
+                let Some(muted) = heard else { return };
                 let peeked = peek(&bytes);
-                if peeked.as_ref().is_some_and(|peek| !self.exchange.is_own(peek)) {
-                    return self.read(Waiting::Arrived(flow, bytes), Turn::Serve);
+                let elsewhere = peeked.as_ref().is_some_and(|peek| !self.exchange.is_own(peek));
+                let class = Class::of(peeked.as_ref());
+                let waiting = Waiting::Arrived(flow, bytes, muted);
+                match elsewhere {
+                    true => self.read(waiting, Turn::Serve),
+                    false => self.put_off(class, waiting),
                 }
-                self.put_off(Class::of(peeked.as_ref()), Waiting::Arrived(flow, bytes));
             }
             Arrival::Unreachable(flow) => {
                 self.observer.metrics().unreachable();
@@ -123,22 +128,19 @@ impl Shard {
     }
 
     fn read(&mut self, waiting: Waiting, turn: Turn) {
-        let (flow, bytes) = match waiting {
-            Waiting::Arrived(flow, bytes) => (flow, bytes),
+        let late = turn == Turn::Refuse;
+        let (flow, bytes, muted) = match waiting {
+            Waiting::Arrived(flow, bytes, muted) => (flow, bytes, muted),
             Waiting::Passed(from, message) => {
-                let message = if turn == Turn::Refuse { message.late() } else { message };
+                let message = if late { message.late() } else { message };
                 return self.give(Input::Peer(from, message));
             }
-        };
-        let input = match turn {
-            Turn::Serve => Input::Sip,
-            Turn::Refuse => Input::Late,
         };
         self.observer.message(self.clock.now(), Direction::Received, flow, &bytes);
         if let Some(trace) = &self.trace {
             trace.record(&bytes);
         }
-        self.give(input(sip::Input::Received { flow, bytes }));
+        self.give(Input::Heard { flow, bytes, muted, late });
     }
 
     pub(super) fn heard(&mut self, event: crate::media::Event) {

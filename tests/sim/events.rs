@@ -6,6 +6,7 @@ use offhook::directory::Watching;
 use offhook::exchange::Input;
 use offhook::phone::Command;
 
+use crate::register::register_device;
 use crate::world::raw::{Rest, digest, parameter};
 use crate::world::{Office, Page, VOICE, World, header, respond};
 
@@ -178,6 +179,27 @@ pub fn a_lamp_follows_a_call_from_ringing_to_its_end() {
     let dark = notified(&mut world, "raw");
     assert_eq!((version(&dark), states(&dark)), (5, vec![]));
     world.end();
+}
+
+#[test]
+pub fn a_lamp_follows_a_call_to_a_name_that_hides_its_user() {
+    let directory = Office::new().change(|directory| {
+        directory.domains.values_mut().for_each(|domain| domain.watching = Watching::Lamps);
+    });
+    let mut world = World::with(10, directory.build(), false);
+    world.peer("raw", "192.0.2.99:5060");
+    let (_, temporary) = register_device(&mut world, 1);
+    world.web.page(VOICE, Page::xml(&format!("<Dial><Sip>{temporary}</Sip></Dial>")));
+    world.phone("alice");
+    subscribe(&mut world, "raw", "bob", "dialog");
+    assert_eq!(states(&notified(&mut world, "raw")).len(), 0);
+    world.dial("alice", "500");
+    let invite = world.expect("raw", "INVITE");
+    assert!(header(&invite, "To").contains("tgruu."), "{invite}");
+    let me = world.raw("raw").local;
+    let ringing = respond(&invite, "180 Ringing", me, "", "");
+    world.say("raw", &ringing);
+    assert_eq!(states(&notified(&mut world, "raw")), ["early"]);
 }
 
 #[test]

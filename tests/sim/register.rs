@@ -240,7 +240,7 @@ fn who_is_no_user_any_more_is_not_restored() {
 const DESK: &str = "<sip:desk@192.0.2.99:5060>;+sip.instance=\"<urn:uuid:1-2>\"";
 
 /// Registers bob's desk phone as a device; gives its public and its temporary GRUU.
-fn register_device(world: &mut World, cseq: u32) -> (String, String) {
+pub fn register_device(world: &mut World, cseq: u32) -> (String, String) {
     let contact = format!("{DESK}\r\nSupported: gruu");
     let ok = register(world, cseq, &contact, 300);
     let listed = ok.lines().find(|line| line.contains("sip:desk@")).expect("a Contact").to_owned();

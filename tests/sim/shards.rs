@@ -218,6 +218,7 @@ fn wherever(scenarios: &[fn()]) {
 fn lamps_presence_and_messages_know_no_homes() {
     wherever(&[
         events::a_lamp_follows_a_call_from_ringing_to_its_end,
+        events::a_lamp_follows_a_call_to_a_name_that_hides_its_user,
         events::colleagues_see_with_whom_one_talks_where_the_domain_says_so,
         events::presence_follows_phones_and_calls_and_what_is_published,
         events::no_message_waits_and_nobody_else_is_told_even_that,

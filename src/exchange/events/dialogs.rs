@@ -163,16 +163,15 @@ impl Exchange {
         self.events.dialogs.parties.insert(leg, party);
     }
 
-    /// A leg that rings the phones of a user of ours.
+    /// A leg that rings the phones of a user of ours, `user@domain`; by whatever name it was called.
     pub(in crate::exchange) fn follow_called(
         &mut self,
         call: CallNumber,
         leg: LegId,
+        user: &str,
         targets: &[Target],
     ) {
         let Some(target) = targets.first() else { return };
-        let Some(user) = target.to.split_once(':').map(|(_, user)| user) else { return };
-        let user = crate::sip::uri::percent_decode(user);
         let caller = self.events.dialogs.parties.get(&calls::caller_leg(call));
         let hidden = caller.is_some_and(|caller| caller.private);
         let remote = identity(&target.from, target.display_name.as_deref());
@@ -182,7 +181,7 @@ impl Exchange {
             state: State::Trying,
             remote: remote.filter(|_| !hidden),
         };
-        let party = Party { user: (*user).into(), info, private: false };
+        let party = Party { user: user.into(), info, private: false };
         self.events.dialogs.parties.insert(leg, party);
     }
 

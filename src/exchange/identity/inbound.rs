@@ -161,7 +161,7 @@ impl Exchange {
         let proven = signer.and_then(|signer| {
             claim.check(&signer, algorithms())?;
             let call = mark(invite.call_id().as_bytes());
-            let token = mark(claim.signature());
+            let token = mark(claim.signing());
             match self.identities.replays.note(now, token, call) {
                 true => {
                     self.say_all(|| peers::Say::Signed(token, call));

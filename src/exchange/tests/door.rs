@@ -273,6 +273,34 @@ fn a_phone_with_a_nonce_from_before_a_restart_logs_in_with_the_next() {
 }
 
 #[test]
+fn what_waits_was_heard_before_and_is_not_counted_again() {
+    let source = Rate { per_second: 10, burst: 8 };
+    let mut stage = with_limits(Limits { source, ..Limits::default() });
+    let flow = |host| Flow {
+        transport: Transport::Udp,
+        local: SocketAddr::from(([192, 0, 2, 1], 5060)),
+        remote: SocketAddr::from(([198, 51, 100, host], 5060)),
+        connection: 0,
+    };
+    let options = stage.request("OPTIONS", "sip:office.localhost", "sip:x@y", "", "");
+    let hear =
+        |stage: &mut Stage, host| stage.exchange.hear(stage.now, flow(host), options.as_bytes());
+    let heard = (0..50).filter(|_| hear(&mut stage, 7) == Some(false)).count();
+    assert_eq!((heard, hear(&mut stage, 8)), (6, Some(false)), "a quarter is for what has begun");
+    for _ in 0..heard {
+        let request = stage.request("OPTIONS", "sip:office.localhost", "sip:x@y", "", "");
+        let bytes = Bytes::from(request);
+        stage.give(Input::Heard { flow: flow(7), bytes, muted: false, late: false });
+    }
+    assert_eq!(stage.sent.len(), heard, "each is answered, though the budget is empty");
+    assert_eq!(stage.exchange.counters().over_budget, 44);
+    let late = Bytes::from(options);
+    stage.give(Input::Heard { flow: flow(8), bytes: late, muted: false, late: true });
+    let last = stage.sent.last().and_then(|(_, answer)| answer.status());
+    assert_eq!(last, Some(503));
+}
+
+#[test]
 fn a_source_over_its_budget_is_not_read_and_others_are() {
     let source = Rate { per_second: 10, burst: 8 };
     let mut stage = with_limits(Limits { source, ..Limits::default() });

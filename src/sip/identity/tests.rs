@@ -122,6 +122,40 @@ fn every_bit_of_a_token_counts() {
     }
 }
 
+/// The other way to write the second number of a signature: the order of P-256 (FIPS 186-4, D.1.2.3)
+/// less it.
+fn turned(signature: [u8; 64]) -> [u8; 64] {
+    const ORDER: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc,
+        0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let (mut turned, mut borrowed) = (signature, 0);
+    for at in (0..32).rev() {
+        let less = i16::from(ORDER[at]) - i16::from(signature[32 + at]) - borrowed;
+        borrowed = i16::from(less < 0);
+        turned[32 + at] = less.rem_euclid(256) as u8;
+    }
+    turned
+}
+
+#[test]
+fn a_signature_that_is_written_otherwise_is_the_same_signing() {
+    let provider = Provider::new();
+    let header = provider.header(|_| {});
+    let (token, rest) = header.split_once(';').expect("parameters");
+    let (start, signature) = token.rsplit_once('.').expect("a token");
+    let bytes = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+    let other = turned(bytes.try_into().expect("two numbers"));
+    let other = format!("{start}.{};{rest}", URL_SAFE_NO_PAD.encode(other));
+    assert_ne!(header, other);
+    let signer = provider.signer().expect("trusted");
+    let claims = [&header, &other].map(|header| read(header, &call()).expect("it fits"));
+    assert!(claims.iter().all(|claim| claim.check(&signer, algorithms()).is_ok()), "both count");
+    assert_eq!(claims[0].signing(), claims[1].signing());
+    let fresh = read(&provider.header(|_| {}), &call()).expect("it fits");
+    assert_ne!(claims[0].signing(), fresh.signing());
+}
+
 #[test]
 fn a_claim_about_another_call_proves_nothing() {
     let provider = Provider::new();
