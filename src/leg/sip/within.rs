@@ -47,8 +47,11 @@ impl SipLeg {
     /// A new offer in the dialog (hold, resume, another address), or a request for ours.
     fn handle_reinvite(&mut self, transaction: sip::TransactionId, request: &Message) {
         let Media::Connected { local, remote } = &self.media else {
-            // The first offer is still open (RFC 3311 section 5.2).
-            return self.respond(transaction, 491, None);
+            // The first offer is still open, theirs or ours (RFC 3311 section 5.2).
+            return match self.role {
+                Role::Incoming(_) if !self.offered => self.put_off(transaction),
+                _ => self.respond(transaction, 491, None),
+            };
         };
         let advertised = SocketAddr::new(self.address.advertise, local.port());
         let current = [remote.codec];

@@ -64,10 +64,6 @@ impl UserAgent {
                 .header("Allow", ALLOW)
                 .header("Supported", &SUPPORTED.join(", "));
         }
-        // RFC 6665 section 8.1.1: a subscriber learns from each where we are.
-        if draft.method == "NOTIFY" {
-            builder = builder.header("Contact", &listener.contact_towards(draft.uri));
-        }
         (branch, builder.header("User-Agent", &self.config.user_agent_name))
     }
 

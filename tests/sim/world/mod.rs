@@ -441,7 +441,10 @@ impl World {
         use exchange::Output;
         let now = self.now;
         match output {
-            Output::Transmit(flow, bytes) => self.send(flow.local, flow.remote, bytes),
+            Output::Transmit(flow, bytes) => {
+                raw::assert_single(&bytes);
+                self.send(flow.local, flow.remote, bytes);
+            }
             Output::Expect(..) => {}
             Output::Media(command) => self.media.command(now, Owner::Exchange(index), command),
             Output::Fetch(ticket, fetch) => {

@@ -206,3 +206,20 @@ pub fn digest(
          response=\"{response}\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"{cnonce}\""
     )
 }
+
+/// Whatever the server says has each header that RFC 3261 allows once no more than once.
+pub fn assert_single(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let head = text.split("\r\n\r\n").next().unwrap_or_default();
+    let request = !head.starts_with("SIP/2.0");
+    let single =
+        ["From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Type", "Content-Length"];
+    let single = single.into_iter().chain(["Expires", "Event", "Subscription-State"]);
+    for name in single.chain(request.then_some("Contact")) {
+        let is_it = |line: &&str| {
+            line.split_once(':').is_some_and(|(header, _)| header.eq_ignore_ascii_case(name))
+        };
+        let count = head.lines().filter(is_it).count();
+        assert!(count < 2, "{count} of {name}: {head}");
+    }
+}
