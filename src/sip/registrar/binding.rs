@@ -1,5 +1,7 @@
 //! One place where a user is reachable, and what a REGISTER does to it.
 
+use std::net::SocketAddr;
+
 use super::{MAX_TEXT, MAX_USER_AGENT};
 use crate::base::{Duration, Instant};
 use crate::sip::header::NameAddr;
@@ -11,7 +13,8 @@ use crate::sip::{Flow, HeaderName, Message, Transport};
 pub struct Binding {
     /// The Contact URI: the Request-URI of calls to it.
     pub uri: String,
-    /// The flow that the REGISTER came on; calls go there.
+    /// The flow that calls take: that of the REGISTER, or to the Contact of a phone that sends from
+    /// a port where it does not listen.
     pub flow: Flow,
     /// The proxies on the way, nearest first: Route of calls to it (RFC 3327).
     pub path: Vec<String>,
@@ -137,6 +140,8 @@ impl Change {
 /// What all bindings of one REGISTER share.
 pub(super) struct Source {
     flow: Flow,
+    /// Where a phone listens that sends datagrams from another of its ports.
+    listens: Option<SocketAddr>,
     path: Vec<String>,
     user_agent: String,
     call_id: String,
@@ -159,7 +164,8 @@ impl Source {
         let (call_id, cseq) = (message.call_id().to_owned(), message.cseq()?.number);
         let room = MAX_TEXT.checked_sub(length)?;
         let outbound = super::outbound(message);
-        Some(Source { flow, path, user_agent, call_id, cseq, outbound, room })
+        let listens = listens_elsewhere(message, flow);
+        Some(Source { flow, listens, path, user_agent, call_id, cseq, outbound, room })
     }
 
     /// Whether this REGISTER is later than the one that made the binding. Another Call-ID means
@@ -171,6 +177,17 @@ impl Source {
     /// Whether a contact is one of a device's flows.
     pub(super) fn is_flow(&self, contact: &NameAddr<'_>) -> bool {
         self.outbound && names_flow(contact)
+    }
+
+    fn flow_to(&self, contact: &NameAddr<'_>) -> Flow {
+        let named = contact.sip_uri().and_then(|uri| {
+            let port = uri.port().unwrap_or(self.flow.transport.default_port());
+            Some(SocketAddr::new(uri.host_port().ip()?.to_canonical(), port))
+        });
+        match self.listens.filter(|listens| named == Some(*listens) && !self.is_flow(contact)) {
+            Some(remote) => Flow { remote, ..self.flow },
+            None => self.flow,
+        }
     }
 
     /// Whether this very REGISTER made the binding.
@@ -190,7 +207,7 @@ impl Source {
         let reg_id = reg_id(contact).filter(|_| self.is_flow(contact));
         (length <= self.room).then(|| Binding {
             uri: contact.uri().to_owned(),
-            flow: self.flow,
+            flow: self.flow_to(contact),
             path: self.path.clone(),
             expires_at: now + lifetime,
             updated_at: now,
@@ -203,6 +220,16 @@ impl Source {
             kept_until: None,
         })
     }
+}
+
+/// The address in the Via of a phone that wants its answers there, not where it sends from (RFC
+/// 3261 section 18.2.2): it did not ask for rport, and no translator is in between, since it knows
+/// its own address.
+fn listens_elsewhere(message: &Message, flow: Flow) -> Option<SocketAddr> {
+    let via = message.via().filter(|via| flow.transport == Transport::Udp && !via.has_rport())?;
+    let ip = via.sent_by().ip()?.to_canonical();
+    let port = via.port().unwrap_or(flow.transport.default_port());
+    (ip == flow.remote.ip().to_canonical()).then(|| SocketAddr::new(ip, port))
 }
 
 /// Whether a contact names a device and which of its flows it is (RFC 5626 section 4.2).

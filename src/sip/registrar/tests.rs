@@ -56,6 +56,32 @@ fn contacts(outcome: &Outcome) -> Vec<&str> {
 }
 
 #[test]
+fn a_phone_that_sends_from_where_it_does_not_listen_is_called_at_its_contact() {
+    let called = |via: &str, contact: &str| {
+        let mut book = Book::new();
+        let message = register("c", 1, &format!("Contact: <sip:a@{contact}>\r\n"));
+        let text = String::from_utf8_lossy(message.as_bytes()).replace("UDP h;", via);
+        let Parsed::Valid(message) = Message::parse(text.into_bytes().into()) else { panic!() };
+        book.registrar.register(book.now, ALICE, &message, flow(44_697));
+        book.registrar.bindings(book.now, ALICE)[0].flow
+    };
+    assert_eq!(called("UDP 192.0.2.7:5070;", "192.0.2.7:5070"), flow(5070));
+    assert_eq!(called("UDP 192.0.2.7;", "192.0.2.7"), flow(5060));
+    for (via, contact) in [
+        // It asks for answers where it sends from (RFC 3581).
+        ("UDP 192.0.2.7:5070;rport;", "192.0.2.7:5070"),
+        // A translator is in between.
+        ("UDP 10.0.0.7:5070;", "10.0.0.7:5070"),
+        ("UDP 10.0.0.7:5070;", "192.0.2.7:5070"),
+        // Another host, or another port, than that of the REGISTER.
+        ("UDP 192.0.2.7:5070;", "192.0.2.8:5070"),
+        ("UDP 192.0.2.7:5070;", "192.0.2.7:22"),
+    ] {
+        assert_eq!(called(via, contact), flow(44_697), "{via} {contact}");
+    }
+}
+
+#[test]
 fn a_contact_is_kept_refreshed_listed_and_forgotten() {
     let mut book = Book::new();
     let outcome = book.register("Contact: <sip:a@h1>;expires=120\r\n");
