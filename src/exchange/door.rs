@@ -89,6 +89,8 @@ impl Exchange {
             return Err(self.above_total());
         }
         match need(method) {
+            // What an INVITE would get (RFC 3261 section 11.2): proxies that ask pass us over.
+            Some(Need::Nothing) if self.draining => Err(Refused::busy(10, "draining")),
             Some(Need::Nothing) => {
                 let accept = ("Accept".to_owned(), "application/sdp".to_owned());
                 Ok(Welcome::Answer(200, vec![accept, events::allow_events()]))

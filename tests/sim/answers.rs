@@ -139,6 +139,11 @@ fn a_draining_exchange_keeps_its_calls_and_takes_no_more() {
     world.seconds(2);
     assert_eq!(world.ended("second").and_then(|(_, status)| status), Some(503));
     assert_eq!(world.calls(), 1);
+    world.peer("proxy", "198.51.100.3:5060");
+    let probe = world.request("proxy", "OPTIONS", "sip:192.0.2.1", "o1", &Rest::default());
+    world.say("proxy", &probe);
+    let answer = world.expect("proxy", "SIP/2.0 503");
+    assert_eq!(header(&answer, "Retry-After"), "10");
     world.end();
     assert_eq!(world.rows.statuses(), ["completed"]);
 }

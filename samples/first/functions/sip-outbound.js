@@ -20,6 +20,11 @@ exports.handler = function (context, event, callback) {
   const user = userOf(event.From || '');
   const callerId = event.callerId || CALLER_IDS[user] || DEFAULT_CALLER_ID;
   const dialled = userOf(event.To);
+  if (/;gr\b/.test(event.To)) {
+    // One device of a user (RFC 5627): only the whole URI leads to it.
+    twiml.dial().sip(event.To);
+    return callback(null, twiml);
+  }
   if (/[a-z]/i.test(dialled)) {
     // A colleague, not a number: rings all phones of that user.
     twiml.dial().sip(`sip:${dialled}@office.localhost`);
