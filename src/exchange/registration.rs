@@ -16,6 +16,8 @@ pub struct Registered {
     pub phones: usize,
     /// Where the change came from.
     pub source: SocketAddr,
+    /// Whether it was more than the refresh of what is known.
+    pub moved: bool,
 }
 
 /// Whom a URI of a domain of ours means.
@@ -157,7 +159,7 @@ impl Exchange {
             self.tell_known(now, flow);
         }
         if outcome.changed {
-            self.tell_registered(now, address_of_record, flow.remote);
+            self.tell_registered(now, address_of_record, flow.remote, outcome.moved);
         }
         Ok((outcome.status, outcome.headers))
     }
@@ -170,13 +172,13 @@ impl Exchange {
         }
         self.lose_upstreams(now, flow);
         for user in self.registrar.close(flow) {
-            self.tell_registered(now, user.to_string(), flow.remote);
+            self.tell_registered(now, user.to_string(), flow.remote, true);
         }
     }
 
-    fn tell_registered(&mut self, now: Instant, user: String, source: SocketAddr) {
+    fn tell_registered(&mut self, now: Instant, user: String, source: SocketAddr, moved: bool) {
         self.registrations_changed(now, &user);
         let phones = self.registrar.bindings(now, &user).len();
-        self.outputs.push_back(Output::Registered(Registered { user, phones, source }));
+        self.outputs.push_back(Output::Registered(Registered { user, phones, source, moved }));
     }
 }

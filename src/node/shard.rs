@@ -243,7 +243,11 @@ impl Shard {
                 exchange::Output::Registered(registered) => {
                     self.observer.metrics().registered();
                     let phones = plural(registered.phones, "phone");
-                    tracing::info!("{} has {phones} registered", registered.user);
+                    // Of refreshes there are too many to tell.
+                    match registered.moved {
+                        true => tracing::info!("{} has {phones} registered", registered.user),
+                        false => tracing::debug!("{} refreshed {phones}", registered.user),
+                    }
                 }
                 exchange::Output::Ask(question) => {
                     if let Some(unanswered) = self.dns.ask(question) {

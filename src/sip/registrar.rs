@@ -67,6 +67,8 @@ pub struct Outcome {
     pub headers: Vec<HeaderField>,
     /// Whether any binding was added, removed, refreshed or moved.
     pub changed: bool,
+    /// Whether that was more than a refresh.
+    pub moved: bool,
 }
 
 /// All bindings.
@@ -178,6 +180,7 @@ impl Registrar {
         let changed = !changes.is_empty();
         let mut bindings = self.users.get(aor).cloned().unwrap_or_default();
         let before = bindings.len();
+        let moved = changes.iter().any(|change| change.moves(&bindings));
         for change in changes {
             change.apply(&mut bindings);
         }
@@ -192,7 +195,7 @@ impl Registrar {
         if changed {
             self.store(aor, bindings);
         }
-        Outcome { status: 200, headers, changed }
+        Outcome { status: 200, headers, changed, moved }
     }
 
     /// The answer to a REGISTER that came before and whose answer was lost: the same refusal, or
@@ -206,7 +209,7 @@ impl Registrar {
             return outcome;
         }
         let headers = self.listing(now, aor, bindings, message);
-        Outcome { status: 200, headers, changed: false }
+        Outcome { status: 200, headers, changed: false, moved: false }
     }
 
     /// Where a user is reachable now, the one that it prefers first (by q, then the latest).
@@ -496,7 +499,7 @@ fn hash_of(flow: Flow) -> u64 {
 }
 
 fn plain(status: u16) -> Outcome {
-    Outcome { status, headers: Vec::new(), changed: false }
+    Outcome { status, headers: Vec::new(), changed: false, moved: false }
 }
 
 fn refusal(status: u16, (name, value): (&str, &str)) -> Outcome {

@@ -126,6 +126,17 @@ impl Change {
         }
     }
 
+    /// Whether it is more than the refresh of what is there.
+    pub(super) fn moves(&self, bindings: &[Binding]) -> bool {
+        match self {
+            Change::Remove(_) => true,
+            Change::Put(binding) => bindings
+                .iter()
+                .find(|known| known.same(binding))
+                .is_none_or(|known| (&known.uri, known.flow) != (&binding.uri, binding.flow)),
+        }
+    }
+
     pub(super) fn apply(self, bindings: &mut Vec<Binding>) {
         match self {
             Change::Remove(identity) => bindings.retain(|b| !same_place(b, &identity)),

@@ -85,12 +85,13 @@ fn a_phone_that_sends_from_where_it_does_not_listen_is_called_at_its_contact() {
 fn a_contact_is_kept_refreshed_listed_and_forgotten() {
     let mut book = Book::new();
     let outcome = book.register("Contact: <sip:a@h1>;expires=120\r\n");
-    assert_eq!((outcome.status, outcome.changed), (200, true));
+    assert_eq!((outcome.status, outcome.changed, outcome.moved), (200, true, true));
     assert_eq!(contacts(&outcome), ["<sip:a@h1>;expires=120"]);
     book.later(100);
     assert_eq!(contacts(&book.register("")), ["<sip:a@h1>;expires=20"]);
     assert_eq!(book.registrar.timeout(), Some(Instant::from_millis(120_000)));
     let outcome = book.register("Contact: <sip:a@h1>\r\n");
+    assert_eq!((outcome.changed, outcome.moved), (true, false), "a refresh");
     assert_eq!(contacts(&outcome), ["<sip:a@h1>;expires=3600"]);
     assert_eq!(book.registrar.len(), 1);
     book.later(3600);
