@@ -43,7 +43,7 @@ pub enum Told {
 /// A request that was not admitted, with the reason that its sender is not told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedRequest {
-    /// `INVITE` or `REGISTER`.
+    /// Its method.
     pub method: &'static str,
     /// Its Call-ID.
     pub call_id: String,
