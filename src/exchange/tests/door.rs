@@ -174,6 +174,8 @@ fn who_guesses_is_met_with_silence_and_nobody_else_is() {
     assert_eq!(lines, [line]);
     let counters = stage.exchange.counters();
     assert_eq!((counters.failed_logins, counters.silenced, counters.muted), (10, 1, 7));
+    let figures = stage.exchange.figures();
+    assert_eq!((figures.silenced, figures.muted), (1, 7), "for the metrics, too");
     assert_eq!(stage.exchange.silenced(), 1);
     // The account is not locked: who knows the password gets in, from anywhere else.
     let answer = stage.register("alice", "sip:alice@192.0.2.50").expect("an answer");
@@ -294,6 +296,7 @@ fn what_waits_was_heard_before_and_is_not_counted_again() {
     }
     assert_eq!(stage.sent.len(), heard, "each is answered, though the budget is empty");
     assert_eq!(stage.exchange.counters().over_budget, 44);
+    assert_eq!(stage.exchange.figures().over_budget, 44, "for the metrics, too");
     let late = Bytes::from(options);
     stage.give(Input::Heard { flow: flow(8), bytes: late, muted: false, late: true });
     let last = stage.sent.last().and_then(|(_, answer)| answer.status());

@@ -182,10 +182,13 @@ struct Shown {
     overloaded: Series,
     late: Series,
     lost: Series,
+    over_budget: Series,
+    silenced: Series,
+    muted: Series,
 }
 
 impl Shown {
-    fn all(&self) -> [&Series; 12] {
+    fn all(&self) -> [&Series; 15] {
         [
             &self.calls,
             &self.legs,
@@ -199,6 +202,9 @@ impl Shown {
             &self.overloaded,
             &self.late,
             &self.lost,
+            &self.over_budget,
+            &self.silenced,
+            &self.muted,
         ]
     }
 }
@@ -311,6 +317,9 @@ impl Metrics {
         shown.repeats_sent.set(figures.sip.repeats_sent);
         shown.overloaded.set(figures.sip.overloaded);
         shown.late.set(figures.late);
+        shown.over_budget.set(figures.over_budget);
+        shown.silenced.set(figures.silenced);
+        shown.muted.set(figures.muted);
         self.queues[shard][4].set(figures.outputs as u64);
     }
 
@@ -388,6 +397,12 @@ impl Metrics {
         text.one("offhook_sip_late_total", "counter", help, &shown.late);
         let help = "Messages that were lost because too many waited to be read.";
         text.one("offhook_sip_lost_total", "counter", help, &shown.lost);
+        let help = "Messages dropped unread because their source was over its budget.";
+        text.one("offhook_sip_over_budget_total", "counter", help, &shown.over_budget);
+        let help = "Sources silenced for guessing passwords.";
+        text.one("offhook_sip_silenced_total", "counter", help, &shown.silenced);
+        let help = "Messages of silenced sources: only those of what had begun are heard.";
+        text.one("offhook_sip_muted_total", "counter", help, &shown.muted);
         let help = "Messages that a transport could not send.";
         text.one("offhook_sip_unreachable_total", "counter", help, &self.unreachable);
         let help = "SIP transactions, those that absorb repeats included.";

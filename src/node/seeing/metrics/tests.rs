@@ -150,3 +150,19 @@ fn a_user_who_logged_in_is_no_failed_login() {
     let series = "offhook_refused_total{method=\"INVITE\",reason=\"not_allowed\"}";
     assert_eq!(value(&page, series), Some(1.0));
 }
+
+#[test]
+fn who_is_not_heard_is_counted_over_all_shards() {
+    let metrics = Metrics::default();
+    let figures = Figures { over_budget: 40, silenced: 1, muted: 7, ..Figures::default() };
+    metrics.show(ShardId(0), &figures);
+    metrics.show(ShardId(1), &Figures { over_budget: 2, ..Figures::default() });
+    let page = metrics.render();
+    for (series, wanted) in [
+        ("offhook_sip_over_budget_total", 42.0),
+        ("offhook_sip_silenced_total", 1.0),
+        ("offhook_sip_muted_total", 7.0),
+    ] {
+        assert_eq!(value(&page, series), Some(wanted), "{series}");
+    }
+}
