@@ -227,7 +227,7 @@ fn media(source: &mut Source<'_>, mut table: Reader<'_>) -> Media {
     if let Some(tick) = table.number(source, "tick_ms") {
         match u32::try_from(tick) {
             Ok(tick) if tick <= 20 => media.tick_ms = tick,
-            _ => source.error(table.span(), "tick_ms: expected 0 to 20"),
+            _ => source.error(table.at("tick_ms"), "tick_ms: expected 0 to 20"),
         }
     }
     table.finish(source);
@@ -264,7 +264,7 @@ fn list(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<(String, Vec<(
         if let Some(name) = &username
             && users.iter().any(|(known, _)| known == name)
         {
-            source.error(credential.span(), format!("username \"{name}\" is written twice"));
+            source.error(credential.at("username"), format!("username \"{name}\" is written twice"));
         }
         credential.finish(source);
         users.extend(username.zip(password));
@@ -300,7 +300,7 @@ fn domain(
     let host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if !domain.name.bytes().all(host) && domain.name.parse::<IpAddr>().is_err() {
         let wanted = "name: expected a host name such as office.example, without a port";
-        source.error(table.span(), format!("{wanted}, not \"{}\"", domain.name));
+        source.error(table.at("name"), format!("{wanted}, not \"{}\"", domain.name));
     }
     let music = hold_music(source, &mut table).map(|url| (domain.name.clone(), url));
     table.finish(source);
@@ -331,7 +331,7 @@ fn number(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Number> {
         let good = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
         if !good {
             source.error(
-                table.span(),
+                table.at("number"),
                 format!("number: expected E.164 such as +12223331234, not \"{text}\""),
             );
         }

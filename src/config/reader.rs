@@ -116,6 +116,11 @@ impl<'t> Reader<'t> {
         self.span.clone()
     }
 
+    /// Where the value of a key stands; where the table does, without that key.
+    pub(super) fn at(&self, key: &str) -> Option<Range<usize>> {
+        self.table.and_then(|table| table.get(key)?.span()).or_else(|| self.span())
+    }
+
     pub(super) fn item(&mut self, key: &'static str) -> Option<&'t Item> {
         self.asked.insert(key);
         self.table?.get(key)

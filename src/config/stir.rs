@@ -32,11 +32,11 @@ pub(super) fn stir(source: &mut Source<'_>, mut table: Reader<'_>, project: &Pat
                 anchors.extend(found.into_iter().map(|found| found.to_vec()));
             }
             Ok(_) => {
-                source.error(table.span(), format!("anchors: no certificate in {}", path.display()))
+                source.error(table.at("anchors"), format!("anchors: no certificate in {}", path.display()))
             }
             // A file that is not there was told already.
             Err(error) if path.exists() => {
-                source.error(table.span(), format!("anchors: {}: {error}", path.display()));
+                source.error(table.at("anchors"), format!("anchors: {}: {error}", path.display()));
             }
             Err(_) => {}
         }
@@ -54,7 +54,7 @@ pub(super) fn stir(source: &mut Source<'_>, mut table: Reader<'_>, project: &Pat
         None => WAIT,
         Some(wait @ 0..=5_000) => wait,
         Some(_) => {
-            source.error(table.span(), "wait_ms: expected 0 to 5000");
+            source.error(table.at("wait_ms"), "wait_ms: expected 0 to 5000");
             WAIT
         }
     };
@@ -132,7 +132,7 @@ pub(super) fn check_headers(source: &mut Source<'_>, table: &Reader<'_>, trunk: 
     for (name, _) in &trunk.headers {
         let written = trunk.callers.header.name();
         if written.is_some_and(|written| written.eq_ignore_ascii_case(name)) {
-            source.error(table.span(), format!("headers: `identity` writes {name} already"));
+            source.error(table.at("headers"), format!("headers: `identity` writes {name} already"));
         }
         let id = HeaderName::from_bytes(name.as_bytes());
         let forwarded = match trunk.callers.diversion {
@@ -141,7 +141,7 @@ pub(super) fn check_headers(source: &mut Source<'_>, table: &Reader<'_>, trunk: 
             DiversionHeader::History => id == HeaderName::HistoryInfo,
         };
         if forwarded {
-            source.error(table.span(), format!("headers: `diversion` writes {name} already"));
+            source.error(table.at("headers"), format!("headers: `diversion` writes {name} already"));
         }
     }
 }
@@ -159,7 +159,7 @@ fn signing(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Signing> {
         &[("A", Attestation::Full), ("B", Attestation::Partial), ("C", Attestation::Gateway)],
     );
     let origid = table.text(source, "origid").map(|(text, _)| text);
-    let span = table.span();
+    let (span, origid_at) = (table.span(), table.at("origid"));
     table.finish(source);
     let (Some(certificate), Some(key), Some((url, place))) = (certificate, key, url) else {
         source.error(span, "stir_sign: wants `certificate`, `key` and `url`");
@@ -173,7 +173,7 @@ fn signing(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Signing> {
         .as_deref()
         .is_some_and(|id| id.is_empty() || id.contains(|c: char| !c.is_ascii_graphic()))
     {
-        source.error(span.clone(), "stir_sign: origid: expected a UUID");
+        source.error(origid_at, "stir_sign: origid: expected a UUID");
     }
     if !certificate.exists() || !key.exists() {
         return None;

@@ -488,3 +488,24 @@ fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
         }
     }
 }
+
+#[test]
+fn a_value_out_of_range_is_blamed_where_it_stands() {
+    let trunk = "[[trunk]]\nname = \"t\"\nuri = \"sip:h\"\n";
+    for (text, place, message) in [
+        ("[sip]\nshards = 1\nmin_se = 5\n", "3:10", "min_se: expected 90"),
+        ("[sip]\n\n  shards = 40\n", "3:12", "shards: expected"),
+        ("[sip]\n[sip.limits]\ninvite_rate = -1\n", "3:15", "invite_rate: expected"),
+        ("[story]\nkeep_days = 0\n", "2:13", "keep_days: expected"),
+        ("[media]\ntick_ms = 21\n", "2:11", "tick_ms: expected"),
+        ("[stir]\nwait_ms = 9999\n", "2:11", "wait_ms: expected"),
+        (&format!("{trunk}answer_within = 0\n"), "4:17", "answer_within: expected"),
+        (&format!("{trunk}priority = -1\n"), "4:12", "priority: expected"),
+        (&format!("{trunk}headers = {{ Via = \"x\" }}\n"), "4:19", "headers: Via"),
+        ("[[trunk]]\nname = \"t\"\nuri = \"tel:1\"\n", "3:7", "uri: expected"),
+    ] {
+        let said = problems(text);
+        let start = format!("offhook.toml:{place}: error config: {message}");
+        assert!(said.len() == 1 && said[0].starts_with(&start), "{start}: {said:?}");
+    }
+}
