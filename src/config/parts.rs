@@ -258,13 +258,15 @@ fn list(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<(String, Vec<(
     for mut credential in table.tables(source, "credentials") {
         let username = required(source, &mut credential, "username");
         let password = credential.secret(source, "password");
-        if password.as_ref().is_none_or(Secret::is_empty) {
-            source.error(credential.span(), "a credential wants a password");
+        let written = credential.item("password").is_some();
+        if !written || password.as_ref().is_some_and(Secret::is_empty) {
+            source.error(credential.at("password"), "a credential wants a password");
         }
         if let Some(name) = &username
             && users.iter().any(|(known, _)| known == name)
         {
-            source.error(credential.at("username"), format!("username \"{name}\" is written twice"));
+            source
+                .error(credential.at("username"), format!("username \"{name}\" is written twice"));
         }
         credential.finish(source);
         users.extend(username.zip(password));

@@ -41,7 +41,8 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
             Ok(seconds) if seconds == 0 || (30..=3600).contains(&seconds) => {
                 sip.flow_timer = seconds;
             }
-            _ => source.error(table.at("flow_timer"), "flow_timer: expected 30 to 3600 seconds, or 0"),
+            _ => source
+                .error(table.at("flow_timer"), "flow_timer: expected 30 to 3600 seconds, or 0"),
         }
     }
     if let Some(seconds) = table.number(source, "nat_ping") {
@@ -53,7 +54,10 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
     if let Some(most) = table.number(source, "connections_per_source") {
         match usize::try_from(most) {
             Ok(most) if most > 0 => sip.connections_per_source = most,
-            _ => source.error(table.at("connections_per_source"), "connections_per_source: expected 1 or more"),
+            _ => source.error(
+                table.at("connections_per_source"),
+                "connections_per_source: expected 1 or more",
+            ),
         }
     }
     for (origin, span) in table.texts(source, "origins").unwrap_or_default() {
@@ -65,7 +69,9 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
     if let Some(count) = table.number(source, "shards") {
         match u8::try_from(count) {
             Ok(count) if count <= Shards::MAX => sip.shards = count,
-            _ => source.error(table.at("shards"), "shards: expected 1 to 16, or 0 for one each core"),
+            _ => {
+                source.error(table.at("shards"), "shards: expected 1 to 16, or 0 for one each core")
+            }
         }
     }
     sip.session_timers = super::calls::session_timers(source, &mut table);
@@ -103,7 +109,8 @@ pub(super) fn tls(source: &mut Source<'_>, mut table: Reader<'_>, project: &Path
         let key = file(source, &mut pair, "key", project);
         match (certificate, key) {
             (Some(certificate), Some(key)) => tls.certificates.push(KeyPair { certificate, key }),
-            _ => source.error(pair.at("certificates"), "certificates: each wants `certificate` and `key`"),
+            _ => source
+                .error(pair.at("certificates"), "certificates: each wants `certificate` and `key`"),
         }
         pair.finish(source);
     }
@@ -122,7 +129,10 @@ pub(super) fn tls(source: &mut Source<'_>, mut table: Reader<'_>, project: &Path
         }
     }
     if tls.client_certificates != ClientCertificates::None && tls.client_ca.is_empty() {
-        source.error(table.at("client_certificates"), "client_certificates: set `client_ca` to those who sign them");
+        source.error(
+            table.at("client_certificates"),
+            "client_certificates: set `client_ca` to those who sign them",
+        );
     }
     table.finish(source);
     tls

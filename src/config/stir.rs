@@ -31,9 +31,10 @@ pub(super) fn stir(source: &mut Source<'_>, mut table: Reader<'_>, project: &Pat
             Ok(found) if !found.is_empty() => {
                 anchors.extend(found.into_iter().map(|found| found.to_vec()));
             }
-            Ok(_) => {
-                source.error(table.at("anchors"), format!("anchors: no certificate in {}", path.display()))
-            }
+            Ok(_) => source.error(
+                table.at("anchors"),
+                format!("anchors: no certificate in {}", path.display()),
+            ),
             // A file that is not there was told already.
             Err(error) if path.exists() => {
                 source.error(table.at("anchors"), format!("anchors: {}: {error}", path.display()));
@@ -141,7 +142,8 @@ pub(super) fn check_headers(source: &mut Source<'_>, table: &Reader<'_>, trunk: 
             DiversionHeader::History => id == HeaderName::HistoryInfo,
         };
         if forwarded {
-            source.error(table.at("headers"), format!("headers: `diversion` writes {name} already"));
+            source
+                .error(table.at("headers"), format!("headers: `diversion` writes {name} already"));
         }
     }
 }

@@ -509,3 +509,22 @@ fn a_value_out_of_range_is_blamed_where_it_stands() {
         assert!(said.len() == 1 && said[0].starts_with(&start), "{start}: {said:?}");
     }
 }
+
+#[test]
+fn a_missing_secret_is_one_error() {
+    let gone = "password = { env = \"GONE\" }";
+    let office = "[[credential_list]]\nname = \"staff\"\ncredentials = [{ username = \"a\", \
+                  password = \"x\" }]\n[[domain]]\nname = \"b\"\nregistration = [\"staff\"]\n";
+    for text in [
+        format!("[[trunk]]\nname = \"t\"\nuri = \"sip:h\"\nusername = \"u\"\n{gone}\n"),
+        format!(
+            "{office}[[line]]\nname = \"l\"\nuser = \"a@b\"\ndomain = \"p\"\nlogin = \"x\"\n{gone}\n"
+        ),
+        format!(
+            "[[credential_list]]\nname = \"l\"\ncredentials = [{{ username = \"u\", {gone} }}]"
+        ),
+    ] {
+        let said = problems(&text);
+        assert!(said.len() == 1 && said[0].contains("has no GONE"), "{text}: {said:?}");
+    }
+}

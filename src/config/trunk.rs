@@ -29,7 +29,8 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
     let inbound_ips = networks(source, &mut table, "inbound_ips");
     let client_name = table.text(source, "client_name").map(|(text, _)| text);
     let prefixes = prefixes(source, &mut table);
-    if username.is_some() != password.is_some() {
+    // One that is written but cannot be had was told of already.
+    if username.is_some() != table.item("password").is_some() {
         let advice = "a login wants both username and password; a trunk without one wants neither";
         source.error(table.span(), advice);
     }
@@ -67,7 +68,8 @@ pub(super) fn line(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Lin
     if let Some(user) = &user
         && !user.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
     {
-        source.error(table.at("user"), format!("user: expected user@domain of ours, not \"{user}\""));
+        source
+            .error(table.at("user"), format!("user: expected user@domain of ours, not \"{user}\""));
     }
     let domain = required(source, &mut table, "domain");
     let port = table.number(source, "port");
@@ -81,7 +83,7 @@ pub(super) fn line(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Lin
     let login = required(source, &mut table, "login");
     let auth_name = table.text(source, "auth_name").map(|(text, _)| text);
     let password = table.secret(source, "password");
-    if password.is_none() {
+    if table.item("password").is_none() {
         source.error(table.span(), "\"password\" is missing here");
     }
     let expires = expires(source, &mut table);
@@ -182,7 +184,10 @@ fn identity(source: &mut Source<'_>, table: &mut Reader<'_>, uri: &str) -> Optio
     let pair = KeyPair { certificate: certificate?, key: key? };
     let asked = SipUri::parse(uri).map(|uri| Transport::of_uri(&uri));
     if asked != Some(Ok(Some(Transport::Tls))) {
-        source.error(table.at("tls_certificate"), "tls_certificate: the uri wants sips: or ;transport=tls");
+        source.error(
+            table.at("tls_certificate"),
+            "tls_certificate: the uri wants sips: or ;transport=tls",
+        );
     }
     Some(pair)
 }

@@ -18,11 +18,7 @@ fn what_is_counted_is_on_the_page() {
     metrics.message(Direction::Sent, Start::Response(4));
     metrics.ended(CallDirection::Inbound, Status::Completed);
     metrics.ended(CallDirection::OutboundDial, Status::Busy);
-    metrics.document(
-        Source::of("https://x/bins/", "http://own"),
-        Duration::from_millis(2),
-        true,
-    );
+    metrics.document(Source::of("https://x/bins/", "http://own"), Duration::from_millis(2), true);
     metrics.document(Source::of("https://x", "http://own"), Duration::from_secs(60), true);
     metrics.queue(ShardId(0), "rows", 4);
     metrics.queue(ShardId(2), "rows", 3);
@@ -38,10 +34,7 @@ fn what_is_counted_is_on_the_page() {
         ("offhook_calls", 3.0),
         ("offhook_queue_depth{queue=\"rows\"}", 7.0),
         ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"0.001\"}", 0.0),
-        (
-            "offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"0.0025\"}",
-            1.0,
-        ),
+        ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"0.0025\"}", 1.0),
         ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"15\"}", 1.0),
         ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"+Inf\"}", 2.0),
         ("offhook_document_seconds_count{source=\"webhook\",result=\"ok\"}", 2.0),
@@ -133,8 +126,7 @@ fn refusals_are_counted_by_their_own_method() {
         ("OPTIONS", 0.0),
         ("other", 1.0),
     ] {
-        let series =
-            format!("offhook_refused_total{{method=\"{method}\",reason=\"credentials\"}}");
+        let series = format!("offhook_refused_total{{method=\"{method}\",reason=\"credentials\"}}");
         assert_eq!(value(&page, &series), Some(count), "{series}");
     }
     assert_eq!(value(&page, "offhook_auth_failures_total"), Some(6.0));
