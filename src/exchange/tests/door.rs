@@ -477,3 +477,20 @@ fn a_user_has_so_many_calls_into_the_telephone_network() {
     assert!(stage.notes.iter().any(|note| note.contains("alice@office.example has 2 calls out")));
     assert_eq!(stage.exchange.counters().capped_calls, 1);
 }
+
+#[test]
+fn the_log_tells_a_wrong_password_from_nobody_and_the_answer_does_not() {
+    let mut stage = Stage::new();
+    let mut answers = vec![];
+    for user in ["alice", "homer"] {
+        let from = format!("sip:{user}@office.example");
+        let request = stage.request("REGISTER", "sip:office.example", &from, "", "");
+        let answer = stage.with_password(STRANGER, &request, user, "guess").expect("an answer");
+        let names: Vec<String> = answer.all_headers().map(|(name, _)| name.to_owned()).collect();
+        answers.push((answer.status(), answer.reason_phrase().to_owned(), names));
+    }
+    assert_eq!(answers[0], answers[1]);
+    let said = |text: &str| stage.notes.iter().filter(|note| note.contains(text)).count();
+    assert_eq!(said("wrong password for \"alice\" in domain office.example"), 1);
+    assert_eq!(said("no user \"homer\" in domain office.example"), 1, "{:?}", stage.notes);
+}
