@@ -7,7 +7,7 @@ use super::handlers::WrittenHandler;
 use super::limits::caps;
 use super::reader::{Reader, Source};
 use super::seeing;
-use super::sip::{check_listeners, check_trunks, sip, tls};
+use super::sip::{check_listeners, check_servers, check_trunks, sip, tls};
 use super::trunk::{line, trunk};
 use super::*;
 use crate::directory::{Caps, Handler, Voice, Watching};
@@ -31,6 +31,7 @@ pub(super) fn read(
         folder: project,
         problems: vec![],
         warnings: vec![],
+        tls_servers: vec![],
         handlers: vec![],
     };
     let document = match toml_edit::Document::parse(text) {
@@ -99,6 +100,7 @@ pub(super) fn read(
     };
     check_names(s, &root, &config);
     check_trunks(s, &config);
+    check_servers(s, &config.sip);
     super::stir::hand_out(s, verify, &mut config.trunks);
     root.finish(s);
     (config.handlers, config.warnings) = (source.handlers, source.warnings);
@@ -461,6 +463,13 @@ pub(super) fn parsed<T: std::str::FromStr>(
     value
 }
 
+/// Whether anybody can be that user: a line is its user's own.
+fn has_user(config: &Config, domain: &Domain, user: &str) -> bool {
+    let named = |name: &String| domain.registration.contains(name) || domain.calls.contains(name);
+    let lists = config.lists.iter().filter(|(name, _)| named(name));
+    lists.flat_map(|(_, users)| users).any(|(known, _)| known == user)
+}
+
 /// Lists that domains name must exist, and names must be used once.
 fn check_names(source: &mut Source<'_>, root: &Reader<'_>, config: &Config) {
     let known: Vec<&str> = config.lists.iter().map(|(name, _)| name.as_str()).collect();
@@ -480,14 +489,16 @@ fn check_names(source: &mut Source<'_>, root: &Reader<'_>, config: &Config) {
         }
     }
     for line in &config.lines {
-        let domain = line.user.rsplit_once('@').map_or("", |(_, domain)| domain);
-        if !config.domains.iter().any(|known| known.name == domain) {
-            let at = source.text.find(&format!("\"{}\"", line.user)).map(|at| at..at + 1);
-            source.error(
-                at.or(root.span()),
-                format!("line {}: no [[domain]] \"{domain}\"", line.account.name),
-            );
-        }
+        let (user, domain) = line.user.rsplit_once('@').unwrap_or_default();
+        let flaw = match config.domains.iter().find(|known| known.name == domain) {
+            None => format!("no [[domain]] \"{domain}\""),
+            Some(domain) if !has_user(config, domain, user) => {
+                format!("domain {} has no user \"{user}\" in its credential lists", domain.name)
+            }
+            Some(_) => continue,
+        };
+        let at = source.text.find(&format!("\"{}\"", line.user)).map(|at| at..at + 1);
+        source.error(at.or(root.span()), format!("line {}: user: {flaw}", line.account.name));
     }
     let names: Vec<(&str, &str)> = config
         .domains

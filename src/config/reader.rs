@@ -65,6 +65,8 @@ pub(super) struct Source<'a> {
     pub problems: Vec<Problem>,
     /// What can be served so, but is hardly meant so.
     pub warnings: Vec<Problem>,
+    /// Servers that are reached over TLS: the key that says so, and where it stands.
+    pub tls_servers: Vec<(String, Option<Range<usize>>)>,
     /// The handlers read so far.
     pub handlers: Vec<WrittenHandler>,
 }

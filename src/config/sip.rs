@@ -1,5 +1,6 @@
 //! `[sip]` and `[tls]`: where to listen, how to reach back, whom to believe.
 
+use super::pair::{check_authorities, check_pair};
 use super::parts::{Span, parsed};
 use super::reader::{Reader, Source};
 use super::*;
@@ -108,17 +109,22 @@ pub(super) fn tls(source: &mut Source<'_>, mut table: Reader<'_>, project: &Path
         let certificate = file(source, &mut pair, "certificate", project);
         let key = file(source, &mut pair, "key", project);
         match (certificate, key) {
-            (Some(certificate), Some(key)) => tls.certificates.push(KeyPair { certificate, key }),
+            (Some(certificate), Some(key)) => {
+                check_pair(source, &pair, ("certificate", &certificate), ("key", &key));
+                tls.certificates.push(KeyPair { certificate, key });
+            }
             _ => source
                 .error(pair.at("certificates"), "certificates: each wants `certificate` and `key`"),
         }
         pair.finish(source);
     }
     tls.ca = files(source, &mut table, "ca", project);
+    check_authorities(source, &table, "ca", &tls.ca);
     if let Some(system_roots) = table.flag(source, "system_roots") {
         tls.system_roots = system_roots;
     }
     tls.client_ca = files(source, &mut table, "client_ca", project);
+    check_authorities(source, &table, "client_ca", &tls.client_ca);
     if let Some((text, span)) = table.text(source, "client_certificates") {
         match ClientCertificates::of_name(&text) {
             Some(wish) => tls.client_certificates = wish,
@@ -188,5 +194,17 @@ pub(super) fn check_trunks(source: &mut Source<'_>, config: &Config) {
         let at = source.text.find("client_name").map(|at| at..at + 1);
         let advice = "set [tls] client_certificates to \"optional\" or \"required\"";
         source.error(at, format!("trunk {}: client_name: {advice}", trunk.name));
+    }
+}
+
+/// Whoever is reached over TLS reaches us over TLS: a server that does not listen for it can only
+/// be spoken to on connections of its own making.
+pub(super) fn check_servers(source: &mut Source<'_>, sip: &Sip) {
+    let listens = sip.listen.iter().any(|(transport, _)| *transport == Transport::Tls);
+    for (message, span) in std::mem::take(&mut source.tls_servers).into_iter().filter(|_| !listens)
+    {
+        let advice = "add \"tls:ADDRESS:5061\" there and a pair to [tls] certificates";
+        let lack = "over TLS, but [sip] listen has no tls: listener for what comes back";
+        source.warning(span, format!("{message}: {lack}; {advice}"));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
+use super::pair::certified;
 use super::reader::{Reader, Source};
 use super::sip::{file, files};
 use super::*;
@@ -192,14 +192,7 @@ fn signing(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Signing> {
 /// Reads the key that belongs to a certificate, for signing calls (ES256: a key on P-256).
 pub fn signing_key(certificate: &Path, key: &Path) -> Result<SigningKey, String> {
     let told = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| told(certificate, &error))?;
-    let der = PrivateKeyDer::from_pem_file(key).map_err(|error| told(key, &error))?;
-    let provider = aws_lc_rs::default_provider();
-    // This compares the two, too.
-    let pair =
-        CertifiedKey::from_der(chain, der, &provider).map_err(|error| told(certificate, &error))?;
+    let pair = certified(certificate, key).map_err(|error| error.to_string())?;
     let es256 = pair.key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]);
     if pair.key.algorithm() != SignatureAlgorithm::ECDSA || es256.is_none() {
         return Err(told(key, &"signatures of calls want a key on the curve P-256"));
@@ -243,6 +236,8 @@ fn one_of<T: Copy>(
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
+
+    use rustls::crypto::aws_lc_rs;
 
     use super::*;
 

@@ -2,6 +2,7 @@
 
 use super::calls::{early_media, session_timers};
 use super::limits::caps;
+use super::pair::check_pair;
 use super::parts::{Span, networks, required, voice};
 use super::reader::{Reader, Source};
 use super::sip::file;
@@ -182,6 +183,8 @@ fn identity(source: &mut Source<'_>, table: &mut Reader<'_>, uri: &str) -> Optio
         source.error(table.at("tls_certificate"), "tls_certificate and tls_key belong together");
     }
     let pair = KeyPair { certificate: certificate?, key: key? };
+    let shown = ("tls_certificate", pair.certificate.as_path());
+    check_pair(source, table, shown, ("tls_key", &pair.key));
     let asked = SipUri::parse(uri).map(|uri| Transport::of_uri(&uri));
     if asked != Some(Ok(Some(Transport::Tls))) {
         source.error(
@@ -197,7 +200,12 @@ fn place(source: &mut Source<'_>, span: Span, key: &str, uri: &str) -> bool {
     let parsed = SipUri::parse(uri)
         .filter(|uri| !uri.host().is_empty() && matches!(uri.scheme(), Scheme::Sip | Scheme::Sips));
     match parsed.map(|uri| Transport::of_uri(&uri)) {
-        Some(Ok(asked)) if !asked.is_some_and(Transport::is_websocket) => return true,
+        Some(Ok(asked)) if !asked.is_some_and(Transport::is_websocket) => {
+            if asked == Some(Transport::Tls) {
+                source.tls_servers.push((key.to_owned(), span));
+            }
+            return true;
+        }
         Some(_) => {
             source.error(span, format!("{key}: servers are reached by transport=udp, tcp or tls"));
         }

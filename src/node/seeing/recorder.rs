@@ -169,7 +169,8 @@ impl Recorder {
     fn refused(&mut self, at: Instant, refused: RefusedRequest) {
         let source = refused.flow.remote;
         let user = cut(refused.user, LONGEST);
-        let times = self.offenders.count(at, (user.clone(), source.ip(), refused.status, refused.code));
+        let times =
+            self.offenders.count(at, (user.clone(), source.ip(), refused.status, refused.code));
         if !self.may_tell(at) {
             return;
         }
