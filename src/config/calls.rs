@@ -33,7 +33,7 @@ pub(super) fn session_timers(source: &mut Source<'_>, table: &mut Reader<'_>) ->
         match u64::try_from(seconds) {
             Ok(seconds @ 90..=86_400) => Some(Duration::from_secs(seconds)),
             _ => {
-                source.error(table.span(), format!("{key}: expected 90 to 86400 seconds"));
+                source.error(table.at(key), format!("{key}: expected 90 to 86400 seconds"));
                 None
             }
         }
@@ -43,7 +43,7 @@ pub(super) fn session_timers(source: &mut Source<'_>, table: &mut Reader<'_>) ->
         && expires < min_se
     {
         let text = "session_expires: expected no less than min_se";
-        source.error(table.span(), text);
+        source.error(table.at("session_expires"), text);
     }
     SessionTimers { asks, expires, min_se }
 }

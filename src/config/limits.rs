@@ -31,14 +31,14 @@ pub(super) fn limits(source: &mut Source<'_>, mut table: Reader<'_>) -> Limits {
                 Duration::from_secs(seconds.unsigned_abs())
             }
             Some(_) => {
-                source.error(table.span(), "silence_seconds: expected 1 to 86400");
+                source.error(table.at("silence_seconds"), "silence_seconds: expected 1 to 86400");
                 usual.silence
             }
             None => usual.silence,
         },
     };
     if limits.source.per_second > 0 && limits.source.burst == 0 {
-        source.error(table.span(), "source_burst: expected at least 1");
+        source.error(table.at("source_burst"), "source_burst: expected at least 1");
     }
     table.finish(source);
     limits
@@ -70,7 +70,7 @@ fn number(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str, us
         Some(number) => {
             let fits = u32::try_from(number).ok().filter(|_| number <= MOST);
             if fits.is_none() {
-                source.error(table.span(), format!("{key}: expected 0 to {MOST}; 0 is no limit"));
+                source.error(table.at(key), format!("{key}: expected 0 to {MOST}; 0 is no limit"));
             }
             fits.unwrap_or(usual)
         }

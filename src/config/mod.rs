@@ -19,6 +19,7 @@ use crate::sip::locate::Family;
 mod calls;
 mod handlers;
 mod limits;
+mod pair;
 mod parts;
 mod reader;
 mod seeing;

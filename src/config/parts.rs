@@ -7,7 +7,7 @@ use super::handlers::WrittenHandler;
 use super::limits::caps;
 use super::reader::{Reader, Source};
 use super::seeing;
-use super::sip::{check_listeners, check_trunks, sip, tls};
+use super::sip::{check_listeners, check_servers, check_trunks, sip, tls};
 use super::trunk::{line, trunk};
 use super::*;
 use crate::directory::{Caps, Handler, Voice, Watching};
@@ -31,6 +31,7 @@ pub(super) fn read(
         folder: project,
         problems: vec![],
         warnings: vec![],
+        tls_servers: vec![],
         handlers: vec![],
     };
     let document = match toml_edit::Document::parse(text) {
@@ -99,6 +100,7 @@ pub(super) fn read(
     };
     check_names(s, &root, &config);
     check_trunks(s, &config);
+    check_servers(s, &config.sip);
     super::stir::hand_out(s, verify, &mut config.trunks);
     root.finish(s);
     (config.handlers, config.warnings) = (source.handlers, source.warnings);
@@ -227,7 +229,7 @@ fn media(source: &mut Source<'_>, mut table: Reader<'_>) -> Media {
     if let Some(tick) = table.number(source, "tick_ms") {
         match u32::try_from(tick) {
             Ok(tick) if tick <= 20 => media.tick_ms = tick,
-            _ => source.error(table.span(), "tick_ms: expected 0 to 20"),
+            _ => source.error(table.at("tick_ms"), "tick_ms: expected 0 to 20"),
         }
     }
     table.finish(source);
@@ -258,13 +260,15 @@ fn list(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<(String, Vec<(
     for mut credential in table.tables(source, "credentials") {
         let username = required(source, &mut credential, "username");
         let password = credential.secret(source, "password");
-        if password.as_ref().is_none_or(Secret::is_empty) {
-            source.error(credential.span(), "a credential wants a password");
+        let written = credential.item("password").is_some();
+        if !written || password.as_ref().is_some_and(Secret::is_empty) {
+            source.error(credential.at("password"), "a credential wants a password");
         }
         if let Some(name) = &username
             && users.iter().any(|(known, _)| known == name)
         {
-            source.error(credential.span(), format!("username \"{name}\" is written twice"));
+            source
+                .error(credential.at("username"), format!("username \"{name}\" is written twice"));
         }
         credential.finish(source);
         users.extend(username.zip(password));
@@ -300,7 +304,7 @@ fn domain(
     let host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if !domain.name.bytes().all(host) && domain.name.parse::<IpAddr>().is_err() {
         let wanted = "name: expected a host name such as office.example, without a port";
-        source.error(table.span(), format!("{wanted}, not \"{}\"", domain.name));
+        source.error(table.at("name"), format!("{wanted}, not \"{}\"", domain.name));
     }
     let music = hold_music(source, &mut table).map(|url| (domain.name.clone(), url));
     table.finish(source);
@@ -331,7 +335,7 @@ fn number(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Number> {
         let good = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
         if !good {
             source.error(
-                table.span(),
+                table.at("number"),
                 format!("number: expected E.164 such as +12223331234, not \"{text}\""),
             );
         }
@@ -459,6 +463,13 @@ pub(super) fn parsed<T: std::str::FromStr>(
     value
 }
 
+/// Whether anybody can be that user: a line is its user's own.
+fn has_user(config: &Config, domain: &Domain, user: &str) -> bool {
+    let named = |name: &String| domain.registration.contains(name) || domain.calls.contains(name);
+    let lists = config.lists.iter().filter(|(name, _)| named(name));
+    lists.flat_map(|(_, users)| users).any(|(known, _)| known == user)
+}
+
 /// Lists that domains name must exist, and names must be used once.
 fn check_names(source: &mut Source<'_>, root: &Reader<'_>, config: &Config) {
     let known: Vec<&str> = config.lists.iter().map(|(name, _)| name.as_str()).collect();
@@ -478,14 +489,16 @@ fn check_names(source: &mut Source<'_>, root: &Reader<'_>, config: &Config) {
         }
     }
     for line in &config.lines {
-        let domain = line.user.rsplit_once('@').map_or("", |(_, domain)| domain);
-        if !config.domains.iter().any(|known| known.name == domain) {
-            let at = source.text.find(&format!("\"{}\"", line.user)).map(|at| at..at + 1);
-            source.error(
-                at.or(root.span()),
-                format!("line {}: no [[domain]] \"{domain}\"", line.account.name),
-            );
-        }
+        let (user, domain) = line.user.rsplit_once('@').unwrap_or_default();
+        let flaw = match config.domains.iter().find(|known| known.name == domain) {
+            None => format!("no [[domain]] \"{domain}\""),
+            Some(domain) if !has_user(config, domain, user) => {
+                format!("domain {} has no user \"{user}\" in its credential lists", domain.name)
+            }
+            Some(_) => continue,
+        };
+        let at = source.text.find(&format!("\"{}\"", line.user)).map(|at| at..at + 1);
+        source.error(at.or(root.span()), format!("line {}: user: {flaw}", line.account.name));
     }
     let names: Vec<(&str, &str)> = config
         .domains

@@ -65,6 +65,8 @@ pub(super) struct Source<'a> {
     pub problems: Vec<Problem>,
     /// What can be served so, but is hardly meant so.
     pub warnings: Vec<Problem>,
+    /// Servers that are reached over TLS: the key that says so, and where it stands.
+    pub tls_servers: Vec<(String, Option<Range<usize>>)>,
     /// The handlers read so far.
     pub handlers: Vec<WrittenHandler>,
 }
@@ -114,6 +116,11 @@ impl<'t> Reader<'t> {
     /// Where the table stands.
     pub(super) fn span(&self) -> Option<Range<usize>> {
         self.span.clone()
+    }
+
+    /// Where the value of a key stands; where the table does, without that key.
+    pub(super) fn at(&self, key: &str) -> Option<Range<usize>> {
+        self.table.and_then(|table| table.get(key)?.span()).or_else(|| self.span())
     }
 
     pub(super) fn item(&mut self, key: &'static str) -> Option<&'t Item> {

@@ -52,7 +52,7 @@ pub(super) fn story(source: &mut Source<'_>, mut table: Reader<'_>) -> Story {
     let mut bounded = |key, default, least, most| match table.number(source, key) {
         Some(number) if (least..=most).contains(&number) => number,
         Some(_) => {
-            source.error(table.span(), format!("{key}: expected {least} to {most}"));
+            source.error(table.at(key), format!("{key}: expected {least} to {most}"));
             default
         }
         None => default,
@@ -91,7 +91,7 @@ pub(super) fn hep(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Hep>
     if let Some(number) = table.number(source, "capture_id") {
         match u32::try_from(number) {
             Ok(number) => capture_id = number,
-            Err(_) => source.error(table.span(), "capture_id: expected 0 to 4294967295"),
+            Err(_) => source.error(table.at("capture_id"), "capture_id: expected 0 to 4294967295"),
         }
     }
     let password = table.secret(source, "password");

@@ -1,5 +1,6 @@
 //! `[sip]` and `[tls]`: where to listen, how to reach back, whom to believe.
 
+use super::pair::{check_authorities, check_pair};
 use super::parts::{Span, parsed};
 use super::reader::{Reader, Source};
 use super::*;
@@ -10,7 +11,7 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
         Some(texts) => {
             if texts.is_empty() {
                 let wanted = "listen: expected at least one, such as udp:127.0.0.1:5060";
-                source.error(table.span(), wanted);
+                source.error(table.at("listen"), wanted);
             }
             texts.into_iter().filter_map(|(text, span)| listener(source, &text, span)).collect()
         }
@@ -24,7 +25,7 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
     });
     let digest = match table.texts(source, "digest") {
         Some(texts) if texts.is_empty() => {
-            source.error(table.span(), "digest: offer at least one, or leave it out");
+            source.error(table.at("digest"), "digest: offer at least one, or leave it out");
             vec![]
         }
         Some(texts) => {
@@ -41,19 +42,23 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
             Ok(seconds) if seconds == 0 || (30..=3600).contains(&seconds) => {
                 sip.flow_timer = seconds;
             }
-            _ => source.error(table.span(), "flow_timer: expected 30 to 3600 seconds, or 0"),
+            _ => source
+                .error(table.at("flow_timer"), "flow_timer: expected 30 to 3600 seconds, or 0"),
         }
     }
     if let Some(seconds) = table.number(source, "nat_ping") {
         match u32::try_from(seconds) {
             Ok(seconds) if seconds == 0 || (5..=600).contains(&seconds) => sip.nat_ping = seconds,
-            _ => source.error(table.span(), "nat_ping: expected 5 to 600 seconds, or 0"),
+            _ => source.error(table.at("nat_ping"), "nat_ping: expected 5 to 600 seconds, or 0"),
         }
     }
     if let Some(most) = table.number(source, "connections_per_source") {
         match usize::try_from(most) {
             Ok(most) if most > 0 => sip.connections_per_source = most,
-            _ => source.error(table.span(), "connections_per_source: expected 1 or more"),
+            _ => source.error(
+                table.at("connections_per_source"),
+                "connections_per_source: expected 1 or more",
+            ),
         }
     }
     for (origin, span) in table.texts(source, "origins").unwrap_or_default() {
@@ -65,7 +70,9 @@ pub(super) fn sip(source: &mut Source<'_>, mut table: Reader<'_>) -> Sip {
     if let Some(count) = table.number(source, "shards") {
         match u8::try_from(count) {
             Ok(count) if count <= Shards::MAX => sip.shards = count,
-            _ => source.error(table.span(), "shards: expected 1 to 16, or 0 for one each core"),
+            _ => {
+                source.error(table.at("shards"), "shards: expected 1 to 16, or 0 for one each core")
+            }
         }
     }
     sip.session_timers = super::calls::session_timers(source, &mut table);
@@ -102,16 +109,22 @@ pub(super) fn tls(source: &mut Source<'_>, mut table: Reader<'_>, project: &Path
         let certificate = file(source, &mut pair, "certificate", project);
         let key = file(source, &mut pair, "key", project);
         match (certificate, key) {
-            (Some(certificate), Some(key)) => tls.certificates.push(KeyPair { certificate, key }),
-            _ => source.error(pair.span(), "certificates: each wants `certificate` and `key`"),
+            (Some(certificate), Some(key)) => {
+                check_pair(source, &pair, ("certificate", &certificate), ("key", &key));
+                tls.certificates.push(KeyPair { certificate, key });
+            }
+            _ => source
+                .error(pair.at("certificates"), "certificates: each wants `certificate` and `key`"),
         }
         pair.finish(source);
     }
     tls.ca = files(source, &mut table, "ca", project);
+    check_authorities(source, &table, "ca", &tls.ca);
     if let Some(system_roots) = table.flag(source, "system_roots") {
         tls.system_roots = system_roots;
     }
     tls.client_ca = files(source, &mut table, "client_ca", project);
+    check_authorities(source, &table, "client_ca", &tls.client_ca);
     if let Some((text, span)) = table.text(source, "client_certificates") {
         match ClientCertificates::of_name(&text) {
             Some(wish) => tls.client_certificates = wish,
@@ -122,7 +135,10 @@ pub(super) fn tls(source: &mut Source<'_>, mut table: Reader<'_>, project: &Path
         }
     }
     if tls.client_certificates != ClientCertificates::None && tls.client_ca.is_empty() {
-        source.error(table.span(), "client_certificates: set `client_ca` to those who sign them");
+        source.error(
+            table.at("client_certificates"),
+            "client_certificates: set `client_ca` to those who sign them",
+        );
     }
     table.finish(source);
     tls
@@ -178,5 +194,17 @@ pub(super) fn check_trunks(source: &mut Source<'_>, config: &Config) {
         let at = source.text.find("client_name").map(|at| at..at + 1);
         let advice = "set [tls] client_certificates to \"optional\" or \"required\"";
         source.error(at, format!("trunk {}: client_name: {advice}", trunk.name));
+    }
+}
+
+/// Whoever is reached over TLS reaches us over TLS: a server that does not listen for it can only
+/// be spoken to on connections of its own making.
+pub(super) fn check_servers(source: &mut Source<'_>, sip: &Sip) {
+    let listens = sip.listen.iter().any(|(transport, _)| *transport == Transport::Tls);
+    for (message, span) in std::mem::take(&mut source.tls_servers).into_iter().filter(|_| !listens)
+    {
+        let advice = "add \"tls:ADDRESS:5061\" there and a pair to [tls] certificates";
+        let lack = "over TLS, but [sip] listen has no tls: listener for what comes back";
+        source.warning(span, format!("{message}: {lack}; {advice}"));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
+use super::pair::certified;
 use super::reader::{Reader, Source};
 use super::sip::{file, files};
 use super::*;
@@ -31,12 +31,13 @@ pub(super) fn stir(source: &mut Source<'_>, mut table: Reader<'_>, project: &Pat
             Ok(found) if !found.is_empty() => {
                 anchors.extend(found.into_iter().map(|found| found.to_vec()));
             }
-            Ok(_) => {
-                source.error(table.span(), format!("anchors: no certificate in {}", path.display()))
-            }
+            Ok(_) => source.error(
+                table.at("anchors"),
+                format!("anchors: no certificate in {}", path.display()),
+            ),
             // A file that is not there was told already.
             Err(error) if path.exists() => {
-                source.error(table.span(), format!("anchors: {}: {error}", path.display()));
+                source.error(table.at("anchors"), format!("anchors: {}: {error}", path.display()));
             }
             Err(_) => {}
         }
@@ -54,7 +55,7 @@ pub(super) fn stir(source: &mut Source<'_>, mut table: Reader<'_>, project: &Pat
         None => WAIT,
         Some(wait @ 0..=5_000) => wait,
         Some(_) => {
-            source.error(table.span(), "wait_ms: expected 0 to 5000");
+            source.error(table.at("wait_ms"), "wait_ms: expected 0 to 5000");
             WAIT
         }
     };
@@ -132,7 +133,7 @@ pub(super) fn check_headers(source: &mut Source<'_>, table: &Reader<'_>, trunk: 
     for (name, _) in &trunk.headers {
         let written = trunk.callers.header.name();
         if written.is_some_and(|written| written.eq_ignore_ascii_case(name)) {
-            source.error(table.span(), format!("headers: `identity` writes {name} already"));
+            source.error(table.at("headers"), format!("headers: `identity` writes {name} already"));
         }
         let id = HeaderName::from_bytes(name.as_bytes());
         let forwarded = match trunk.callers.diversion {
@@ -141,7 +142,8 @@ pub(super) fn check_headers(source: &mut Source<'_>, table: &Reader<'_>, trunk: 
             DiversionHeader::History => id == HeaderName::HistoryInfo,
         };
         if forwarded {
-            source.error(table.span(), format!("headers: `diversion` writes {name} already"));
+            source
+                .error(table.at("headers"), format!("headers: `diversion` writes {name} already"));
         }
     }
 }
@@ -159,7 +161,7 @@ fn signing(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Signing> {
         &[("A", Attestation::Full), ("B", Attestation::Partial), ("C", Attestation::Gateway)],
     );
     let origid = table.text(source, "origid").map(|(text, _)| text);
-    let span = table.span();
+    let (span, origid_at) = (table.span(), table.at("origid"));
     table.finish(source);
     let (Some(certificate), Some(key), Some((url, place))) = (certificate, key, url) else {
         source.error(span, "stir_sign: wants `certificate`, `key` and `url`");
@@ -173,7 +175,7 @@ fn signing(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Signing> {
         .as_deref()
         .is_some_and(|id| id.is_empty() || id.contains(|c: char| !c.is_ascii_graphic()))
     {
-        source.error(span.clone(), "stir_sign: origid: expected a UUID");
+        source.error(origid_at, "stir_sign: origid: expected a UUID");
     }
     if !certificate.exists() || !key.exists() {
         return None;
@@ -190,14 +192,7 @@ fn signing(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Signing> {
 /// Reads the key that belongs to a certificate, for signing calls (ES256: a key on P-256).
 pub fn signing_key(certificate: &Path, key: &Path) -> Result<SigningKey, String> {
     let told = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| told(certificate, &error))?;
-    let der = PrivateKeyDer::from_pem_file(key).map_err(|error| told(key, &error))?;
-    let provider = aws_lc_rs::default_provider();
-    // This compares the two, too.
-    let pair =
-        CertifiedKey::from_der(chain, der, &provider).map_err(|error| told(certificate, &error))?;
+    let pair = certified(certificate, key).map_err(|error| error.to_string())?;
     let es256 = pair.key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]);
     if pair.key.algorithm() != SignatureAlgorithm::ECDSA || es256.is_none() {
         return Err(told(key, &"signatures of calls want a key on the curve P-256"));
@@ -241,6 +236,8 @@ fn one_of<T: Copy>(
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
+
+    use rustls::crypto::aws_lc_rs;
 
     use super::*;
 

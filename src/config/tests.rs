@@ -6,6 +6,15 @@ fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     Config::parse(Path::new("project"), Path::new(FILE), text, &env)
 }
 
+/// A certificate with its key, in files of these names.
+fn write_pair(folder: &Path, certificate: &str, key: &str) {
+    let pair = rcgen::KeyPair::generate().expect("a key");
+    let signed = rcgen::CertificateParams::new(vec![]).expect("params").self_signed(&pair);
+    let text = signed.expect("a certificate").pem();
+    std::fs::write(folder.join(certificate), text).expect("written");
+    std::fs::write(folder.join(key), pair.serialize_pem()).expect("written");
+}
+
 /// The problems as a user reads them.
 fn problems(text: &str) -> Vec<String> {
     parse(text).err().unwrap_or_default().iter().map(ToString::to_string).collect()
@@ -164,9 +173,8 @@ fn nothing_that_is_written_is_passed_over() {
 #[test]
 fn tls_and_its_trunks_are_read() {
     let folder = tempfile::tempdir().expect("a folder");
-    for file in ["one.pem", "one.key", "ca.pem"] {
-        std::fs::write(folder.path().join(file), "").expect("written");
-    }
+    write_pair(folder.path(), "one.pem", "one.key");
+    write_pair(folder.path(), "ca.pem", "ca.key");
     let text = "[sip]\nlisten = [\"tls:127.0.0.1:5061\", \"wss:127.0.0.1:443\"]\n\
         force_rport = true\nflow_timer = 0\nconnections_per_source = 7\n\
         origins = [\"https://Phone.example/\"]\n\
@@ -322,8 +330,12 @@ fn trunks_and_lines_are_read_with_all_their_keys() {
         [dns]
         servers = ["192.0.2.53", "127.0.0.1:5353"]
         prefer = "ipv6"
+        [[credential_list]]
+        name = "staff"
+        credentials = [{ username = "alice", password = "secret" }]
         [[domain]]
         name = "office.example"
+        registration = ["staff"]
         [[trunk]]
         name = "carrier"
         uri = "sip:carrier.example"
@@ -427,19 +439,15 @@ fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
     let env = |_: &str| Some("secret".to_owned());
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("tls")).expect("made");
-    for file in
-        ["fullchain.pem", "privkey.pem", "ca.pem", "clients.pem", "client.pem", "client.key"]
-    {
-        std::fs::write(folder.path().join("tls").join(file), "").expect("written");
-    }
-    // The key that signs calls is read at once.
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let signer = rcgen::CertificateParams::new(vec![]).expect("params").self_signed(&key);
-    let signer = signer.expect("a certificate").pem();
-    for (file, text) in
-        [("sti.pem", &signer), ("sti-roots.pem", &signer), ("sti.key", &key.serialize_pem())]
-    {
-        std::fs::write(folder.path().join("tls").join(file), text).expect("written");
+    for (certificate, key) in [
+        ("fullchain.pem", "privkey.pem"),
+        ("client.pem", "client.key"),
+        ("ca.pem", "ca.key"),
+        ("clients.pem", "clients.key"),
+        ("sti.pem", "sti.key"),
+        ("sti-roots.pem", "sti-roots.key"),
+    ] {
+        write_pair(&folder.path().join("tls"), certificate, key);
     }
     std::fs::create_dir(folder.path().join("assets")).expect("made");
     std::fs::write(folder.path().join("assets/hold.wav"), "").expect("written");
@@ -487,4 +495,115 @@ fn the_sample_shows_every_key_and_every_key_of_it_is_right() {
             assert!(sample.contains(&format!(" {key} = ")), "{list}: {key} is not in the sample");
         }
     }
+}
+
+#[test]
+fn a_value_out_of_range_is_blamed_where_it_stands() {
+    let trunk = "[[trunk]]\nname = \"t\"\nuri = \"sip:h\"\n";
+    for (text, place, message) in [
+        ("[sip]\nshards = 1\nmin_se = 5\n", "3:10", "min_se: expected 90"),
+        ("[sip]\n\n  shards = 40\n", "3:12", "shards: expected"),
+        ("[sip]\n[sip.limits]\ninvite_rate = -1\n", "3:15", "invite_rate: expected"),
+        ("[story]\nkeep_days = 0\n", "2:13", "keep_days: expected"),
+        ("[media]\ntick_ms = 21\n", "2:11", "tick_ms: expected"),
+        ("[stir]\nwait_ms = 9999\n", "2:11", "wait_ms: expected"),
+        (&format!("{trunk}answer_within = 0\n"), "4:17", "answer_within: expected"),
+        (&format!("{trunk}priority = -1\n"), "4:12", "priority: expected"),
+        (&format!("{trunk}headers = {{ Via = \"x\" }}\n"), "4:19", "headers: Via"),
+        ("[[trunk]]\nname = \"t\"\nuri = \"tel:1\"\n", "3:7", "uri: expected"),
+    ] {
+        let said = problems(text);
+        let start = format!("offhook.toml:{place}: error config: {message}");
+        assert!(said.len() == 1 && said[0].starts_with(&start), "{start}: {said:?}");
+    }
+}
+
+#[test]
+fn a_missing_secret_is_one_error() {
+    let gone = "password = { env = \"GONE\" }";
+    let office = "[[credential_list]]\nname = \"staff\"\ncredentials = [{ username = \"a\", \
+                  password = \"x\" }]\n[[domain]]\nname = \"b\"\nregistration = [\"staff\"]\n";
+    for text in [
+        format!("[[trunk]]\nname = \"t\"\nuri = \"sip:h\"\nusername = \"u\"\n{gone}\n"),
+        format!(
+            "{office}[[line]]\nname = \"l\"\nuser = \"a@b\"\ndomain = \"p\"\nlogin = \"x\"\n{gone}\n"
+        ),
+        format!(
+            "[[credential_list]]\nname = \"l\"\ncredentials = [{{ username = \"u\", {gone} }}]"
+        ),
+    ] {
+        let said = problems(&text);
+        assert!(said.len() == 1 && said[0].contains("has no GONE"), "{text}: {said:?}");
+    }
+}
+
+#[test]
+fn certificates_that_cannot_be_served_are_blamed_where_they_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_pair(folder.path(), "one.pem", "one.key");
+    write_pair(folder.path(), "two.pem", "two.key");
+    std::fs::write(folder.path().join("empty"), "").expect("written");
+    let said = |text: &str| -> Vec<String> {
+        let read = Config::parse(folder.path(), Path::new(FILE), text, &|_| None);
+        read.err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    };
+    let pair = |certificate: &str, key: &str| {
+        said(&format!("[[tls.certificates]]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n"))
+    };
+    assert_eq!(pair("one.pem", "one.key"), [""; 0]);
+    for (said, place, words) in [
+        (pair("one.pem", "two.key"), "3:7", "this key is not that of the certificate"),
+        (pair("one.pem", "empty"), "3:7", "key: "),
+        (pair("empty", "one.key"), "2:15", "no certificate in it"),
+        (said("[tls]\nca = \"empty\"\n"), "2:6", "no certificate in it"),
+        (
+            said(
+                "[[trunk]]\nname = \"t\"\nuri = \"sips:h\"\ntls_certificate = \"one.pem\"\n\
+                 tls_key = \"two.key\"\n",
+            ),
+            "5:11",
+            "this key is not that of the certificate",
+        ),
+    ] {
+        let start = format!("offhook.toml:{place}: error config: ");
+        assert!(said.len() == 1 && said[0].starts_with(&start), "{start}: {said:?}");
+        assert!(said[0].contains(words), "{words}: {said:?}");
+    }
+}
+
+#[test]
+fn servers_over_tls_without_a_listener_for_it_are_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_pair(folder.path(), "one.pem", "one.key");
+    let warnings = |text: &str| -> Vec<String> {
+        let read = Config::parse(folder.path(), Path::new(FILE), text, &|_| None);
+        read.expect("sound").warnings.iter().map(ToString::to_string).collect()
+    };
+    for uri in ["sips:h", "sip:h;transport=tls"] {
+        let trunk = format!("[[trunk]]\nname = \"t\"\nuri = \"{uri}\"\n");
+        let said = warnings(&trunk);
+        assert!(said.len() == 1 && said[0].contains("3:7: warning"), "{said:?}");
+        assert!(said[0].contains("no tls: listener"), "{said:?}");
+        let with_listener = "[sip]\nlisten = [\"tls:127.0.0.1:5061\"]\n[tls]\ncertificates = \
+                             [{ certificate = \"one.pem\", key = \"one.key\" }]\n";
+        assert_eq!(warnings(&format!("{with_listener}{trunk}")), [""; 0]);
+    }
+    assert_eq!(warnings("[[trunk]]\nname = \"t\"\nuri = \"sip:h\"\n"), [""; 0]);
+}
+
+#[test]
+fn a_line_is_a_users_own() {
+    let office = "[[credential_list]]\nname = \"staff\"\ncredentials = [{ username = \"home\", \
+                  password = \"x\" }]\n[[domain]]\nname = \"b.example\"\nregistration = \"staff\"\n";
+    let line = |user: &str| {
+        problems(&format!(
+            "{office}[[line]]\nname = \"l\"\nuser = \"{user}\"\ndomain = \"p\"\nlogin = \"x\"\n\
+             password = \"y\"\n"
+        ))
+    };
+    assert_eq!(line("home@b.example"), [""; 0]);
+    let said = line("homer@b.example");
+    let wanted =
+        "offhook.toml:9:8: error config: line l: user: domain b.example has no user \"homer\"";
+    assert!(said.len() == 1 && said[0].starts_with(wanted), "{said:?}");
 }

@@ -2,6 +2,7 @@
 
 use super::calls::{early_media, session_timers};
 use super::limits::caps;
+use super::pair::check_pair;
 use super::parts::{Span, networks, required, voice};
 use super::reader::{Reader, Source};
 use super::sip::file;
@@ -19,7 +20,7 @@ const EXPIRES: u32 = 600;
 pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Trunk> {
     let name = required(source, &mut table, "name");
     let uri = required(source, &mut table, "uri");
-    let secure_enough = uri.as_deref().is_none_or(|uri| place(source, table.span(), "uri", uri));
+    let secure_enough = uri.as_deref().is_none_or(|uri| place(source, table.at("uri"), "uri", uri));
     let username = table.text(source, "username").map(|(text, _)| text);
     let auth_name = table.text(source, "auth_name").map(|(text, _)| text);
     let password = table.secret(source, "password");
@@ -29,12 +30,13 @@ pub(super) fn trunk(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Tr
     let inbound_ips = networks(source, &mut table, "inbound_ips");
     let client_name = table.text(source, "client_name").map(|(text, _)| text);
     let prefixes = prefixes(source, &mut table);
-    if username.is_some() != password.is_some() {
+    // One that is written but cannot be had was told of already.
+    if username.is_some() != table.item("password").is_some() {
         let advice = "a login wants both username and password; a trunk without one wants neither";
         source.error(table.span(), advice);
     }
     if register && username.is_none() {
-        source.error(table.span(), "register: to register wants username and password");
+        source.error(table.at("register"), "register: to register wants username and password");
     }
     let registration = username.clone().filter(|_| register).map(|user| Registration {
         user: escape_user(&user).into_owned(),
@@ -67,7 +69,8 @@ pub(super) fn line(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Lin
     if let Some(user) = &user
         && !user.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
     {
-        source.error(table.span(), format!("user: expected user@domain of ours, not \"{user}\""));
+        source
+            .error(table.at("user"), format!("user: expected user@domain of ours, not \"{user}\""));
     }
     let domain = required(source, &mut table, "domain");
     let port = table.number(source, "port");
@@ -77,11 +80,11 @@ pub(super) fn line(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<Lin
         let transport = transport.map_or_else(String::new, |name| format!(";transport={name}"));
         format!("sip:{domain}{port}{transport}")
     });
-    let sound = uri.as_deref().is_none_or(|uri| place(source, table.span(), "domain", uri));
+    let sound = uri.as_deref().is_none_or(|uri| place(source, table.at("domain"), "domain", uri));
     let login = required(source, &mut table, "login");
     let auth_name = table.text(source, "auth_name").map(|(text, _)| text);
     let password = table.secret(source, "password");
-    if password.is_none() {
+    if table.item("password").is_none() {
         source.error(table.span(), "\"password\" is missing here");
     }
     let expires = expires(source, &mut table);
@@ -128,14 +131,14 @@ fn common(source: &mut Source<'_>, table: &mut Reader<'_>, start: Trunk) -> Trun
         None => start.answer_within,
         Some(seconds @ 1..=32) => Duration::from_secs(seconds.unsigned_abs()),
         Some(_) => {
-            source.error(table.span(), "answer_within: expected 1 to 32 seconds");
+            source.error(table.at("answer_within"), "answer_within: expected 1 to 32 seconds");
             start.answer_within
         }
     };
     let channels = table.number(source, "channels").and_then(|channels| {
         let read = u32::try_from(channels).ok();
         if read.is_none() {
-            source.error(table.span(), "channels: expected how many calls at one time");
+            source.error(table.at("channels"), "channels: expected how many calls at one time");
         }
         read
     });
@@ -177,12 +180,17 @@ fn identity(source: &mut Source<'_>, table: &mut Reader<'_>, uri: &str) -> Optio
     let certificate = file(source, table, "tls_certificate", folder);
     let key = file(source, table, "tls_key", folder);
     if certificate.is_some() != key.is_some() {
-        source.error(table.span(), "tls_certificate and tls_key belong together");
+        source.error(table.at("tls_certificate"), "tls_certificate and tls_key belong together");
     }
     let pair = KeyPair { certificate: certificate?, key: key? };
+    let shown = ("tls_certificate", pair.certificate.as_path());
+    check_pair(source, table, shown, ("tls_key", &pair.key));
     let asked = SipUri::parse(uri).map(|uri| Transport::of_uri(&uri));
     if asked != Some(Ok(Some(Transport::Tls))) {
-        source.error(table.span(), "tls_certificate: the uri wants sips: or ;transport=tls");
+        source.error(
+            table.at("tls_certificate"),
+            "tls_certificate: the uri wants sips: or ;transport=tls",
+        );
     }
     Some(pair)
 }
@@ -192,7 +200,12 @@ fn place(source: &mut Source<'_>, span: Span, key: &str, uri: &str) -> bool {
     let parsed = SipUri::parse(uri)
         .filter(|uri| !uri.host().is_empty() && matches!(uri.scheme(), Scheme::Sip | Scheme::Sips));
     match parsed.map(|uri| Transport::of_uri(&uri)) {
-        Some(Ok(asked)) if !asked.is_some_and(Transport::is_websocket) => return true,
+        Some(Ok(asked)) if !asked.is_some_and(Transport::is_websocket) => {
+            if asked == Some(Transport::Tls) {
+                source.tls_servers.push((key.to_owned(), span));
+            }
+            return true;
+        }
         Some(_) => {
             source.error(span, format!("{key}: servers are reached by transport=udp, tcp or tls"));
         }
@@ -208,7 +221,7 @@ fn expires(source: &mut Source<'_>, table: &mut Reader<'_>) -> u32 {
         None => EXPIRES,
         Some(seconds @ 60..=86_400) => u32::try_from(seconds).unwrap_or(EXPIRES),
         Some(_) => {
-            source.error(table.span(), "expires: expected 60 to 86400 seconds");
+            source.error(table.at("expires"), "expires: expected 60 to 86400 seconds");
             EXPIRES
         }
     }
@@ -233,7 +246,7 @@ fn prefixes(source: &mut Source<'_>, table: &mut Reader<'_>) -> Vec<String> {
 fn small(source: &mut Source<'_>, table: &mut Reader<'_>, key: &'static str, usual: u16) -> u16 {
     let Some(number) = table.number(source, key) else { return usual };
     u16::try_from(number).unwrap_or_else(|_| {
-        source.error(table.span(), format!("{key}: expected 0 to 65535"));
+        source.error(table.at(key), format!("{key}: expected 0 to 65535"));
         usual
     })
 }
@@ -270,9 +283,9 @@ fn headers(source: &mut Source<'_>, table: &mut Reader<'_>) -> Vec<(String, Stri
         let ours = RESERVED.contains(&HeaderName::from_bytes(name.as_bytes()));
         let value = value.expose();
         if name.is_empty() || !name.bytes().all(token) || value.contains(['\r', '\n', '\0']) {
-            source.error(reader.span(), format!("headers: \"{name}\" cannot be sent"));
+            source.error(reader.at(&name), format!("headers: \"{name}\" cannot be sent"));
         } else if ours {
-            source.error(reader.span(), format!("headers: {name} is written by the server"));
+            source.error(reader.at(&name), format!("headers: {name} is written by the server"));
         } else {
             headers.push((name, value.to_owned()));
         }
@@ -343,7 +356,7 @@ fn numbers(source: &mut Source<'_>, table: &mut Reader<'_>) -> NumberFormat {
     };
     if style == NumberStyle::National && format.country_code.is_empty() {
         source.error(
-            table.span(),
+            table.at("number_format"),
             "number_format: \"national\" wants a country_code, such as \"49\"",
         );
     }

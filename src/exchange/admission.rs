@@ -219,7 +219,8 @@ impl Exchange {
             }
             Verdict::Refused { username, reason } => {
                 self.old_digest.answered(source, &claimed_user(request));
-                let reason = self.login_failed(now, flow, request, realm, &username, reason);
+                let what = self.flaw(lists, &username, reason);
+                let reason = self.login_failed(now, flow, request, realm, &username, what);
                 let refused = self.challenge(now, flow, request, realm, false);
                 return Err(Refused { reason, ..refused });
             }
@@ -282,6 +283,18 @@ impl Exchange {
         }
     }
 
+    /// What was wrong with a login, for the log alone: who asks hears the same of all.
+    fn flaw(&self, lists: &[String], username: &str, reason: RefusedReason) -> &'static str {
+        match reason {
+            RefusedReason::Malformed => "unreadable credentials for",
+            RefusedReason::OtherUri => "credentials of another request for",
+            RefusedReason::WrongPassword => match self.directory.password(lists, username) {
+                Some(_) => "wrong password for",
+                None => "no user",
+            },
+        }
+    }
+
     /// Counts a failed login, and gives the line for the log.
     fn login_failed(
         &mut self,
@@ -290,14 +303,9 @@ impl Exchange {
         request: &Message,
         realm: &str,
         username: &str,
-        reason: RefusedReason,
+        what: &str,
     ) -> String {
         let source = flow.remote.ip().to_canonical();
-        let what = match reason {
-            RefusedReason::Malformed => "unreadable credentials",
-            RefusedReason::OtherUri => "credentials for another request",
-            RefusedReason::WrongPassword => "unknown user or wrong password",
-        };
         let ours = self.challenger.is_answer(request, realm, source);
         let account = account_of(realm, username);
         let phone = self.is_phone(now, flow);
@@ -313,7 +321,7 @@ impl Exchange {
         if ours {
             self.say_all(|| Say::Strike(Strike { flow, account, phone }));
         }
-        format!("{what} for {username:?} in domain {realm} ({how_often})")
+        format!("{what} {username:?} in domain {realm} ({how_often})")
     }
 }
 

@@ -43,7 +43,7 @@ pub enum Told {
 /// A request that was not admitted, with the reason that its sender is not told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedRequest {
-    /// `INVITE` or `REGISTER`.
+    /// Its method.
     pub method: &'static str,
     /// Its Call-ID.
     pub call_id: String,
@@ -78,6 +78,12 @@ pub struct Figures {
     pub outputs: usize,
     /// New requests answered 503 because they came faster than the machine can follow.
     pub late: u64,
+    /// Messages dropped unread because their source was over its budget.
+    pub over_budget: u64,
+    /// Sources that were silenced for guessing passwords.
+    pub silenced: u64,
+    /// Messages of silenced sources, heard only in what they had begun.
+    pub muted: u64,
     /// What the user agent counted.
     pub sip: user_agent::Counters,
 }
@@ -96,6 +102,9 @@ impl Exchange {
             dialogs: self.agent.dialogs(),
             outputs: self.outputs.len(),
             late: self.guard.counters.too_late,
+            over_budget: self.guard.counters.over_budget,
+            silenced: self.guard.counters.silenced,
+            muted: self.guard.counters.muted,
             sip: self.agent.counters(),
         }
     }

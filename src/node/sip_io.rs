@@ -144,7 +144,9 @@ impl SipIo {
     /// Serves what was bound. Must run where tasks can be spawned locally.
     pub fn open(bound: Bound, settings: Settings, shard: ShardId) -> io::Result<SipIo> {
         let tls = Tls::load(settings.tls.clone());
-        let tls = Rc::new(tls.map_err(|error| io::Error::other(format!("TLS: {error}")))?);
+        let tls = Rc::new(tls.map_err(|error| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {error}"))
+        })?);
         let (events, arrivals) = mpsc::channel(READ_QUEUE);
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn_local(tls::watch(Rc::clone(&tls)));

@@ -106,6 +106,7 @@ fn to_do(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => {
             "ports below 1024 want a privilege; change `listen` in offhook.toml"
         }
+        io::ErrorKind::InvalidData => "mend the files that [tls] names in offhook.toml",
         _ => "look at the limits of this machine and of this process",
     }
 }
@@ -363,6 +364,13 @@ fn own_addresses() -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_advice_fits_the_trouble() {
+        let flaw = io::Error::new(io::ErrorKind::InvalidData, "TLS: a.pem with b.key: no");
+        let told = StartError::System(flaw).to_string();
+        assert!(told.contains("[tls]") && !told.contains("limits"), "{told}");
+    }
 
     #[test]
     fn a_data_folder_serves_one_server() {

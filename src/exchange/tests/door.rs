@@ -174,6 +174,8 @@ fn who_guesses_is_met_with_silence_and_nobody_else_is() {
     assert_eq!(lines, [line]);
     let counters = stage.exchange.counters();
     assert_eq!((counters.failed_logins, counters.silenced, counters.muted), (10, 1, 7));
+    let figures = stage.exchange.figures();
+    assert_eq!((figures.silenced, figures.muted), (1, 7), "for the metrics, too");
     assert_eq!(stage.exchange.silenced(), 1);
     // The account is not locked: who knows the password gets in, from anywhere else.
     let answer = stage.register("alice", "sip:alice@192.0.2.50").expect("an answer");
@@ -294,6 +296,7 @@ fn what_waits_was_heard_before_and_is_not_counted_again() {
     }
     assert_eq!(stage.sent.len(), heard, "each is answered, though the budget is empty");
     assert_eq!(stage.exchange.counters().over_budget, 44);
+    assert_eq!(stage.exchange.figures().over_budget, 44, "for the metrics, too");
     let late = Bytes::from(options);
     stage.give(Input::Heard { flow: flow(8), bytes: late, muted: false, late: true });
     let last = stage.sent.last().and_then(|(_, answer)| answer.status());
@@ -473,4 +476,21 @@ fn a_user_has_so_many_calls_into_the_telephone_network() {
     }
     assert!(stage.notes.iter().any(|note| note.contains("alice@office.example has 2 calls out")));
     assert_eq!(stage.exchange.counters().capped_calls, 1);
+}
+
+#[test]
+fn the_log_tells_a_wrong_password_from_nobody_and_the_answer_does_not() {
+    let mut stage = Stage::new();
+    let mut answers = vec![];
+    for user in ["alice", "homer"] {
+        let from = format!("sip:{user}@office.example");
+        let request = stage.request("REGISTER", "sip:office.example", &from, "", "");
+        let answer = stage.with_password(STRANGER, &request, user, "guess").expect("an answer");
+        let names: Vec<String> = answer.all_headers().map(|(name, _)| name.to_owned()).collect();
+        answers.push((answer.status(), answer.reason_phrase().to_owned(), names));
+    }
+    assert_eq!(answers[0], answers[1]);
+    let said = |text: &str| stage.notes.iter().filter(|note| note.contains(text)).count();
+    assert_eq!(said("wrong password for \"alice\" in domain office.example"), 1);
+    assert_eq!(said("no user \"homer\" in domain office.example"), 1, "{:?}", stage.notes);
 }

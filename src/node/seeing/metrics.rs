@@ -139,7 +139,8 @@ pub struct Metrics {
     responses: [[Series; 7]; 2],
     calls: [Series; OUTCOMES.len()],
     dialled: [Series; OUTCOMES.len()],
-    refused: [[Series; REFUSALS.len()]; 2],
+    /// By method, as in [`METHODS`]; the last is all others.
+    refused: [[Series; REFUSALS.len()]; METHODS.len() + 1],
     registered: Series,
     unreachable: Series,
     media: Media,
@@ -181,10 +182,13 @@ struct Shown {
     overloaded: Series,
     late: Series,
     lost: Series,
+    over_budget: Series,
+    silenced: Series,
+    muted: Series,
 }
 
 impl Shown {
-    fn all(&self) -> [&Series; 12] {
+    fn all(&self) -> [&Series; 15] {
         [
             &self.calls,
             &self.legs,
@@ -198,6 +202,9 @@ impl Shown {
             &self.overloaded,
             &self.late,
             &self.lost,
+            &self.over_budget,
+            &self.silenced,
+            &self.muted,
         ]
     }
 }
@@ -227,6 +234,8 @@ impl Metrics {
     pub(super) fn refused(&self, refused: &RefusedRequest) {
         let why = match (refused.status, refused.code) {
             (503, _) => 5,
+            // Whoever is told 403 has logged in.
+            (403, 32202) => 4,
             (_, 32202) => 0,
             (_, 32201) => 1,
             (_, 32002) => 2,
@@ -234,7 +243,8 @@ impl Metrics {
             (_, 32100) => 6,
             _ => 4,
         };
-        self.refused[usize::from(refused.method == "REGISTER")][why].add(1);
+        let known = METHODS.iter().position(|known| *known == refused.method);
+        self.refused[known.unwrap_or(METHODS.len())][why].add(1);
     }
 
     /// A user's registrations changed.
@@ -307,6 +317,9 @@ impl Metrics {
         shown.repeats_sent.set(figures.sip.repeats_sent);
         shown.overloaded.set(figures.sip.overloaded);
         shown.late.set(figures.late);
+        shown.over_budget.set(figures.over_budget);
+        shown.silenced.set(figures.silenced);
+        shown.muted.set(figures.muted);
         self.queues[shard][4].set(figures.outputs as u64);
     }
 
@@ -342,13 +355,13 @@ impl Metrics {
         text.table("offhook_dialled_legs_total", "outcome", &outcomes, &self.dialled, "");
         let help = "Requests that were not admitted.";
         text.head("offhook_refused_total", "counter", help);
-        for (method, cells) in ["INVITE", "REGISTER"].iter().zip(&self.refused) {
+        for (method, cells) in METHODS.iter().chain(&["other"]).zip(&self.refused) {
             let also = format!("method=\"{method}\",");
             text.table("offhook_refused_total", "reason", &REFUSALS, cells, &also);
         }
-        let [invites, registers] = [&self.refused[0][0], &self.refused[1][0]];
+        let failures = self.refused.iter().map(|cells| cells[0].value()).sum();
         text.head("offhook_auth_failures_total", "counter", "Wrong or unusable credentials.");
-        text.line("offhook_auth_failures_total", "", invites.value() + registers.value());
+        text.line("offhook_auth_failures_total", "", failures);
         text.one("offhook_registrations", "gauge", "Bindings of phones.", &shown.registrations);
         let help = "Changes of users' registrations.";
         text.one("offhook_registration_changes_total", "counter", help, &self.registered);
@@ -384,6 +397,12 @@ impl Metrics {
         text.one("offhook_sip_late_total", "counter", help, &shown.late);
         let help = "Messages that were lost because too many waited to be read.";
         text.one("offhook_sip_lost_total", "counter", help, &shown.lost);
+        let help = "Messages dropped unread because their source was over its budget.";
+        text.one("offhook_sip_over_budget_total", "counter", help, &shown.over_budget);
+        let help = "Sources silenced for guessing passwords.";
+        text.one("offhook_sip_silenced_total", "counter", help, &shown.silenced);
+        let help = "Messages of silenced sources: only those of what had begun are heard.";
+        text.one("offhook_sip_muted_total", "counter", help, &shown.muted);
         let help = "Messages that a transport could not send.";
         text.one("offhook_sip_unreachable_total", "counter", help, &self.unreachable);
         let help = "SIP transactions, those that absorb repeats included.";
@@ -511,118 +530,4 @@ impl Handler for Page {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The value of a series.
-    fn value(page: &str, series: &str) -> Option<f64> {
-        let line = page
-            .lines()
-            .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
-        line.rsplit(' ').next()?.parse().ok()
-    }
-
-    #[test]
-    fn what_is_counted_is_on_the_page() {
-        let metrics = Metrics::default();
-        metrics.message(Direction::Received, Start::Request(0));
-        metrics.message(Direction::Received, Start::Request(99));
-        metrics.message(Direction::Sent, Start::Response(4));
-        metrics.ended(CallDirection::Inbound, Status::Completed);
-        metrics.ended(CallDirection::OutboundDial, Status::Busy);
-        metrics.document(
-            Source::of("https://x/bins/", "http://own"),
-            Duration::from_millis(2),
-            true,
-        );
-        metrics.document(Source::of("https://x", "http://own"), Duration::from_secs(60), true);
-        metrics.queue(ShardId(0), "rows", 4);
-        metrics.queue(ShardId(2), "rows", 3);
-        metrics.show(ShardId(0), &Figures { calls: 1, ..Figures::default() });
-        metrics.show(ShardId(2), &Figures { calls: 2, ..Figures::default() });
-        let page = metrics.render();
-        for (series, wanted) in [
-            ("offhook_sip_requests_total{direction=\"received\",method=\"INVITE\"}", 1.0),
-            ("offhook_sip_requests_total{direction=\"received\",method=\"other\"}", 1.0),
-            ("offhook_sip_responses_total{direction=\"sent\",class=\"4xx\"}", 1.0),
-            ("offhook_calls_total{outcome=\"completed\"}", 1.0),
-            ("offhook_dialled_legs_total{outcome=\"busy\"}", 1.0),
-            ("offhook_calls", 3.0),
-            ("offhook_queue_depth{queue=\"rows\"}", 7.0),
-            ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"0.001\"}", 0.0),
-            (
-                "offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"0.0025\"}",
-                1.0,
-            ),
-            ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"15\"}", 1.0),
-            ("offhook_document_seconds_bucket{source=\"webhook\",result=\"ok\",le=\"+Inf\"}", 2.0),
-            ("offhook_document_seconds_count{source=\"webhook\",result=\"ok\"}", 2.0),
-        ] {
-            assert_eq!(value(&page, series), Some(wanted), "{series}\n{page}");
-        }
-    }
-
-    #[test]
-    fn documents_are_told_apart_by_who_makes_them() {
-        for (url, source) in [
-            ("bin:x", Source::Bin),
-            ("function:x", Source::Function),
-            ("http://own:1/bins/x", Source::Bin),
-            ("http://own:1/functions/x?a=1", Source::Function),
-            ("http://own:1/assets/x", Source::Webhook),
-            ("https://other/functions/x", Source::Webhook),
-        ] {
-            assert_eq!(Source::of(url, "http://own:1"), source, "{url}");
-        }
-    }
-
-    #[test]
-    fn the_page_is_well_formed_and_small() {
-        let page = Metrics::default().render();
-        let mut seen = std::collections::BTreeSet::new();
-        let mut named = String::new();
-        for line in page.lines() {
-            if let Some(rest) = line.strip_prefix("# TYPE ") {
-                named = rest.split(' ').next().expect("a name").to_owned();
-            } else if !line.starts_with('#') {
-                let (series, value) = line.rsplit_once(' ').expect("a value");
-                assert!(value.parse::<f64>().is_ok(), "{line}");
-                assert!(series.starts_with(&named), "{line} stands under {named}");
-                assert!(seen.insert(series.to_owned()), "{series} is there twice");
-            }
-        }
-        assert!((100..400).contains(&seen.len()), "bounded labels: {}", seen.len());
-    }
-
-    #[test]
-    fn every_reason_has_a_label_of_its_own() {
-        let metrics = Metrics::default();
-        for (status, code) in [
-            (401, 32202),
-            (403, 32201),
-            (404, 32002),
-            (404, 32010),
-            (403, 32200),
-            (503, 0),
-            (400, 32100),
-        ] {
-            metrics.refused(&RefusedRequest {
-                method: "INVITE",
-                call_id: String::new(),
-                flow: crate::sip::Flow {
-                    transport: crate::sip::Transport::Udp,
-                    local: ([127, 0, 0, 1], 1).into(),
-                    remote: ([127, 0, 0, 1], 2).into(),
-                    connection: 0,
-                },
-                user: String::new(),
-                uri: String::new(),
-                status,
-                code,
-                reason: String::new(),
-            });
-        }
-        let counts: Vec<u64> = metrics.refused[0].iter().map(Series::value).collect();
-        assert_eq!(counts, [1; REFUSALS.len()]);
-    }
-}
+mod tests;

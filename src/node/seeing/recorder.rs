@@ -169,7 +169,8 @@ impl Recorder {
     fn refused(&mut self, at: Instant, refused: RefusedRequest) {
         let source = refused.flow.remote;
         let user = cut(refused.user, LONGEST);
-        let times = self.offenders.count(at, &user, source.ip());
+        let times =
+            self.offenders.count(at, (user.clone(), source.ip(), refused.status, refused.code));
         if !self.may_tell(at) {
             return;
         }
@@ -361,16 +362,18 @@ fn cut(mut text: String, most: usize) -> String {
     text
 }
 
+/// Which user was refused, from where, with what status and for what reason, by its code.
+type Offence = (String, IpAddr, u16, u32);
+
 /// How often each user was refused at each address lately.
 #[derive(Default)]
 struct Offenders {
-    counts: HashMap<(String, IpAddr), (Instant, u32)>,
-    order: VecDeque<(String, IpAddr)>,
+    counts: HashMap<Offence, (Instant, u32)>,
+    order: VecDeque<Offence>,
 }
 
 impl Offenders {
-    fn count(&mut self, now: Instant, user: &str, source: IpAddr) -> u32 {
-        let key = (user.to_owned(), source);
+    fn count(&mut self, now: Instant, key: Offence) -> u32 {
         if let Some((last, times)) = self.counts.get_mut(&key) {
             *times = if now.since(*last) > FORGIVEN { 1 } else { times.saturating_add(1) };
             *last = now;

@@ -129,6 +129,13 @@ fn a_refusal_says_why_from_where_and_how_often() {
     recorder.take(told(2_500, refused("r2", "other")));
     let text = String::from_utf8(recorder.drain().refusals).expect("text");
     assert!(!text.contains("time\""), "another user counts for itself: {text}");
+    let mut forbidden = refused("r4", "home");
+    if let Told::Refused(refused) = &mut forbidden {
+        (refused.status, refused.code) = (403, 32201);
+    }
+    recorder.take(told(2_600, forbidden));
+    let text = String::from_utf8(recorder.drain().refusals).expect("text");
+    assert!(!text.contains("time\""), "another reason counts for itself: {text}");
     recorder.take(told(10_000_000, refused("r3", "home")));
     let text = String::from_utf8(recorder.drain().refusals).expect("text");
     assert!(!text.contains("4th time"), "what is long ago is forgiven: {text}");
