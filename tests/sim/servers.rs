@@ -467,7 +467,10 @@ fn a_trunk_that_answers_no_options_is_down_until_it_does() {
         first.ping = Some(Ping { interval, down_after: 2, up_after: 2 });
     });
     let mut world = offices(13, office);
+    let words = |world: &World| world.trunks()[0].words();
+    assert_eq!(words(&world), "not known yet");
     pongs(&mut world, "one", 40);
+    assert_eq!(words(&world), "up");
     let up = |world: &World| world.trunks().iter().map(|trunk| trunk.up).collect::<Vec<_>>();
     assert_eq!(up(&world), [true, true]);
     let ping = world.raw("one").all("OPTIONS")[0].to_owned();
