@@ -46,6 +46,7 @@ impl Call {
             Ask::Drop(target, outcome) => {
                 if let Some(other) = self.targets.get(&target).copied() {
                     let status = super::children::status_of(outcome);
+                    self.note_unreached(outcome, None);
                     self.hang_up(other, status, "hung up by <Dial>");
                 }
             }

@@ -81,6 +81,8 @@ pub struct Call {
     pub(super) scripts: BTreeMap<LegId, Box<Script>>,
     /// The targets of the dial that runs.
     pub(super) targets: BTreeMap<usize, LegId>,
+    /// Why the latest dial reached nobody: what a caller is told who was never answered.
+    pub(super) unreached: Option<Refusal>,
     pub(super) fetches: BTreeMap<RequestId, Fetching>,
     pub(super) sounds: Sounds,
     pub(super) recordings: BTreeMap<RecordingSid, Box<Recording>>,
@@ -147,6 +149,7 @@ impl Call {
             parties: BTreeMap::from([(leg, Box::new(party))]),
             scripts: BTreeMap::new(),
             targets: BTreeMap::new(),
+            unreached: None,
             fetches: BTreeMap::new(),
             sounds: Sounds::default(),
             recordings: BTreeMap::new(),
@@ -242,7 +245,7 @@ impl Call {
     pub(super) fn refuse(&mut self, leg: LegId, refusal: Refusal, reason: &str) {
         let status = match refusal {
             Refusal::Busy => Status::Busy,
-            Refusal::Rejected | Refusal::Declined => Status::NoAnswer,
+            Refusal::Rejected | Refusal::Unavailable | Refusal::Declined => Status::NoAnswer,
             Refusal::Failed => Status::Failed,
         };
         self.leave(leg, status, reason, leg::Command::Refuse(refusal));
@@ -254,8 +257,11 @@ impl Call {
         let Some(party) = self.parties.get(&leg) else { return };
         let incoming = party.record.direction == Direction::Inbound;
         if incoming && party.presence == Presence::Ringing {
-            let ours = unanswered == Status::Failed;
-            self.refuse(leg, if ours { Refusal::Failed } else { Refusal::Declined }, reason);
+            let (status, refusal) = match unanswered {
+                Status::Failed => (unanswered, Refusal::Failed),
+                _ => (Status::NoAnswer, self.unreached.unwrap_or(Refusal::Declined)),
+            };
+            self.leave(leg, status, reason, leg::Command::Refuse(refusal));
         } else {
             self.leave(leg, unanswered, reason, leg::Command::Hangup);
         }

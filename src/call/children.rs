@@ -2,7 +2,7 @@
 
 use crate::base::Instant;
 use crate::base::id::{CallSid, LegId};
-use crate::leg::{self, Command};
+use crate::leg::{self, Command, Refusal};
 use crate::verb::{self, Destination, Outcome, Outgoing, Progress, Reply, Target, normalise};
 
 use super::core::{Call, LEGS_PER_CALL};
@@ -35,6 +35,28 @@ pub(super) fn outcome_of(status: Status) -> Outcome {
     }
 }
 
+/// What a caller who was never answered is told of one party. A 6xx would stop a carrier from trying
+/// elsewhere (RFC 3261 section 21.6): only the party itself says that.
+fn refusal_of(outcome: Outcome, sip_status: Option<u16>) -> Refusal {
+    match (outcome, sip_status) {
+        (Outcome::Busy, _) => Refusal::Busy,
+        (Outcome::NoAnswer, Some(603)) => Refusal::Declined,
+        (Outcome::Failed, Some(404 | 604)) => Refusal::Rejected,
+        _ => Refusal::Unavailable,
+    }
+}
+
+/// Of several parties the first of these says most: one that may yet be reached says more than
+/// one that never will.
+fn rank(refusal: Refusal) -> u8 {
+    match refusal {
+        Refusal::Busy => 0,
+        Refusal::Unavailable | Refusal::Failed => 1,
+        Refusal::Rejected => 2,
+        Refusal::Declined => 3,
+    }
+}
+
 /// Why a caller ID may not be shown.
 struct Forbidden {
     code: u32,
@@ -49,6 +71,10 @@ impl Call {
 
     /// The same at the expense of `user`, when that is not whoever made the call.
     pub(super) fn ring_for(&mut self, number: usize, call: Outgoing, user: Option<String>) {
+        if number == 0 {
+            // A new dial: what became of the one before is told no more.
+            self.unreached = None;
+        }
         let sid = CallSid::random(&mut self.rng);
         let caller_id = self.caller_id(&call);
         let shown = match &caller_id {
@@ -205,10 +231,24 @@ impl Call {
     pub(super) fn tell_dial(&mut self, leg: LegId, progress: Progress) {
         let Some(party) = self.parties.get(&leg) else { return };
         let (Some(target), sid) = (party.target, party.record.sid) else { return };
-        // A later dial numbers its targets anew: only its own leg speaks for a number.
-        if self.targets.get(&target) == Some(&leg) {
+        if self.is_target(leg) {
             let event = verb::Event::Target { target, sid, progress };
             self.agenda.push_back((self.caller(), event));
+        }
+    }
+
+    /// Whether a leg is a target of the latest dial: a later one numbers its targets anew, and only
+    /// its own leg speaks for a number.
+    pub(super) fn is_target(&self, leg: LegId) -> bool {
+        let target = self.parties.get(&leg).and_then(|party| party.target);
+        target.is_some_and(|target| self.targets.get(&target) == Some(&leg))
+    }
+
+    /// Keeps what the caller is told of the latest dial, should nobody take the call.
+    pub(super) fn note_unreached(&mut self, outcome: Outcome, sip_status: Option<u16>) {
+        let refusal = refusal_of(outcome, sip_status);
+        if self.unreached.is_none_or(|known| rank(refusal) < rank(known)) {
+            self.unreached = Some(refusal);
         }
     }
 

@@ -101,6 +101,9 @@ impl Call {
         } else {
             self.scripts.remove(&leg);
             self.timers.clear(&Timer::Verb(leg));
+            if self.is_target(leg) {
+                self.note_unreached(outcome, reply.sip_status);
+            }
             self.tell_dial(leg, Progress::Ended { outcome, reply });
         }
         self.parties.remove(&leg);

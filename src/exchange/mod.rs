@@ -57,7 +57,7 @@ pub use peers::PeerMessage;
 pub use registration::Registered;
 pub use routing::session_settings;
 pub use story::{Figures, RefusedRequest, Told};
-pub use trunks::{TrunkChange, TrunkState};
+pub use trunks::{Answers, TrunkChange, TrunkState};
 
 /// Calls at one time; each may hold a few legs. More are answered 503 (RFC 3261 section 21.5.4).
 const MAX_CALLS: usize = 20_000;

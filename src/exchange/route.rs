@@ -43,6 +43,8 @@ pub(super) struct Trying {
     /// As it was when the leg began.
     pub directory: Arc<Directory>,
     ways: VecDeque<Way>,
+    /// Trunks whose servers all failed lately: for when nobody else takes it.
+    spared: VecDeque<Way>,
     way: Option<Way>,
     /// The URI whose servers are tried.
     uri: String,
@@ -69,6 +71,7 @@ impl Route {
             dial,
             directory,
             ways: ways.into(),
+            spared: VecDeque::new(),
             way: None,
             uri: String::new(),
             hops: VecDeque::new(),
@@ -98,7 +101,27 @@ impl Route {
 
 impl Trying {
     fn has_more(&self) -> bool {
-        self.tries < MOST_TRIES && !(self.hops.is_empty() && self.ways.is_empty())
+        let left = !(self.hops.is_empty() && self.ways.is_empty() && self.spared.is_empty());
+        self.tries < MOST_TRIES && left
+    }
+
+    /// The next trunk; those that failed lately come last.
+    fn next_way(&mut self) -> Option<Way> {
+        self.ways.pop_front().or_else(|| self.spared.pop_front())
+    }
+
+    fn give_up_ways(&mut self) {
+        self.ways.clear();
+        self.spared.clear();
+    }
+
+    /// Puts the present trunk off, where another is left that was not.
+    fn spare(&mut self) -> bool {
+        let other = self.ways.iter().any(|way| matches!(way, Way::Trunk(_)));
+        let way = self.way.take_if(|way| other && matches!(way, Way::Trunk(_)));
+        let spared = way.is_some();
+        self.spared.extend(way);
+        spared
     }
 
     /// Where the present attempt goes, in plain words.
@@ -138,7 +161,7 @@ impl Exchange {
             let Some(trying) = self.trying(id) else { return };
             trying.hops.clear();
             trying.flow = None;
-            let Some(way) = trying.ways.pop_front() else { return self.exhausted(now, id) };
+            let Some(way) = trying.next_way() else { return self.exhausted(now, id) };
             let uri = match &way {
                 Way::Foreign(uri) => uri.clone(),
                 Way::Trunk(key) => {
@@ -196,7 +219,7 @@ impl Exchange {
             trying.capped = true;
             // Another trunk would not change what the user has used up.
             if over.is_of_user() {
-                trying.ways.clear();
+                trying.give_up_ways();
             }
         }
         Err(over.to_string())
@@ -225,6 +248,11 @@ impl Exchange {
         trying.lookup = None;
         match found {
             Ok(hops) => {
+                let silent = |hop| self.locating.locator.is_shunned(now, hop);
+                if hops.iter().all(silent) && self.trying(id).is_some_and(Trying::spare) {
+                    return self.next_way(now, id);
+                }
+                let Some(trying) = self.trying(id) else { return };
                 trying.hops = hops.into();
                 // The server that holds our registration knows us (RFC 5626 section 4.3).
                 let key = match &trying.way {
@@ -420,7 +448,7 @@ impl Exchange {
                 self.watch_attempt(now, id);
             }
             Command::Hangup { .. } => {
-                trying.ways.clear();
+                trying.give_up_ways();
                 trying.hops.clear();
                 let between = trying.flow.is_none();
                 self.legs.timers.clear(&id);

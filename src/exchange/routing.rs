@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::calls::Admitted;
+use super::legs::Left;
 use super::registration::Whom;
 use super::route::{Route, Way};
 use super::trunks::Key;
@@ -31,7 +32,9 @@ enum Found {
 impl Exchange {
     /// Makes an outgoing leg and finds its way.
     pub(super) fn dial(&mut self, now: Instant, call: CallNumber, id: LegId, dial: Dial) {
-        let Some(entry) = self.calls.table.get(&call) else { return };
+        let Some(entry) = self.calls.table.get_mut(&call) else { return };
+        // Why one failed is no reason of the next, which may ring out without one.
+        entry.reason = entry.reason.take().filter(|(told, _)| *told != Left::Caller);
         let flow = entry.flow;
         let exhausted = entry.max_forwards == 0;
         let leg = SipLeg::outgoing(id, self.media_address(flow), &mut self.rng.fork());

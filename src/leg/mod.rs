@@ -171,8 +171,10 @@ fn is_call_id(text: &str) -> bool {
 pub enum Refusal {
     /// 486 Busy Here.
     Busy,
-    /// 404 as `<Reject reason="rejected">` gives it.
+    /// 404 as `<Reject reason="rejected">` gives it, and for whom nobody knows.
     Rejected,
+    /// 480 Temporarily Unavailable: whom it was for did not take it.
+    Unavailable,
     /// 603 Decline: hung up without an answer.
     Declined,
     /// 500: our own trouble.

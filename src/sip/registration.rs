@@ -414,8 +414,9 @@ impl Registration {
         self.failures += 1;
         let doubled = base.saturating_mul(1 << (self.failures - 1).min(6));
         let wait = doubled.min(LONGEST_WAIT.max(base)).mul_f64(0.5 + 0.5 * self.rng.unit());
-        // What is still granted is not to run out while we wait.
-        let left = self.granted.as_ref().map(|granted| (granted.until - now) / 2);
+        // What is still granted is not to run out while we wait; but who refused us is not pressed.
+        let pressing = self.granted.as_ref().filter(|_| base < REFUSED_WAIT);
+        let left = pressing.map(|granted| (granted.until - now) / 2);
         let wait = left.map_or(wait, |left| wait.min(left.max(Duration::from_secs(1))));
         self.phase = Phase::Waiting(now + wait);
     }

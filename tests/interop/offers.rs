@@ -173,7 +173,7 @@ fn a_callee_without_offer_in_its_200_is_hung_up() {
         .invite("", SDP)
         .may_receive(&[100, 180, 183])
         // The document said nothing more, and the caller was not answered yet.
-        .receive(603)
+        .receive(480)
         .ack_refusal();
     both(&stage, &caller, &callee);
 }

@@ -112,7 +112,7 @@ fn a_trunk_that_wants_integrity_alone_is_given_up() {
     let callee = challenge(", qop=\"auth-int\"");
     let callee = stage.play("callee", &callee, stage.trunk, &[]);
     let caller =
-        Scenario::caller().invite("", SDP).may_receive(&[100, 180, 183]).receive(603).ack_refusal();
+        Scenario::caller().invite("", SDP).may_receive(&[100, 180, 183]).receive(480).ack_refusal();
     let caller = stage.play("caller", &caller, free_port("127.0.0.1"), &["-s", "12223331234"]);
     stage.passes(caller);
     stage.passes(callee);

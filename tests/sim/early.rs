@@ -102,19 +102,68 @@ fn two_that_ring_at_once_are_not_heard_across_each_other() {
     world.end();
 }
 
+/// The final refusal that Alice got.
+fn refused(world: &World) -> String {
+    let alice = world.ip("alice");
+    let refused = world.sent.iter().find_map(|(_, _, to, bytes)| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let starts = ["SIP/2.0 404", "SIP/2.0 48", "SIP/2.0 5", "SIP/2.0 6"];
+        let refusal = starts.iter().any(|start| text.starts_with(start));
+        (to.ip() == alice && refusal).then_some(text)
+    });
+    refused.expect("refused")
+}
+
+#[test]
+fn a_caller_who_was_not_answered_hears_what_became_of_the_callee() {
+    for (line, told) in [
+        ("486 Busy Here", "486"),
+        ("404 Not Found", "404"),
+        ("480 Temporarily Unavailable", "480"),
+        ("488 Not Acceptable Here", "480"),
+        ("500 Server Internal Error", "480"),
+        ("603 Decline", "603"),
+    ] {
+        let (mut world, invite) = dialled(9, "+14155551212");
+        say(&mut world, &invite, line, "one", "", false);
+        world.expect("raw", "ACK");
+        world.end();
+        assert_eq!(refused(&world).get(8..11), Some(told), "{line}");
+    }
+}
+
+#[test]
+fn a_caller_is_not_told_the_reason_of_the_dial_before_the_last() {
+    let mut world = World::new(10);
+    world.peer("raw", "198.51.100.1:5060");
+    world.phone("alice");
+    let dial = |more: &str| {
+        format!("<Dial callerId='{OWN_NUMBER}' answerOnBridge='true' {more}>+14155551212</Dial>")
+    };
+    world.web.page(VOICE, Page::xml(&dial("action='/next'")));
+    world.web.page("https://app.example/next", Page::xml(&dial("timeout='5'")));
+    world.dial("alice", "500");
+    let invite = world.expect("raw", "INVITE");
+    say(&mut world, &invite, "486 Busy Here", "one", "Reason: Q.850;cause=17\r\n", false);
+    let invite = world.expect("raw", "INVITE");
+    say(&mut world, &invite, "180 Ringing", "two", "", false);
+    let cancel = world.expect("raw", "CANCEL");
+    say(&mut world, &cancel, "200 OK", "two", "", false);
+    say(&mut world, &invite, "487 Request Terminated", "two", "", false);
+    world.end();
+    let refused = refused(&world);
+    assert_eq!((refused.get(8..11), header(&refused, "Reason").as_str()), (Some("480"), ""));
+}
+
 #[test]
 fn why_one_side_left_is_told_to_the_other() {
     let (mut world, invite) = dialled(5, "+14155551212");
     say(&mut world, &invite, "486 Busy Here", "one", "Reason: Q.850;cause=17\r\n", false);
     world.expect("raw", "ACK");
     world.end();
-    let alice = world.ip("alice");
-    let refused = world.sent.iter().find_map(|(_, _, to, bytes)| {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        let refusal = ["SIP/2.0 48", "SIP/2.0 6"].iter().any(|start| text.starts_with(start));
-        (to.ip() == alice && refusal).then_some(text)
-    });
-    assert_eq!(header(&refused.expect("refused"), "Reason"), "Q.850;cause=17", "RFC 3326");
+    let refused = refused(&world);
+    assert!(refused.starts_with("SIP/2.0 486 "), "{refused}");
+    assert_eq!(header(&refused, "Reason"), "Q.850;cause=17", "RFC 3326");
     assert!(world.told("its network says why it ended: Q.850 cause 17, user busy"));
 }
 

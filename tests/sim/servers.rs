@@ -369,6 +369,50 @@ fn the_next_trunk_takes_what_the_first_fails_but_not_who_is_busy() {
 }
 
 #[test]
+fn a_trunk_that_failed_is_tried_last_for_a_while() {
+    let office = |first: &mut Trunk, second: &mut Trunk| {
+        (first.priority, second.priority) = (1, 2);
+        first.answer_within = Duration::from_secs(4);
+    };
+    // Silence: the next call does not wait for it again.
+    let mut world = offices(15, with_second(office));
+    world.dial("alice", "500");
+    let silent = header(&world.expect("one", "INVITE"), "Call-ID");
+    world.seconds(5);
+    takes(&mut world, "two");
+    // The first INVITE is still sent again.
+    let other = |world: &World| {
+        let invites = world.raw("one").all("INVITE").into_iter();
+        invites.map(str::to_owned).find(|invite| header(invite, "Call-ID") != silent)
+    };
+    world.dial("alice", "500");
+    world.millis(500);
+    takes(&mut world, "two");
+    assert_eq!(other(&world), None, "passed over");
+    world.seconds(40);
+    world.dial("alice", "500");
+    world.millis(500);
+    let invite = other(&world).expect("trusted again");
+    let bye = talks(&mut world, "one", &invite);
+    answer(&mut world, "one", &bye, "200 OK", "");
+    world.end();
+
+    // For as long as it asks for (RFC 3261 section 21.5.4), but rather than nobody.
+    let mut world = offices(16, with_second(office));
+    world.dial("alice", "500");
+    let invite = world.expect("one", "INVITE");
+    answer(&mut world, "one", &invite, "503 Service Unavailable", "Retry-After: 120\r\n");
+    takes(&mut world, "two");
+    world.seconds(90);
+    world.dial("alice", "500");
+    let invite = world.expect("two", "INVITE");
+    assert_eq!(world.raw("one").all("INVITE").len(), 1);
+    answer(&mut world, "two", &invite, "500 Server Internal Error", "");
+    takes(&mut world, "one");
+    world.end();
+}
+
+#[test]
 fn every_trunk_writes_numbers_headers_and_codecs_its_own_way() {
     let office = with_second(|first, second| {
         second.priority = 1;
@@ -467,7 +511,10 @@ fn a_trunk_that_answers_no_options_is_down_until_it_does() {
         first.ping = Some(Ping { interval, down_after: 2, up_after: 2 });
     });
     let mut world = offices(13, office);
+    let words = |world: &World| world.trunks()[0].words();
+    assert_eq!(words(&world), "not known yet");
     pongs(&mut world, "one", 40);
+    assert_eq!(words(&world), "up");
     let up = |world: &World| world.trunks().iter().map(|trunk| trunk.up).collect::<Vec<_>>();
     assert_eq!(up(&world), [true, true]);
     let ping = world.raw("one").all("OPTIONS")[0].to_owned();

@@ -135,10 +135,43 @@ fn answer_on_bridge_keeps_the_caller_ringing() {
 
 #[test]
 fn an_unanswered_bridge_that_fails_is_never_answered() {
-    let body = "<Response><Dial answerOnBridge='true'>4155551212</Dial></Response>";
+    for (cause, status, refusal) in [
+        (Cause::Busy, 486, "Busy"),
+        (Cause::Busy, 600, "Busy"),
+        (Cause::NoAnswer, 480, "Unavailable"),
+        (Cause::NoAnswer, 408, "Unavailable"),
+        (Cause::NoAnswer, 603, "Declined"),
+        (Cause::Failed, 404, "Rejected"),
+        (Cause::Failed, 488, "Unavailable"),
+        (Cause::Failed, 500, "Unavailable"),
+    ] {
+        let body = "<Response><Dial answerOnBridge='true'>4155551212</Dial></Response>";
+        let mut stage = dial(body);
+        stage.end(target(0), cause, status);
+        assert!(stage.has(&format!("caller: refuse {refusal}")) && stage.done, "{status}");
+        assert_eq!(stage.caller_row().status, Status::NoAnswer, "{status}");
+    }
+}
+
+#[test]
+fn a_caller_who_was_never_answered_is_told_of_the_last_dial() {
+    let body = "<Response><Dial answerOnBridge='true' timeout='5'>4155551212</Dial></Response>";
+    let mut stage = dial(body);
+    stage.seconds(6);
+    assert!(stage.has("caller: refuse Unavailable"), "{:?}", stage.lines);
+    // Of several the one that may soon be free.
+    let body = "<Response><Dial answerOnBridge='true'><Sip>a@b</Sip><Sip>c@d</Sip>\
+                <Sip>e@f</Sip></Dial></Response>";
+    let mut stage = dial(body);
+    stage.end(target(1), Cause::NoAnswer, 603);
+    stage.end(target(0), Cause::Busy, 486);
+    stage.end(target(2), Cause::Failed, 404);
+    assert!(stage.has("caller: refuse Busy"), "{:?}", stage.lines);
+    // A document that refuses says so itself.
+    let body = "<Response><Dial answerOnBridge='true'>4155551212</Dial><Reject/></Response>";
     let mut stage = dial(body);
     stage.end(target(0), Cause::Busy, 486);
-    assert!(stage.has("caller: refuse Declined") && stage.done);
+    assert!(stage.has("caller: refuse Rejected"), "{:?}", stage.lines);
 }
 
 #[test]

@@ -14,7 +14,8 @@ const QUICK: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Health {
     ping: Ping,
-    up: bool,
+    /// `None` until it is known for the first time.
+    up: Option<bool>,
     /// Pings in a row without an answer.
     misses: u32,
     /// Answers in a row.
@@ -36,7 +37,7 @@ enum Phase {
 impl Health {
     /// One that counts as up until it is known better.
     pub(super) fn new(ping: Ping) -> Health {
-        Health { ping, up: true, misses: 0, answers: 0, phase: Phase::Resting(Instant::ZERO) }
+        Health { ping, up: None, misses: 0, answers: 0, phase: Phase::Resting(Instant::ZERO) }
     }
 
     pub(super) fn ping(&self) -> Ping {
@@ -44,7 +45,15 @@ impl Health {
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.up
+        self.up != Some(false)
+    }
+
+    pub(super) fn answers(&self) -> Answers {
+        match self.up {
+            None => Answers::Unknown,
+            Some(true) => Answers::Yes,
+            Some(false) => Answers::No,
+        }
     }
 
     pub(super) fn timeout(&self) -> Option<Instant> {
@@ -59,9 +68,11 @@ impl Health {
     fn answered(&mut self, now: Instant) -> bool {
         self.misses = 0;
         self.answers = self.answers.saturating_add(1);
-        let rises = !self.up && self.answers >= self.ping.up_after;
-        self.up |= rises;
-        let rest = if self.up { self.ping.interval } else { QUICK.min(self.ping.interval) };
+        let rises = !self.is_up() && self.answers >= self.ping.up_after;
+        if rises || self.up.is_none() {
+            self.up = Some(true);
+        }
+        let rest = if self.is_up() { self.ping.interval } else { QUICK.min(self.ping.interval) };
         self.phase = Phase::Resting(now + rest);
         rises
     }
@@ -70,9 +81,11 @@ impl Health {
     fn missed(&mut self, now: Instant) -> bool {
         self.answers = 0;
         self.misses = self.misses.saturating_add(1);
-        let falls = self.up && self.misses >= self.ping.down_after;
-        self.up &= !falls;
-        let rest = if self.up { QUICK.min(self.ping.interval) } else { self.ping.interval };
+        let falls = self.is_up() && self.misses >= self.ping.down_after;
+        if falls {
+            self.up = Some(false);
+        }
+        let rest = if self.is_up() { QUICK.min(self.ping.interval) } else { self.ping.interval };
         self.phase = Phase::Resting(now + rest);
         falls
     }
@@ -210,8 +223,9 @@ mod tests {
         let interval = Duration::from_secs(30);
         let mut health = Health::new(Ping { interval, down_after: 2, up_after: 3 });
         let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
+        assert_eq!((health.answers(), health.is_up()), (Answers::Unknown, true));
         assert!(!health.answered(at(0)) && health.is_up());
-        assert_eq!(health.timeout(), Some(at(30)));
+        assert_eq!((health.timeout(), health.answers()), (Some(at(30)), Answers::Yes));
         assert!(!health.missed(at(30)) && health.is_up());
         assert_eq!(health.timeout(), Some(at(32)), "asked again at once");
         assert!(health.missed(at(32)) && !health.is_up());
@@ -221,5 +235,11 @@ mod tests {
         assert!(!health.missed(at(96)), "answers count in a row");
         assert!(!health.answered(at(100)) && !health.answered(at(102)) && health.answered(at(104)));
         assert!(health.is_up());
+
+        let mut silent = Health::new(Ping { interval, down_after: 2, up_after: 3 });
+        assert!(!silent.missed(at(0)));
+        assert_eq!(silent.answers(), Answers::Unknown, "one lost packet says nothing");
+        assert!(silent.missed(at(2)));
+        assert_eq!((silent.answers(), silent.is_up()), (Answers::No, false));
     }
 }

@@ -23,7 +23,7 @@ mod inbound;
 mod state;
 
 use health::Health;
-pub use state::{TrunkChange, TrunkState};
+pub use state::{Answers, TrunkChange, TrunkState};
 
 /// The numbers of our requests outside dialogs have this bit, apart from those of others. The last
 /// four bits belong to registrations, see [`Settings::id`].
@@ -129,7 +129,7 @@ struct Upstream {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fare {
     up: bool,
-    answers: Option<bool>,
+    answers: Answers,
     flow: Option<Flow>,
     service_route: Vec<String>,
     registration: Option<registration::State>,
@@ -137,7 +137,8 @@ struct Fare {
 
 impl Default for Fare {
     fn default() -> Self {
-        Fare { up: true, answers: None, flow: None, service_route: vec![], registration: None }
+        let answers = Answers::Unasked;
+        Fare { up: true, answers, flow: None, service_route: vec![], registration: None }
     }
 }
 
@@ -404,11 +405,10 @@ impl Upstream {
         }
     }
 
-    /// Whether it answers OPTIONS, where it is asked.
-    fn answers(&self) -> Option<bool> {
+    fn answers(&self) -> Answers {
         match &self.away {
             Some(away) => away.answers,
-            None => self.health.as_ref().map(Health::is_up),
+            None => self.health.as_ref().map_or(Answers::Unasked, Health::answers),
         }
     }
 

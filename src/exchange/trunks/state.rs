@@ -13,8 +13,8 @@ pub struct TrunkState {
     pub up: bool,
     /// Its registration, where it has one.
     pub registration: Option<registration::State>,
-    /// Whether it answers OPTIONS, where it is asked.
-    pub answers: Option<bool>,
+    /// Whether it answers OPTIONS.
+    pub answers: Answers,
     /// The server that holds its registration.
     pub server: Option<SocketAddr>,
     /// Since when [`TrunkState::words`] says what it says.
@@ -27,20 +27,34 @@ pub struct TrunkState {
     pub channels: Option<u32>,
 }
 
+/// Whether a trunk answers OPTIONS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// It is not asked.
+    Unasked,
+    /// It neither answered yet nor was silent for too long.
+    Unknown,
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+}
+
 impl TrunkState {
     /// Its state in plain words.
     pub fn words(&self) -> &'static str {
         use registration::State::{Failed, Leaving, Off, Registered, Trying};
         match (&self.registration, self.answers) {
-            (Some(Registered { .. }), Some(false)) => "registered, but its server does not answer",
+            (Some(Registered { .. }), Answers::No) => "registered, but its server does not answer",
             (Some(Registered { .. }), _) => "registered",
             (Some(Trying), _) => "registering",
             (Some(Failed { .. }), _) => "not registered",
             (Some(Leaving), _) => "unregistering",
             (Some(Off), _) => "no longer registered",
-            (None, Some(true)) => "up",
-            (None, Some(false)) => "down",
-            (None, None) => "not watched",
+            (None, Answers::Unknown) => "not known yet",
+            (None, Answers::Yes) => "up",
+            (None, Answers::No) => "down",
+            (None, Answers::Unasked) => "not watched",
         }
     }
 
@@ -101,7 +115,7 @@ impl Exchange {
         };
         if let Some(registration::State::Failed { reason, .. }) = &state.registration {
             state.trouble = Some(reason.clone());
-        } else if state.answers == Some(false) {
+        } else if state.answers == Answers::No {
             state.trouble = Some("no server of it answers OPTIONS".to_owned());
         }
         Some(state)

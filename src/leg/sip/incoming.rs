@@ -151,6 +151,7 @@ impl SipLeg {
         let status = match refusal {
             Refusal::Busy => 486,
             Refusal::Rejected => 404,
+            Refusal::Unavailable => 480,
             Refusal::Declined => 603,
             Refusal::Failed => 500,
         };

@@ -216,6 +216,25 @@ fn a_wrong_password_is_not_tried_again_at_once() {
 }
 
 #[test]
+fn a_refresh_that_is_refused_is_not_pressed() {
+    let mut stage = Stage::granted(600);
+    let begun = stage.wait();
+    stage.give(Input::Located(Ok(vec![way(1)])));
+    stage.reply("401 Unauthorized", "");
+    let mut asked = 0;
+    while stage.now < Instant::from_millis((begun + 600) * 1_000) {
+        stage.wait();
+        if stage.said.iter().any(|said| matches!(said, Output::Locate)) {
+            asked += 1;
+            stage.give(Input::Located(Ok(vec![way(1)])));
+            stage.reply("401 Unauthorized", "");
+        }
+    }
+    assert!((1..=3).contains(&asked), "registrars shut out who guesses: {asked}");
+    assert!(stage.trouble().contains("password is wrong"));
+}
+
+#[test]
 fn a_refresh_that_fails_is_tried_again_while_it_lasts() {
     let mut stage = Stage::granted(600);
     stage.wait();

@@ -64,8 +64,10 @@ pub struct UserAgent {
     pending: BTreeMap<TransactionId, Pending>,
     timers: TimerTable<(DialogId, Due)>,
     last_incoming: u64,
-    /// The CSeq of our latest request outside dialogs.
+    /// How many requests outside dialogs we sent.
     sent_outside: u32,
+    /// The CSeq of the latest REGISTER of each number.
+    registers: BTreeMap<u64, u32>,
     refusers: wide::Refusers,
     counters: Counters,
     out: VecDeque<Output>,
@@ -175,6 +177,7 @@ impl UserAgent {
             timers: TimerTable::new(),
             last_incoming: 0,
             sent_outside: 0,
+            registers: BTreeMap::new(),
             refusers: wide::Refusers::default(),
             counters: Counters::default(),
             out: VecDeque::new(),

@@ -1,5 +1,7 @@
 //! Requests of ours outside dialogs: REGISTER, OPTIONS and the like (RFC 3261 section 8.1).
 
+use std::collections::btree_map::Entry;
+
 use super::write::{Draft, extend, hash};
 use super::{Purpose, UserAgent};
 use crate::base::Instant;
@@ -8,6 +10,10 @@ use crate::sip::header::NameAddr;
 use crate::sip::uri::SipUri;
 use crate::sip::write::name_addr;
 use crate::sip::{Event, HeaderName, Message, Method, Send};
+
+/// Registrations whose REGISTERs are counted one by one: more than one process has lines. Those of
+/// more have numbers with gaps, which registrars take.
+const MOST_COUNTED: usize = 65_536;
 
 impl UserAgent {
     /// Sends it, or says at once that nothing will come.
@@ -19,10 +25,25 @@ impl UserAgent {
         self.transmit_outside(now, send, Credentials::default());
     }
 
-    /// Call-ID and tag follow from the sender's number, and CSeq counts for all of them, so that
-    /// nothing is kept between two requests with the same number.
-    fn transmit_outside(&mut self, now: Instant, send: Box<Send>, credentials: Credentials) {
+    /// The CSeq of a request: those of one Call-ID must only grow, those of REGISTER by one each
+    /// (RFC 3261 section 10.2), and one count for all grows for each.
+    fn number_outside(&mut self, send: &Send) -> u32 {
         self.sent_outside += 1;
+        let room = self.registers.len() < MOST_COUNTED;
+        match (send.method, self.registers.entry(send.id)) {
+            ("REGISTER", Entry::Occupied(mut sent)) => {
+                *sent.get_mut() += 1;
+                *sent.get()
+            }
+            ("REGISTER", Entry::Vacant(sent)) if room => *sent.insert(1),
+            _ => self.sent_outside,
+        }
+    }
+
+    /// Call-ID and tag follow from the sender's number, so that nothing but the count of REGISTERs
+    /// is kept between two requests with the same number.
+    fn transmit_outside(&mut self, now: Instant, send: Box<Send>, credentials: Credentials) {
+        let cseq = self.number_outside(&send);
         // Others of our shards may count alike.
         let number = format!("{}.{}", send.id, self.config.shards.own().0);
         let call_id = format!("{:016x}{}", hash(&[&self.cookie, "call", &number]), self.cookie);
@@ -41,7 +62,7 @@ impl UserAgent {
             from: &format!("{};tag={tag}", name_addr(None, &send.from)),
             to: &name_addr(None, &send.to),
             call_id: &call_id,
-            cseq: self.sent_outside,
+            cseq,
             max_forwards: 70,
             flow: send.flow,
         });
