@@ -5,6 +5,7 @@
 //! does not judge what came: a 500 is a [`Reply`]. RFC 9110 sections 15.4 and 11.7.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -55,12 +56,14 @@ pub struct Config {
     pub auth_token: Secret,
     /// How names become addresses.
     pub lookup: Arc<dyn Lookup>,
+    /// Files of authorities that vouch for strangers' servers, besides the system's.
+    pub ca: Vec<PathBuf>,
 }
 
 impl Config {
     /// With the system's resolver.
     pub fn new(allow: Vec<IpNet>, auth_token: Secret) -> Self {
-        Config { allow, auth_token, lookup: Arc::new(SystemLookup) }
+        Config { allow, auth_token, lookup: Arc::new(SystemLookup), ca: vec![] }
     }
 }
 
@@ -104,10 +107,22 @@ pub struct Client {
     guard: Arc<Guard>,
     auth_token: Secret,
     lookup: Arc<dyn Lookup>,
+    ca: Vec<PathBuf>,
     jars: Jars,
-    /// Built when first wanted: one for each connect timeout, with and without TLS. Reading the
-    /// system's certificates takes longer than the rest of a start, and many never need them.
-    clients: Mutex<HashMap<(Duration, bool), reqwest::Client>>,
+    /// Built when first wanted: one for each connect timeout and trust. Reading the system's
+    /// certificates takes longer than the rest of a start, and many never need them.
+    clients: Mutex<HashMap<(Duration, Trust), reqwest::Client>>,
+}
+
+/// Which authorities vouch for a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Trust {
+    /// None: it is spoken to in the clear.
+    Nobody,
+    /// The system's.
+    System,
+    /// The system's and those that the configuration names.
+    Named,
 }
 
 /// One request of a chain of redirects.
@@ -125,6 +140,7 @@ impl Client {
             guard: Arc::new(Guard::new(config.allow)),
             auth_token: config.auth_token,
             lookup: config.lookup,
+            ca: config.ca,
             jars: Jars::default(),
             clients: Mutex::default(),
         }
@@ -219,7 +235,12 @@ impl Client {
         connection: &Connection,
         login: Option<&str>,
     ) -> Result<reqwest::Response, Error> {
-        let client = self.client(connection.connect, hop.url.scheme() == "https")?;
+        let trust = match (hop.url.scheme() == "https", outgoing.stranger) {
+            (false, _) => Trust::Nobody,
+            (true, false) => Trust::System,
+            (true, true) => Trust::Named,
+        };
+        let client = self.client(connection.connect, trust)?;
         let form: &[(String, String)] = if hop.form { &outgoing.parameters } else { &[] };
         let mut request = match hop.method {
             Method::Get => client.get(hop.url.clone()),
@@ -255,11 +276,11 @@ impl Client {
         Ok(response)
     }
 
-    fn client(&self, connect: Duration, tls: bool) -> Result<reqwest::Client, Error> {
+    fn client(&self, connect: Duration, trust: Trust) -> Result<reqwest::Client, Error> {
         let steps = connect.as_millis().div_ceil(CONNECT_STEP);
         let connect = Duration::from_millis((steps * CONNECT_STEP) as u64);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&(connect, tls)) {
+        if let Some(client) = clients.get(&(connect, trust)) {
             return Ok(client.clone());
         }
         let resolver = GuardedResolver { lookup: self.lookup.clone(), guard: self.guard.clone() };
@@ -275,12 +296,30 @@ impl Client {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(MOST_IDLE)
             .tcp_nodelay(true);
-        if !tls {
-            builder = builder.tls_certs_only([]);
-        }
+        builder = match trust {
+            Trust::Nobody => builder.tls_certs_only([]),
+            Trust::System => builder,
+            Trust::Named => builder.tls_certs_merge(self.named_authorities()?),
+        };
         let client = builder.build().map_err(|error| Error::Setup(format!("{error:?}")))?;
-        clients.insert((connect, tls), client.clone());
+        clients.insert((connect, trust), client.clone());
         Ok(client)
+    }
+}
+
+impl Client {
+    fn named_authorities(&self) -> Result<Vec<reqwest::Certificate>, Error> {
+        let mut found = vec![];
+        for path in &self.ca {
+            let failed = |error: &dyn std::fmt::Display| {
+                Error::Setup(format!("[tls] ca: {}: {error}", path.display()))
+            };
+            let text = std::fs::read(path).map_err(|error| failed(&error))?;
+            found.extend(
+                reqwest::Certificate::from_pem_bundle(&text).map_err(|error| failed(&error))?,
+            );
+        }
+        Ok(found)
     }
 }
 

@@ -48,6 +48,55 @@ async fn a_request_for_a_stranger_says_nothing_of_us() {
     }
 }
 
+/// Serves `ok` over TLS; gives its address and a folder with its authority.
+async fn over_tls() -> (String, tempfile::TempDir) {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_rustls::rustls::{self, pki_types::PrivateKeyDer};
+
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let names = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let shown = names.signed_by(&key, &issuer).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![shown.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/cert.pem", listener.local_addr().unwrap());
+    #[expect(clippy::disallowed_methods, reason = "the other side of a socket")]
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 4_096]).await;
+            let _ = stream.write_all(&answer(200, "text/plain", "ok")).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (url, folder)
+}
+
+#[tokio::test]
+async fn a_strangers_server_may_be_vouched_for_by_a_named_authority() {
+    let (url, folder) = over_tls().await;
+    let plain = Outgoing { stranger: true, parameters: vec![], ..outgoing(&url, Method::Get) };
+    let allow = || Config::new(vec!["127.0.0.0/8".parse().unwrap()], Secret::default());
+    let named = Client::new(Config { ca: vec![folder.path().join("ca.pem")], ..allow() });
+    assert_eq!(named.send(&plain).await.map(|reply| reply.status), Ok(200));
+    assert!(Client::new(allow()).send(&plain).await.is_err(), "nobody vouches for it");
+    let ours = Outgoing { stranger: false, ..plain };
+    assert!(named.send(&ours).await.is_err(), "webhooks are vouched for by the system's alone");
+}
+
 #[tokio::test]
 async fn a_post_carries_form_signature_token_and_name() {
     let server = Loopback::always(answer(200, "text/xml", "<Response/>"));

@@ -79,8 +79,7 @@ impl Opened {
         mut rng: Rng,
     ) -> Result<Opened, StartError> {
         let public_url = config.http.public_url.clone().unwrap_or(public_url);
-        let guard = client::Config::new(config.webhook_allow.clone(), account.token.clone());
-        let client = Arc::new(Client::new(guard));
+        let client = Arc::new(client_of(&config, account.token.clone()));
         let sandbox = functions::sandbox(cache, rng.fork())?;
         functions::warm_up(sandbox.clone());
         let functions = functions::open(&config, &account, &public_url, sandbox.clone());
@@ -100,8 +99,7 @@ impl Opened {
     /// must not wait for this one.
     pub(super) fn more_sources(&mut self) -> Arc<Sources> {
         let token = self.account.token.clone();
-        let guard = client::Config::new(self.config.webhook_allow.clone(), token);
-        let client = Arc::new(Client::new(guard));
+        let client = Arc::new(client_of(&self.config, token));
         Arc::new(Sources::new(client, Arc::clone(&self.project), self.rng.fork()))
     }
 
@@ -155,6 +153,12 @@ pub fn names(config: &Config) -> Names {
 /// Where recordings lie.
 pub fn recordings_folder(config: &Config) -> PathBuf {
     config.server.data.join("recordings")
+}
+
+/// What fetches documents, and certificates of those who sign calls.
+fn client_of(config: &Config, token: crate::base::Secret) -> Client {
+    let allow = client::Config::new(config.webhook_allow.clone(), token);
+    Client::new(client::Config { ca: config.tls.ca.clone(), ..allow })
 }
 
 #[cfg(test)]
