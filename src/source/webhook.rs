@@ -13,8 +13,9 @@ use crate::base::id::CallSid;
 use crate::call::{Fetch, FetchError, Fetched, Method};
 use crate::http::client::{DOCUMENT_LIMIT, MOST_REDIRECTS};
 use crate::http::{Client, Headers, Outgoing, Request, Response, form};
+use crate::verb::Document;
 
-use super::document::read_document;
+use super::document::{BadDocument, Documents, read_document};
 use super::project::{ERROR_HEADER, Project};
 use super::sound::Sounds;
 
@@ -22,6 +23,7 @@ use super::sound::Sounds;
 pub struct Sources {
     pub(super) client: Arc<Client>,
     pub(super) project: Arc<Project>,
+    documents: Documents,
     pub(super) sounds: Sounds,
     rng: Mutex<Rng>,
 }
@@ -49,26 +51,39 @@ pub struct Answer {
 impl Answer {
     /// The document that the answer is, if it is one.
     pub fn document(&self) -> Result<Fetched, FetchError> {
+        self.read_by(|body, kind| read_document(body, kind, &self.url).map(Arc::new))
+    }
+
+    fn read_by(
+        &self,
+        read: impl FnOnce(&[u8], Option<&str>) -> Result<Arc<Document>, BadDocument>,
+    ) -> Result<Fetched, FetchError> {
         check_status(self)?;
         if self.body.len() > DOCUMENT_LIMIT {
             return Err(failed(11750, &self.url, "the body is larger than 64 KB"));
         }
-        let kind = self.headers.first("Content-Type");
-        let document = read_document(&self.body, kind, &self.url)
+        let document = read(&self.body, self.headers.first("Content-Type"))
             .map_err(|bad| failed(bad.code, &self.url, &bad.message))?;
-        Ok(Fetched { document: Arc::new(document), base: self.url.clone() })
+        Ok(Fetched { document, base: self.url.clone() })
     }
 }
 
 impl Sources {
     /// Sources over a client and a project. `rng` makes idempotency tokens.
     pub fn new(client: Arc<Client>, project: Arc<Project>, rng: Rng) -> Self {
-        Sources { client, project, sounds: Sounds::default(), rng: Mutex::new(rng) }
+        Sources {
+            client,
+            project,
+            documents: Documents::default(),
+            sounds: Sounds::default(),
+            rng: Mutex::new(rng),
+        }
     }
 
     /// Gets a document.
     pub async fn fetch(&self, fetch: &Fetch) -> Result<Fetched, FetchError> {
-        self.ask_for(fetch).await?.document()
+        let answer = self.ask_for(fetch).await?;
+        answer.read_by(|body, kind| self.documents.read(body, kind, &answer.url))
     }
 
     /// Gets the answer that a document is to be read from, whatever its status and content.
