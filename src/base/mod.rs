@@ -11,6 +11,7 @@ pub mod plural;
 pub mod rng;
 pub mod secret;
 pub mod signer;
+pub mod small;
 pub mod time;
 pub mod timer;
 
@@ -18,8 +19,9 @@ pub use fault::Fault;
 pub use machine::Machine;
 pub use nearest::{hint, nearest};
 pub use plural::plural;
-pub use rng::Rng;
+pub use rng::{Rng, Seed};
 pub use secret::Secret;
 pub use signer::{Sign, SigningKey};
+pub use small::{Deadlines, Outbox, SmallMap};
 pub use time::{Duration, Epoch, Instant, WallTime};
 pub use timer::TimerTable;

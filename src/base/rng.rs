@@ -26,6 +26,11 @@ impl Rng {
         Rng::from_seed(self.bytes())
     }
 
+    /// The generator put by, in a ninth of its memory, for machines that need it seldom.
+    pub fn put_by(&mut self) -> Seed {
+        Seed(self.bytes())
+    }
+
     /// 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0.next_u64()
@@ -67,6 +72,25 @@ impl Rng {
             left -= 1;
         }
         text
+    }
+}
+
+/// A generator that was put by.
+#[derive(Clone)]
+pub struct Seed([u8; 32]);
+
+impl Seed {
+    /// A generator; the next one differs.
+    pub fn rng(&mut self) -> Rng {
+        let mut rng = Rng::from_seed(self.0);
+        self.0 = rng.bytes();
+        rng
+    }
+}
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seed")
     }
 }
 

@@ -1,10 +1,10 @@
 //! The call: what it holds, what comes in, what goes out.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::id::{AccountSid, CallSid, LegId, RecordingSid, RequestId};
-use crate::base::{Duration, Epoch, Instant, Machine, Rng, TimerTable};
+use crate::base::{Deadlines, Duration, Epoch, Instant, Machine, Outbox, Rng, Seed, SmallMap};
 use crate::directory::{Handler, HoldMusic, Voice};
 use crate::leg::{self, Incoming, Refusal};
 use crate::verb::{self, Document};
@@ -73,27 +73,26 @@ pub struct Policy {
 pub struct Call {
     pub(super) setup: Setup,
     pub(super) now: Instant,
-    pub(super) rng: Rng,
+    pub(super) seed: Seed,
     /// The caller and everybody dialled; those that are over leave it.
-    /// Boxed: a node of the map has room for eleven.
-    pub(super) parties: BTreeMap<LegId, Box<Party>>,
+    pub(super) parties: SmallMap<LegId, Box<Party>>,
     /// Documents that run, by the leg that hears them.
-    pub(super) scripts: BTreeMap<LegId, Box<Script>>,
+    pub(super) scripts: SmallMap<LegId, Box<Script>>,
     /// The targets of the dial that runs.
-    pub(super) targets: BTreeMap<usize, LegId>,
+    pub(super) targets: SmallMap<usize, LegId>,
     /// Why the latest dial reached nobody: what a caller is told who was never answered.
     pub(super) unreached: Option<Refusal>,
-    pub(super) fetches: BTreeMap<RequestId, Fetching>,
+    pub(super) fetches: SmallMap<RequestId, Fetching>,
     pub(super) sounds: Sounds,
-    pub(super) recordings: BTreeMap<RecordingSid, Box<Recording>>,
-    pub(super) timers: TimerTable<Timer>,
+    pub(super) recordings: SmallMap<RecordingSid, Box<Recording>>,
+    pub(super) timers: Deadlines<Timer>,
     /// What verbs are yet to be told.
-    pub(super) agenda: VecDeque<(LegId, verb::Event)>,
+    pub(super) agenda: Outbox<(LegId, verb::Event)>,
     pub(super) counts: Counts,
     pub(super) changes: Persist,
     pub(super) transfer: Option<Transfer>,
     pub(super) holds: Holds,
-    outputs: VecDeque<Output>,
+    outputs: Outbox<Output>,
     stage: Stage,
 }
 
@@ -139,27 +138,27 @@ pub(super) enum Timer {
 
 impl Call {
     /// A call that somebody makes to us. It rings at once and asks for its document.
-    pub fn incoming(setup: Setup, rng: Rng, now: Instant) -> Call {
+    pub fn incoming(setup: Setup, mut rng: Rng, now: Instant) -> Call {
         let party = caller(&setup, now);
         let leg = setup.leg;
         let mut call = Call {
             setup,
             now,
-            rng,
-            parties: BTreeMap::from([(leg, Box::new(party))]),
-            scripts: BTreeMap::new(),
-            targets: BTreeMap::new(),
+            seed: rng.put_by(),
+            parties: SmallMap::from_iter([(leg, Box::new(party))]),
+            scripts: SmallMap::new(),
+            targets: SmallMap::new(),
             unreached: None,
-            fetches: BTreeMap::new(),
+            fetches: SmallMap::new(),
             sounds: Sounds::default(),
-            recordings: BTreeMap::new(),
-            timers: TimerTable::new(),
-            agenda: VecDeque::new(),
+            recordings: SmallMap::new(),
+            timers: Deadlines::new(),
+            agenda: Outbox::new(),
             counts: Counts::default(),
             changes: Persist::default(),
             transfer: None,
             holds: Holds::default(),
-            outputs: VecDeque::new(),
+            outputs: Outbox::new(),
             stage: Stage::Running,
         };
         call.timers.set(Timer::Limit, now + MAX_CALL);
@@ -314,7 +313,7 @@ impl Call {
         let over = self.parties.is_empty() && self.fetches.is_empty();
         if over && self.stage != Stage::Done {
             self.stage = Stage::Done;
-            self.timers = TimerTable::new();
+            self.timers = Deadlines::new();
             self.output(Output::Done);
         }
     }

@@ -75,7 +75,7 @@ impl Call {
             // A new dial: what became of the one before is told no more.
             self.unreached = None;
         }
-        let sid = CallSid::random(&mut self.rng);
+        let sid = CallSid::random(&mut self.seed.rng());
         let caller_id = self.caller_id(&call);
         let shown = match &caller_id {
             Ok(id) => id.clone(),

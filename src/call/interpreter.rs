@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::base::Instant;
 use crate::base::id::{LegId, RequestId};
+use crate::base::{Instant, SmallMap};
 use crate::verb::{self, Ask, Document, Handover, Progress, Run, Sound, Step, Turn};
 
 use super::address;
@@ -98,6 +98,9 @@ impl Call {
     pub(super) fn fetched(&mut self, request: RequestId, result: Result<Fetched, FetchError>) {
         self.timers.clear(&Timer::Fetch(request));
         let Some(Fetching { leg, url, role }) = self.fetches.remove(&request) else { return };
+        if self.fetches.is_empty() {
+            self.fetches = SmallMap::new();
+        }
         let present = self.parties.get(&leg).is_some_and(|party| party.is_present());
         match result {
             Err(error) => {

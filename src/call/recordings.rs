@@ -23,7 +23,7 @@ pub(super) struct Recording {
 impl Call {
     /// Begins a recording for a verb.
     pub(super) fn record(&mut self, leg: LegId, plan: verb::Recording) {
-        let sid = RecordingSid::random(&mut self.rng);
+        let sid = RecordingSid::random(&mut self.seed.rng());
         let other = |target: usize| self.targets.get(&target).copied();
         let (tracks, channels) = match plan.track {
             Track::Own => (Some(leg::Tracks::Own), 1),

@@ -411,7 +411,7 @@ impl Call {
         let new = LegId(self.setup.next_leg + self.counts.legs);
         self.counts.legs += 1;
         let record = CallRecord::begun(
-            CallSid::random(&mut self.rng),
+            CallSid::random(&mut self.seed.rng()),
             Some(self.setup.sid),
             (from, to),
             (Direction::Inbound, Status::Ringing),

@@ -82,11 +82,8 @@ impl Exchange {
             voice: admitted.voice,
             public_url: self.directory.public_url.clone(),
             policy: Policy {
-                owned: Arc::clone(&self.owned),
                 any_caller_id: admitted.any_caller_id || has_line,
-                domains: Arc::new(self.directory.domains.keys().cloned().collect()),
-                transfer_out: Arc::new(transfer_out(&self.directory)),
-                hold_music: Arc::clone(&self.directory.hold_music),
+                ..self.policy.clone()
             },
             epoch: self.config.epoch,
         };
@@ -180,8 +177,14 @@ impl Exchange {
     }
 }
 
-/// The domains whose users may transfer to telephone numbers.
-fn transfer_out(directory: &Directory) -> BTreeSet<String> {
-    let out = directory.domains.iter().filter(|(_, domain)| domain.transfer_out);
-    out.map(|(name, _)| name.clone()).collect()
+/// What a directory lets any call show and do.
+pub(super) fn policy(directory: &Directory) -> Policy {
+    let transfer_out = directory.domains.iter().filter(|(_, domain)| domain.transfer_out);
+    Policy {
+        owned: Arc::new(directory.numbers.keys().cloned().collect()),
+        any_caller_id: false,
+        domains: Arc::new(directory.domains.keys().cloned().collect()),
+        transfer_out: Arc::new(transfer_out.map(|(name, _)| name.clone()).collect()),
+        hold_music: Arc::clone(&directory.hold_music),
+    }
 }

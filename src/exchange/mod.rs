@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::audio::Clip;
 use crate::base::id::{CallSid, LegId, RequestId};
 use crate::base::{Duration, Epoch, Instant, Machine, Rng, TimerTable};
-use crate::call::{self, Call, Fetch, FetchError, Fetched, Note, Persist, Speech};
+use crate::call::{self, Call, Fetch, FetchError, Fetched, Note, Persist, Policy, Speech};
 use crate::directory::Directory;
 use crate::leg::sip::{MediaAddress, SipLeg};
 use crate::media;
@@ -169,8 +169,8 @@ pub enum Output {
 pub struct Exchange {
     config: Config,
     directory: Arc<Directory>,
-    /// The numbers of the directory: what callers may show.
-    owned: Arc<BTreeSet<String>>,
+    /// What the directory lets calls show and do; the same sets for all of them.
+    policy: Policy,
     rng: Rng,
     agent: UserAgent,
     challenger: Challenger,
@@ -271,7 +271,7 @@ impl Exchange {
             config,
             locating,
             trunks,
-            owned: owned(&directory),
+            policy: calls::policy(&directory),
             agent,
             challenger,
             old_digest: old_digest::OldDigest::default(),
@@ -465,10 +465,6 @@ impl Exchange {
     }
 }
 
-fn owned(directory: &Directory) -> Arc<BTreeSet<String>> {
-    Arc::new(directory.numbers.keys().cloned().collect())
-}
-
 impl Machine for Exchange {
     type Input = Input;
     type Output = Output;
@@ -501,7 +497,7 @@ impl Machine for Exchange {
             Input::Peer(from, message) => self.handle_peer(now, from, message),
             Input::Certificate(url, result) => self.handle_certificate(now, &url, result),
             Input::Directory(directory) => {
-                self.owned = owned(&directory);
+                self.policy = calls::policy(&directory);
                 if self.directory.limits != directory.limits
                     || self.directory.trunks != directory.trunks
                     || self.directory.domains != directory.domains

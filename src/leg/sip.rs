@@ -3,7 +3,6 @@
 //! An incoming leg is one dialog; an outgoing one is a fork of up to [`MAX_BRANCHES`] dialogs, of
 //! which the first to answer wins. Offer and answer are settled here (RFC 3264).
 
-use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use bytes::Bytes;
 use super::{Cause, Command, Event, Refusal, Tracks};
 use crate::audio::codec::Codec;
 use crate::base::id::LegId;
-use crate::base::{Duration, Instant, Machine, Rng};
+use crate::base::{Duration, Instant, Machine, Outbox, Rng};
 use crate::directory::EarlyMedia;
 use crate::media::{self, Remote, SessionId};
 use crate::sdp::{self, Direction, LocalDescription};
@@ -113,13 +112,13 @@ pub struct SipLeg {
     offered: bool,
     /// Our description before the re-INVITE of ours that is under way: a failure brings it back
     /// (RFC 3261 section 14.1).
-    before: Option<LocalDescription>,
+    before: Option<Box<LocalDescription>>,
     early_media: EarlyMedia,
     referral: transfer::Referral,
     referring: transfer::Referring,
     /// Recordings whose end is not known yet: the call hears of them before it hears of the end.
     recordings: usize,
-    outputs: VecDeque<Output>,
+    outputs: Outbox<Output>,
 }
 
 /// Which way the leg was made, with what that way needs.
@@ -134,7 +133,7 @@ enum Role {
 enum Progress {
     Alive,
     /// Over, but its recordings are still being closed.
-    Ending(Event),
+    Ending(Box<Event>),
     /// The call was told; dialogs may still be closing.
     Ended,
 }
@@ -190,7 +189,7 @@ impl SipLeg {
             referral: transfer::Referral::None,
             referring: transfer::Referring::None,
             recordings: 0,
-            outputs: VecDeque::new(),
+            outputs: Outbox::new(),
         }
     }
 
@@ -284,7 +283,7 @@ impl SipLeg {
         let ended = Event::Ended { cause, sip_status: status, sip_call_id, headers };
         self.close_media();
         if self.recordings > 0 && matches!(self.media, Media::Closing) {
-            self.progress = Progress::Ending(ended);
+            self.progress = Progress::Ending(Box::new(ended));
         } else {
             self.emit(ended);
             self.progress = Progress::Ended;

@@ -79,7 +79,7 @@ impl Player {
 
     /// Forgets everything; no end is told.
     pub fn stop(&mut self) {
-        self.queue.clear();
+        self.queue = VecDeque::new();
         self.ended.clear();
     }
 
@@ -143,6 +143,10 @@ impl Player {
 
     fn end(&mut self) {
         self.ended.extend(self.queue.pop_front().and_then(|play| play.number));
+        if self.queue.is_empty() {
+            // A bridged party is played nothing for the rest of its call.
+            self.queue = VecDeque::new();
+        }
     }
 }
 

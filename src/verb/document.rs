@@ -146,6 +146,7 @@ impl Document {
                 Node::Text { .. } => {}
             }
         }
+        document.verbs.shrink_to_fit();
         Ok(document)
     }
 

@@ -93,7 +93,8 @@ impl Exchange {
         let (Some(orig), Some(dest)) = (canonical(number), canonical(called)) else { return };
         let Some(entry) = self.calls.table.get(&call) else { return };
         let known = entry.origin.known || dial.user.is_some();
-        let attest = attest(self.owned.contains(number), known, number, &entry.origin.caller);
+        let attest =
+            attest(self.policy.owned.contains(number), known, number, &entry.origin.caller);
         let attest = attest.max(most(signing.most));
         let origid = signing.origid.clone().unwrap_or_else(|| {
             let user = dial.user.as_ref().or(entry.user.as_ref());

@@ -64,6 +64,13 @@ impl Incoming {
         }
     }
 
+    /// Lets go of the bytes of the INVITE: whoever talks needs them no more. That there was an
+    /// offer stays known.
+    fn forget_descriptions(&mut self) {
+        self.offer = self.offer.take().map(|_| Bytes::new());
+        self.said = Said::All;
+    }
+
     pub(super) fn dialog(&self) -> DialogId {
         self.dialog
     }
@@ -266,6 +273,7 @@ impl SipLeg {
         incoming.state = State::Confirmed;
         let sip_call_id = incoming.call_id.clone();
         let owed = incoming.offer.is_none() && incoming.said == Said::Nothing;
+        incoming.forget_descriptions();
         if owed && !self.settle_answer(sdp_of(ack)) {
             // Our offer got no answer, which had to be in the ACK (RFC 3261 section 13.2.2.4).
             return self.hang_up();

@@ -174,7 +174,9 @@ impl SipLeg {
     pub(super) fn invite_targets(&mut self, local: SocketAddr) {
         let body = self.offer(local);
         let Role::Outgoing(outgoing) = &mut self.role else { return };
-        for (index, target) in std::mem::take(&mut outgoing.targets).into_iter().enumerate() {
+        let targets = std::mem::take(&mut outgoing.targets);
+        outgoing.branches.reserve_exact(targets.len());
+        for (index, target) in targets.into_iter().enumerate() {
             let dialog = SipLeg::dialog_of(self.id, index);
             let host = target.flow.remote.ip();
             outgoing.branches.push(Branch {

@@ -183,7 +183,7 @@ impl SipLeg {
 
     fn tell_postponed_end(&mut self) {
         if let Progress::Ending(event) = &self.progress {
-            self.outputs.push_back(Output::Event(event.clone()));
+            self.outputs.push_back(Output::Event(Event::clone(event)));
             self.progress = Progress::Ended;
         }
     }

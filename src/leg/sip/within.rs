@@ -114,7 +114,7 @@ impl SipLeg {
         let Media::Connected { local, remote } = &self.media else { return };
         let advertised = SocketAddr::new(self.address.advertise, local.port());
         let (codec, direction) = ([remote.codec], self.description.direction());
-        self.before = Some(self.description.clone());
+        self.before = Some(Box::new(self.description.clone()));
         let offer = sdp::offer(advertised, &codec, direction, &mut self.description);
         let body = sdp_body(offer);
         self.sip(sip::Command::Request { dialog, method: "INVITE", headers: vec![], body });
@@ -135,7 +135,7 @@ impl SipLeg {
                 (Some(200..300), _) => {
                     self.settle_answer(response.and_then(sdp_of));
                 }
-                (_, Some(before)) => self.description = before,
+                (_, Some(before)) => self.description = *before,
                 (_, None) => {}
             }
         }

@@ -55,7 +55,12 @@ impl UnackedQueue {
     pub fn acknowledge(&mut self, cseq: u32) -> bool {
         let before = self.0.len();
         self.0.retain(|unacked| unacked.cseq != cseq);
-        self.0.len() < before
+        let left = self.0.len();
+        if left == 0 {
+            // Calls that are up hold nothing of how they came up.
+            self.0 = Vec::new();
+        }
+        left < before
     }
 
     /// When something is to be done next.

@@ -102,7 +102,7 @@ struct Client {
     request: Bytes,
     interval: Duration,
     /// The way to go when the transport fails before any response.
-    otherwise: Option<(Flow, Bytes)>,
+    otherwise: Option<Box<(Flow, Bytes)>>,
 }
 
 impl Client {
@@ -190,7 +190,7 @@ impl Transactions {
         let (state, actions) = begin(method, flow);
         self.by_branch.insert(branch, id);
         self.by_flow.insert((flow, id));
-        let interval = Duration::ZERO;
+        let (interval, otherwise) = (Duration::ZERO, otherwise.map(Box::new));
         let client = Client { state, flow, branch, method, request, interval, otherwise };
         self.clients.insert(id, client);
         self.act_client(now, id, actions, None);
@@ -201,7 +201,7 @@ impl Transactions {
     /// whether it does.
     fn go_otherwise(&mut self, now: Instant, id: u64) -> bool {
         let Some(client) = self.clients.get_mut(&id) else { return false };
-        let Some((flow, request)) = client.otherwise.take() else { return false };
+        let Some((flow, request)) = client.otherwise.take().map(|way| *way) else { return false };
         let failed = std::mem::replace(&mut client.flow, flow);
         client.request = request;
         let (state, actions) = begin(client.method, flow);

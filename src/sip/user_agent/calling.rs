@@ -167,7 +167,7 @@ impl UserAgent {
         };
         // PRACKs may have counted the CSeq up since the INVITE.
         let cseq = response.cseq().map_or(usage.cseq, |cseq| cseq.number);
-        let side = Side { cseq, ..Side::from(&usage) };
+        let side = Side { cseq, ..Side::from(&*usage) };
         let (flow, bytes) = self.write_ack(side, &remote, &credentials);
         self.keep_ack(client, SentAck { tag: tag.into(), flow, bytes });
         usage.login = usage.login.take().and_then(|login| calling.credentials.pinned(login));
@@ -291,7 +291,10 @@ impl UserAgent {
     /// Sends an ACK and keeps it for repeats of its 2xx.
     pub(super) fn keep_ack(&mut self, client: ClientId, ack: SentAck) {
         self.transmit(ack.flow, ack.bytes.clone());
-        self.acks.entry(client).or_default().push(ack);
+        // Forks are rare: mostly there is one for each call.
+        let acks = self.acks.entry(client).or_default();
+        acks.reserve_exact(1);
+        acks.push(ack);
     }
 
     /// Acknowledges and ends the dialog of a 2xx that nobody wants: that of a further fork, or

@@ -208,7 +208,7 @@ impl UserAgent {
         };
         let written = usage.remote_for(order).map(|remote| {
             let hop = remote.routes.next_hop(&remote.target).to_owned();
-            (hop, self.write_order(Side::from(&usage), remote, order, &session))
+            (hop, self.write_order(Side::from(&*usage), remote, order, &session))
         });
         self.usages.insert(dialog, usage);
         let (hop, (branch, flow, bytes)) = written?;
@@ -313,7 +313,7 @@ impl UserAgent {
         if let Some(remote) = usage.remote()
             && let Some(cseq) = response.cseq()
         {
-            let side = Side { cseq: cseq.number, ..Side::from(&usage) };
+            let side = Side { cseq: cseq.number, ..Side::from(&*usage) };
             let (flow, bytes) = self.write_ack(side, remote, order.credentials.fields());
             let tag = response.to().and_then(|to| to.tag()).unwrap_or_default().into();
             self.keep_ack(client, SentAck { tag, flow, bytes });

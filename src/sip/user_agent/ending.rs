@@ -67,7 +67,7 @@ impl UserAgent {
         let Some(mut usage) = self.usages.remove(&dialog) else { return };
         if let Phase::Confirmed(confirmed) = &usage.phase {
             usage.cseq = usage.cseq.saturating_add(1);
-            self.send_stray_bye(now, Side::from(&usage), &confirmed.remote);
+            self.send_stray_bye(now, Side::from(&*usage), &confirmed.remote);
         }
         let over = matches!(usage.phase, Phase::Confirmed(_));
         self.usages.insert(dialog, usage);

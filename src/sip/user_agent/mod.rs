@@ -54,7 +54,8 @@ pub struct UserAgent {
     /// Stands in all our branches, so that our own requests are known when they come back.
     cookie: String,
     transactions: Transactions,
-    usages: BTreeMap<DialogId, Usage>,
+    /// Boxed: nodes of the map are half empty.
+    usages: BTreeMap<DialogId, Box<Usage>>,
     by_tag: BTreeMap<Arc<str>, DialogId>,
     /// Why each client transaction was started.
     purposes: BTreeMap<ClientId, Purpose>,
@@ -356,7 +357,7 @@ impl UserAgent {
                 self.transactions.abandon_later(now, client);
             }
             if ending == Ending::Bye {
-                self.outlive(now, usage);
+                self.outlive(now, *usage);
             }
         }
         self.event(Event::Ended { dialog, ending, message });
@@ -364,7 +365,7 @@ impl UserAgent {
 
     fn insert(&mut self, usage: Usage) {
         self.by_tag.insert(usage.local_tag.clone(), usage.id);
-        self.usages.insert(usage.id, usage);
+        self.usages.insert(usage.id, Box::new(usage));
     }
 
     fn hop(&self, remote: &Remote, flow: Flow) -> Flow {

@@ -133,6 +133,7 @@ impl Dial {
                 findings.push(Diagnostic::warning(13250, child.position, message));
             }
         }
+        self.targets.shrink_to_fit();
     }
 }
 
