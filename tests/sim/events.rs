@@ -332,6 +332,46 @@ fn a_document_that_is_published_ends_when_it_is_not_renewed() {
     assert!(notified(&mut world, "raw").contains("<basic>open</basic>"));
 }
 
+/// As some phones do: it publishes twice before it has heard of a tag.
+#[test]
+pub fn a_phone_that_publishes_twice_at_once_can_take_both_back() {
+    let mut world = office(21, Watching::Lamps);
+    world.peer("bob2", "192.0.2.97:5060");
+    world.peer("bob3", "192.0.2.96:5060");
+    let document = |basic: &str| {
+        format!(
+            "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\"><tuple id=\"t4109\"><status><basic>\
+             {basic}</basic></status><contact>sip:bob@office.localhost</contact></tuple></presence>"
+        )
+    };
+    let (open, closed) = (document("open"), document("closed"));
+    let headers = "Event: presence\r\nExpires: 120\r\n";
+    let body = ("application/pidf+xml", open.as_str());
+    let publish = Ask { user: "bob", method: "PUBLISH", headers, body, ..Ask::default() };
+    let mut tags = vec![];
+    for dialog in ["p1", "p2"] {
+        let answer = ask(&mut world, "bob2", &Ask { dialog, ..publish });
+        assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+        tags.push(header(&answer, "SIP-ETag"));
+    }
+    subscribe(&mut world, "raw", "bob", "presence");
+    assert!(notified(&mut world, "raw").contains("<basic>open</basic>"));
+    let under = |tag: &str| format!("{headers}SIP-If-Match: {tag}\r\n");
+    let body = ("application/pidf+xml", closed.as_str());
+    let (headers, dialog) = (under(&tags[1]), "p3");
+    let answer = ask(&mut world, "bob2", &Ask { headers: &headers, dialog, body, ..publish });
+    assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+    assert!(notified(&mut world, "raw").contains("<basic>closed</basic>"), "nothing stands beside");
+    // RFC 3903 section 4.4: who refreshes what is no more, is told so.
+    let (headers, dialog, body) = (under(&tags[0]), "p4", ("", ""));
+    let answer = ask(&mut world, "bob2", &Ask { headers: &headers, dialog, body, ..publish });
+    assert!(answer.starts_with("SIP/2.0 412"), "{answer}");
+    // The same document from another phone takes nothing's place.
+    let (body, dialog) = (("application/pidf+xml", open.as_str()), "p5");
+    assert!(ask(&mut world, "bob3", &Ask { body, dialog, ..publish }).starts_with("SIP/2.0 200"));
+    assert!(notified(&mut world, "raw").contains("<basic>open</basic>"));
+}
+
 #[test]
 pub fn no_message_waits_and_nobody_else_is_told_even_that() {
     let mut world = office(7, Watching::Lamps);

@@ -221,6 +221,7 @@ fn lamps_presence_and_messages_know_no_homes() {
         events::a_lamp_follows_a_call_to_a_name_that_hides_its_user,
         events::colleagues_see_with_whom_one_talks_where_the_domain_says_so,
         events::presence_follows_phones_and_calls_and_what_is_published,
+        events::a_phone_that_publishes_twice_at_once_can_take_both_back,
         events::no_message_waits_and_nobody_else_is_told_even_that,
         events::a_user_sees_where_it_is_registered_and_others_do_not,
         events::a_message_reaches_both_phones_and_the_first_answers_for_them,

@@ -124,7 +124,7 @@ impl Exchange {
             (Some(user), Method::Subscribe) => {
                 self.subscribe(now, transaction, flow, request, &user)
             }
-            (Some(user), Method::Publish) => self.publish_presence(now, request, &user),
+            (Some(user), Method::Publish) => self.publish_presence(now, flow, request, &user),
             (Some(user), Method::Message) => {
                 self.pass_message(now, transaction, flow, request, &user)
             }
