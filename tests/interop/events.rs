@@ -3,13 +3,13 @@
 //! Its `mwi` module is left out: it spins at times before any answer of a server has come.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use super::baresip::order;
 use super::server::Project;
-use super::tools::{Running, eventually, free_port};
+use super::tools::{Running, eventually, free_port, phone_ports};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -35,7 +35,7 @@ impl Watcher {
              ctrl_tcp_listen {control}\nmodule g711.so\nmodule aubridge.so\nmodule_tmp uuid.so\n\
              module_tmp account.so\nmodule_app contact.so\nmodule_app menu.so\n\
              module_app ctrl_tcp.so\nmodule_app presence.so\n",
-            free_port("127.0.0.1")
+            phone_ports("127.0.0.1")
         );
         let account = format!(
             "<sip:{user}@office.localhost;transport=tcp>;auth_pass={password};\
@@ -55,13 +55,7 @@ impl Watcher {
 
     /// What a command of its menu prints.
     fn order(&self, command: &str, parameters: &str) -> String {
-        let json = format!("{{\"command\":\"{command}\",\"params\":\"{parameters}\"}}");
-        let mut stream = TcpStream::connect(self.control).expect("baresip's control port");
-        write!(stream, "{}:{json},", json.len()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-        let mut reply = [0; 4_096];
-        let length = stream.read(&mut reply).unwrap_or(0);
-        String::from_utf8_lossy(&reply[..length]).into_owned()
+        order(self.control, command, parameters)
     }
 
     /// Waits until its list of contacts says so of the other.
