@@ -14,6 +14,7 @@ use crate::sip::identity::Mark;
 use crate::sip::locate::Hop;
 use crate::sip::peek::{self, Peek};
 use crate::sip::registrar::{Binding, Gruu};
+use crate::sip::uri::percent_decode;
 use crate::sip::{Message, ShardId, Shards};
 
 /// An exchange that has not said by then where a user is, does not say it in time for a caller.
@@ -155,8 +156,14 @@ impl Exchange {
     }
 
     /// Whose affair a message is, as far as is known here.
-    fn whose(&self, peek: &Peek<'_>) -> ShardId {
-        let home = self.shards().of(peek);
+    pub(super) fn whose(&self, peek: &Peek<'_>) -> ShardId {
+        // A temporary GRUU hides its user from those without the key, which all exchanges have.
+        let named = peek.user.as_deref().map(percent_decode);
+        let hidden = named.and_then(|user| self.registrar.hidden_user(&user));
+        let home = match hidden {
+            Some(user) => self.shards().of_user(&user),
+            None => self.shards().of(peek),
+        };
         let taken = || self.peers.taken.get(peek.call_id).copied();
         let cancels = peek.method == Some(Method::Cancel) && home == self.shards().own();
         if cancels { taken().unwrap_or(home) } else { home }

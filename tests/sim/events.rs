@@ -41,13 +41,23 @@ impl Default for Ask<'_> {
     }
 }
 
+impl Ask<'_> {
+    /// The Request-URI: of a user of the domain, or whatever URI it is.
+    fn uri(&self) -> String {
+        match self.about.starts_with("sip:") {
+            true => self.about.to_owned(),
+            false => format!("sip:{}@{DOMAIN}", self.about),
+        }
+    }
+}
+
 /// Sends it; the final answer.
 fn ask(world: &mut World, peer: &str, what: &Ask<'_>) -> String {
     let answer = try_once(world, peer, what, what.cseq, "");
     if !answer.starts_with("SIP/2.0 401") {
         return answer;
     }
-    let uri = format!("sip:{}@{DOMAIN}", what.about);
+    let uri = what.uri();
     let nonce = parameter(&answer, "nonce");
     let password = format!("Secret-of-{}-1", what.user);
     let login = digest(DOMAIN, &nonce, what.user, &password, what.method, &uri, "raw");
@@ -62,7 +72,7 @@ fn try_once(world: &mut World, peer: &str, what: &Ask<'_>, cseq: u32, login: &st
 }
 
 fn written(world: &World, peer: &str, what: &Ask<'_>, cseq: u32, login: &str) -> String {
-    let uri = format!("sip:{}@{DOMAIN}", what.about);
+    let uri = what.uri();
     let from = format!("sip:{}@{DOMAIN}", what.user);
     let tag = if what.tag.is_empty() { String::new() } else { format!(";tag={}", what.tag) };
     let (to, headers) = (format!("<{uri}>{tag}"), format!("{login}{}", what.headers));
@@ -432,7 +442,7 @@ fn text<'a>(about: &'a str, dialog: &'a str, body: &'a str) -> Ask<'a> {
 /// Sends a message up to its challenge and its login; no answer is waited for.
 fn send(world: &mut World, what: &Ask<'_>) {
     let challenge = try_once(world, "raw", what, what.cseq, "");
-    let uri = format!("sip:{}@{DOMAIN}", what.about);
+    let uri = what.uri();
     let nonce = parameter(&challenge, "nonce");
     let login = digest(DOMAIN, &nonce, "carol", "Secret-of-carol-1", "MESSAGE", &uri, "raw");
     let again = written(world, "raw", what, what.cseq + 1, &format!("Authorization: {login}\r\n"));
@@ -468,6 +478,66 @@ pub fn a_message_reaches_both_phones_and_the_first_answers_for_them() {
     let ok = respond(&second, "200 OK", world.raw("two").local, "", "");
     world.say("two", &ok);
     world.expect("raw", "SIP/2.0 200");
+}
+
+#[test]
+pub fn a_gruu_is_written_to_and_watched_like_it_is_called() {
+    let directory = Office::new().change(|directory| {
+        directory.domains.values_mut().for_each(|domain| domain.watching = Watching::Lamps);
+    });
+    let mut world = World::with(22, directory.build(), false);
+    for (peer, address) in [("raw", "192.0.2.99:5060"), ("other", "192.0.2.72:5060")] {
+        world.peer(peer, address);
+    }
+    let (public, temporary) = register_device(&mut world, 1);
+    register(&mut world, "other", "bob", "r2");
+    world.peer("carol", "192.0.2.98:5060");
+    for (dialog, uri) in [("m1", &public), ("m2", &temporary)] {
+        let what = Ask { method: "MESSAGE", body: ("text/plain", "hello"), ..Ask::default() };
+        let what = Ask { about: uri, dialog, ..what };
+        let challenge = try_once(&mut world, "carol", &what, 1, "");
+        let nonce = parameter(&challenge, "nonce");
+        let login = digest(DOMAIN, &nonce, "carol", "Secret-of-carol-1", "MESSAGE", uri, "raw");
+        let login = format!("Authorization: {login}\r\n");
+        let again = written(&world, "carol", &what, 2, &login);
+        world.say("carol", &again);
+        let message = world.expect("raw", "MESSAGE");
+        assert!(message.starts_with("MESSAGE sip:desk@192.0.2.99:5060 "), "{message}");
+        let called = uri.split(';').next().unwrap_or_default();
+        assert_eq!(header(&message, "To"), format!("<{called}>"));
+        let ok = respond(&message, "200 OK", world.raw("raw").local, "", "");
+        world.say("raw", &ok);
+        world.expect("carol", "SIP/2.0 200");
+    }
+    assert!(world.raw("other").all("MESSAGE").is_empty(), "one device is meant");
+
+    // Who watches by the name that hides the user does not learn who it is.
+    for (dialog, uri, named) in [("w1", &public, true), ("w2", &temporary, false)] {
+        for (number, event) in ["dialog", "presence"].into_iter().enumerate() {
+            let headers = format!("Event: {event}\r\nExpires: 600\r\n");
+            let dialog = format!("{dialog}{number}");
+            let what = Ask { about: uri, dialog: &dialog, headers: &headers, ..Ask::default() };
+            let answer = ask(&mut world, "carol", &what);
+            assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+            let first = notified(&mut world, "carol");
+            let entity = if named { "sip:bob@office.localhost" } else { uri };
+            assert_eq!(between(&first, "entity=\"", "\""), entity);
+            assert_eq!(first.contains("bob"), named, "{first}");
+        }
+    }
+    // RFC 5627 section 6.1: the one that hides ends with its registration, the other does not.
+    let gone = [("sip:tgruu.AAAA@office.localhost;gr", "x1"), (temporary.as_str(), "x2")];
+    world.seconds(310);
+    for (uri, dialog) in gone {
+        let headers = "Event: dialog\r\n";
+        let what = Ask { about: uri, dialog, headers, ..Ask::default() };
+        assert!(ask(&mut world, "carol", &what).starts_with("SIP/2.0 404"));
+        let what = Ask { method: "MESSAGE", body: ("text/plain", "hello"), cseq: 5, ..what };
+        assert!(ask(&mut world, "carol", &what).starts_with("SIP/2.0 404"));
+    }
+    let what = Ask { method: "MESSAGE", body: ("text/plain", "hello"), ..Ask::default() };
+    let answer = ask(&mut world, "carol", &Ask { about: &public, dialog: "x3", ..what });
+    assert!(answer.starts_with("SIP/2.0 480"), "{answer}");
 }
 
 #[test]

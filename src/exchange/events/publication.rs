@@ -189,7 +189,7 @@ impl Exchange {
             let allow = ("Allow-Events".to_owned(), "presence".to_owned());
             return Err(Refused { headers: vec![allow], ..Refused::new(489, 32100, "") });
         }
-        if *self.resource(request, user)? != *user.address {
+        if self.resource(request, user)?.address_of_record != *user.address {
             let reason = format!("{} publishes for another user", user.address);
             return Err(Refused::new(403, 32202, reason));
         }
