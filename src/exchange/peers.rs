@@ -169,6 +169,15 @@ impl Exchange {
         if cancels { taken().unwrap_or(home) } else { home }
     }
 
+    /// Whether it is a CANCEL of an INVITE whose Call-ID is this exchange's and which another has:
+    /// only this one knows that.
+    fn is_taken_elsewhere(&self, bytes: &Bytes) -> bool {
+        let own = self.shards().own();
+        let Some(peek) = peek::peek(bytes) else { return false };
+        let cancels = peek.method == Some(Method::Cancel);
+        cancels && self.shards().of(&peek) == own && self.whose(&peek) != own
+    }
+
     /// Lets the exchange know whose an INVITE would be by its Call-ID that it is here.
     pub(super) fn tell_taken(&mut self, invite: &Message) {
         let call_id = invite.call_id().as_bytes();
@@ -222,11 +231,7 @@ impl Exchange {
         match message.0 {
             Say::Sip { flow, bytes, muted, late, class } => {
                 // What was passed on is passed on again in one case only.
-                if class == backlog::Class::Cancel
-                    && let Some(peek) = peek::peek(&bytes)
-                    && self.shards().of(&peek) == self.shards().own()
-                    && self.whose(&peek) != self.shards().own()
-                {
+                if class == backlog::Class::Cancel && self.is_taken_elsewhere(&bytes) {
                     self.pass_on(flow, bytes, muted);
                     return;
                 }
@@ -240,6 +245,9 @@ impl Exchange {
                 self.late = false;
             }
             Say::Inside(flow, bytes) => {
+                if self.is_taken_elsewhere(&bytes) {
+                    return self.send_inside(flow, bytes);
+                }
                 self.agent.handle(now, sip::Input::Received { flow, bytes });
             }
             Say::Locate { question, address_of_record, gruu } => {
@@ -247,7 +255,7 @@ impl Exchange {
                 self.say(from, Say::Located { question, bindings });
             }
             Say::Located { question, bindings } => self.bindings_came(now, question, bindings),
-            Say::Dialog(user, info) => self.publish_here(now, &user, *info),
+            Say::Dialog(user, info) => self.dialog_elsewhere(now, &user, *info),
             Say::Taken(call_id) => self.peers.taken(now, call_id, from),
             Say::Signed(token, call) => self.token_used(now, token, call),
             Say::Lost(flow) => {
