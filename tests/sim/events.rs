@@ -87,7 +87,7 @@ fn written(world: &World, peer: &str, what: &Ask<'_>, cseq: u32, login: &str) ->
 }
 
 /// Subscribes a peer; the tag of the dialog.
-fn subscribe(world: &mut World, peer: &str, about: &str, event: &str) -> String {
+pub fn subscribe(world: &mut World, peer: &str, about: &str, event: &str) -> String {
     let headers = format!("Event: {event}\r\nExpires: 600\r\n");
     let dialog = format!("{peer}-{about}-{event}");
     let user = if peer == "raw" { "carol" } else { peer };
@@ -105,7 +105,7 @@ fn own((one, two): (&str, &str)) -> (String, String) {
 }
 
 /// The next NOTIFY, answered.
-fn notified(world: &mut World, peer: &str) -> String {
+pub fn notified(world: &mut World, peer: &str) -> String {
     let notify = world.expect(peer, "NOTIFY");
     let me = world.raw(peer).local;
     let ok = respond(&notify, "200 OK", me, "", "");
@@ -124,7 +124,7 @@ fn version(notify: &str) -> u32 {
 }
 
 /// The states of the dialogs in a NOTIFY.
-fn states(notify: &str) -> Vec<&str> {
+pub fn states(notify: &str) -> Vec<&str> {
     notify.split("<state").skip(1).map(|part| between(part, ">", "</state>")).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Several exchanges behind one address: whatever reaches whichever of them, it is one server.
 
 use offhook::base::Duration;
-use offhook::directory::{Caps, Ping, Rate, Registration, Trunk};
+use offhook::directory::{Caps, Ping, Rate, Registration, Trunk, Watching};
 use offhook::exchange::Input;
 use offhook::sip::registration::State;
 
@@ -201,6 +201,47 @@ fn an_exchange_that_is_stuck_does_not_hold_the_calls_of_others() {
         assert!(world.until(5, |world| world.calls() == 0), "{}", world.ladder());
         let done = world.rows.statuses();
         assert_eq!(done.last(), Some(&"failed"), "{done:?}");
+    }
+    assert!(tried > 3, "{tried}");
+}
+
+#[test]
+fn a_lamp_whose_end_was_lost_between_exchanges_goes_out() {
+    let mut tried = 0;
+    for seed in 0..12 {
+        let mut world = world(
+            seed,
+            Office::new().change(|directory| {
+                directory.domains.values_mut().for_each(|domain| domain.watching = Watching::Lamps);
+            }),
+        );
+        world.web.page(VOICE, Page::xml(TO_BOB));
+        world.phone("bob");
+        let home = registrations(&world).iter().position(|count| *count == 1);
+        world.phone("alice");
+        world.peer("raw", "192.0.2.99:5060");
+        events::subscribe(&mut world, "raw", "bob", "dialog");
+        events::notified(&mut world, "raw");
+        world.answers_after("bob", 1);
+        world.dial("alice", "500");
+        assert_eq!(events::states(&events::notified(&mut world, "raw")), ["early"]);
+        assert_eq!(events::states(&events::notified(&mut world, "raw")), ["confirmed"]);
+        let call = world.figures().iter().position(|figures| figures.calls == 1);
+        if call == home {
+            continue;
+        }
+        tried += 1;
+        let told = world.raw("raw").all("NOTIFY").len();
+        world.seconds(250);
+        assert_eq!(world.raw("raw").all("NOTIFY").len(), told, "it burns as long as they talk");
+        (world.receiver, world.scatter, world.apart) = (call, false, true);
+        world.hang_up("alice");
+        world.seconds(3);
+        assert_eq!(world.calls(), 0, "{}", world.ladder());
+        (world.receiver, world.scatter, world.apart) = (None, true, false);
+        assert_eq!(world.raw("raw").all("NOTIFY").len(), told, "nobody said so");
+        let over = world.expect_within("raw", "NOTIFY", 100);
+        assert_eq!(events::states(&over), ["terminated"]);
     }
     assert!(tried > 3, "{tried}");
 }

@@ -51,7 +51,8 @@ pub(super) struct Events {
 impl Events {
     pub(super) fn timeout(&self) -> Option<Instant> {
         let own = [self.subscriptions.timeout(), self.publications.timeout()];
-        own.into_iter().chain([self.relays.timeout()]).flatten().min()
+        let own = own.into_iter().chain([self.relays.timeout(), self.dialogs.timeout()]);
+        own.flatten().min()
     }
 }
 
@@ -203,6 +204,7 @@ impl Exchange {
             self.events.subscriptions.changed(now, &user, "presence");
         }
         self.give_messages_up(now);
+        self.dialogs_timeout(now);
     }
 }
 
