@@ -7,7 +7,7 @@ use offhook::sip::registration::State;
 
 use crate::world::raw::{Rest, digest, parameter};
 use crate::world::{Office, Page, VOICE, World, header, respond};
-use crate::{events, identity, register, rights, transfer};
+use crate::{events, identity, messages, register, rights, transfer};
 
 const SHARDS: u8 = 3;
 const TO_BOB: &str = "<Dial timeout='20'><Sip>sip:bob@office.localhost</Sip></Dial>";
@@ -265,8 +265,8 @@ fn lamps_presence_and_messages_know_no_homes() {
         events::a_phone_that_publishes_twice_at_once_can_take_both_back,
         events::no_message_waits_and_nobody_else_is_told_even_that,
         events::a_user_sees_where_it_is_registered_and_others_do_not,
-        events::a_message_reaches_both_phones_and_the_first_answers_for_them,
-        events::a_gruu_is_written_to_and_watched_like_it_is_called,
+        messages::a_message_reaches_both_phones_and_the_first_answers_for_them,
+        messages::a_gruu_is_written_to_and_watched_like_it_is_called,
         events::after_a_restart_phones_learn_that_they_must_subscribe_anew,
         events::what_a_new_directory_forbids_ends,
     ]);
