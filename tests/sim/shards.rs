@@ -206,6 +206,39 @@ fn an_exchange_that_is_stuck_does_not_hold_the_calls_of_others() {
 }
 
 #[test]
+fn who_answers_one_exchanges_challenge_to_another_is_told_to_try_again() {
+    let mut elsewhere = 0;
+    for seed in 0..6 {
+        let mut world = world(seed, Office::new());
+        world.peer("raw", "192.0.2.99:5060");
+        let who = "sip:carol@office.localhost";
+        let home = "sip:office.localhost";
+        let (to, rest) = (format!("<{who}>"), Rest { from: who, ..Rest::default() });
+        let rest = Rest { to: &to, ..rest };
+        let request = world.request("raw", "REGISTER", home, "r", &rest);
+        world.say("raw", &request);
+        let nonce = parameter(&world.expect("raw", "SIP/2.0 401"), "nonce");
+        for user in ["alice", "bob", "dave"] {
+            let uri = format!("sip:{user}@office.localhost");
+            let password = "Secret-of-carol-1";
+            let login =
+                digest("office.localhost", &nonce, "carol", password, "MESSAGE", &uri, user);
+            let headers = format!("Authorization: {login}\r\n");
+            let rest = Rest { headers: &headers, ..rest };
+            let request = world.request("raw", "MESSAGE", &uri, user, &rest);
+            world.say("raw", &request);
+            let answer = world.expect("raw", "SIP/2.0 ");
+            if !answer.starts_with("SIP/2.0 480") {
+                assert!(answer.starts_with("SIP/2.0 401"), "{answer}");
+                assert!(answer.contains("stale=true"), "{answer}");
+                elsewhere += 1;
+            }
+        }
+    }
+    assert!(elsewhere > 6, "{elsewhere} of 18");
+}
+
+#[test]
 fn a_lamp_whose_end_was_lost_between_exchanges_goes_out() {
     let mut tried = 0;
     for seed in 0..12 {
