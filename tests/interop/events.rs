@@ -13,6 +13,9 @@ use super::tools::{Running, eventually, free_port, phone_ports};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// How baresip prints that nobody took a message; ports and folders hold the digits too.
+const NOBODY: &str = "480 Temporarily Unavailable";
+
 /// One baresip that watches one other user.
 struct Watcher {
     running: Running,
@@ -75,7 +78,7 @@ fn baresip_sees_who_is_there_and_writes_to_them() {
     let home = Watcher::start(&project, server.tcp(), home, "myuser");
     home.sees("Offline");
     home.order("message", "anybody there?");
-    let refused = || home.running.said().contains("480").then_some(());
+    let refused = || home.running.said().contains(NOBODY).then_some(());
     eventually("480 for a message to nobody", LIMIT, refused);
 
     let myuser = ("myuser", "Battery-Staple-2");
@@ -89,7 +92,7 @@ fn baresip_sees_who_is_there_and_writes_to_them() {
     home.sees("Online");
     home.order("message", "hello there");
     std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(home.running.said().matches("480").count(), 1, "{}", home.running.said());
+    assert_eq!(home.running.said().matches(NOBODY).count(), 1, "{}", home.running.said());
 
     myuser.order("quit", "");
     home.sees("Offline");
