@@ -330,6 +330,14 @@ fn registrations_and_lines_can_be_asked_for_without_a_server() {
     let left = "no server runs here; this is what the last one left";
     let start = "no server runs here; start one";
     let carrier = "trunk carrier: not watched\n";
+    let (code, told, errors) = offhook(folder.path(), &["registrations", "myuser"]);
+    assert_eq!((code, told.as_str()), (0, ""));
+    assert!(errors.contains("nobody is registered as myuser\n"), "{errors}");
+    let (code, told, errors) = offhook(folder.path(), &["registrations", "myusr", "--json"]);
+    assert_eq!((code, told.as_str()), (1, ""));
+    assert!(errors.contains("there is no user myusr: did you mean myuser?"), "{errors}");
+    let (code, _, errors) = offhook(folder.path(), &["registrations", "home@elsewhere.example"]);
+    assert!(code == 1 && errors.contains("there is no user home@elsewhere.example: "), "{errors}");
     for (command, wanted, note) in [("registrations", "", left), ("lines", carrier, start)] {
         let (code, told, errors) = offhook(folder.path(), &[command]);
         assert_eq!((code, told.as_str()), (0, wanted), "{command}: {errors}");

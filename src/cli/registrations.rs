@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::serve::{block_on, read_config};
 use super::{Outcome, Project, running, say};
-use crate::base::{WallTime, plural};
+use crate::base::{WallTime, nearest, plural};
+use crate::config::Config;
+use crate::directory::Domain;
 use crate::node::clock::Clock;
 use crate::sip::registrar::{LAG, StoredBinding};
 use crate::store::{KeptBindings, Sqlite, Store};
@@ -27,15 +29,20 @@ pub(super) struct Registrations {
 
 impl Registrations {
     pub(super) fn run(self) -> Outcome {
-        let data = read_config(&self.project)?.server.data;
+        let config = read_config(&self.project)?;
+        let data = &config.server.data;
         let mut kept = block_on(kept(&data.join("offhook.db")))?;
         let now = Clock::start().wall();
         kept.bindings.retain(|binding| left(binding, now).is_some() && self.wants(binding));
         if kept.unreadable > 0 {
             eprintln!("offhook: {} cannot be read", plural(kept.unreadable, "registration"));
         }
-        if !running::serves(&data) {
+        if !running::serves(data) {
             eprintln!("offhook: no server runs here; this is what the last one left");
+        }
+        if kept.bindings.is_empty() {
+            // Beside the list, which is empty then: whoever reads that by a program finds no words.
+            eprintln!("offhook: {}", self.nobody(&config)?);
         }
         match self.json {
             true => {
@@ -47,12 +54,47 @@ impl Registrations {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Says that nobody is registered; fails where nobody of that name ever can be.
+    fn nobody(&self, config: &Config) -> Result<String, String> {
+        let Some(user) = &self.user else { return Ok("nobody is registered".to_owned()) };
+        let known = users(config);
+        if known.iter().any(|address| is_named(address, user)) {
+            return Ok(format!("nobody is registered as {user}"));
+        }
+        let whole = user.contains('@');
+        let names = known.iter().map(|address| if whole { address } else { alone(address) });
+        let hint = match nearest(user, names) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "users are in the `registration` lists of a [[domain]]".to_owned(),
+        };
+        Err(format!("there is no user {user}: {hint}"))
+    }
+
     fn wants(&self, binding: &StoredBinding) -> bool {
         let Some(user) = &self.user else { return true };
-        let whole = &*binding.address_of_record;
-        let alone = whole.rsplit_once('@').map(|(user, _)| user);
-        whole == user || alone == Some(user)
+        is_named(&binding.address_of_record, user)
     }
+}
+
+/// Whether that is its whole address, or its user.
+fn is_named(address: &str, user: &str) -> bool {
+    address == user || alone(address) == user
+}
+
+fn alone(address: &str) -> &str {
+    address.rsplit_once('@').map_or(address, |(user, _)| user)
+}
+
+/// Who may register: `user@domain` each.
+fn users(config: &Config) -> Vec<String> {
+    let of = |domain: &Domain| -> Vec<String> {
+        let lists = config.lists.iter().filter(|(name, _)| domain.registration.contains(name));
+        lists
+            .flat_map(|(_, users)| users)
+            .map(|(user, _)| format!("{user}@{}", domain.name))
+            .collect()
+    };
+    config.domains.iter().flat_map(of).collect()
 }
 
 /// All that are kept; none when no server ever ran here.

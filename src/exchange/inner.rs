@@ -41,7 +41,7 @@ impl Exchange {
 
     /// Sends something to the exchange that it concerns.
     pub(super) fn send_inside(&mut self, flow: Flow, bytes: Bytes) {
-        let home = peek::peek(&bytes).map(|peek| self.shards().of(&peek));
+        let home = peek::peek(&bytes).map(|peek| self.whose(&peek));
         if let Some(home) = home.filter(|home| *home != self.shards().own()) {
             self.say(home, Say::Inside(flow, bytes));
         }

@@ -262,7 +262,7 @@ impl Exchange {
         config.agent.screening = true;
         let config_epoch = config.epoch;
         let agent = UserAgent::new(config.agent.clone(), rng.fork());
-        let challenger = Challenger::new(rng.bytes());
+        let challenger = challenger(config.agent.shards, &directory, rng.bytes());
         let locating = locating::Locating::new(&config, Family::default(), rng.fork());
         let ledger = Arc::clone(&config.ledger);
         let mut trunks = trunks::Trunks::new(config.agent.shards, Arc::clone(&ledger));
@@ -463,6 +463,16 @@ impl Exchange {
     fn note(&mut self, call: CallSid, code: u32, text: String) {
         self.outputs.push_back(Output::Note(Note { call, code, text }));
     }
+}
+
+/// Whoever asks for passwords. Exchanges of one server know each other's nonces: who answers one's
+/// challenge to another is told that only the nonce is wrong, and tries again by itself.
+fn challenger(shards: sip::Shards, directory: &Directory, alone: [u8; 32]) -> Challenger {
+    if shards.is_alone() {
+        return Challenger::new(alone);
+    }
+    let key = registration::derived(directory, "nonce", &shards.key().to_string());
+    Challenger::new(key).among(shards.own().0, shards.count())
 }
 
 impl Machine for Exchange {

@@ -14,6 +14,7 @@ use crate::sip::identity::Mark;
 use crate::sip::locate::Hop;
 use crate::sip::peek::{self, Peek};
 use crate::sip::registrar::{Binding, Gruu};
+use crate::sip::uri::percent_decode;
 use crate::sip::{Message, ShardId, Shards};
 
 /// An exchange that has not said by then where a user is, does not say it in time for a caller.
@@ -155,11 +156,26 @@ impl Exchange {
     }
 
     /// Whose affair a message is, as far as is known here.
-    fn whose(&self, peek: &Peek<'_>) -> ShardId {
-        let home = self.shards().of(peek);
+    pub(super) fn whose(&self, peek: &Peek<'_>) -> ShardId {
+        // A temporary GRUU hides its user from those without the key, which all exchanges have.
+        let named = peek.user.as_deref().map(percent_decode);
+        let hidden = named.and_then(|user| self.registrar.hidden_user(&user));
+        let home = match hidden {
+            Some(user) => self.shards().of_user(&user),
+            None => self.shards().of(peek),
+        };
         let taken = || self.peers.taken.get(peek.call_id).copied();
         let cancels = peek.method == Some(Method::Cancel) && home == self.shards().own();
         if cancels { taken().unwrap_or(home) } else { home }
+    }
+
+    /// Whether it is a CANCEL of an INVITE whose Call-ID is this exchange's and which another has:
+    /// only this one knows that.
+    fn is_taken_elsewhere(&self, bytes: &Bytes) -> bool {
+        let own = self.shards().own();
+        let Some(peek) = peek::peek(bytes) else { return false };
+        let cancels = peek.method == Some(Method::Cancel);
+        cancels && self.shards().of(&peek) == own && self.whose(&peek) != own
     }
 
     /// Lets the exchange know whose an INVITE would be by its Call-ID that it is here.
@@ -215,11 +231,7 @@ impl Exchange {
         match message.0 {
             Say::Sip { flow, bytes, muted, late, class } => {
                 // What was passed on is passed on again in one case only.
-                if class == backlog::Class::Cancel
-                    && let Some(peek) = peek::peek(&bytes)
-                    && self.shards().of(&peek) == self.shards().own()
-                    && self.whose(&peek) != self.shards().own()
-                {
+                if class == backlog::Class::Cancel && self.is_taken_elsewhere(&bytes) {
                     self.pass_on(flow, bytes, muted);
                     return;
                 }
@@ -233,6 +245,9 @@ impl Exchange {
                 self.late = false;
             }
             Say::Inside(flow, bytes) => {
+                if self.is_taken_elsewhere(&bytes) {
+                    return self.send_inside(flow, bytes);
+                }
                 self.agent.handle(now, sip::Input::Received { flow, bytes });
             }
             Say::Locate { question, address_of_record, gruu } => {
@@ -240,7 +255,7 @@ impl Exchange {
                 self.say(from, Say::Located { question, bindings });
             }
             Say::Located { question, bindings } => self.bindings_came(now, question, bindings),
-            Say::Dialog(user, info) => self.publish_here(now, &user, *info),
+            Say::Dialog(user, info) => self.dialog_elsewhere(now, &user, *info),
             Say::Taken(call_id) => self.peers.taken(now, call_id, from),
             Say::Signed(token, call) => self.token_used(now, token, call),
             Say::Lost(flow) => {

@@ -36,6 +36,19 @@ pub(super) struct Whom {
     pub status: u16,
 }
 
+impl Whom {
+    /// Leaves those phones that may be asked: by a safe way where that was asked for (RFC 3261
+    /// section 26.2.2), and each by one flow, its latest (RFC 5626 section 5.3), or it rings twice.
+    pub(super) fn keep_reachable(&self, phones: &mut Vec<Binding>) {
+        let mut devices = BTreeSet::new();
+        phones.retain(|phone| !self.secret || phone.flow.transport.is_secure());
+        phones.retain(|phone| match (&phone.instance, phone.reg_id) {
+            (Some(instance), Some(_)) => devices.insert(instance.clone()),
+            _ => true,
+        });
+    }
+}
+
 /// A registrar whose bindings outlive the process.
 pub(super) fn registrar(directory: &Directory, epoch: Epoch) -> Registrar {
     let key = derived(directory, "gruu", "");

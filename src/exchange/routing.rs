@@ -161,13 +161,7 @@ impl Exchange {
     ) -> Result<Vec<Target>, u16> {
         let Whom { user, domain, address_of_record, secret, status, .. } = whom;
         let (secret, status) = (*secret, *status);
-        bindings.retain(|binding| !secret || binding.flow.transport.is_secure());
-        // One flow of a device at a time, the latest (RFC 5626 section 5.3): it would ring twice.
-        let mut devices = BTreeSet::new();
-        bindings.retain(|binding| match (&binding.instance, binding.reg_id) {
-            (Some(instance), Some(_)) => devices.insert(instance.clone()),
-            _ => true,
-        });
+        whom.keep_reachable(&mut bindings);
         if bindings.is_empty() {
             let how = if secret { " over TLS" } else { "" };
             let reason = format!("{address_of_record:?} has no phone registered{how}");

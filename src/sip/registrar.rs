@@ -161,6 +161,11 @@ impl Registrar {
         self.gruus.as_ref()?.read(uri)
     }
 
+    /// Who hides behind the user part of a temporary GRUU.
+    pub fn hidden_user(&self, named: &str) -> Option<String> {
+        Some(self.gruus.as_ref()?.unseal(named)?.user)
+    }
+
     /// Where the device of a GRUU is reachable now: nowhere, when it started anew or has gone.
     pub fn device(&self, now: Instant, aor: &str, gruu: &Gruu) -> Vec<Binding> {
         let Some(gruus) = &self.gruus else { return vec![] };

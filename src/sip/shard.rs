@@ -71,6 +71,11 @@ impl Shards {
         (!self.is_alone()).then(|| format!("{:012x}", hasher.finish() >> 16))
     }
 
+    /// The number that all shards of a server have drawn together.
+    pub const fn key(&self) -> u64 {
+        self.key
+    }
+
     /// Marks a name that we make (a tag or branch that ends in random hexadecimal digits) as ours:
     /// the exclusive or of its last two digits is the shard's number.
     pub fn sign(&self, mut name: String) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::ear;
 use super::server::{Project, Server};
-use super::tools::{Running, eventually, free_port, output};
+use super::tools::{Running, eventually, free_port, output, phone_ports};
 use super::web::Web;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -61,7 +61,7 @@ impl Baresip {
              snd_path {heard}\nctrl_tcp_listen {control}\n\
              {tls}module g711.so\nmodule sndfile.so\nmodule ausine.so\nmodule aubridge.so\n\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
-            free_port(ip)
+            phone_ports(ip)
         );
         fs::write(folder.join("config"), config).unwrap();
         fs::write(
@@ -107,16 +107,9 @@ impl Baresip {
         }
     }
 
-    /// Gives it a command of its menu, as a JSON netstring.
     fn order(&self, command: &str, parameters: &str) {
-        let json = format!("{{\"command\":\"{command}\",\"params\":\"{parameters}\"}}");
-        let mut stream = TcpStream::connect(self.control).expect("baresip's control port");
-        write!(stream, "{}:{json},", json.len()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-        let mut reply = [0; 4_096];
-        let length = stream.read(&mut reply).unwrap_or(0);
-        let reply = String::from_utf8_lossy(&reply[..length]).into_owned();
-        assert!(reply.contains("\"ok\":true") || reply.contains("event"), "{command}: {reply}");
+        let reply = order(self.control, command, parameters);
+        assert!(reply.contains("\"ok\":true"), "{command}: {reply}");
     }
 
     /// What it heard, by its own decoder.
@@ -125,6 +118,23 @@ impl Baresip {
         let dump = entries.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).max();
         ear::read_by_sox(&dump.unwrap_or_else(|| panic!("no dump: {}", self.running.said())))
     }
+}
+
+/// Gives a baresip a command of its menu, as a JSON netstring; its reply. What it tells of events
+/// meanwhile is read too: who hangs up on it before takes the command along.
+pub fn order(control: SocketAddr, command: &str, parameters: &str) -> String {
+    let json = format!("{{\"command\":\"{command}\",\"params\":\"{parameters}\"}}");
+    let mut stream = TcpStream::connect(control).expect("baresip's control port");
+    write!(stream, "{}:{json},", json.len()).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let (mut said, mut more) = (String::new(), [0; 4_096]);
+    while !said.contains("\"response\":true") || !said.ends_with("},") {
+        match stream.read(&mut more) {
+            Ok(length @ 1..) => said.push_str(&String::from_utf8_lossy(&more[..length])),
+            end => panic!("{command}: {end:?} after {said:?}"),
+        }
+    }
+    said
 }
 
 /// A project that rings the dialled user, and records both sides.

@@ -3,15 +3,18 @@
 //! Its `mwi` module is left out: it spins at times before any answer of a server has come.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use super::baresip::order;
 use super::server::Project;
-use super::tools::{Running, eventually, free_port};
+use super::tools::{Running, eventually, free_port, phone_ports};
 
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// How baresip prints that nobody took a message; ports and folders hold the digits too.
+const NOBODY: &str = "480 Temporarily Unavailable";
 
 /// One baresip that watches one other user.
 struct Watcher {
@@ -35,7 +38,7 @@ impl Watcher {
              ctrl_tcp_listen {control}\nmodule g711.so\nmodule aubridge.so\nmodule_tmp uuid.so\n\
              module_tmp account.so\nmodule_app contact.so\nmodule_app menu.so\n\
              module_app ctrl_tcp.so\nmodule_app presence.so\n",
-            free_port("127.0.0.1")
+            phone_ports("127.0.0.1")
         );
         let account = format!(
             "<sip:{user}@office.localhost;transport=tcp>;auth_pass={password};\
@@ -55,13 +58,7 @@ impl Watcher {
 
     /// What a command of its menu prints.
     fn order(&self, command: &str, parameters: &str) -> String {
-        let json = format!("{{\"command\":\"{command}\",\"params\":\"{parameters}\"}}");
-        let mut stream = TcpStream::connect(self.control).expect("baresip's control port");
-        write!(stream, "{}:{json},", json.len()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-        let mut reply = [0; 4_096];
-        let length = stream.read(&mut reply).unwrap_or(0);
-        String::from_utf8_lossy(&reply[..length]).into_owned()
+        order(self.control, command, parameters)
     }
 
     /// Waits until its list of contacts says so of the other.
@@ -81,7 +78,7 @@ fn baresip_sees_who_is_there_and_writes_to_them() {
     let home = Watcher::start(&project, server.tcp(), home, "myuser");
     home.sees("Offline");
     home.order("message", "anybody there?");
-    let refused = || home.running.said().contains("480").then_some(());
+    let refused = || home.running.said().contains(NOBODY).then_some(());
     eventually("480 for a message to nobody", LIMIT, refused);
 
     let myuser = ("myuser", "Battery-Staple-2");
@@ -95,7 +92,7 @@ fn baresip_sees_who_is_there_and_writes_to_them() {
     home.sees("Online");
     home.order("message", "hello there");
     std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(home.running.said().matches("480").count(), 1, "{}", home.running.said());
+    assert_eq!(home.running.said().matches(NOBODY).count(), 1, "{}", home.running.said());
 
     myuser.order("quit", "");
     home.sees("Offline");

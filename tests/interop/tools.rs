@@ -84,15 +84,32 @@ pub fn free_port(ip: &str) -> u16 {
 }
 
 /// The first of four free UDP ports that no other caller gets: sipp takes more than the one that it
-/// is given. Below those that the system hands out, and above those of the server's media.
+/// is given.
 pub fn media_ports() -> u16 {
+    let is_free = |at| (0..4).all(|more| UdpSocket::bind(("127.0.0.1", at + more)).is_ok());
+    ports(is_free).expect("free ports")
+}
+
+/// The first of two free ports that no other caller gets: baresip listens for TLS on the one above
+/// its own, and ends where it cannot.
+pub fn phone_ports(ip: &str) -> u16 {
+    let is_free =
+        |port| UdpSocket::bind((ip, port)).is_ok() && TcpListener::bind((ip, port)).is_ok();
+    let both = |at: u16| is_free(at) && at.checked_add(1).is_some_and(is_free);
+    // Beside a load test there may be none but those that the system hands out.
+    let handed_out = || (0..100).map(|_| free_port(ip)).find(|at| both(*at));
+    ports(both).or_else(handed_out).expect("free ports")
+}
+
+/// A block of ports, below those that the system hands out, and above those of the server's media.
+fn ports(is_free: impl Fn(u16) -> bool) -> Option<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const BLOCKS: u16 = 1_000;
-    let first = (std::process::id() % u32::from(BLOCKS)) as u16;
+    // Processes that start together have neighbouring numbers, and no neighbouring blocks.
+    let first = (std::process::id().wrapping_mul(389) % u32::from(BLOCKS)) as u16;
     let mut blocks = (0..BLOCKS).map(|_| {
         let block = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(first) % BLOCKS;
         22_000 + 8 * block
     });
-    let is_free = |at: &u16| (0..4).all(|more| UdpSocket::bind(("127.0.0.1", at + more)).is_ok());
-    blocks.find(is_free).expect("free ports")
+    blocks.find(|at| is_free(*at))
 }

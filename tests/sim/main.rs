@@ -16,6 +16,7 @@ mod hold;
 mod identity;
 mod lines;
 mod loss;
+mod messages;
 mod protocol;
 mod record;
 mod refer;

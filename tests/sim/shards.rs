@@ -1,13 +1,13 @@
 //! Several exchanges behind one address: whatever reaches whichever of them, it is one server.
 
 use offhook::base::Duration;
-use offhook::directory::{Caps, Ping, Rate, Registration, Trunk};
+use offhook::directory::{Caps, Ping, Rate, Registration, Trunk, Watching};
 use offhook::exchange::Input;
 use offhook::sip::registration::State;
 
 use crate::world::raw::{Rest, digest, parameter};
 use crate::world::{Office, Page, VOICE, World, header, respond};
-use crate::{events, identity, register, rights, transfer};
+use crate::{events, identity, messages, register, rights, transfer};
 
 const SHARDS: u8 = 3;
 const TO_BOB: &str = "<Dial timeout='20'><Sip>sip:bob@office.localhost</Sip></Dial>";
@@ -205,6 +205,80 @@ fn an_exchange_that_is_stuck_does_not_hold_the_calls_of_others() {
     assert!(tried > 3, "{tried}");
 }
 
+#[test]
+fn who_answers_one_exchanges_challenge_to_another_is_told_to_try_again() {
+    let mut elsewhere = 0;
+    for seed in 0..6 {
+        let mut world = world(seed, Office::new());
+        world.peer("raw", "192.0.2.99:5060");
+        let who = "sip:carol@office.localhost";
+        let home = "sip:office.localhost";
+        let (to, rest) = (format!("<{who}>"), Rest { from: who, ..Rest::default() });
+        let rest = Rest { to: &to, ..rest };
+        let request = world.request("raw", "REGISTER", home, "r", &rest);
+        world.say("raw", &request);
+        let nonce = parameter(&world.expect("raw", "SIP/2.0 401"), "nonce");
+        for user in ["alice", "bob", "dave"] {
+            let uri = format!("sip:{user}@office.localhost");
+            let password = "Secret-of-carol-1";
+            let login =
+                digest("office.localhost", &nonce, "carol", password, "MESSAGE", &uri, user);
+            let headers = format!("Authorization: {login}\r\n");
+            let rest = Rest { headers: &headers, ..rest };
+            let request = world.request("raw", "MESSAGE", &uri, user, &rest);
+            world.say("raw", &request);
+            let answer = world.expect("raw", "SIP/2.0 ");
+            if !answer.starts_with("SIP/2.0 480") {
+                assert!(answer.starts_with("SIP/2.0 401"), "{answer}");
+                assert!(answer.contains("stale=true"), "{answer}");
+                elsewhere += 1;
+            }
+        }
+    }
+    assert!(elsewhere > 6, "{elsewhere} of 18");
+}
+
+#[test]
+fn a_lamp_whose_end_was_lost_between_exchanges_goes_out() {
+    let mut tried = 0;
+    for seed in 0..12 {
+        let mut world = world(
+            seed,
+            Office::new().change(|directory| {
+                directory.domains.values_mut().for_each(|domain| domain.watching = Watching::Lamps);
+            }),
+        );
+        world.web.page(VOICE, Page::xml(TO_BOB));
+        world.phone("bob");
+        let home = registrations(&world).iter().position(|count| *count == 1);
+        world.phone("alice");
+        world.peer("raw", "192.0.2.99:5060");
+        events::subscribe(&mut world, "raw", "bob", "dialog");
+        events::notified(&mut world, "raw");
+        world.answers_after("bob", 1);
+        world.dial("alice", "500");
+        assert_eq!(events::states(&events::notified(&mut world, "raw")), ["early"]);
+        assert_eq!(events::states(&events::notified(&mut world, "raw")), ["confirmed"]);
+        let call = world.figures().iter().position(|figures| figures.calls == 1);
+        if call == home {
+            continue;
+        }
+        tried += 1;
+        let told = world.raw("raw").all("NOTIFY").len();
+        world.seconds(250);
+        assert_eq!(world.raw("raw").all("NOTIFY").len(), told, "it burns as long as they talk");
+        (world.receiver, world.scatter, world.apart) = (call, false, true);
+        world.hang_up("alice");
+        world.seconds(3);
+        assert_eq!(world.calls(), 0, "{}", world.ladder());
+        (world.receiver, world.scatter, world.apart) = (None, true, false);
+        assert_eq!(world.raw("raw").all("NOTIFY").len(), told, "nobody said so");
+        let over = world.expect_within("raw", "NOTIFY", 100);
+        assert_eq!(events::states(&over), ["terminated"]);
+    }
+    assert!(tried > 3, "{tried}");
+}
+
 /// Plays scenarios with three exchanges, as often as it takes for everybody to live everywhere.
 fn wherever(scenarios: &[fn()]) {
     for salt in 0..8 {
@@ -221,9 +295,11 @@ fn lamps_presence_and_messages_know_no_homes() {
         events::a_lamp_follows_a_call_to_a_name_that_hides_its_user,
         events::colleagues_see_with_whom_one_talks_where_the_domain_says_so,
         events::presence_follows_phones_and_calls_and_what_is_published,
+        events::a_phone_that_publishes_twice_at_once_can_take_both_back,
         events::no_message_waits_and_nobody_else_is_told_even_that,
         events::a_user_sees_where_it_is_registered_and_others_do_not,
-        events::a_message_reaches_both_phones_and_the_first_answers_for_them,
+        messages::a_message_reaches_both_phones_and_the_first_answers_for_them,
+        messages::a_gruu_is_written_to_and_watched_like_it_is_called,
         events::after_a_restart_phones_learn_that_they_must_subscribe_anew,
         events::what_a_new_directory_forbids_ends,
     ]);

@@ -1,6 +1,7 @@
 //! What users are doing in calls: told by legs, shown to watchers (RFC 4235 section 3.7).
 
 use super::*;
+use crate::base::TimerTable;
 use crate::call::Owner;
 use crate::leg::sip::Target;
 use crate::leg::{self, Cause};
@@ -10,6 +11,14 @@ const MAX_DIALOGS: usize = 32;
 
 /// How long a call that is over is still told of, so that it is not missed between two NOTIFYs.
 const LINGER: Duration = Duration::from_secs(4);
+
+/// An exchange that carries a call of another's user says so often how it stands. What was lost
+/// between the two, for the way was full, is mended by the next.
+const REPEAT: Duration = Duration::from_secs(30);
+
+/// A call of which another exchange has not said for so long that it goes on, is over: that was
+/// lost. Two repeats may be lost before.
+const SILENT: Duration = Duration::from_secs(100);
 
 /// One call as its user's phone sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,8 +97,12 @@ struct Party {
 pub(super) struct Dialogs {
     /// The legs of this exchange's calls: as many as there are legs.
     parties: BTreeMap<LegId, Party>,
+    /// When those of users who live elsewhere are told of again.
+    repeats: TimerTable<LegId>,
     /// The calls of users who live here, wherever those are carried.
     users: BTreeMap<Arc<str>, Vec<DialogInfo>>,
+    /// Until when those that other exchanges carry are believed; each is in `users`.
+    believed: TimerTable<(Arc<str>, u64)>,
 }
 
 impl Dialogs {
@@ -99,18 +112,48 @@ impl Dialogs {
         all.filter(|dialog| !is_past(now, dialog)).cloned().collect()
     }
 
-    fn put(&mut self, now: Instant, user: &Arc<str>, info: DialogInfo) {
+    /// Takes how a call stands; whether that is news.
+    fn put(&mut self, now: Instant, user: &Arc<str>, info: DialogInfo) -> bool {
         let dialogs = self.users.entry(user.clone()).or_default();
         dialogs.retain(|known| known.id == info.id || !is_past(now, known));
         match dialogs.iter_mut().find(|known| known.id == info.id) {
+            Some(known) if *known == info => return false,
             Some(known) => *known = info,
             None => {
                 if dialogs.len() >= MAX_DIALOGS {
-                    dialogs.remove(0);
+                    let oldest = dialogs.remove(0);
+                    self.believed.clear(&(user.clone(), oldest.id));
                 }
                 dialogs.push(info);
             }
         }
+        true
+    }
+
+    /// Believes what another exchange says of a call, for some time.
+    fn believe(&mut self, now: Instant, user: &Arc<str>, info: &DialogInfo) {
+        let name = (user.clone(), info.id);
+        match info.state.is_alive() {
+            true => self.believed.set(name, now + SILENT),
+            false => self.believed.clear(&name),
+        }
+    }
+
+    /// The calls of which too long nothing was heard, as over.
+    fn lost(&mut self, now: Instant) -> Vec<(Arc<str>, DialogInfo)> {
+        let mut lost = Vec::new();
+        while let Some((user, id)) = self.believed.pop(now) {
+            let known = self.users.get(&user).into_iter().flatten().find(|known| known.id == id);
+            let over = State::Terminated { at: now, event: "timeout" };
+            lost.extend(
+                known.map(|known| (user.clone(), DialogInfo { state: over, ..known.clone() })),
+            );
+        }
+        lost
+    }
+
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        [self.repeats.next(), self.believed.next()].into_iter().flatten().min()
     }
 }
 
@@ -121,23 +164,48 @@ fn is_past(now: Instant, dialog: &DialogInfo) -> bool {
 impl Exchange {
     /// Shows a call of a user to those who watch it. The one way from calls to watchers, who may
     /// live elsewhere than the call.
-    pub(in crate::exchange) fn publish(&mut self, now: Instant, user: &Arc<str>, info: DialogInfo) {
-        match self.home_of(user) {
-            home if home == self.shards().own() => self.publish_here(now, user, info),
-            home => self.say(home, peers::Say::Dialog(Arc::clone(user), Box::new(info))),
+    fn publish(&mut self, now: Instant, leg: LegId, user: &Arc<str>, info: DialogInfo) {
+        let home = self.home_of(user);
+        if home == self.shards().own() {
+            return self.publish_here(now, user, info);
+        }
+        match info.state.is_alive() {
+            true => self.events.dialogs.repeats.set(leg, now + REPEAT),
+            false => self.events.dialogs.repeats.clear(&leg),
+        }
+        self.say(home, peers::Say::Dialog(Arc::clone(user), Box::new(info)));
+    }
+
+    fn publish_here(&mut self, now: Instant, user: &Arc<str>, info: DialogInfo) {
+        if !self.events.dialogs.put(now, user, info) {
+            return;
+        }
+        for package in ["dialog", "presence"] {
+            self.events.subscriptions.changed(now, user, package);
         }
     }
 
-    /// The same for a user who lives here.
-    pub(in crate::exchange) fn publish_here(
+    /// How a call that another exchange carries stands, of a user who lives here.
+    pub(in crate::exchange) fn dialog_elsewhere(
         &mut self,
         now: Instant,
         user: &Arc<str>,
         info: DialogInfo,
     ) {
-        self.events.dialogs.put(now, user, info);
-        for package in ["dialog", "presence"] {
-            self.events.subscriptions.changed(now, user, package);
+        self.events.dialogs.believe(now, user, &info);
+        self.publish_here(now, user, info);
+    }
+
+    /// Says again how calls stand, and gives those up that nobody says any more.
+    pub(super) fn dialogs_timeout(&mut self, now: Instant) {
+        while let Some(leg) = self.events.dialogs.repeats.pop(now) {
+            if let Some(party) = self.events.dialogs.parties.get(&leg) {
+                let (user, info) = (party.user.clone(), party.info.clone());
+                self.publish(now, leg, &user, info);
+            }
+        }
+        for (user, info) in self.events.dialogs.lost(now) {
+            self.publish_here(now, &user, info);
         }
     }
 
@@ -159,7 +227,7 @@ impl Exchange {
         };
         let private = who::is_private(invite);
         let party = Party { user: user.as_str().into(), info, private };
-        self.publish(now, &party.user, party.info.clone());
+        self.publish(now, leg, &party.user, party.info.clone());
         self.events.dialogs.parties.insert(leg, party);
     }
 
@@ -203,7 +271,7 @@ impl Exchange {
         let Some(party) = self.events.dialogs.parties.get_mut(&leg) else { return };
         party.info.state = state;
         let (user, info) = (party.user.clone(), party.info.clone());
-        self.publish(now, &user, info);
+        self.publish(now, leg, &user, info);
     }
 
     /// A leg is over.
@@ -214,7 +282,7 @@ impl Exchange {
         // Of a call that never rang nobody has heard.
         if info.state != State::Trying {
             info.state = State::Terminated { at: now, event };
-            self.publish(now, &user, info);
+            self.publish(now, leg, &user, info);
         }
     }
 }

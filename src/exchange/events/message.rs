@@ -1,4 +1,5 @@
-//! MESSAGE from user to user, passed on to all of the recipient's phones (RFC 3428).
+//! MESSAGE from user to user, passed on to all of the recipient's phones, or to the one that a GRUU
+//! means (RFC 3428, RFC 5627).
 //!
 //! The first phone that takes it answers for all; nothing is stored, so that a user whom nobody
 //! reaches is told as unreachable. Between users of one domain only: neither from trunks nor to them.
@@ -74,7 +75,7 @@ impl Exchange {
         request: &Message,
         user: &User,
     ) -> Result<Answer, Refused> {
-        let recipient = self.resource(request, user)?;
+        let whom = self.resource(request, user)?;
         let allowed = self.directory.domain(&user.domain).is_some_and(|domain| domain.messages);
         if !allowed {
             let reason = format!("domain {} has `messages` off", user.domain);
@@ -89,9 +90,11 @@ impl Exchange {
         if !bytes.is_empty() && content_type.is_empty() {
             return Err(Refused::new(400, 32100, "a message without Content-Type"));
         }
-        let phones = self.reachable(now, &recipient);
+        let mut phones = self.phones_of(now, &whom.address_of_record, whom.gruu.as_ref());
+        whom.keep_reachable(&mut phones);
+        phones.truncate(1 << PHONE_BITS);
         if phones.is_empty() {
-            return Ok(Some((480, vec![])));
+            return Ok(Some((whom.status, vec![])));
         }
         if self.events.relays.table.len() >= MAX_RELAYS {
             return Err(Refused::busy(5, "too many messages are under way"));
@@ -107,25 +110,18 @@ impl Exchange {
         let relay = Relay { transaction, waiting: phones.len(), best: 480 };
         relays.table.insert(id, relay);
         relays.timers.set(id, now + PATIENCE);
-        let whom = (&*user.address, &*recipient);
+        // As it was called; a temporary GRUU says to its phone which of its names that is.
+        let called = match whom.user.is_empty() {
+            true => whom.address_of_record.clone(),
+            false => format!("{}@{}", whom.user, whom.domain),
+        };
+        let ends = (&*user.address, &*called);
         for (index, phone) in phones.into_iter().enumerate() {
             let number = MESSAGE | id << PHONE_BITS | index as u64;
-            let send = written(number, whom, request, phone, body.clone());
+            let send = written(number, ends, request, phone, body.clone());
             self.agent.handle(now, sip::Input::Command(sip::Command::Send(Box::new(send))));
         }
         Ok(None)
-    }
-
-    /// The phones of a user, each once (RFC 5626 section 5.3).
-    fn reachable(&self, now: Instant, user: &str) -> Vec<Binding> {
-        let mut devices = BTreeSet::new();
-        let mut phones = self.registrar.bindings(now, user);
-        phones.retain(|phone| match (&phone.instance, phone.reg_id) {
-            (Some(instance), Some(_)) => devices.insert(instance.clone()),
-            _ => true,
-        });
-        phones.truncate(1 << PHONE_BITS);
-        phones
     }
 
     /// A phone answered, or never will.

@@ -8,6 +8,7 @@
 use super::admission::{Proof, check_address};
 use super::door::Welcome;
 use super::refusal::Refused;
+use super::registration::Whom;
 use super::*;
 use crate::directory::Domain;
 use crate::sip::subscription::Subscriptions;
@@ -50,7 +51,8 @@ pub(super) struct Events {
 impl Events {
     pub(super) fn timeout(&self) -> Option<Instant> {
         let own = [self.subscriptions.timeout(), self.publications.timeout()];
-        own.into_iter().chain([self.relays.timeout()]).flatten().min()
+        let own = own.into_iter().chain([self.relays.timeout(), self.dialogs.timeout()]);
+        own.flatten().min()
     }
 }
 
@@ -124,7 +126,7 @@ impl Exchange {
             (Some(user), Method::Subscribe) => {
                 self.subscribe(now, transaction, flow, request, &user)
             }
-            (Some(user), Method::Publish) => self.publish_presence(now, request, &user),
+            (Some(user), Method::Publish) => self.publish_presence(now, flow, request, &user),
             (Some(user), Method::Message) => {
                 self.pass_message(now, transaction, flow, request, &user)
             }
@@ -153,26 +155,28 @@ impl Exchange {
         self.agent.handle(now, sip::Input::Command(respond));
     }
 
-    /// Whom a request of a user is about: a user of its domain, `user@domain`. A URI without a
-    /// user part means the sender itself.
-    fn resource(&self, request: &Message, user: &User) -> Result<Arc<str>, Refused> {
-        let uri = SipUri::parse(request.request_uri());
-        let named = uri.as_ref().and_then(|uri| uri.user());
-        let host = uri.as_ref().and_then(|uri| self.directory.domain(uri.host()));
+    /// Whom a request of a user is about: a user of its domain, or one of that user's devices (RFC
+    /// 5627). A URI without a user part means the sender itself.
+    fn resource(&self, request: &Message, user: &User) -> Result<Whom, Refused> {
+        let uri = SipUri::parse(request.request_uri())
+            .ok_or_else(|| Refused::new(400, 32100, "the Request-URI is not a SIP URI"))?;
+        let host = self.directory.domain(uri.host());
         if host.is_some_and(|host| host.name != user.domain) {
             let reason = format!("{} asks about a user of another domain", user.address);
             return Err(Refused::new(403, 32202, reason));
         }
-        let Some(named) = named.filter(|named| !named.is_empty()) else {
-            return Ok(Arc::clone(&user.address));
-        };
+        let mut whom = self.whom(&uri, &user.domain);
+        if whom.user.is_empty() {
+            whom.address_of_record = user.address.to_string();
+        }
         let domain = self.directory.domain(&user.domain);
-        let known = domain.is_some_and(|domain| self.is_user(domain, &named));
+        let meant = whom.address_of_record.rsplit_once('@').map_or("", |(meant, _)| meant);
+        let known = domain.is_some_and(|domain| self.is_user(domain, meant));
         if !known {
-            let reason = format!("{} asks about {named:?}, who is no user", user.address);
+            let reason = format!("{} asks about {:?}, who is no user", user.address, whom.user);
             return Err(Refused::new(404, 32202, reason));
         }
-        Ok(format!("{named}@{}", user.domain).into())
+        Ok(whom)
     }
 
     fn is_user(&self, domain: &Domain, user: &str) -> bool {
@@ -200,6 +204,7 @@ impl Exchange {
             self.events.subscriptions.changed(now, &user, "presence");
         }
         self.give_messages_up(now);
+        self.dialogs_timeout(now);
     }
 }
 

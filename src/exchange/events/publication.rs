@@ -4,6 +4,8 @@
 use super::*;
 use crate::base::TimerTable;
 use crate::markup::{self, Element};
+use crate::sip::HeaderName;
+use crate::sip::header::Via;
 use crate::sip::subscription::{EventType, MAX_LIFETIME, MIN_LIFETIME};
 
 /// The type of presence documents (RFC 3863 section 4.1).
@@ -14,6 +16,9 @@ const MAX_PUBLICATIONS: usize = 10;
 
 /// The bytes of a document; phones send 500.
 const MAX_DOCUMENT: usize = 16 * 1024;
+
+/// Vias that are looked at to tell a device: those of the proxies between, and its own.
+const MAX_VIAS: usize = 4;
 
 /// The characters of a note.
 const MAX_NOTE: usize = 200;
@@ -60,8 +65,39 @@ pub(super) struct Published {
     pub note: Option<String>,
 }
 
+/// What tells a user's phones apart: whence a PUBLISH comes, and through whom.
+///
+/// Nothing in a document does. A tuple's `id` is unique in its document only (RFC 3863 section
+/// 4.1.2), and its contact is mostly the user's address: some makers write the same two in every
+/// phone, others draw a new `id` for each document. PUBLISH has no Contact either, and Call-ID and
+/// From's tag are new for each request outside a dialog. Phones behind one proxy share the flow, but
+/// not the Via below the proxy's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Device {
+    flow: Flow,
+    /// Sent-by and, where a proxy filled it in, the source of each Via.
+    vias: String,
+}
+
+impl Device {
+    fn of(flow: Flow, request: &Message) -> Device {
+        let mut vias = String::new();
+        for via in request.values(HeaderName::Via).take(MAX_VIAS).filter_map(Via::parse) {
+            // Our own note of the source in the topmost says no more than the flow.
+            let noted = !vias.is_empty();
+            let received = via.received().filter(|_| noted).unwrap_or_default();
+            let rport = via.rport().filter(|_| noted).unwrap_or_default();
+            let port = via.port().unwrap_or_default();
+            let host = via.host().to_ascii_lowercase();
+            vias.push_str(&format!("{host}:{port}:{received}:{rport} "));
+        }
+        Device { flow, vias }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Publication {
+    device: Device,
     /// Names it and what it says (RFC 3903 section 8.1).
     etag: String,
     expires_at: Instant,
@@ -119,11 +155,15 @@ impl Publications {
         }
     }
 
-    /// Takes what a phone says now, in place of what it said under `before`.
+    /// Takes what a phone says now, in place of what it said under `before`, and of what it said
+    /// under a tag that it does not know: it began anew, or had no answer yet. Else its old word
+    /// would stand beside its new one, until it expires. How publications become one state is ours to
+    /// say (RFC 3903 section 1); the tag that was replaced gets 412 from now on (section 6 step 4).
     fn put(&mut self, user: &Arc<str>, before: Option<&str>, publication: Publication) {
-        self.keep(user, |known| Some(known.etag.as_str()) != before);
+        let device = &publication.device;
+        self.keep(user, |known| Some(known.etag.as_str()) != before && known.device != *device);
         let publications = self.users.entry(user.clone()).or_default();
-        // A phone that starts anew forgets its tag: the oldest gives way.
+        // From ever new addresses: the oldest gives way.
         if publications.len() >= MAX_PUBLICATIONS {
             publications.remove(0);
         }
@@ -141,6 +181,7 @@ impl Exchange {
     pub(super) fn publish_presence(
         &mut self,
         now: Instant,
+        flow: Flow,
         request: &Message,
         user: &User,
     ) -> Result<Answer, Refused> {
@@ -148,7 +189,7 @@ impl Exchange {
             let allow = ("Allow-Events".to_owned(), "presence".to_owned());
             return Err(Refused { headers: vec![allow], ..Refused::new(489, 32100, "") });
         }
-        if *self.resource(request, user)? != *user.address {
+        if self.resource(request, user)?.address_of_record != *user.address {
             let reason = format!("{} publishes for another user", user.address);
             return Err(Refused::new(403, 32202, reason));
         }
@@ -174,7 +215,9 @@ impl Exchange {
         match lifetime.is_zero() {
             true => publications.keep(&user.address, |p| Some(p.etag.as_str()) != before),
             false => {
-                publications.put(&user.address, before, Publication { etag, expires_at, says });
+                let device = Device::of(flow, request);
+                let publication = Publication { device, etag, expires_at, says };
+                publications.put(&user.address, before, publication);
             }
         }
         self.events.subscriptions.changed(now, &user.address, "presence");
@@ -246,7 +289,54 @@ mod tests {
         let note = (!note.is_empty()).then(|| note.to_owned());
         let says = Published { open: Some(open), activities: vec!["away"], note };
         let expires_at = Instant::from_millis(seconds * 1_000);
-        Publication { etag: etag.to_owned(), expires_at, says }
+        // Each from a phone of its own.
+        let device = device(&format!("SIP/2.0/UDP {etag}.example"));
+        Publication { device, etag: etag.to_owned(), expires_at, says }
+    }
+
+    fn device(vias: &str) -> Device {
+        let listener: SocketAddr = "192.0.2.1:5060".parse().expect("an address");
+        let (transport, remote) = (Transport::Tcp, "192.0.2.7:40000".parse().expect("an address"));
+        let flow = Flow { transport, local: listener, remote, connection: 7 };
+        let head = "From: <sip:bob@h>;tag=1\r\nTo: <sip:bob@h>\r\nCall-ID: c\r\nCSeq: 1 PUBLISH";
+        let text = format!("PUBLISH sip:bob@h SIP/2.0\r\nVia: {vias}\r\n{head}\r\n\r\n");
+        match Message::parse(text.into()) {
+            sip::Parsed::Valid(message) => Device::of(flow, &message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_phone_is_told_by_its_way_and_not_by_its_branches() {
+        let own = device("SIP/2.0/TCP 10.0.0.7:5060;branch=z9hG4bKa;rport");
+        assert_eq!(own, device("SIP/2.0/TCP 10.0.0.7:5060;branch=z9hG4bKb;rport"));
+        let behind = |via: &str| device(&format!("SIP/2.0/TCP proxy;branch=z9hG4bKp, {via}"));
+        let (one, two) = ("SIP/2.0/UDP 10.0.0.8", "SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKx");
+        assert_ne!(behind(one), behind(two));
+        let translated = |port| behind(&format!("{one};received=192.0.2.44;rport={port}"));
+        assert_ne!(translated(1_024), translated(1_025));
+        assert_eq!(translated(1_024), translated(1_024));
+    }
+
+    #[test]
+    fn what_a_phone_says_anew_takes_the_place_of_what_it_said() {
+        let (mut all, user): (_, Arc<str>) = (Publications::default(), "bob@h".into());
+        let (now, open) = (Instant::from_millis(0), |all: &Publications| {
+            all.of(Instant::from_millis(0), "bob@h").open
+        });
+        let first = publication("a", 100, true, "");
+        let second =
+            Publication { device: first.device.clone(), ..publication("b", 100, true, "") };
+        let closed =
+            Publication { device: first.device.clone(), ..publication("c", 100, false, "") };
+        all.put(&user, None, first);
+        all.put(&user, None, second);
+        assert!(all.find(now, &user, "a").is_none() && all.find(now, &user, "b").is_some());
+        all.put(&user, Some("b"), closed);
+        assert_eq!(open(&all), Some(false), "nothing that it said before is left");
+        all.put(&user, None, publication("other", 100, true, ""));
+        assert_eq!(open(&all), Some(true), "another phone speaks for itself");
+        assert!(all.find(now, &user, "c").is_some());
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use super::package::{Package, Rights, View};
 use super::*;
 use crate::directory::Watching;
+use crate::sip::registrar::Gruu;
 use crate::sip::subscription::{Due, EventType, Reason, Refusal, Wish};
+use crate::sip::uri::escape_user;
 
 /// The longest that phones wait before they subscribe to a server that has stopped: long enough that
 /// a thousand do not come at once, short enough that no lamp is wrong for long.
@@ -31,10 +33,12 @@ impl Exchange {
                 return Ok(Some((481, vec![])));
             }
             None => {
-                let (package, resource) = self.watchable(request, user)?;
+                let (package, whom) = self.watchable(now, request, user)?;
+                let resource: Arc<str> = whom.address_of_record.as_str().into();
+                let entity = shown_as(&whom, user).into();
                 let tag = self.agent.tag_of(transaction).unwrap_or_default().into();
                 let watcher = user.address.clone();
-                let wish = Wish { watcher, resource, package: package.kind, tag };
+                let wish = Wish { watcher, resource, entity, package: package.kind, tag };
                 self.events.subscriptions.subscribe(now, request, flow, wish)
             }
         };
@@ -52,18 +56,27 @@ impl Exchange {
     /// What a SUBSCRIBE asks for, if its user may have that.
     fn watchable(
         &self,
+        now: Instant,
         request: &Message,
         user: &User,
-    ) -> Result<(&'static Package, Arc<str>), Refused> {
+    ) -> Result<(&'static Package, Whom), Refused> {
         let event = EventType::of(request);
         let Some(package) = event.and_then(|event| package::find(event.package)) else {
             // No news for the log: phones ask for all that their makers thought of.
             let refused = Refused::new(489, 32100, "");
             return Err(Refused { headers: vec![allow_events()], ..refused });
         };
-        let resource = self.resource(request, user)?;
-        match self.may_watch(&user.address, &resource, package) {
-            Ok(()) => Ok((package, resource)),
+        let whom = self.resource(request, user)?;
+        let resource = &whom.address_of_record;
+        // RFC 5627 section 6.1: a temporary GRUU ends with its registration.
+        if let Some(gruu) = whom.gruu.as_ref().filter(|gruu| gruu.is_temporary())
+            && self.phones_of(now, resource, Some(gruu)).is_empty()
+        {
+            let reason = format!("{} asks about a temporary GRUU that is over", user.address);
+            return Err(Refused::new(404, 32202, reason));
+        }
+        match self.may_watch(&user.address, resource, package) {
+            Ok(()) => Ok((package, whom)),
             Err(_) => {
                 let name = package.kind.name;
                 let reason = format!("{} may not watch {name} of {resource}", user.address);
@@ -92,7 +105,7 @@ impl Exchange {
     /// Tells a watcher what there is to tell.
     pub(in crate::exchange) fn notify(&mut self, now: Instant, due: &Due) {
         let Some(package) = package::find(due.package) else { return };
-        let view = self.view(now, &due.watcher, &due.resource);
+        let view = self.view(now, due);
         let write = |version| (package.write)(&view, version);
         let Some(mut notify) = self.events.subscriptions.notify(now, due.id, write) else { return };
         notify.id |= NOTIFY;
@@ -105,13 +118,15 @@ impl Exchange {
         self.events.subscriptions.poll()
     }
 
-    fn view(&self, now: Instant, watcher: &str, resource: &Arc<str>) -> View {
+    fn view(&self, now: Instant, due: &Due) -> View {
+        let Due { watcher, resource, entity, .. } = due;
         let domain = resource.rsplit_once('@').and_then(|(_, name)| self.directory.domain(name));
         let open = domain.is_some_and(|domain| domain.watching == Watching::Parties);
         View {
             user: resource.clone(),
+            entity: entity.clone(),
             now,
-            parties: open || watcher == &**resource,
+            parties: open || watcher == resource,
             dialogs: self.events.dialogs.of(now, resource),
             bindings: self.registrar.bindings(now, resource),
             published: self.events.publications.of(now, resource),
@@ -141,4 +156,16 @@ impl Exchange {
     pub fn subscriptions(&self) -> usize {
         self.events.subscriptions.len()
     }
+}
+
+/// The URI by which documents name whom they are about. Who knows a colleague by a temporary GRUU
+/// alone does not learn from them who that is (RFC 5627 section 3.1.2).
+fn shown_as(whom: &Whom, watcher: &User) -> String {
+    let hidden = whom.gruu.as_ref().is_some_and(Gruu::is_temporary);
+    if hidden && whom.address_of_record != *watcher.address {
+        return format!("sip:{}@{};gr", escape_user(&whom.user), whom.domain);
+    }
+    let named = whom.address_of_record.rsplit_once('@');
+    let (user, domain) = named.unwrap_or((&whom.address_of_record, ""));
+    format!("sip:{}@{domain}", escape_user(user))
 }

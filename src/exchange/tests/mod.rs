@@ -3,6 +3,7 @@
 mod admission;
 mod calls;
 mod door;
+mod inner;
 mod pings;
 mod stories;
 mod transports;

@@ -56,6 +56,9 @@ pub enum RefusedReason {
 #[derive(Debug)]
 pub struct Challenger {
     sealer: Sealer,
+    /// Which of those with this key it is, and how many they are.
+    own: u8,
+    count: u8,
     proxy: bool,
     offers: Vec<Algorithm>,
     /// What each nonce was used for last, oldest nonce first.
@@ -74,6 +77,8 @@ impl Challenger {
     pub fn new(key: [u8; 32]) -> Challenger {
         Challenger {
             sealer: Sealer::new(&key),
+            own: 0,
+            count: 1,
             proxy: false,
             offers: Self::OFFERS.to_vec(),
             counts: BTreeMap::new(),
@@ -85,6 +90,12 @@ impl Challenger {
     /// As [`new`](Challenger::new), for 407 and Proxy-Authenticate.
     pub fn proxy(key: [u8; 32]) -> Challenger {
         Challenger { proxy: true, ..Challenger::new(key) }
+    }
+
+    /// One of so many with the same key, which know each other's nonces and take only their own: how
+    /// often a nonce was used is counted in one place, or each would take a replay once.
+    pub fn among(self, own: u8, count: u8) -> Challenger {
+        Challenger { own, count, ..self }
     }
 
     /// Offers these in this order, and takes no other. Clients should take the first that they
@@ -183,12 +194,13 @@ impl Challenger {
         }
     }
 
-    /// Whether the credentials of `request` for `realm` carry a nonce that we issued to `source`,
-    /// however long ago: then their sender has read our challenge at that address, and nobody
-    /// else plays it.
+    /// Whether the credentials of `request` for `realm` carry a nonce that we, or another with our
+    /// key, issued to `source`, however long ago: then their sender has read our challenge at that
+    /// address, and nobody else plays it.
     pub fn is_answer(&self, request: &Message, realm: &str, source: IpAddr) -> bool {
         let nonce = self.credentials(request, realm).and_then(|scheme| scheme.get("nonce"));
-        nonce.is_some_and(|nonce| self.issued(nonce, realm, source).is_some())
+        let by = |issuer| nonce.is_some_and(|n| self.issued(issuer, n, realm, source).is_some());
+        by(self.own) || (0..self.count).any(by)
     }
 
     /// The credentials of a request for a realm.
@@ -207,11 +219,17 @@ impl Challenger {
         request.values(name).take(MAX_CREDENTIALS).flat_map(Scheme::read_all).find(ours)
     }
 
-    /// When a nonce was issued to that source for that realm, and the proof in it.
-    fn issued(&self, nonce: &str, realm: &str, source: IpAddr) -> Option<(Instant, [u8; 16])> {
+    /// When one of us issued a nonce to that source for that realm, and the proof in it.
+    fn issued(
+        &self,
+        issuer: u8,
+        nonce: &str,
+        realm: &str,
+        source: IpAddr,
+    ) -> Option<(Instant, [u8; 16])> {
         let (time, _) = nonce.split_at_checked(16)?;
         let issued = Instant::from_nanos(u64::from_str_radix(time, 16).ok()?);
-        let proof = self.proof(issued, realm, source);
+        let proof = self.proof(issuer, issued, realm, source);
         let expected = format!("{:016x}{}", issued.as_nanos(), hex(&proof));
         same(expected.as_bytes(), nonce.as_bytes()).then_some((issued, proof))
     }
@@ -243,11 +261,11 @@ impl Challenger {
 
     /// The time, and the proof that we issued it then, to that source, for that realm.
     fn nonce(&self, issued: Instant, realm: &str, source: IpAddr) -> String {
-        let proof = self.proof(issued, realm, source);
+        let proof = self.proof(self.own, issued, realm, source);
         format!("{:016x}{}", issued.as_nanos(), hex(&proof))
     }
 
-    fn proof(&self, issued: Instant, realm: &str, source: IpAddr) -> [u8; 16] {
+    fn proof(&self, issuer: u8, issued: Instant, realm: &str, source: IpAddr) -> [u8; 16] {
         let time = issued.as_nanos().to_be_bytes();
         // The length tells the families apart.
         let (v4, v6);
@@ -261,12 +279,14 @@ impl Challenger {
                 &v6
             }
         };
-        self.sealer.seal(&[&time, source, realm.as_bytes(), &[u8::from(self.proxy)]])
+        self.sealer.seal(&[&time, source, realm.as_bytes(), &[u8::from(self.proxy), issuer]])
     }
 
     /// Uses up one count of a nonce.
     fn spend(&mut self, now: Instant, nonce: &str, this: Use, realm: &str, ip: IpAddr) -> Spent {
-        let Some((issued, proof)) = self.issued(nonce, realm, ip) else { return Spent::Void };
+        let Some((issued, proof)) = self.issued(self.own, nonce, realm, ip) else {
+            return Spent::Void;
+        };
         if now.since(issued) > NONCE_LIFE {
             return Spent::Void;
         }

@@ -155,6 +155,23 @@ fn counts_must_rise_and_are_hexadecimal() {
 }
 
 #[test]
+fn servers_with_one_key_know_each_others_nonces_and_take_only_their_own() {
+    let of = |own| {
+        let challenger = Challenger::new([7; 32]).among(own, 3);
+        Server { challenger, ..Server::new() }
+    };
+    let (mut first, mut second) = (of(0), of(1));
+    let fields = answered(&first.challenge(Instant::ZERO), "secret", 1);
+    let knows =
+        |server: &Server| server.challenger.is_answer(&register(&fields), "example.com", HOME);
+    assert!(knows(&first) && knows(&second));
+    assert!(!knows(&Server { challenger: Challenger::new([8; 32]).among(1, 3), ..Server::new() }));
+    // Counted in one place: what was overheard opens no other door.
+    assert_eq!(second.verify(Instant::ZERO, &fields), Verdict::Stale);
+    assert_eq!(first.verify(Instant::ZERO, &fields), accepted());
+}
+
+#[test]
 fn nonces_hold_for_their_time_source_realm_and_boot() {
     let mut server = Server::new();
     let issued = Instant::from_millis(1000);

@@ -69,7 +69,12 @@ impl Gruus {
         if !name.is_empty() {
             return Some(Gruu { user, device: Device::Named(percent_decode(name).into_owned()) });
         }
-        let bytes = URL_SAFE_NO_PAD.decode(user.strip_prefix(TEMPORARY)?).ok()?;
+        self.unseal(&user)
+    }
+
+    /// Whose a temporary one is, by its user part alone.
+    pub(super) fn unseal(&self, named: &str) -> Option<Gruu> {
+        let bytes = URL_SAFE_NO_PAD.decode(named.strip_prefix(TEMPORARY)?).ok()?;
         let (seal, sealed) = bytes.split_at_checked(SEAL)?;
         let plain = self.veiled(seal, sealed);
         if !same(&self.sealer.seal(&[b"gruu", &plain]), seal) {

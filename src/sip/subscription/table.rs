@@ -16,6 +16,8 @@ pub struct Wish {
     pub watcher: Arc<str>,
     /// Who is watched.
     pub resource: Arc<str>,
+    /// By what URI its watcher knows it.
+    pub entity: Arc<str>,
     /// For what.
     pub package: Package,
     /// The tag that the answer carries.
@@ -31,6 +33,8 @@ pub struct Due {
     pub watcher: Arc<str>,
     /// Who is watched.
     pub resource: Arc<str>,
+    /// By what URI its watcher knows it.
+    pub entity: Arc<str>,
     /// The package's name.
     pub package: &'static str,
 }
@@ -53,6 +57,7 @@ pub struct Subscriptions {
 struct Subscription {
     watcher: Arc<str>,
     resource: Arc<str>,
+    entity: Arc<str>,
     package: Package,
     event_id: Option<Box<str>>,
     dialog: Dialog,
@@ -133,7 +138,7 @@ impl Subscriptions {
         let dialog = Dialog::of_request(request, &wish.tag, flow)
             .ok_or_else(|| Refusal::new(400, "no Contact, or one too long"))?;
         let event_id = EventType::of(request).and_then(|event| event.id).map(Into::into);
-        let Wish { watcher, resource, package, tag } = wish;
+        let Wish { watcher, resource, entity, package, tag } = wish;
         self.last += 1;
         let id = self.last;
         self.by_tag.insert(tag, id);
@@ -142,6 +147,7 @@ impl Subscriptions {
         let subscription = Subscription {
             watcher,
             resource,
+            entity,
             package,
             event_id,
             dialog,
@@ -227,9 +233,10 @@ impl Subscriptions {
     pub fn poll(&mut self) -> Option<Due> {
         loop {
             let id = self.due.pop_front()?;
-            if let Some(Subscription { watcher, resource, package, .. }) = self.table.get(&id) {
-                let (watcher, resource) = (watcher.clone(), resource.clone());
-                return Some(Due { id, watcher, resource, package: package.name });
+            if let Some(found) = self.table.get(&id) {
+                let (watcher, resource) = (found.watcher.clone(), found.resource.clone());
+                let (entity, package) = (found.entity.clone(), found.package.name);
+                return Some(Due { id, watcher, resource, entity, package });
             }
         }
     }

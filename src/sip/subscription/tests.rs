@@ -54,7 +54,7 @@ impl Stage {
 
     fn wish(watcher: &str, tag: &str) -> Wish {
         let (watcher, resource, tag) = (watcher.into(), "bob@h".into(), tag.into());
-        Wish { watcher, resource, package: DIALOG, tag }
+        Wish { watcher, resource, entity: "sip:bob@h".into(), package: DIALOG, tag }
     }
 
     fn subscribe(&mut self, headers: &str) -> Result<u32, Refusal> {

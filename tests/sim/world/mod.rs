@@ -106,6 +106,8 @@ pub struct World {
     exchanges: Vec<Exchange>,
     /// An exchange that hears nothing of the others.
     pub stuck: Option<usize>,
+    /// What exchanges tell each other is lost: the ways between them are full.
+    pub apart: bool,
     /// Which exchange gets the next datagram, where that is not left to chance.
     pub receiver: Option<usize>,
     /// Each datagram of a source may reach another exchange.
@@ -194,6 +196,7 @@ impl World {
             dns: Dns::default(),
             exchanges,
             stuck: None,
+            apart: false,
             receiver: None,
             scatter: false,
             kernel: Rng::from_number(seed),
@@ -479,7 +482,7 @@ impl World {
                 let from = ShardId(index as u8);
                 let to = usize::from(to.0);
                 assert_ne!(to, index, "nobody talks to itself");
-                if self.stuck != Some(to) {
+                if self.stuck != Some(to) && !self.apart {
                     self.later(now, Arrival::Exchange(to, exchange::Input::Peer(from, message)));
                 }
             }

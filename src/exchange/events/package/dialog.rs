@@ -16,10 +16,10 @@ fn write(view: &View, version: u32) -> String {
     let mut text = format!(
         "<?xml version=\"1.0\"?>\r\n<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" \
          version=\"{version}\" state=\"full\" entity=\"{}\">\r\n",
-        Attribute(&own)
+        Attribute(own)
     );
     for dialog in &view.dialogs {
-        write_dialog(&mut text, &own, dialog, view.parties);
+        write_dialog(&mut text, own, dialog, view.parties);
     }
     text.push_str("</dialog-info>\r\n");
     text

@@ -11,7 +11,6 @@ use super::*;
 use crate::markup::{escape_attribute, escape_text};
 use crate::sip::registrar::Binding;
 use crate::sip::subscription;
-use crate::sip::uri::escape_user;
 
 mod dialog;
 mod message_summary;
@@ -56,6 +55,8 @@ pub(in crate::exchange) fn allow_events() -> HeaderField {
 pub(super) struct View {
     /// `user@domain`.
     pub user: Arc<str>,
+    /// The URI by which its watcher knows it.
+    pub entity: Arc<str>,
     /// When it is told.
     pub now: Instant,
     /// Whether the watcher may see with whom the user talks.
@@ -69,10 +70,9 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Its address as a URI.
-    pub fn uri(&self) -> String {
-        let (user, domain) = self.user.rsplit_once('@').unwrap_or((&self.user, ""));
-        format!("sip:{}@{domain}", escape_user(user))
+    /// The URI by which documents name it.
+    pub fn uri(&self) -> &str {
+        &self.entity
     }
 }
 
@@ -103,6 +103,7 @@ mod tests {
         let nasty = "\"<&>'\u{1}";
         View {
             user: "bo&b<\"@office.example".into(),
+            entity: "sip:bo&b%3C%22@office.example".into(),
             now: Instant::from_millis(10_000),
             parties: true,
             dialogs: vec![DialogInfo {

@@ -27,8 +27,8 @@ fn write(view: &View, _: u32) -> String {
          xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" entity=\"{0}\">\r\n\
          <tuple id=\"phone\">\r\n<status><basic>{basic}</basic></status>\r\n\
          <contact>{1}</contact>\r\n",
-        Attribute(&own),
-        Text(&own)
+        Attribute(own),
+        Text(own)
     );
     if let Some(note) = &view.published.note {
         let _ = write!(text, "<note>{}</note>\r\n", Text(note));

@@ -19,7 +19,7 @@ fn write(view: &View, version: u32) -> String {
         "<?xml version=\"1.0\"?>\r\n<reginfo xmlns=\"urn:ietf:params:xml:ns:reginfo\" \
          version=\"{version}\" state=\"full\">\r\n\
          <registration aor=\"{}\" id=\"{:016x}\" state=\"{state}\">\r\n",
-        Attribute(&own),
+        Attribute(own),
         hash_of(&*view.user)
     );
     for binding in &view.bindings {
