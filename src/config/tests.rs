@@ -255,12 +255,13 @@ fn limits_have_defaults_and_say_what_they_take() {
 fn users_and_trunks_have_caps() {
     let config = parse(
         "[[domain]]\nname = \"a.example\"\n[[domain]]\nname = \"b.example\"\nmax_calls = 0\n\
-         calls_per_second = 20\ntransfer_out = true\n[[trunk]]\nname = \"c\"\nuri = \"sip:192.0.2.1\"\n\
+         calls_per_second = 20\ntransfer_out = true\nnat = true\n[[trunk]]\nname = \"c\"\nuri = \"sip:192.0.2.1\"\n\
          max_calls = 30\nrealm = \"carrier\"",
     )
     .expect("sound");
     assert_eq!(config.domains[0].caps, Caps::USER);
     assert_eq!([0, 1].map(|at| config.domains[at].transfer_out), [false, true]);
+    assert_eq!([0, 1].map(|at| config.domains[at].nat), [false, true]);
     assert_eq!(config.domains[0].watching, Watching::Lamps);
     assert!(config.domains[0].messages);
     let quiet = "[[domain]]\nname = \"a.example\"\nevents = \"parties\"\nmessages = false";

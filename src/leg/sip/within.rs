@@ -59,6 +59,7 @@ impl SipLeg {
         if let Some((status, headers, _)) = objection(request) {
             return self.sip(sip::Command::Respond { transaction, status, headers, body: None });
         }
+        self.address.follow(request);
         let Some(offer) = sdp_of(request) else {
             let offer =
                 sdp::offer(advertised, &current, Direction::SendRecv, &mut self.description);
