@@ -288,6 +288,11 @@ impl Exchange {
                 return self.next_way(now, id);
             };
             let begun = trying.invite.is_some();
+            // RFC 3261 section 21.5.4: not even where there is no other.
+            if let Some(rest) = self.locating.locator.resting(now, &hop) {
+                self.pass_over(id, &hop, rest);
+                continue;
+            }
             let Some(flow) = self.flow_to(&hop).filter(|flow| !begun || self.same_media(id, *flow))
             else {
                 let trouble = format!("`[sip] listen` has no listener that reaches {hop}");
@@ -298,6 +303,18 @@ impl Exchange {
             };
             return self.attempt(now, id, flow);
         }
+    }
+
+    /// A server asked to be left alone.
+    fn pass_over(&mut self, id: LegId, hop: &Hop, rest: Duration) {
+        let Some(trying) = self.trying(id) else { return };
+        let whose = match &trying.way {
+            Some(Way::Trunk(key)) => format!("{key} at {hop}"),
+            _ => hop.to_string(),
+        };
+        let seconds = rest.as_millis().div_ceil(1_000);
+        trying.troubles.push(format!("{whose} asked by Retry-After for {seconds} s more of rest"));
+        trying.status = 503;
     }
 
     /// The socket of the media is bound: another server must be reached from the same address.
