@@ -418,11 +418,17 @@ fn a_trunk_that_failed_is_tried_last_for_a_while() {
 
 #[test]
 fn a_trunk_that_asks_for_rest_has_it_even_alone() {
-    let mut world = offices(17, Office::new());
+    let office = Office::new().change(|directory| {
+        let interval = Duration::from_secs(30);
+        directory.trunks[0].ping = Some(Ping { interval, down_after: 2, up_after: 1 });
+    });
+    let mut world = offices(17, office);
+    pongs(&mut world, "one", 2);
     world.dial("alice", "500");
     let invite = world.expect("one", "INVITE");
     answer(&mut world, "one", &invite, "503 Service Unavailable", "Retry-After: 1000\r\n");
     world.seconds(2);
+    let pings = world.raw("one").all("OPTIONS").len();
     for _ in 0..2 {
         world.dial("alice", "500");
         world.seconds(5);
@@ -432,9 +438,13 @@ fn a_trunk_that_asks_for_rest_has_it_even_alone() {
     assert_eq!(world.rows.leg(last).sip_status, Some(503));
     assert_eq!(world.web.asked.last().map(|_| outcome(&world)).as_deref(), Some("failed"));
     // But for five minutes at most: it may have been a mistake.
-    world.seconds(300);
+    world.seconds(280);
+    assert_eq!(world.raw("one").all("OPTIONS").len(), pings, "nor asked how it is");
+    assert_eq!(world.trunks()[0].words(), "up", "nor down for that");
+    world.seconds(20);
     world.dial("alice", "500");
     takes(&mut world, "one");
+    assert!(world.raw("one").all("OPTIONS").len() > pings);
     world.end();
 }
 

@@ -237,7 +237,8 @@ impl Exchange {
         trying.keep(ending, message);
         trying.flow = None;
         let suspect = match &trying.way {
-            Some(Way::Trunk(key)) if next == Next::Hop => Some(key.clone()),
+            // Who asks to be left alone is not asked how it is, either.
+            Some(Way::Trunk(key)) if next == Next::Hop && wait.is_none() => Some(key.clone()),
             _ => None,
         };
         if let Some(key) = suspect {
