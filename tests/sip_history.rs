@@ -74,6 +74,7 @@ fn directory() -> Directory {
         voice: voice.clone(),
         any_caller_id: false,
         transfer_out: false,
+        nat: false,
         watching: Default::default(),
         messages: true,
         caps: Caps::USER,

@@ -50,6 +50,6 @@ fn exported(clean: Vec<u8>) {
         assert_eq!(captured.bytes(), clean, "kept byte for byte");
         let file = pcap::file([(1, &captured)]);
         assert!(file.len() >= 24);
-        kept(&Record { at: 1, what: What::Message(captured) });
+        kept(&Record { at: 1, order: 0, what: What::Message(captured) });
     }
 }

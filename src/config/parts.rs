@@ -295,6 +295,7 @@ fn domain(
         voice: voice(source, &mut table),
         any_caller_id: table.flag(source, "any_caller_id").unwrap_or(false),
         transfer_out: table.flag(source, "transfer_out").unwrap_or(false),
+        nat: table.flag(source, "nat").unwrap_or(false),
         watching: watching(source, &mut table),
         messages: table.flag(source, "messages").unwrap_or(true),
         caps: caps(source, &mut table, Caps::USER),

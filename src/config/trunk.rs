@@ -160,6 +160,7 @@ fn common(source: &mut Source<'_>, table: &mut Reader<'_>, start: Trunk) -> Trun
         numbers: numbers(source, table),
         session_timers: session_timers(source, table),
         early_media: early_media(source, table),
+        nat: table.flag(source, "nat").unwrap_or(false),
         ..start
     };
     check_headers(source, table, &trunk);

@@ -93,6 +93,8 @@ pub struct Domain {
     pub any_caller_id: bool,
     /// Whether its users may transfer calls to telephone numbers (default: only to one another).
     pub transfer_out: bool,
+    /// Whether its phones are behind address translators, also where nothing shows it.
+    pub nat: bool,
     /// What its users may learn of one another (SUBSCRIBE).
     pub watching: Watching,
     /// Whether its users may write to one another (MESSAGE).
@@ -174,6 +176,8 @@ pub struct Trunk {
     pub session_timers: SessionTimers,
     /// Sound before the answer.
     pub early_media: EarlyMedia,
+    /// Whether it is behind an address translator, also where nothing shows it.
+    pub nat: bool,
 }
 
 /// Whom TLS is to find at an address.

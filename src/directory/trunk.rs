@@ -230,6 +230,7 @@ impl Trunk {
             from_domain: None,
             session_timers: SessionTimers::default(),
             early_media: EarlyMedia::Pass,
+            nat: false,
         }
     }
 

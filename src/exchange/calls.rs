@@ -48,8 +48,8 @@ impl Exchange {
         self.calls.last += 1;
         let number = CallNumber(self.calls.last);
         let id = caller_leg(number);
-        let mut leg =
-            SipLeg::incoming(id, invite, dialog, self.media_address(flow), &mut self.rng.fork());
+        let address = self.caller_address(flow, invite, &admitted);
+        let mut leg = SipLeg::incoming(id, invite, dialog, address, &mut self.rng.fork());
         let origin = identity::Origin::of(invite, &admitted, &self.directory);
         let channel = admitted.channel;
         if let Some(key) = &channel {

@@ -208,7 +208,8 @@ impl Exchange {
         match placed {
             Ok((new, number)) => {
                 self.follow_caller(now, new, &admitted.owner, &admitted.incoming.to, invite);
-                self.seat(now, new, number, dialog, flow, invite);
+                let address = self.caller_address(flow, invite, admitted);
+                self.seat(now, new, number, dialog, address, invite);
             }
             Err(status) => {
                 let reject = sip::Command::Reject { dialog, status, headers: vec![] };
@@ -247,10 +248,9 @@ impl Exchange {
         id: LegId,
         call: CallNumber,
         dialog: DialogId,
-        flow: Flow,
+        address: MediaAddress,
         invite: &Message,
     ) {
-        let address = self.media_address(flow);
         let leg = SipLeg::incoming(id, invite, dialog, address, &mut self.rng.fork());
         self.legs.table.insert(id, Box::new(LegEntry::new(leg, call)));
         self.legs.incoming.insert(dialog, id);

@@ -44,6 +44,7 @@ mod routing;
 mod story;
 #[cfg(test)]
 mod tests;
+mod translated;
 mod trunks;
 mod who;
 
@@ -327,17 +328,6 @@ impl Exchange {
     /// How many registrations there are.
     pub fn registrations(&self) -> usize {
         self.registrar.len()
-    }
-
-    /// The media address for a party that is reached over `flow`.
-    fn media_address(&self, flow: Flow) -> MediaAddress {
-        let bind = flow.local.ip();
-        if flow.is_inner() {
-            // No translator stands between.
-            return MediaAddress { bind, advertise: bind, peer: Some(bind) };
-        }
-        let peer = Some(flow.remote.ip());
-        MediaAddress { bind, advertise: self.advertised(bind), peer }
     }
 
     /// What peers are told of a local address.

@@ -167,14 +167,11 @@ impl Exchange {
             let reason = format!("{address_of_record:?} has no phone registered{how}");
             return Err(self.no_way(call, status, reason));
         }
-        let targets: Vec<(String, Vec<String>, Flow)> = bindings
-            .iter()
-            .map(|binding| (binding.uri.clone(), binding.path.clone(), binding.flow))
-            .collect();
-        let built = targets.into_iter().map(|(uri, route, flow)| {
-            let mut target = self.target(call, dial, uri, flow);
+        let built = bindings.iter().map(|binding| {
+            let mut target = self.target(call, dial, binding.uri.clone(), binding.flow);
             target.to = format!("sip:{}@{domain}", escape_user(user));
-            target.route = route;
+            target.route.clone_from(&binding.path);
+            self.note_translator(&mut target, binding, domain);
             target
         });
         Ok(built.collect())
@@ -246,6 +243,7 @@ impl Exchange {
         target.route = self.trunks.routes(key, trunk);
         target.login = login_of(trunk);
         target.session = self.session_of(trunk);
+        target.translated = trunk.nat;
         target.headers.extend(trunk.headers.iter().cloned());
         target
     }
@@ -271,6 +269,7 @@ impl Exchange {
             max_forwards: entry.map_or(70, |entry| entry.max_forwards),
             login: None,
             session: None,
+            translated: false,
             headers,
         }
     }

@@ -5,7 +5,6 @@
 //! does not judge what came: a 500 is a [`Reply`]. RFC 9110 sections 15.4 and 11.7.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use crate::base::Secret;
 use crate::base::id::CallSid;
 use crate::call::Method;
 
+pub use super::authorities::Authorities;
 use super::connection::{Connection, Policy};
 use super::cookies::Jars;
 use super::digest::{self, Login};
@@ -56,14 +56,14 @@ pub struct Config {
     pub auth_token: Secret,
     /// How names become addresses.
     pub lookup: Arc<dyn Lookup>,
-    /// Files of authorities that vouch for strangers' servers, besides the system's.
-    pub ca: Vec<PathBuf>,
+    /// Authorities that vouch for strangers' servers, besides the system's.
+    pub authorities: Arc<Authorities>,
 }
 
 impl Config {
     /// With the system's resolver.
     pub fn new(allow: Vec<IpNet>, auth_token: Secret) -> Self {
-        Config { allow, auth_token, lookup: Arc::new(SystemLookup), ca: vec![] }
+        Config { allow, auth_token, lookup: Arc::new(SystemLookup), authorities: Arc::default() }
     }
 }
 
@@ -107,7 +107,7 @@ pub struct Client {
     guard: Arc<Guard>,
     auth_token: Secret,
     lookup: Arc<dyn Lookup>,
-    ca: Vec<PathBuf>,
+    authorities: Arc<Authorities>,
     jars: Jars,
     /// Built when first wanted: one for each connect timeout and trust. Reading the system's
     /// certificates takes longer than the rest of a start, and many never need them.
@@ -121,8 +121,8 @@ enum Trust {
     Nobody,
     /// The system's.
     System,
-    /// The system's and those that the configuration names.
-    Named,
+    /// The system's and those that the configuration names, in that version.
+    Named(u64),
 }
 
 /// One request of a chain of redirects.
@@ -140,7 +140,7 @@ impl Client {
             guard: Arc::new(Guard::new(config.allow)),
             auth_token: config.auth_token,
             lookup: config.lookup,
-            ca: config.ca,
+            authorities: config.authorities,
             jars: Jars::default(),
             clients: Mutex::default(),
         }
@@ -238,7 +238,7 @@ impl Client {
         let trust = match (hop.url.scheme() == "https", outgoing.stranger) {
             (false, _) => Trust::Nobody,
             (true, false) => Trust::System,
-            (true, true) => Trust::Named,
+            (true, true) => Trust::Named(self.authorities.version()),
         };
         let client = self.client(connection.connect, trust)?;
         let form: &[(String, String)] = if hop.form { &outgoing.parameters } else { &[] };
@@ -296,30 +296,20 @@ impl Client {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(MOST_IDLE)
             .tcp_nodelay(true);
+        let (mut trust, mut named) = (trust, vec![]);
+        if let Trust::Named(version) = &mut trust {
+            (*version, named) = self.authorities.get()?;
+            // Those of older versions vouch for nobody any more.
+            clients.retain(|(_, known), _| !matches!(known, Trust::Named(old) if old != version));
+        }
         builder = match trust {
             Trust::Nobody => builder.tls_certs_only([]),
             Trust::System => builder,
-            Trust::Named => builder.tls_certs_merge(self.named_authorities()?),
+            Trust::Named(_) => builder.tls_certs_merge(named),
         };
         let client = builder.build().map_err(|error| Error::Setup(format!("{error:?}")))?;
         clients.insert((connect, trust), client.clone());
         Ok(client)
-    }
-}
-
-impl Client {
-    fn named_authorities(&self) -> Result<Vec<reqwest::Certificate>, Error> {
-        let mut found = vec![];
-        for path in &self.ca {
-            let failed = |error: &dyn std::fmt::Display| {
-                Error::Setup(format!("[tls] ca: {}: {error}", path.display()))
-            };
-            let text = std::fs::read(path).map_err(|error| failed(&error))?;
-            found.extend(
-                reqwest::Certificate::from_pem_bundle(&text).map_err(|error| failed(&error))?,
-            );
-        }
-        Ok(found)
     }
 }
 

@@ -1,8 +1,10 @@
 //! HTTP in both directions: a guarded client for webhooks and media, and a small bounded server.
 //!
-//! `client` and `export` are the only users of reqwest, `server` of hyper. Nothing here knows documents, bins or
-//! functions; sockets are accepted and tasks are spawned by `node`. RFC 9110, RFC 9112.
+//! `client` with `authorities`, and `export`, are the only users of reqwest, `server` of hyper.
+//! Nothing here knows documents, bins or functions; sockets are accepted and tasks are spawned by
+//! `node`. RFC 9110, RFC 9112.
 
+mod authorities;
 pub mod client;
 pub mod connection;
 pub mod cookies;

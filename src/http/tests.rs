@@ -8,7 +8,7 @@ use crate::base::Secret;
 use crate::base::id::{AccountSid, CallSid, RecordingSid};
 use crate::call::Method;
 
-use super::client::{DOCUMENT_LIMIT, MOST_REDIRECTS};
+use super::client::{Authorities, DOCUMENT_LIMIT, MOST_REDIRECTS};
 use super::loopback::{Loopback, answer, client, with_headers};
 use super::recordings::{Recordings, routes};
 use super::resolver::Lookup;
@@ -90,11 +90,28 @@ async fn a_strangers_server_may_be_vouched_for_by_a_named_authority() {
     let (url, folder) = over_tls().await;
     let plain = Outgoing { stranger: true, parameters: vec![], ..outgoing(&url, Method::Get) };
     let allow = || Config::new(vec!["127.0.0.0/8".parse().unwrap()], Secret::default());
-    let named = Client::new(Config { ca: vec![folder.path().join("ca.pem")], ..allow() });
+    let path = folder.path().join("ca.pem");
+    let right = std::fs::read(&path).unwrap();
+    let authorities = Arc::new(Authorities::new(vec![path.clone()]));
+    let named = Client::new(Config { authorities: Arc::clone(&authorities), ..allow() });
     assert_eq!(named.send(&plain).await.map(|reply| reply.status), Ok(200));
     assert!(Client::new(allow()).send(&plain).await.is_err(), "nobody vouches for it");
     let ours = Outgoing { stranger: false, ..plain };
     assert!(named.send(&ours).await.is_err(), "webhooks are vouched for by the system's alone");
+
+    // Another authority takes its place while the server runs, and it again.
+    let plain = Outgoing { stranger: true, ..ours };
+    let (_, other) = over_tls().await;
+    std::fs::copy(other.path().join("ca.pem"), &path).unwrap();
+    assert_eq!(named.send(&plain).await.map(|reply| reply.status), Ok(200), "not told yet");
+    assert_eq!(authorities.reload(), Ok(()));
+    assert!(named.send(&plain).await.is_err(), "no longer vouched for");
+    std::fs::write(&path, right).unwrap();
+    assert_eq!(authorities.reload(), Ok(()));
+    assert_eq!(named.send(&plain).await.map(|reply| reply.status), Ok(200));
+    std::fs::write(&path, "no certificate").unwrap();
+    assert!(authorities.reload().is_err());
+    assert_eq!(named.send(&plain).await.map(|reply| reply.status), Ok(200), "the last good one");
 }
 
 #[tokio::test]

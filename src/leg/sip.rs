@@ -24,6 +24,7 @@ mod sound;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod translated;
 mod within;
 
 pub use offer::objection;
@@ -56,6 +57,8 @@ pub struct Target {
     pub login: Option<Login>,
     /// What is wanted of session timers, where that is not what the configuration says.
     pub session: Option<sip::dialog::session_timer::Settings>,
+    /// Whether an address translator is known to stand before it.
+    pub translated: bool,
     /// Headers to add.
     pub headers: Vec<HeaderField>,
 }
@@ -69,6 +72,8 @@ pub struct MediaAddress {
     pub advertise: IpAddr,
     /// Where the far end's signalling comes from: behind a translator its media do, too.
     pub peer: Option<IpAddr>,
+    /// Whether one is known to stand before it, by its signalling or by what was configured.
+    pub translated: bool,
 }
 
 /// Something for a SIP leg.

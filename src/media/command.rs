@@ -34,8 +34,9 @@ impl Encoding for Codec {
 pub struct Remote {
     /// Where the far end wants its media, as signalled.
     pub address: SocketAddr,
-    /// The host that signals, if it may be another: a phone behind a translator names an address
-    /// that means nothing here, and sends its media from where its signalling comes.
+    /// The host that signals, if an address translator stands before the party: a phone behind one
+    /// names an address that means nothing here, and sends its media from where its signalling
+    /// comes. `None`: media come from the signalled host and from nobody else.
     pub signalled_from: Option<IpAddr>,
     /// The codec to send, and to expect.
     pub codec: Codec,

@@ -1,9 +1,10 @@
 //! Which source a session listens to and where it sends.
 //!
-//! Media goes to the signalled address. Another source is believed once: two consecutive packets
-//! within [`Latch::WINDOW`] of the answer, from the signalled host, the host that signals, or the
-//! neighbourhood of either: that is how a phone behind a translator is heard and answered. After
-//! that nothing but new signalling moves it, so injected packets neither reach nor redirect a call.
+//! Media goes to the signalled address, and comes from its host. Only behind an address translator
+//! they are elsewhere: then a source on the host that signals, or in the neighbourhood of either,
+//! is answered, too. Each is believed after two consecutive packets within [`Latch::WINDOW`] of the
+//! answer; after that nothing but new signalling moves it, so that injected packets neither reach
+//! nor redirect a call.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,23 +16,44 @@ use crate::rtp::sequence::distance;
 #[derive(Clone, Debug)]
 pub struct Latch {
     signalled: SocketAddr,
-    /// The host that signals.
+    /// The host that signals, where a translator stands before the party.
     host: Option<IpAddr>,
+    /// Where to send.
     peer: SocketAddr,
+    /// Whom to hear: the peer, or another port of its host.
+    source: SocketAddr,
     state: State,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    Learning { until: Instant, candidate: Option<Candidate> },
+    Learning {
+        until: Instant,
+        candidate: Option<Candidate>,
+        /// What the source that was learnt has for itself; only a better one takes its place.
+        learnt: Option<Claim>,
+    },
     Fixed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Candidate {
     from: SocketAddr,
+    claim: Claim,
     ssrc: u32,
     sequence: u16,
+}
+
+/// What speaks for a source, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    /// It is near the signalled host or the one that signals: a translator may have several
+    /// addresses.
+    Neighbour,
+    /// It is on either host.
+    Host,
+    /// It is what was signalled.
+    Signalled,
 }
 
 impl Latch {
@@ -39,17 +61,21 @@ impl Latch {
     /// needs for its first packets, too short for a scan of our ports.
     pub const WINDOW: Duration = Duration::from_secs(3);
 
-    /// Learns afresh: `signalled` was agreed at `now`.
+    /// Learns afresh: `signalled` was agreed at `now`. `host` signals, from behind a translator.
     pub fn new(now: Instant, signalled: SocketAddr, host: Option<IpAddr>) -> Self {
-        let state = State::Learning { until: now + Self::WINDOW, candidate: None };
-        Latch { signalled, host, peer: signalled, state }
+        let until = now + Self::WINDOW;
+        let state = State::Learning { until, candidate: None, learnt: None };
+        Latch { signalled, host, peer: signalled, source: signalled, state }
     }
 
     /// Signalling spoke again. The peer stays where it is while the signalled address does, so
     /// that a re-INVITE does not send a phone behind NAT into silence.
     pub fn renew(&mut self, now: Instant, signalled: SocketAddr, host: Option<IpAddr>) {
-        let peer = if signalled == self.signalled { self.peer } else { signalled };
-        *self = Latch { peer, ..Latch::new(now, signalled, host) };
+        let (peer, source) = match signalled == self.signalled {
+            true => (self.peer, self.source),
+            false => (signalled, signalled),
+        };
+        *self = Latch { peer, source, ..Latch::new(now, signalled, host) };
     }
 
     /// Where to send.
@@ -59,25 +85,57 @@ impl Latch {
 
     /// Whether a packet is the peer's; may learn from it.
     pub fn admit(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> bool {
-        let State::Learning { until, candidate } = self.state else { return from == self.peer };
+        let State::Learning { until, candidate, learnt } = self.state else {
+            return from == self.source;
+        };
         if now >= until {
             self.state = State::Fixed;
-            return from == self.peer;
+            return from == self.source;
         }
-        let known = [Some(self.signalled.ip()), self.host];
-        if from != self.peer && !known.into_iter().flatten().any(|host| near(host, from.ip())) {
-            return false;
-        }
-        let seen = Candidate { from, ssrc: packet.ssrc, sequence: packet.sequence };
+        let Some(claim) = self.claim(from).filter(|claim| Some(*claim) > learnt) else {
+            return from == self.source;
+        };
+        let (ssrc, sequence) = (packet.ssrc, packet.sequence);
+        let seen = Candidate { from, claim, ssrc, sequence };
         if candidate.is_some_and(|before| before.is_followed_by(seen)) {
-            (self.peer, self.state) = (from, State::Fixed);
+            self.learn(until, seen);
             return true;
         }
-        // A packet from elsewhere must not undo what the signalled address has begun.
-        if from == self.peer || candidate.is_none_or(|before| before.from != self.peer) {
-            self.state = State::Learning { until, candidate: Some(seen) };
+        // A packet from elsewhere must not undo what a better source, or the present one, began.
+        let gives_way = |before: Candidate| {
+            before.from == from
+                || claim > before.claim
+                || claim == before.claim && before.from != self.source
+        };
+        if candidate.is_none_or(gives_way) {
+            self.state = State::Learning { until, candidate: Some(seen), learnt };
         }
-        from == self.peer
+        from == self.source
+    }
+
+    fn learn(&mut self, until: Instant, seen: Candidate) {
+        self.source = seen.from;
+        // Without a translator the party may send from another port than it listens on (RFC 3550
+        // section 11), and what it signalled is where it listens.
+        if self.host.is_some() || seen.claim == Claim::Signalled {
+            self.peer = seen.from;
+        }
+        self.state = match seen.claim {
+            Claim::Signalled => State::Fixed,
+            claim => State::Learning { until, candidate: None, learnt: Some(claim) },
+        };
+    }
+
+    fn claim(&self, from: SocketAddr) -> Option<Claim> {
+        let (own, ip) = (self.signalled.ip(), from.ip());
+        if from == self.signalled {
+            Some(Claim::Signalled)
+        } else if ip == own || self.host == Some(ip) {
+            Some(Claim::Host)
+        } else {
+            let host = self.host?;
+            (same_network(own, ip) || same_network(host, ip)).then_some(Claim::Neighbour)
+        }
     }
 }
 
@@ -89,13 +147,9 @@ impl Candidate {
     }
 }
 
-/// The same host, or its /24 (a pool of NAT addresses); for IPv6 the same /64. A phone on this
-/// machine may signal another of its addresses and send from loopback, as only this machine can.
-fn near(signalled: IpAddr, from: IpAddr) -> bool {
-    if from.is_loopback() {
-        return true;
-    }
-    match (signalled, from) {
+/// Whether two hosts are in one /24 (a pool of NAT addresses); for IPv6 in one /64.
+pub fn same_network(one: IpAddr, other: IpAddr) -> bool {
+    match (one, other) {
         (IpAddr::V4(a), IpAddr::V4(b)) => a.octets()[..3] == b.octets()[..3],
         (IpAddr::V6(a), IpAddr::V6(b)) => a.octets()[..8] == b.octets()[..8],
         _ => false,

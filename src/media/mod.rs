@@ -17,4 +17,5 @@ mod tests;
 pub use command::{
     Codec, Command, Direction, Event, RecordingEnd, RecordingPlan, Remote, SessionId, Tracks,
 };
+pub use latch::same_network;
 pub use plane::{Datagram, Forward, Input, Output, Plane};

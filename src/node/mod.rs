@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "this floor reads clocks, sleeps and spawns")]
 
 pub mod account;
+mod authorities;
 mod background;
 mod bindings;
 pub mod clock;

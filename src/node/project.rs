@@ -14,7 +14,7 @@ use super::start::StartError;
 use crate::base::Rng;
 use crate::config::{Config, Names};
 use crate::directory::Directory;
-use crate::http::client::{self, Client};
+use crate::http::client::{self, Authorities, Client};
 use crate::source::function::{self, Sandbox};
 use crate::source::{Bins, Project, Sources};
 
@@ -34,6 +34,8 @@ pub struct Opened {
     sandbox: Sandbox,
     /// Documents and sounds by URL.
     pub sources: Arc<Sources>,
+    /// Who vouches for servers of strangers' certificates, for all clients.
+    pub(super) authorities: Arc<Authorities>,
     /// The root of all chance.
     pub rng: Rng,
 }
@@ -79,7 +81,8 @@ impl Opened {
         mut rng: Rng,
     ) -> Result<Opened, StartError> {
         let public_url = config.http.public_url.clone().unwrap_or(public_url);
-        let client = Arc::new(client_of(&config, account.token.clone()));
+        let authorities = Arc::new(Authorities::new(config.tls.ca.clone()));
+        let client = Arc::new(client_of(&config, account.token.clone(), &authorities));
         let sandbox = functions::sandbox(cache, rng.fork())?;
         functions::warm_up(sandbox.clone());
         let functions = functions::open(&config, &account, &public_url, sandbox.clone());
@@ -92,14 +95,25 @@ impl Opened {
             auth_token: account.token.clone(),
         });
         let sources = Arc::new(Sources::new(Arc::clone(&client), Arc::clone(&project), rng.fork()));
-        Ok(Opened { config, account, public_url, client, project, runner, sandbox, sources, rng })
+        Ok(Opened {
+            config,
+            account,
+            public_url,
+            client,
+            project,
+            runner,
+            sandbox,
+            sources,
+            authorities,
+            rng,
+        })
     }
 
     /// Documents and sounds for another thread, which shares neither connections nor cookies: it
     /// must not wait for this one.
     pub(super) fn more_sources(&mut self) -> Arc<Sources> {
         let token = self.account.token.clone();
-        let client = Arc::new(client_of(&self.config, token));
+        let client = Arc::new(client_of(&self.config, token, &self.authorities));
         Arc::new(Sources::new(client, Arc::clone(&self.project), self.rng.fork()))
     }
 
@@ -156,9 +170,13 @@ pub fn recordings_folder(config: &Config) -> PathBuf {
 }
 
 /// What fetches documents, and certificates of those who sign calls.
-fn client_of(config: &Config, token: crate::base::Secret) -> Client {
+fn client_of(
+    config: &Config,
+    token: crate::base::Secret,
+    authorities: &Arc<Authorities>,
+) -> Client {
     let allow = client::Config::new(config.webhook_allow.clone(), token);
-    Client::new(client::Config { ca: config.tls.ca.clone(), ..allow })
+    Client::new(client::Config { authorities: Arc::clone(authorities), ..allow })
 }
 
 #[cfg(test)]

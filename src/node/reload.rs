@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::authorities;
 use super::clock::Clock;
 use super::project::{Opened, names};
 use super::tell_problems;
@@ -152,8 +153,9 @@ pub(super) fn watch(
     tokio::task::spawn_local(put_in_force(directories, shards));
     let mut edits = Edits::new(&opened.config.project);
     let mut vanished = Vanished::default();
+    let mut authorities = authorities::Watching::new(Arc::clone(&opened.authorities));
     let started = opened.config.clone();
-    look_often("configuration", stopping, move || match edits.look() {
+    let mut look = move || match edits.look() {
         None => {
             let gone = vanished.look(&opened.config);
             if !gone.is_empty() {
@@ -177,6 +179,10 @@ pub(super) fn watch(
             tracing::warn!("{FILE} has errors; the last good version stays in force");
             true
         }
+    };
+    look_often("configuration", stopping, move || {
+        authorities.take();
+        look()
     })
 }
 

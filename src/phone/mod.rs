@@ -86,7 +86,7 @@ impl Phone {
 
     fn media_address(&self) -> MediaAddress {
         let ip = self.config.local.ip();
-        MediaAddress { bind: ip, advertise: ip, peer: None }
+        MediaAddress { bind: ip, advertise: ip, peer: None, translated: false }
     }
 
     fn own_uri(&self) -> String {
@@ -153,6 +153,7 @@ impl Phone {
             max_forwards: 70,
             login: self.login(),
             session: None,
+            translated: false,
             headers: vec![],
         };
         let id = self.next_leg();

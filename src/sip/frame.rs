@@ -7,10 +7,10 @@
 use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 use super::message::MAX_MESSAGE;
-use super::message::index::Index;
+use super::message::index::{Index, Line, start_line};
 use crate::base::Fault;
 
 /// What a stream brought.
@@ -72,6 +72,8 @@ pub struct Framer {
     buffer: BytesMut,
     /// So far the buffer holds no end of headers.
     searched: usize,
+    /// Its first line begins a SIP message.
+    begun: bool,
     /// The length of the message at the front, once its headers are there.
     wanted: Option<usize>,
     /// A single line end was dropped; another one makes a ping.
@@ -116,7 +118,7 @@ impl Framer {
             }
         }
         let length = self.wanted.filter(|length| self.buffer.len() >= *length)?;
-        (self.wanted, self.searched) = (None, 0);
+        (self.wanted, self.searched, self.begun) = (None, 0, false);
         Some(Ok(Frame::Message(self.buffer.split_to(length).freeze())))
     }
 
@@ -156,13 +158,11 @@ impl Framer {
 
     /// The length of the message at the front, `None` while its headers are not all there.
     fn measure(&mut self) -> Result<Option<usize>, FrameError> {
+        self.begin()?;
         let from = self.searched.saturating_sub(3);
         let fresh = self.buffer.get(from..).unwrap_or_default();
         let Some(end) = head_end(fresh).map(|end| from + end) else {
             self.searched = self.buffer.len();
-            if self.looks_foreign() {
-                return Err(FrameError::NotSip);
-            }
             return if self.searched > MAX_MESSAGE { Err(FrameError::TooLong) } else { Ok(None) };
         };
         if end > MAX_MESSAGE {
@@ -179,10 +179,33 @@ impl Framer {
         }
     }
 
-    /// Binary protocols (TLS on the wrong port, scanners) rarely send a line end: they need not
-    /// fill the buffer before they are told apart.
-    fn looks_foreign(&self) -> bool {
-        self.buffer.first().is_some_and(|byte| !byte.is_ascii_graphic() && *byte != b'\r')
+    /// Judges the first line as soon as it is there: what is no message has no end, and nobody
+    /// should wait for one. Binary protocols (TLS on the wrong port, scanners) rarely send a line
+    /// end, and are told apart by their first byte.
+    fn begin(&mut self) -> Result<(), FrameError> {
+        if self.begun {
+            return Ok(());
+        }
+        let foreign = |byte: &u8| !byte.is_ascii_graphic() && *byte != b'\r';
+        if self.buffer.first().is_some_and(foreign) {
+            return Err(FrameError::NotSip);
+        }
+        // A line end at the end of the buffer is looked at again: a line goes on behind a blank.
+        // Such a line is judged with the headers.
+        let from = self.searched.saturating_sub(1);
+        let fresh = self.buffer.get(from..MAX_MESSAGE.min(self.buffer.len()));
+        let Some(end) = fresh.and_then(|fresh| memchr(b'\n', fresh)) else { return Ok(()) };
+        let first = self.buffer.get(..from + end + 2).unwrap_or_default();
+        match first.last() {
+            None => return Ok(()),
+            Some(b' ' | b'\t') => {}
+            Some(_) => {
+                let line = Line::read(first, 0).ok_or(FrameError::NotSip)?;
+                start_line(first, line.start..line.end).map_err(|_| FrameError::NotSip)?;
+            }
+        }
+        self.begun = true;
+        Ok(())
     }
 
     fn fail(&mut self, error: FrameError) -> FrameError {
@@ -300,7 +323,7 @@ mod tests {
 
     #[test]
     fn other_protocols_are_told_apart_early() {
-        for bytes in [&b"\x16\x03\x01\x02\x00"[..], b"\x00", b"hello\r\n\r\n"] {
+        for bytes in [&b"\x16\x03\x01\x02\x00"[..], b"\x00", b"hello\r\n\r\n", b"hello\r\nO"] {
             let mut framer = Framer::new();
             framer.push(bytes);
             assert_eq!(framer.pop(), Some(Err(FrameError::NotSip)));

@@ -17,6 +17,7 @@ pub mod shard;
 pub mod stun;
 pub mod subscription;
 pub mod transaction;
+pub mod translator;
 pub mod uri;
 pub mod user_agent;
 pub mod write;

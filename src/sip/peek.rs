@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::Method;
 use super::header::scan::List;
 use super::header::{HeaderName, NameAddr, Via};
-use super::message::index::{Line, Start, header_line, start_line};
+use super::message::index::{Line, Start, header_line, line_ends_before, start_line};
 use super::uri::SipUri;
 
 /// How much hangs on a message.
@@ -53,6 +53,7 @@ pub struct Peek<'a> {
 
 /// Looks at the bytes of one message; `None` where they are none.
 pub fn peek(bytes: &[u8]) -> Option<Peek<'_>> {
+    let bytes = bytes.get(line_ends_before(bytes)..)?;
     let line = Line::read(bytes, 0)?;
     let (start, _) = start_line(bytes, line.start..line.end).ok()?;
     match start {

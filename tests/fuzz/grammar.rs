@@ -40,7 +40,7 @@ const INVITE: &str = "INVITE sip:bob@example.com SIP/2.0\r\n\
     Contact: <sip:alice@198.51.100.1:5060>\r\n\
     Content-Length: 0\r\n\r\n";
 
-const CHANGES: [Change; 85] = [
+const CHANGES: [Change; 87] = [
     // What the grammar allows, and RFC 3261 section 7.3 and 20 say means the same.
     ("Via: ", "v:", In),
     ("Via: ", "VIA \t: ", In),
@@ -128,8 +128,10 @@ const CHANGES: [Change; 85] = [
     ("SIP/2.0\r\n", "\r\n", Dropped),
     ("INVITE sip", "ACK sip", Dropped),
     ("INVITE sip:bob", "\u{0}INVITE sip:bob", Dropped),
-    // Only streams have empty lines between messages (RFC 3261 section 7.5).
-    ("INVITE sip", "\r\n\r\nINVITE sip", Dropped),
+    // RFC 3261 section 7.5.
+    ("INVITE sip", "\r\n\r\nINVITE sip", In),
+    ("INVITE sip", "\nINVITE sip", In),
+    ("INVITE sip", "\r\n \r\nINVITE sip", Dropped),
 ];
 
 struct Door {

@@ -1,13 +1,16 @@
 //! Hold: what the other side hears meanwhile, by its spectrum, and what both are answered.
 
+use std::f64::consts::TAU;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use offhook::audio::Codec;
 use offhook::audio::goertzel::power_at;
 use offhook::directory::HoldMusic;
 
 use crate::transfer::{BOB, Dialog, answer_by, bobs};
 
-use crate::world::{OWN_NUMBER, Office, Page, VOICE, World, header};
+use crate::world::{OWN_NUMBER, Office, Page, SERVER, VOICE, World, header, respond};
 
 const LOUD: f64 = 1_000_000.0;
 const QUIET: f64 = 10_000.0;
@@ -122,6 +125,85 @@ fn an_offer_that_is_asked_for_on_hold_is_whole_and_its_answer_decides() {
         bob.send(&mut world, "ACK", "Content-Type: application/sdp\r\n", &sdp);
         assert_eq!(music(&mut world, "alice") > LOUD, held, "{answer}");
     }
+}
+
+/// The formats of the first m= line, and the number of the o= line.
+fn formats(sdp: &str) -> (&str, &str) {
+    let after = |start: &str| sdp.split(start).nth(1).and_then(|rest| rest.lines().next());
+    let formats = after("RTP/AVP ").expect("an m= line");
+    (formats, after("o=").and_then(|o| o.split(' ').nth(1)).expect("an o= line"))
+}
+
+#[test]
+fn who_asks_for_our_offer_may_choose_another_codec_and_both_still_hear_each_other() {
+    // What Bob's own description names is what was agreed before.
+    for (first, second) in [("0", "8"), ("8", "0")] {
+        let mut world = bobs(office(None, None));
+        let dial = format!("<Dial><Sip>{BOB}</Sip></Dial>");
+        world.web.page(VOICE, Page::xml(&dial));
+        world.phone("alice");
+        world.dial("alice", "500");
+        let says = |world: &World, format: &str| {
+            let sdp = world.raw("raw").sdp("sendrecv");
+            let name = if format == "0" { "PCMU" } else { "PCMA" };
+            sdp.replace("RTP/AVP 0 ", &format!("RTP/AVP {format} "))
+                .replace("a=rtpmap:0 PCMU", &format!("a=rtpmap:{format} {name}"))
+        };
+        let invite = world.expect("raw", "INVITE");
+        let body = says(&world, first);
+        let ok = respond(&invite, "200 OK", world.raw("raw").local, "", &body);
+        world.say("raw", &ok.replace(";tag=raw", ";tag=b"));
+        world.expect("raw", "ACK");
+        let mut bob = Dialog::called(&invite, "b");
+        assert!(heard_by_bob(&mut world, first) > LOUD);
+
+        bob.cseq += 1;
+        bob.send(&mut world, "INVITE", "", "");
+        let offer = world.expect("raw", "SIP/2.0 200");
+        let (all, own) = formats(&offer);
+        assert_eq!(all, format!("{first} {second} 101"), "in use first");
+        assert_eq!(own, formats(&invite).1, "the same session");
+        let answer = says(&world, second);
+        bob.send(&mut world, "ACK", "Content-Type: application/sdp\r\n", &answer);
+        assert!(heard_by_bob(&mut world, second) > LOUD, "{second}");
+
+        // And the other way: Bob hums in what he chose.
+        let port = offer.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next());
+        let port: u16 = port.and_then(|port| port.parse().ok()).expect("a port");
+        let own = world.raw("raw").local.ip();
+        for n in 0..100_u32 {
+            let mut packet = vec![0x80, second.parse().expect("a number"), 0, n as u8];
+            packet.extend((n * 160).to_be_bytes());
+            packet.extend([0, 0, 0, 9]);
+            let codec = Codec::from_payload_type(packet[1]).expect("one of ours");
+            let sine = (0..160).map(|at| f64::from(n * 160 + at) * HUM * TAU / 8_000.0);
+            packet.extend(sine.map(|turn| codec.encode_sample((turn.sin() * 8_000.0) as i16)));
+            let to = SocketAddr::new(SERVER.parse::<SocketAddr>().expect("one").ip(), port);
+            world.send(SocketAddr::new(own, 40_000), to, packet.into());
+            world.millis(20);
+        }
+        let heard = world.sound_at("alice");
+        assert!(power_at(&heard[heard.len().saturating_sub(4_000)..], HUM) > LOUD, "{second}");
+    }
+}
+
+/// What Bob hums.
+const HUM: f64 = 1_700.0;
+
+/// How loud Alice's hum is in what Bob is sent for a second, which is all in that format.
+fn heard_by_bob(world: &mut World, format: &str) -> f64 {
+    world.millis(500);
+    let since = world.sent.len();
+    world.seconds(1);
+    let to = SocketAddr::new(world.raw("raw").local.ip(), 40_000);
+    let codec = format.parse().ok().and_then(Codec::from_payload_type).expect("one of ours");
+    let mut samples = vec![];
+    for (_, _, _, bytes) in world.sent[since..].iter().filter(|(_, _, at, _)| *at == to) {
+        assert_eq!(bytes[1] & 0x7f, codec.payload_type());
+        samples.extend(bytes[12..].iter().map(|code| codec.decode_sample(*code)));
+    }
+    assert!(samples.len() > 6_400, "{}", samples.len());
+    power_at(&samples, world.handset("alice").hz)
 }
 
 /// Packets with sound that went to an address since then.

@@ -14,6 +14,7 @@ mod flows;
 mod gather;
 mod hold;
 mod identity;
+mod latch;
 mod lines;
 mod loss;
 mod messages;

@@ -44,6 +44,24 @@ fn a_repeated_invite_is_one_call() {
 }
 
 #[test]
+fn line_ends_before_a_request_are_passed_over() {
+    // RFC 3261 section 7.5; alone they are answered on streams only (RFC 5626 section 4.4.1).
+    let mut world = carrier(1);
+    let options = |n: u32| (n, format!("o{n}"));
+    for (before, (n, dialog)) in ["\r\n", "\r\n\r\n", "\n"].into_iter().zip((0..).map(options)) {
+        let request = world.request("raw", "OPTIONS", US, &dialog, &Rest::default());
+        world.say("raw", &format!("{before}{request}"));
+        let ok = world.expect("raw", "SIP/2.0 200");
+        assert_eq!(header(&ok, "Call-ID"), dialog, "{n}");
+    }
+    let came = world.raw("raw").inbox.len();
+    world.say("raw", "\r\n\r\n");
+    world.say("raw", "\r\n");
+    world.seconds(1);
+    assert_eq!(world.raw("raw").inbox.len(), came);
+}
+
+#[test]
 fn an_invite_that_came_two_ways_is_merged() {
     let mut world = carrier(2);
     let first = invite(&world, "");

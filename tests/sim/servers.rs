@@ -397,7 +397,7 @@ fn a_trunk_that_failed_is_tried_last_for_a_while() {
     answer(&mut world, "one", &bye, "200 OK", "");
     world.end();
 
-    // For as long as it asks for (RFC 3261 section 21.5.4), but rather than nobody.
+    // For as long as it asks for (RFC 3261 section 21.5.4).
     let mut world = offices(16, with_second(office));
     world.dial("alice", "500");
     let invite = world.expect("one", "INVITE");
@@ -408,7 +408,43 @@ fn a_trunk_that_failed_is_tried_last_for_a_while() {
     let invite = world.expect("two", "INVITE");
     assert_eq!(world.raw("one").all("INVITE").len(), 1);
     answer(&mut world, "two", &invite, "500 Server Internal Error", "");
+    world.seconds(2);
+    assert!(world.told("trunk carrier at udp:198.51.100.1:5060 asked by Retry-After for "));
+    world.seconds(30);
+    world.dial("alice", "500");
     takes(&mut world, "one");
+    world.end();
+}
+
+#[test]
+fn a_trunk_that_asks_for_rest_has_it_even_alone() {
+    let office = Office::new().change(|directory| {
+        let interval = Duration::from_secs(30);
+        directory.trunks[0].ping = Some(Ping { interval, down_after: 2, up_after: 1 });
+    });
+    let mut world = offices(17, office);
+    pongs(&mut world, "one", 2);
+    world.dial("alice", "500");
+    let invite = world.expect("one", "INVITE");
+    answer(&mut world, "one", &invite, "503 Service Unavailable", "Retry-After: 1000\r\n");
+    world.seconds(2);
+    let pings = world.raw("one").all("OPTIONS").len();
+    for _ in 0..2 {
+        world.dial("alice", "500");
+        world.seconds(5);
+    }
+    assert_eq!(world.raw("one").all("INVITE").len(), 1, "it is left alone");
+    let last = world.rows.statuses().len() - 1;
+    assert_eq!(world.rows.leg(last).sip_status, Some(503));
+    assert_eq!(world.web.asked.last().map(|_| outcome(&world)).as_deref(), Some("failed"));
+    // But for five minutes at most: it may have been a mistake.
+    world.seconds(280);
+    assert_eq!(world.raw("one").all("OPTIONS").len(), pings, "nor asked how it is");
+    assert_eq!(world.trunks()[0].words(), "up", "nor down for that");
+    world.seconds(20);
+    world.dial("alice", "500");
+    takes(&mut world, "one");
+    assert!(world.raw("one").all("OPTIONS").len() > pings);
     world.end();
 }
 

@@ -60,6 +60,7 @@ fn domain(name: &str, lists: &[&str], allowed: &[&str]) -> Domain {
         voice: voice("bin:from-phone"),
         any_caller_id: false,
         transfer_out: false,
+        nat: false,
         watching: Default::default(),
         messages: true,
         caps: Caps::USER,

@@ -137,7 +137,19 @@ impl Exchange {
         key: &Key,
         found: Result<Vec<Hop>, LocateError>,
     ) {
-        let hops = found.unwrap_or_default();
+        let mut hops = found.unwrap_or_default();
+        // RFC 3261 section 21.5.4: who rests is asked afterwards, and is not down for that.
+        let rests: Vec<Duration> =
+            hops.iter().filter_map(|hop| self.locating.locator.resting(now, hop)).collect();
+        if let Some(first) = rests.iter().min().filter(|_| rests.len() == hops.len()) {
+            if let Some(health) = self.health(key)
+                && matches!(health.phase, Phase::Locating)
+            {
+                health.phase = Phase::Resting(now + *first);
+            }
+            return self.set_trunk_timer(key);
+        }
+        hops.retain(|hop| self.locating.locator.resting(now, hop).is_none());
         let flows = hops.iter().filter_map(|hop| self.flow_to(hop)).take(MOST_SERVERS);
         let mut flows: Vec<Flow> = flows.collect();
         // Towards the server that holds our registration a ping also keeps a NAT open.

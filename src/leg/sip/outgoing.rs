@@ -21,6 +21,8 @@ struct Branch {
     dialog: DialogId,
     /// The host that its requests go to.
     host: IpAddr,
+    /// Whether a translator is known to stand before it.
+    translated: bool,
     over: bool,
     /// Our own URI in it.
     from: String,
@@ -47,14 +49,21 @@ struct Failure {
 }
 
 impl Outgoing {
-    fn host_of(&self, dialog: DialogId) -> Option<IpAddr> {
-        self.branches.iter().find(|branch| branch.dialog == dialog).map(|branch| branch.host)
+    /// The address for media of a branch.
+    fn address_of(&self, dialog: DialogId, own: MediaAddress) -> MediaAddress {
+        match self.branches.iter().find(|branch| branch.dialog == dialog) {
+            Some(&Branch { host, translated, .. }) => {
+                MediaAddress { peer: Some(host), translated, ..own }
+            }
+            None => MediaAddress { peer: None, ..own },
+        }
     }
 
     /// The only branch goes to another server than before.
     pub(super) fn aim_again(&mut self, target: &Target) {
         if let [branch] = &mut self.branches[..] {
             branch.host = target.flow.remote.ip();
+            branch.translated = target.translated;
             branch.from.clone_from(&target.from);
         }
     }
@@ -182,6 +191,7 @@ impl SipLeg {
             outgoing.branches.push(Branch {
                 dialog,
                 host,
+                translated: target.translated,
                 over: false,
                 from: target.from.clone(),
                 early: vec![],
@@ -212,13 +222,13 @@ impl SipLeg {
         outgoing.note_early(dialog, response);
         // Early media of several forks would overwrite one another: the first to send it is heard.
         let fork = (dialog, tag_of(response));
-        let peer = outgoing.host_of(dialog);
+        let address = outgoing.address_of(dialog, self.address);
         let passes = self.early_media == EarlyMedia::Pass;
         let may_sound = passes
             && outgoing.heard.as_ref().is_none_or(|heard| *heard == fork)
             && sounds(response);
         if may_sound {
-            self.address.peer = peer;
+            self.address = address;
         }
         let early =
             may_sound && sdp_of(response).is_some_and(|answer| self.settle_answer(Some(answer)));
@@ -254,7 +264,7 @@ impl SipLeg {
         }
         outgoing.winner = Some(dialog);
         let answer = outgoing.answer_of(dialog, response);
-        self.address.peer = outgoing.host_of(dialog);
+        self.address = outgoing.address_of(dialog, self.address);
         for loser in outgoing.open_branches() {
             if loser != dialog {
                 // So that it is no missed call over there (RFC 3326 section 2).

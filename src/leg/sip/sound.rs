@@ -45,7 +45,7 @@ impl SipLeg {
     pub(super) fn connect_media(&mut self, agreed: sdp::Agreed<Codec>) {
         let remote = Remote {
             address: agreed.address,
-            signalled_from: self.address.peer,
+            signalled_from: self.address.translated_host(agreed.address.ip()),
             codec: agreed.codec,
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,

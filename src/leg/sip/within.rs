@@ -54,14 +54,19 @@ impl SipLeg {
             };
         };
         let advertised = SocketAddr::new(self.address.advertise, local.port());
-        let current = [remote.codec];
+        let current = remote.codec;
         // Judged first: what cannot be taken leaves the session as it was (RFC 3261 section 14.2).
         if let Some((status, headers, _)) = objection(request) {
             return self.sip(sip::Command::Respond { transaction, status, headers, body: None });
         }
+        self.address.follow(request);
         let Some(offer) = sdp_of(request) else {
-            let offer =
-                sdp::offer(advertised, &current, Direction::SendRecv, &mut self.description);
+            // As for a new call, so that whoever is connected anew may choose (RFC 3261 section
+            // 14.2); what is in use comes first.
+            let mut codecs = self.codecs.clone();
+            codecs.sort_by_key(|codec| *codec != current);
+            let direction = Direction::SendRecv;
+            let offer = sdp::offer(advertised, &codecs, direction, &mut self.description);
             self.offered = true;
             return self.respond(transaction, 200, sdp_body(offer));
         };

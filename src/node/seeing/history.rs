@@ -57,7 +57,7 @@ pub fn find(data: &Path, key: &str) -> io::Result<Option<Story>> {
         call_ids.insert(key.to_owned());
     }
     records.extend(messages(data, &call_ids)?);
-    records.sort_by_key(|record| record.at);
+    records.sort_by_key(|record| (record.at, record.order));
     let call = root.unwrap_or_else(|| key.to_owned());
     let parties = parties(&records, &call);
     let is_call = records.iter().any(|record| matches!(record.what, What::Dialog { .. }));
@@ -69,7 +69,7 @@ pub fn refusals(data: &Path, most: usize) -> io::Result<Vec<(u64, Refused)>> {
     let mut found = vec![];
     let finder = memmem::Finder::new(b"\"kind\":\"refused\"");
     each_line(data, &[finder], |line| {
-        if let Some(Record { at, what: What::Refused(refused) }) = Record::read(line) {
+        if let Some(Record { at, what: What::Refused(refused), .. }) = Record::read(line) {
             found.push((at, refused));
         }
     })?;
@@ -228,7 +228,7 @@ mod tests {
         let (mut spool, mut refusals) = Spool::open_both(data.path(), limits).expect("opened");
         for (at, what) in whats.into_iter().enumerate() {
             let mut line = vec![];
-            Record { at: at as u64, what: what.clone() }.write(&mut line);
+            Record { at: at as u64, order: 0, what: what.clone() }.write(&mut line);
             let now = WallTime::from_unix_millis(at as u64);
             let refused = matches!(what, What::Refused(_));
             let spool = if refused { &mut refusals } else { &mut spool };

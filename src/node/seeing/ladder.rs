@@ -267,7 +267,7 @@ mod tests {
             text: text.to_owned(),
             base64: String::new(),
         });
-        Record { at, what }
+        Record { at, order: 0, what }
     }
 
     fn story() -> Story {
@@ -296,9 +296,10 @@ mod tests {
             records: vec![
                 message(1_000_000, false, 5062, invite),
                 message(1_001_000, true, 5062, "SIP/2.0 100 Trying\r\nCSeq: 1 INVITE\r\n\r\n"),
-                Record { at: 1_002_000, what: fetched },
+                Record { at: 1_002_000, order: 0, what: fetched },
                 Record {
                     at: 1_002_100,
+                    order: 0,
                     what: What::Verb { call: call(), leg: 1, name: "Dial".to_owned(), place },
                 },
                 message(1_003_000, true, 5070, invite),

@@ -14,6 +14,9 @@ use crate::sip::Flow;
 pub struct Record {
     /// Microseconds since 1970.
     pub at: u64,
+    /// Tells which came first of what was at the same moment.
+    #[serde(default)]
+    pub order: u64,
     /// What.
     #[serde(flatten)]
     pub what: What,
@@ -222,7 +225,7 @@ mod tests {
                 Captured::new("a\"b@c".to_owned(), Direction::Received, flow, bytes.to_vec());
             assert_eq!(what.bytes(), bytes);
             assert_eq!(what.transport, "tcp");
-            let record = Record { at: 5, what: What::Message(what) };
+            let record = Record { at: 5, order: 0, what: What::Message(what) };
             let mut line = vec![];
             record.write(&mut line);
             assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
@@ -236,7 +239,7 @@ mod tests {
             error: Some((11200, "no".to_owned())),
         };
         let mut line = vec![];
-        Record { at: 1, what: fetched.clone() }.write(&mut line);
-        assert_eq!(Record::read(&line), Some(Record { at: 1, what: fetched }));
+        Record { at: 1, order: 7, what: fetched.clone() }.write(&mut line);
+        assert_eq!(Record::read(&line), Some(Record { at: 1, order: 7, what: fetched }));
     }
 }

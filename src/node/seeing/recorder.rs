@@ -59,6 +59,8 @@ pub(super) struct Recorder {
     second: (Instant, u32),
     /// Refusals that were not written for their number.
     pub(super) hidden: u64,
+    /// Sights taken; much is seen in the same moment, and messages wait for their call.
+    order: u64,
     lines: Lines,
 }
 
@@ -81,6 +83,7 @@ struct Dialog {
 
 struct Stray {
     at: Instant,
+    order: u64,
     direction: Direction,
     flow: Flow,
     bytes: Bytes,
@@ -99,6 +102,7 @@ impl Recorder {
             offenders: Offenders::default(),
             second: (Instant::ZERO, 0),
             hidden: 0,
+            order: 0,
             lines: Lines::default(),
         }
     }
@@ -106,9 +110,11 @@ impl Recorder {
     /// Takes one sight.
     pub(super) fn take(&mut self, seen: Seen) {
         let Seen { at, sight } = seen;
+        self.order += 1;
+        let order = self.order;
         match sight {
             Sight::Message { direction, flow, bytes } => {
-                self.message(Stray { at, direction, flow, bytes });
+                self.message(Stray { at, order, direction, flow, bytes });
             }
             Sight::Told(told) => self.told(at, told),
             Sight::Note(note) => {
@@ -311,27 +317,29 @@ impl Recorder {
         let mut redacted = redact::message(&stray.bytes);
         if !refused {
             let captured = Captured::new(call_id, stray.direction, stray.flow, redacted);
-            return self.write(stray.at, What::Message(captured));
+            let record = self.record(stray.at, stray.order, What::Message(captured));
+            return record.write(&mut self.lines.calls);
         }
         let whole = std::str::from_utf8(&redacted);
         redacted
             .truncate(whole.map_or(room as usize, |text| text.floor_char_boundary(room as usize)));
         let call_id = cut(call_id, LONGEST);
         let captured = Captured::new(call_id, stray.direction, stray.flow, redacted);
-        self.write_refused(stray.at, What::Message(captured));
+        let record = self.record(stray.at, stray.order, What::Message(captured));
+        record.write(&mut self.lines.refusals);
     }
 
     fn write(&mut self, at: Instant, what: What) {
-        self.record(at, what).write(&mut self.lines.calls);
+        self.record(at, self.order, what).write(&mut self.lines.calls);
     }
 
     fn write_refused(&mut self, at: Instant, what: What) {
-        self.record(at, what).write(&mut self.lines.refusals);
+        self.record(at, self.order, what).write(&mut self.lines.refusals);
     }
 
-    fn record(&self, at: Instant, what: What) -> Record {
+    fn record(&self, at: Instant, order: u64, what: What) -> Record {
         let start = self.epoch.wall(Instant::ZERO).unix_millis() * 1_000;
-        Record { at: start + at.as_nanos() / 1_000, what }
+        Record { at: start + at.as_nanos() / 1_000, order, what }
     }
 
     fn hash(&self, call_id: &str) -> u64 {

@@ -295,8 +295,13 @@ impl Reading {
                 if spoken {
                     until = Instant::now() + longest;
                 }
-                if !self.take(frame).await {
-                    return;
+                match frame {
+                    Ok(frame) => {
+                        if !self.take(frame).await {
+                            return;
+                        }
+                    }
+                    Err(error) => return self.lose(error, spoken).await,
                 }
             }
         }
@@ -310,21 +315,36 @@ impl Reading {
     }
 
     /// Whether the stream goes on.
-    async fn take(&mut self, frame: Result<Frame, FrameError>) -> bool {
+    async fn take(&mut self, frame: Frame) -> bool {
         match frame {
-            Ok(Frame::Message(bytes)) => {
+            Frame::Message(bytes) => {
                 self.events.send(StreamEvent::Message(self.flow, bytes)).await.is_ok()
             }
             // A full queue belongs to a peer that does not read.
-            Ok(Frame::Ping) => self.say(PONG),
-            Ok(Frame::Pong) => true,
-            // The exchange answers what can be answered; then the stream is lost.
-            Err(FrameError::NoLength { head }) => {
-                let _ = self.events.send(StreamEvent::Message(self.flow, head)).await;
-                tokio::time::sleep(LAST_ANSWER).await;
-                false
-            }
-            Err(FrameError::TooLong | FrameError::NotSip) => false,
+            Frame::Ping => self.say(PONG),
+            Frame::Pong => true,
+        }
+    }
+
+    /// Nobody knows where the next message begins: what came before is still answered, and so is
+    /// what can be of the last; then the stream is closed, whatever follows.
+    async fn lose(&mut self, error: FrameError, spoken: bool) {
+        let (name, remote) = (self.flow.transport.name(), self.flow.remote);
+        match spoken {
+            true => tracing::warn!("{name}:{remote} closed: {error}"),
+            // Scanners are daily noise.
+            false => tracing::debug!("connection from {name}:{remote} closed: {error}"),
+        }
+        let head = match error {
+            FrameError::NoLength { head } => Some(head),
+            FrameError::TooLong | FrameError::NotSip => None,
+        };
+        let answers = spoken || head.is_some();
+        if let Some(head) = head {
+            let _ = self.events.send(StreamEvent::Message(self.flow, head)).await;
+        }
+        if answers {
+            tokio::time::sleep(LAST_ANSWER).await;
         }
     }
 }

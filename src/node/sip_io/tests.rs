@@ -105,6 +105,39 @@ fn the_last_answer_still_goes_out_on_a_stream_that_lost_its_frames() {
 }
 
 #[test]
+fn junk_on_a_stream_closes_it_at_once_and_what_came_before_is_answered() {
+    run(async {
+        let mut io = bound(&[Transport::Tcp], plain());
+        let address = address_of(&io, Transport::Tcp);
+        for junk in ["hello\r\n", "hello there\r\nx", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+            let mut peer = std::net::TcpStream::connect(address).expect("connected");
+            peer.write_all(&[OPTIONS, junk.as_bytes(), OPTIONS].concat()).expect("written");
+            let Arrival::Message(flow, bytes) = io.receive().await else { panic!("no message") };
+            assert_eq!(bytes, OPTIONS);
+            assert!(io.send(flow, &Bytes::from_static(b"SIP/2.0 200 OK\r\n\r\n")).is_none());
+            assert!(
+                matches!(io.receive().await, Arrival::Unreachable(_)),
+                "nothing follows {junk}"
+            );
+            let mut answer = String::new();
+            peer.read_to_string(&mut answer).expect("read to the end");
+            assert_eq!(answer, "SIP/2.0 200 OK\r\n\r\n");
+        }
+        // Alone it is not waited for, either.
+        let mut peer = std::net::TcpStream::connect(address).expect("connected");
+        peer.write_all(b"hello\r\nx").expect("written");
+        let read = tokio::task::spawn_blocking(move || peer.read(&mut [0; 8]));
+        let read = tokio::time::timeout(std::time::Duration::from_secs(2), read);
+        let serve = async { while matches!(io.receive().await, Arrival::Unreachable(_)) {} };
+        let read = tokio::select! {
+            read = read => read.expect("closed"),
+            () = serve => panic!("it is no message"),
+        };
+        assert!(matches!(read.expect("no panic"), Ok(0) | Err(_)));
+    });
+}
+
+#[test]
 fn a_flood_on_one_socket_leaves_the_others_their_turn() {
     run(async {
         let mut io = bound(&[Transport::Udp, Transport::Udp], plain());

@@ -1,9 +1,10 @@
 //! The far side of one dialog: its tag, its target, the way to it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::route::RouteSet;
+use crate::sip::translator::is_private;
 use crate::sip::uri::SipUri;
 use crate::sip::{Flow, HeaderName, Message, Transport};
 
@@ -125,21 +126,7 @@ fn wants_flow(uri: &str) -> bool {
 
 /// Whether the URI's address is a private one though the peer is reached at a public one.
 fn private_here(uri: &str, flow: Flow) -> bool {
-    literal(uri).is_some_and(|place| private(place.ip()) && !private(flow.remote.ip()))
-}
-
-/// RFC 1918, RFC 6598, RFC 4193, link-local and loopback.
-fn private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            ip.is_private()
-                || ip.is_loopback()
-                || ip.is_link_local()
-                || a == 100 && (64..128).contains(&b)
-        }
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
+    literal(uri).is_some_and(|place| is_private(place.ip()) && !is_private(flow.remote.ip()))
 }
 
 #[cfg(test)]

@@ -248,6 +248,11 @@ impl Locator {
         self.shunned.contains(now, hop)
     }
 
+    /// How long a server is to be left alone that asked for it (Retry-After).
+    pub fn resting(&self, now: Instant, hop: &Hop) -> Option<Duration> {
+        self.shunned.resting(now, hop)
+    }
+
     fn locate(&mut self, now: Instant, lookup: Lookup, uri: &str) {
         match Place::of(uri) {
             Err(error) => self.located(lookup, Err(error)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::index::{Index, Problem, Span, Start};
+use super::index::{Index, Problem, Span, Start, line_ends_before};
 use super::{MAX_MESSAGE, Message, Method, Parsed};
 use crate::sip::header::scan::{List, number, split_at_blank};
 use crate::sip::header::{CSeq, HeaderName, NameAddr, Via};
@@ -15,6 +15,10 @@ pub(super) fn parse(bytes: Bytes, stream: bool) -> Parsed {
     if bytes.len() > MAX_MESSAGE {
         return Parsed::Discard("longer than any message may be");
     }
+    let bytes = match line_ends_before(&bytes) {
+        0 => bytes,
+        blank => bytes.slice(blank..),
+    };
     let mut index = match Index::read(&bytes) {
         Ok(index) => index,
         Err(reason) => return Parsed::Discard(reason),

@@ -64,6 +64,19 @@ pub(crate) struct Index {
     pub(crate) problem: Option<Problem>,
 }
 
+/// How many bytes of line ends stand before a message: they mean nothing (RFC 3261 section 7.5).
+pub(crate) fn line_ends_before(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    while let Some(found) = match bytes.get(length..) {
+        Some([b'\r', b'\n', ..]) => Some(2),
+        Some([b'\n', ..]) => Some(1),
+        _ => None,
+    } {
+        length += found;
+    }
+    length
+}
+
 impl Index {
     /// Reads start line and headers; `Err` where this is no SIP message at all.
     pub(crate) fn read(bytes: &[u8]) -> Result<Index, &'static str> {

@@ -29,6 +29,25 @@ fn discarded(text: &str) -> &'static str {
 }
 
 #[test]
+fn line_ends_before_a_message_mean_nothing() {
+    let plain = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\
+        From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\nbody";
+    let whole = valid(Message::parse(plain.into()));
+    for before in ["\r\n", "\r\n\r\n", "\n", "\r\n\n\r\n\r\n"] {
+        let message = valid(Message::parse(format!("{before}{plain}").into()));
+        assert_eq!(message.as_bytes(), whole.as_bytes(), "{before:?}");
+        assert_eq!(message.body(), whole.body());
+        let bytes = format!("{before}{plain}");
+        let peek = crate::sip::peek::peek(bytes.as_bytes()).expect("a message");
+        assert_eq!((peek.call_id, peek.method), (&b"1"[..], Some(Method::Options)));
+    }
+    for nothing in ["\r\n", "\r\n\r\n", "\r", " \r\nOPTIONS sip:a@b SIP/2.0\r\n\r\n"] {
+        assert!(matches!(Message::parse(nothing.into()), Parsed::Discard(_)), "{nothing:?}");
+        assert_eq!(crate::sip::peek::peek(nothing.as_bytes()), None, "{nothing:?}");
+    }
+}
+
+#[test]
 fn lengths_decide_where_the_body_ends() {
     let body = |headers: &str| valid(with(headers)).body();
     assert_eq!(body("\r\nrest of the datagram"), "rest of the datagram\r\n");

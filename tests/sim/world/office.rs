@@ -35,6 +35,7 @@ impl Office {
             voice: voice.clone(),
             any_caller_id: false,
             transfer_out: false,
+            nat: false,
             watching: Default::default(),
             messages: true,
             caps: Caps::USER,

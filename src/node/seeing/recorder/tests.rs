@@ -80,6 +80,35 @@ fn messages_that_came_before_their_call_are_its_own() {
 }
 
 #[test]
+fn what_is_of_one_moment_keeps_its_order_whenever_it_is_written() {
+    let mut recorder = recorder();
+    let call = CallSid::random(&mut Rng::from_number(1));
+    let note = |text: &str| Seen {
+        at: Instant::from_millis(1),
+        sight: Sight::Note(crate::call::Note { call, code: 0, text: text.to_owned() }),
+    };
+    recorder.take(message(1, "a", "INVITE sip:x SIP/2.0"));
+    recorder.take(note("first"));
+    recorder.take(message(1, "a", "SIP/2.0 183 Session Progress"));
+    recorder.take(told(1, dialog(call, "a")));
+    recorder.take(note("second"));
+    recorder.take(message(1, "a", "SIP/2.0 200 OK"));
+    let mut records = records(&mut recorder);
+    records.sort_by_key(|record| (record.at, record.order));
+    let drawn: Vec<&str> = records
+        .iter()
+        .filter_map(|record| match &record.what {
+            What::Message(message) => message.text.lines().next(),
+            What::Note { text, .. } => Some(text),
+            _ => None,
+        })
+        .collect();
+    let (invite, early, ok) =
+        ("INVITE sip:x SIP/2.0", "SIP/2.0 183 Session Progress", "SIP/2.0 200 OK");
+    assert_eq!(drawn, [invite, "first", early, "second", ok]);
+}
+
+#[test]
 fn one_endless_dialog_does_not_fill_the_disk() {
     let mut recorder = recorder();
     let call = CallSid::random(&mut Rng::from_number(1));

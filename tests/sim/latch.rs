@@ -1,0 +1,91 @@
+//! Media of parties behind address translators, and of others who would have them.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::world::raw::Rest;
+use crate::world::{Office, Page, SERVER, VOICE, World, header};
+
+const US: &str = "sip:+12223331234@192.0.2.1";
+const CARRIER: &str = "198.51.100.1:5060";
+/// The port that peers signal for their media.
+const SIGNALLED: u16 = 40_000;
+
+/// A carrier calls: its Via, and the host that its description names. Then each of those sources
+/// sends so many packets; where the call's sound goes.
+fn sound_goes(nat: bool, via: &str, media: &str, sources: &[(&str, usize)]) -> SocketAddr {
+    let office = Office::new().change(|directory| directory.trunks[0].nat = nat);
+    let mut world = World::with(5, office.build(), true);
+    world.web.page(VOICE, Page::xml("<Say loop='0'>Hello over there</Say>"));
+    world.peer("raw", CARRIER);
+    let own = world.raw("raw").local;
+    let sdp = world.raw("raw").sdp("sendrecv").replace(&own.ip().to_string(), media);
+    let rest = Rest { body: &sdp, ..Rest::default() };
+    let invite = world.request("raw", "INVITE", US, "r1", &rest);
+    let invite = invite.replacen(&format!("UDP {own};"), &format!("UDP {via};"), 1);
+    world.say("raw", &invite);
+    let ok = world.expect("raw", "SIP/2.0 200");
+    let to = header(&ok, "To");
+    let rest = Rest { to: &to, ..Rest::default() };
+    let ack = world.request("raw", "ACK", "sip:192.0.2.1:5060", "r1", &rest);
+    world.say("raw", &ack);
+    let server: SocketAddr = SERVER.parse().expect("an address");
+    let port = ok.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next());
+    let port: u16 = port.and_then(|port| port.parse().ok()).expect("a port");
+    let ours = SocketAddr::new(server.ip(), port);
+    for (ssrc, (from, count)) in sources.iter().enumerate() {
+        for sequence in 0..*count {
+            let mut packet = vec![0x80, 0, 0, sequence as u8, 0, 0, 0, 0, 0, 0, 0, ssrc as u8];
+            packet.extend([0xff; 160]);
+            world.send(from.parse().expect("an address"), ours, Bytes::from(packet));
+        }
+        world.millis(100);
+    }
+    world.sent.clear();
+    world.seconds(2);
+    let sound = world.sent.iter().filter(|(_, from, _, _)| *from == ours);
+    let places: Vec<SocketAddr> = sound.map(|(_, _, to, _)| *to).collect();
+    assert!(places.len() > 50, "it sounds");
+    assert!(places.iter().all(|place| *place == places[0]), "{places:?}");
+    places[0]
+}
+
+#[test]
+fn a_neighbour_gets_nothing_of_a_call_whose_peer_is_where_it_says() {
+    let signalled = |host: &str| SocketAddr::new(host.parse().expect("one"), SIGNALLED);
+    for via in [CARRIER, "198.51.100.1:5060;rport", "proxy.example"] {
+        let took = sound_goes(false, via, "198.51.100.1", &[("198.51.100.77:9000", 20)]);
+        assert_eq!(took, signalled("198.51.100.1"), "{via}");
+    }
+    // Nor does one of its signalling, where its media are on another host.
+    for thief in ["198.51.100.77:9000", "198.51.100.1:9000", "203.0.113.8:9000"] {
+        let took = sound_goes(false, CARRIER, "203.0.113.7", &[(thief, 20)]);
+        assert_eq!(took, signalled("203.0.113.7"), "{thief}");
+    }
+}
+
+#[test]
+fn a_peer_behind_a_translator_hears_where_it_speaks_from() {
+    let seen = "198.51.100.1:9000";
+    for (via, media) in [
+        // It does not know how it is seen; by its address, its port, its media.
+        ("10.0.0.5:5060", "10.0.0.5"),
+        ("10.0.0.5:5060", "203.0.113.7"),
+        ("198.51.100.1:5999;rport", "203.0.113.7"),
+        (CARRIER, "192.168.1.7"),
+    ] {
+        let heard = sound_goes(false, via, media, &[(seen, 2)]);
+        assert_eq!(heard.to_string(), seen, "{via} {media}");
+    }
+    let declared = sound_goes(true, CARRIER, "203.0.113.7", &[(seen, 2)]);
+    assert_eq!(declared.to_string(), seen);
+}
+
+#[test]
+fn a_neighbour_of_a_translator_keeps_no_call_whose_phone_speaks() {
+    let (thief, phone) = ("198.51.100.77:9000", "198.51.100.1:9000");
+    let sources = [(thief, 5), (phone, 2), (thief, 5)];
+    let heard = sound_goes(false, "10.0.0.5:5060", "10.0.0.5", &sources);
+    assert_eq!(heard.to_string(), phone);
+}
