@@ -240,7 +240,7 @@ impl Worker {
                 self.playing.retain(|(of, _)| *of != session);
             }
             Event::Digit { digit, .. } => assert!("0123456789*#ABCD".contains(digit)),
-            Event::Opened { .. } | Event::Silent { .. } => {
+            Event::Opened { .. } | Event::Silent { .. } | Event::Elsewhere { .. } => {
                 assert!(self.open.contains_key(&session));
             }
         }

@@ -1,5 +1,7 @@
 //! What legs report, brought to the verb that cares.
 
+use std::net::SocketAddr;
+
 use crate::base::id::LegId;
 use crate::leg::{Cause, Event};
 use crate::verb::{self, Progress, Referral, Reply};
@@ -35,6 +37,7 @@ impl Call {
                     party.record.sip_call_id = Some(sip_call_id);
                 }
             }
+            Event::Elsewhere(from) => self.unheard(leg, from),
             Event::Digit(digit) => self.agenda.push_back((leg, verb::Event::Digit(digit))),
             Event::Played(play) => self.played(leg, play),
             Event::Recorded { recording, end, length, heard } => {
@@ -49,6 +52,15 @@ impl Call {
     fn referred(&mut self, leg: LegId, referral: Referral) {
         let sip_call_id = self.parties.get(&leg).and_then(|p| p.record.sip_call_id.clone());
         self.agenda.push_back((leg, verb::Event::Referred { sip_call_id, referral }));
+    }
+
+    fn unheard(&mut self, leg: LegId, from: SocketAddr) {
+        let who = self.name_of(leg);
+        let text = format!(
+            "nobody hears {who}: its sound comes from {from}, which it did not signal; `nat = true` \
+             in its [[domain]] or [[trunk]] allows for the host that signals and its neighbours"
+        );
+        self.note(32014, text);
     }
 
     fn target_rings(&mut self, leg: LegId) {

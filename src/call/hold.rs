@@ -98,7 +98,7 @@ impl Call {
     }
 
     /// A party as notes name it: by its own address.
-    fn name_of(&self, leg: LegId) -> String {
+    pub(super) fn name_of(&self, leg: LegId) -> String {
         let called = leg != self.caller();
         let record = self.parties.get(&leg).map(|party| &party.record);
         let name = record.map(|record| if called { &record.to } else { &record.from });

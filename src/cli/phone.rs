@@ -347,6 +347,7 @@ fn tell_leg(event: &leg::Event) {
         leg::Event::Transfer { to, .. } => println!("asked for a transfer to {to}: declined"),
         leg::Event::Held => println!("on hold"),
         leg::Event::Resumed => println!("back from hold"),
+        leg::Event::Elsewhere(from) => println!("sound from {from} is refused: unexpected"),
         leg::Event::Digit(digit) => println!("digit {digit}"),
         leg::Event::Played(1) => println!("digits sent"),
         leg::Event::Played(_) => println!("played"),

@@ -3,6 +3,7 @@
 //! A call gives a leg [`Command`]s and hears its [`Event`]s; it never sees SIP, SDP or RTP.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::audio::Clip;
 use crate::base::id::{LegId, RecordingSid};
@@ -283,6 +284,8 @@ pub enum Event {
     Held,
     /// It wants sound again.
     Resumed,
+    /// Its sound comes from there, where it is not expected, and is refused.
+    Elsewhere(SocketAddr),
     /// A key went down.
     Digit(char),
     /// A play or series of digits ended.

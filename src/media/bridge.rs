@@ -47,7 +47,10 @@ impl Plane {
         if let Arrival::Key(Some(digit)) | Arrival::Sound(Some(digit)) = arrival {
             self.tell(Event::Digit { session: id, digit });
         }
-        let peer = bridge.filter(|_| arrival != Arrival::Refused)?;
+        if arrival == Arrival::Elsewhere {
+            self.tell(Event::Elsewhere { session: id, from });
+        }
+        let peer = bridge.filter(|_| !arrival.is_refused())?;
         let other = self.session(peer)?;
         let remote = other.remote()?;
         if let (Arrival::Key(key), None) = (arrival, remote.telephone_event) {

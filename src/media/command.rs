@@ -178,6 +178,14 @@ pub enum Event {
         /// Why, for the log.
         reason: String,
     },
+    /// A second of sound came from a source that nothing signalled or allows, and none from the
+    /// party: it is refused, and whoever runs the server must hear of it. Told once.
+    Elsewhere {
+        /// The session.
+        session: SessionId,
+        /// The source.
+        from: SocketAddr,
+    },
     /// The party pressed a key; told once, when the key goes down.
     Digit {
         /// The session.
@@ -229,6 +237,7 @@ impl Event {
         match self {
             Event::Opened { session, .. }
             | Event::Failed { session, .. }
+            | Event::Elsewhere { session, .. }
             | Event::Digit { session, .. }
             | Event::Played { session, .. }
             | Event::Recorded { session, .. }

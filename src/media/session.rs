@@ -31,7 +31,20 @@ pub enum Arrival {
     Key(Option<char>),
     /// Not the peer's, not agreed or not RTP.
     Refused,
+    /// The same, and it is the packet that shows that the party is heard by nobody: told once.
+    Elsewhere,
 }
+
+impl Arrival {
+    /// Whether nothing is to be done with the packet.
+    pub fn is_refused(self) -> bool {
+        matches!(self, Arrival::Refused | Arrival::Elsewhere)
+    }
+}
+
+/// Packets from elsewhere, and none from the party, after which somebody is told: a second of them
+/// is no stray, and no scan of our ports sends as many to one.
+const ELSEWHERE: u8 = 50;
 
 /// One party.
 #[derive(Debug)]
@@ -56,6 +69,8 @@ pub struct Session {
     pub last_packet: Instant,
     /// Packets that came.
     pub incoming: Incoming,
+    /// Packets that were refused for their source before any was the party's.
+    elsewhere: u8,
     link: Option<Link>,
     keys: Receiver,
     /// Present where telephone-event was not agreed: keys are then in the sound.
@@ -82,6 +97,7 @@ impl Session {
             decoder: None,
             last_packet: now,
             incoming: Incoming::default(),
+            elsewhere: 0,
             link: None,
             keys: Receiver::new(),
             tones: None,
@@ -138,8 +154,11 @@ impl Session {
         };
         let sound = packet.payload_type == link.remote.payload_type;
         let key = link.remote.telephone_event == Some(packet.payload_type);
-        if !(sound || key) || !link.latch.admit(now, from, packet) {
+        if !(sound || key) {
             return Arrival::Refused;
+        }
+        if !link.latch.admit(now, from, packet) {
+            return self.refuse();
         }
         self.last_packet = now;
         self.incoming.count(packet);
@@ -150,6 +169,15 @@ impl Session {
             decoder.insert(now, packet);
         }
         Arrival::Sound(self.listen_for_keys(packet.payload()))
+    }
+
+    /// Refuses a packet for its source.
+    fn refuse(&mut self) -> Arrival {
+        if self.incoming.received > 0 || self.elsewhere >= ELSEWHERE {
+            return Arrival::Refused;
+        }
+        self.elsewhere += 1;
+        if self.elsewhere == ELSEWHERE { Arrival::Elsewhere } else { Arrival::Refused }
     }
 
     /// Keys among the sound, as it comes: without a jitter buffer, so a lost packet may hide one.

@@ -15,6 +15,11 @@ const SIGNALLED: u16 = 40_000;
 /// A carrier calls: its Via, and the host that its description names. Then each of those sources
 /// sends so many packets; where the call's sound goes.
 fn sound_goes(nat: bool, via: &str, media: &str, sources: &[(&str, usize)]) -> SocketAddr {
+    played_out(nat, via, media, sources).0
+}
+
+/// The same, and the world after it.
+fn played_out(nat: bool, via: &str, media: &str, sources: &[(&str, usize)]) -> (SocketAddr, World) {
     let office = Office::new().change(|directory| directory.trunks[0].nat = nat);
     let mut world = World::with(5, office.build(), true);
     world.web.page(VOICE, Page::xml("<Say loop='0'>Hello over there</Say>"));
@@ -48,7 +53,7 @@ fn sound_goes(nat: bool, via: &str, media: &str, sources: &[(&str, usize)]) -> S
     let places: Vec<SocketAddr> = sound.map(|(_, _, to, _)| *to).collect();
     assert!(places.len() > 50, "it sounds");
     assert!(places.iter().all(|place| *place == places[0]), "{places:?}");
-    places[0]
+    (places[0], world)
 }
 
 #[test]
@@ -88,4 +93,13 @@ fn a_neighbour_of_a_translator_keeps_no_call_whose_phone_speaks() {
     let sources = [(thief, 5), (phone, 2), (thief, 5)];
     let heard = sound_goes(false, "10.0.0.5:5060", "10.0.0.5", &sources);
     assert_eq!(heard.to_string(), phone);
+}
+
+#[test]
+fn a_carrier_whose_sound_comes_from_elsewhere_is_told_of_with_what_to_do() {
+    let elsewhere = "198.51.100.77:9000";
+    let (_, world) = played_out(false, CARRIER, "198.51.100.1", &[(elsewhere, 60)]);
+    assert!(world.noted(32014) && world.told(elsewhere) && world.told("`nat = true`"));
+    let (_, world) = played_out(true, CARRIER, "198.51.100.1", &[(elsewhere, 60)]);
+    assert!(!world.noted(32014), "declared, it is heard");
 }

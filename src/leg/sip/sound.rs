@@ -138,6 +138,7 @@ impl SipLeg {
         match event {
             media::Event::Opened { local, .. } => self.handle_opened(local),
             media::Event::Failed { .. } => self.handle_no_media(),
+            media::Event::Elsewhere { from, .. } => self.emit(Event::Elsewhere(from)),
             media::Event::Digit { digit, .. } => self.emit(Event::Digit(digit)),
             media::Event::Played { play, .. } => self.emit(Event::Played(play)),
             media::Event::Recorded { recording, end, length, heard, .. } => {

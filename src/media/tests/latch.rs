@@ -26,6 +26,32 @@ fn packets_of_others_reach_nobody_and_draw_nothing() {
     assert!(world.sent.iter().all(|(_, to, _)| known.contains(to)));
 }
 
+#[test]
+fn a_party_that_sends_from_elsewhere_alone_is_told_of_once() {
+    let from = SocketAddr::from(([198, 51, 100, 9], 4_000));
+    let told = |world: &World| {
+        let elsewhere =
+            |event: &&Event| matches!(event, Event::Elsewhere { from: seen, .. } if *seen == from);
+        world.events.iter().filter(elsewhere).count()
+    };
+    let mut world = silent(None);
+    for (packets, times) in [(49, 0), (1, 1), (200, 1)] {
+        for _ in 0..packets {
+            let packet = world.parties[0].packet();
+            world.inject(0, from, packet);
+        }
+        assert_eq!(told(&world), times);
+    }
+    // Somebody who disturbs a party that is heard is nobody's trouble.
+    let mut world = World::new(&[Codec::Pcmu]);
+    world.run(100);
+    for _ in 0..200 {
+        let packet = world.parties[0].packet();
+        world.inject(0, from, packet);
+    }
+    assert_eq!(told(&world), 0);
+}
+
 /// Where a party that is silent itself is sent to, after each of those sources sent so many of its
 /// packets.
 fn sent_to(world: &mut World, sources: &[(SocketAddr, usize)]) -> SocketAddr {
