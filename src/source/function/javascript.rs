@@ -19,7 +19,16 @@ const ENGINE: Option<&[u8]> = Some(include_bytes!(env!("OFFHOOK_ENGINE_WASM")));
 #[cfg(not(javascript_engine))]
 const ENGINE: Option<&[u8]> = None;
 
-const PRELUDE: &str = include_str!("../../../functions/engine/prelude.js");
+/// What scripts find around them, in the order in which it is evaluated.
+const PRELUDE: &[(&str, &str)] = &[
+    ("values.js", include_str!("../../../functions/engine/values.js")),
+    ("twiml.js", include_str!("../../../functions/engine/twiml.js")),
+    ("response.js", include_str!("../../../functions/engine/response.js")),
+    ("console.js", include_str!("../../../functions/engine/console.js")),
+    ("url.js", include_str!("../../../functions/engine/url.js")),
+    ("modules.js", include_str!("../../../functions/engine/modules.js")),
+    ("handle.js", include_str!("../../../functions/engine/handle.js")),
+];
 
 /// The engine, ready to deploy scripts.
 pub(super) struct Runtime {
@@ -61,7 +70,9 @@ impl Runtime {
         let running = runtime.instantiate(&mut store, &runtime.prelude);
         let running = running.map_err(|e| broken(format!("{e:#}")))?;
         running.init(&mut store).map_err(|e| broken(format!("{e:#}")))?;
-        running.evaluate(&mut store, "prelude.js", PRELUDE, 1)?;
+        for (name, source) in PRELUDE {
+            running.evaluate(&mut store, name, source, 1)?;
+        }
         runtime.prelude = runtime
             .imprint(sandbox, running.memory.data(&store))
             .map_err(|e| broken(format!("{e:#}")))?;
@@ -284,7 +295,7 @@ mod tests {
     fn a_load_error_finds_its_place_in_the_stack() {
         let error = load_error(
             "a/b.js",
-            "TypeError: no\n    at define (prelude.js:300:7)\n    at <anonymous> (a/b.js:12:5)\n",
+            "TypeError: no\n    at define (handle.js:30:7)\n    at <anonymous> (a/b.js:12:5)\n",
         );
         assert_eq!(error.to_string(), "a/b.js:12:5: TypeError: no");
         let error = load_error("b.js", "SyntaxError: bad\n    at b.js:3:9\n");

@@ -1,0 +1,76 @@
+// Deploying a script, and handing it an event.
+(function (global, host) {
+  'use strict';
+  const { TwiML, Response, isObject, describe, format, timers, runTimer, restClient } = host.kit;
+
+  let exported;
+  host.prepare = (environment) => { Object.assign(global.process.env, JSON.parse(environment)); };
+  host.define = (filename, body) => {
+    const module = { exports: {} };
+    exported = module;
+    body.call(module.exports, module.exports, global.require, module, filename, '/');
+    if (typeof module.exports.handler !== 'function') {
+      throw new TypeError('exports.handler is not a function');
+    }
+  };
+
+  const textOf = (body) =>
+    body === null || body === undefined ? '' : isObject(body) ? JSON.stringify(body) : String(body);
+  const plain = (status, type, body) => ({ status, type, headers: {}, body });
+  const responseOf = (value) => {
+    if (value instanceof TwiML) return plain(200, 'text/xml', value.toString());
+    if (value instanceof Response) {
+      const json = isObject(value.body);
+      return {
+        status: value.statusCode,
+        type: json ? 'application/json' : 'text/plain',
+        headers: value.headers,
+        body: textOf(value.body),
+      };
+    }
+    if (value === undefined || value === null || typeof value === 'string') {
+      return plain(200, 'text/plain', textOf(value));
+    }
+    return plain(200, 'application/json', JSON.stringify(value));
+  };
+  const errorResponse = (error) => {
+    host.log(3, format(error));
+    if (!(error instanceof Error)) {
+      return plain(500, isObject(error) ? 'application/json' : 'text/plain', textOf(error));
+    }
+    const { name, message, stack } = error;
+    return plain(500, 'application/json', JSON.stringify({ name, message, stack: describe(error), }));
+  };
+
+  let finished = false;
+  const finish = (make, value) => {
+    if (finished) return;
+    let response;
+    try { response = make(value); } catch (error) { response = errorResponse(error); }
+    finished = true;
+    host.done(JSON.stringify(response));
+  };
+  const callback = (error, value) => finish(error ? errorResponse : responseOf, error ? error : value);
+  const fail = (error) => {
+    // What a handler throws after its callback cannot change the answer any more.
+    if (finished) host.log(2, 'after the callback: ' + format(error)); else finish(errorResponse, error);
+  };
+
+  host.handle = (input) => {
+    const { context, event } = JSON.parse(input);
+    const full = Object.assign({}, global.process.env, context, { getTwilioClient: restClient });
+    try {
+      const returned = exported.exports.handler(full, event, callback);
+      if (returned && typeof returned.then === 'function') returned.then(undefined, fail);
+    } catch (error) {
+      fail(error);
+    }
+  };
+  host.pump = () => {
+    if (timers.size) {
+      try { runTimer(); } catch (error) { fail(error); }
+    } else {
+      fail(new Error('the handler ended without calling its callback'));
+    }
+  };
+})(globalThis, globalThis.__host);

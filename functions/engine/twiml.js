@@ -1,0 +1,161 @@
+// Twilio.twiml: a builder for each verb and noun of the helper library, with its output.
+(function (global, host) {
+  'use strict';
+  const { isObject } = host.kit;
+
+  const escapeText = (text) =>
+    text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/\r/g, '&#xD;');
+  const escapeAttribute = (text) =>
+    text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/"/g, '&quot;')
+      .replace(/\t/g, '&#x9;').replace(/\n/g, '&#xA;').replace(/\r/g, '&#xD;');
+  // XML 1.0 section 2.2: what may not stand in a document even when escaped.
+  const ILLEGAL =
+    /[\0-\x08\x0B\f\x0E-\x1F\uFFFE\uFFFF]|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?:[^\uD800-\uDBFF]|^)[\uDC00-\uDFFF]/;
+  const legal = (text) => {
+    const found = ILLEGAL.exec(text);
+    if (found) throw new Error('Invalid character in string: ' + text + ' at index ' + found.index);
+    return text;
+  };
+
+  class TwiML {
+    #name;
+    #attributes = [];
+    #children = [];
+    #around = { before: [], after: [] };
+
+    constructor(name, attributes, text) {
+      this.#name = name;
+      // As the helper library has it: a first argument that is not an object is the text.
+      if (attributes !== undefined && attributes !== null && !isObject(attributes)) {
+        [attributes, text] = [text, attributes];
+      }
+      for (const key in attributes) {
+        let value = attributes[key];
+        if (typeof value === 'function') value = value();
+        if (value === undefined || value === null) continue;
+        value = Array.isArray(value) ? value.join(' ') : String(value);
+        this.#attributes.push(key, legal(value));
+      }
+      if (text !== undefined && text !== null) this.addText(text);
+    }
+    addText(text) {
+      this.#children.push(legal(escapeText(String(text))));
+    }
+    addChild(name, attributes) {
+      return this._add(new TwiML(legal(String(name)), attributes));
+    }
+    _add(child) {
+      this.#children.push(child);
+      return child;
+    }
+    _comment(text, place) {
+      text = String(text);
+      if (text.includes('--')) {
+        throw new Error('Comment text cannot contain double-hypen: ' + text);
+      }
+      const comment = { toXml: () => '<!-- ' + legal(text) + ' -->' };
+      (place ? this.#around[place] : this.#children).push(comment);
+      return this;
+    }
+    toXml() {
+      let xml = '<' + this.#name;
+      const attributes = this.#attributes;
+      for (let i = 0; i < attributes.length; i += 2) {
+        xml += ' ' + attributes[i] + '="' + escapeAttribute(attributes[i + 1]) + '"';
+      }
+      if (this.#children.every((child) => child === '')) return xml + '/>';
+      xml += '>';
+      for (const child of this.#children) xml += typeof child === 'string' ? child : child.toXml();
+      return xml + '</' + this.#name + '>';
+    }
+    toString() {
+      const join = (list) => list.map((comment) => comment.toXml()).join('');
+      return '<?xml version="1.0" encoding="UTF-8"?>' +
+        join(this.#around.before) + this.toXml() + join(this.#around.after);
+    }
+  }
+
+  // One line per element: its builders. `name` is the method; `:Tag` the element when it is not
+  // the capitalised name; `*` means that it takes a text; `>Class` the class when not the element.
+  const SSML = 'break:break>SsmlBreak emphasis:emphasis*>SsmlEmphasis lang:lang*>SsmlLang ' +
+    'phoneme:phoneme*>SsmlPhoneme prosody:prosody*>SsmlProsody sayAs:say-as*>SsmlSayAs ' +
+    'sub:sub*>SsmlSub ';
+  const SENTENCE = SSML + 'w:w*>SsmlW ';
+  const PARAGRAPH = SENTENCE + 's:s*>SsmlS ';
+  const ANY_SSML = PARAGRAPH + 'p:p*>SsmlP';
+  const PROMPTS = 'pause play* say*';
+  const VOICE = {
+    VoiceResponse: 'connect dial* echo enqueue* gather hangup leave pause pay play* prompt queue* ' +
+      'record redirect* refer reject say* sms* start stop',
+    Application: 'applicationSid* parameter',
+    Client: 'identity* parameter',
+    Connect: 'aiSession autopilot* conversation conversationRelay conversationRelaySession ' +
+      'room* stream virtualAgent assistant*',
+    ConversationRelay: 'language parameter',
+    Dial: 'application* client* conference* number* queue* sim* sip* whatsApp*',
+    Enqueue: 'task*',
+    Gather: PROMPTS,
+    Hangup: 'parameter',
+    Headers: 'header',
+    Pay: 'parameter prompt',
+    Prompt: PROMPTS,
+    Refer: 'sip*>ReferSip referSip:Sip*>ReferSip',
+    Reject: 'parameter',
+    Say: ANY_SSML,
+    Sip: 'headers uri*>SipUri',
+    Siprec: 'parameter',
+    SsmlEmphasis: SENTENCE,
+    SsmlLang: ANY_SSML,
+    SsmlP: PARAGRAPH,
+    SsmlProsody: ANY_SSML,
+    SsmlS: SENTENCE,
+    SsmlW: SSML,
+    Start: 'recording siprec stream transcription',
+    Stop: 'siprec stream transcription',
+    Stream: 'parameter',
+    Transcription: 'config parameter',
+    VirtualAgent: 'config parameter',
+  };
+  const MESSAGING = { MessagingResponse: 'message* redirect*', Message: 'body* media*' };
+
+  const defineClasses = (rootName, spec) => {
+    const classes = {};
+    const classNamed = (name) => {
+      if (classes[name]) return classes[name];
+      const made = { [name]: class extends TwiML {} }[name];
+      classes[name] = made;
+      for (const entry of (spec[name] || '').split(' ')) if (entry) addBuilder(made, entry);
+      return made;
+    };
+    const addBuilder = (owner, entry) => {
+      const [, method, tag, text, className] = /^(\w+)(?::([\w-]+))?(\*)?(?:>(\w+))?$/.exec(entry);
+      const element = tag || method[0].toUpperCase() + method.slice(1);
+      const name = className || element;
+      const build = function (attributes, content) {
+        const Child = classNamed(name);
+        return this._add(new Child(element, attributes, text ? content : undefined));
+      };
+      const define = (alias) =>
+        Object.defineProperty(owner.prototype, alias, { value: build, writable: true, configurable: true });
+      define(method);
+      // Names from older releases of the helper library.
+      if (name.startsWith('Ssml')) define(name[0].toLowerCase() + name.slice(1));
+      if (method === 'break') define('break_');
+    };
+    const Root = { [rootName]: class extends TwiML {
+      constructor() { super('Response'); }
+      comment(text) { return this._comment(text); }
+      commentBefore(text) { return this._comment(text, 'before'); }
+      commentAfter(text) { return this._comment(text, 'after'); }
+    } }[rootName];
+    for (const entry of spec[rootName].split(' ')) addBuilder(Root, entry);
+    for (const name in spec) if (name !== rootName) Root[name] = classNamed(name);
+    return Root;
+  };
+  const twiml = {
+    VoiceResponse: defineClasses('VoiceResponse', VOICE),
+    MessagingResponse: defineClasses('MessagingResponse', MESSAGING),
+  };
+
+  Object.assign(host.kit, { TwiML, twiml });
+})(globalThis, globalThis.__host);
