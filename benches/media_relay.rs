@@ -56,6 +56,7 @@ fn worker(seconds: u64, tick: Duration) -> f64 {
         let remote = Remote {
             address: phone.local_addr().expect("bound"),
             signalled_from: None,
+            leeway: offhook::media::Leeway::None,
             codec: Codec::Pcmu,
             payload_type: 0,
             telephone_event: Some(101),

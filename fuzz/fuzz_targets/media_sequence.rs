@@ -8,8 +8,8 @@ use offhook::audio::Clip;
 use offhook::base::id::RecordingSid;
 use offhook::base::{Duration, Instant, Machine, Rng};
 use offhook::media::{
-    Codec, Command, Direction, Event, Input, Output, Plane, RecordingPlan, Remote, SessionId,
-    Tracks,
+    Codec, Command, Direction, Event, Input, Leeway, Output, Plane, RecordingPlan, Remote,
+    SessionId, Tracks,
 };
 use offhook::rtp::packet::{header, write};
 
@@ -144,6 +144,7 @@ impl Worker {
         let remote = Remote {
             address: address(steps.below(3)),
             signalled_from: steps.pick(&[None, Some(address(1).ip()), Some(address(7).ip())]),
+            leeway: steps.pick(&[Leeway::Network, Leeway::Host, Leeway::None]),
             codec,
             payload_type: steps.pick(&[0, 8, 96, 127]),
             telephone_event: steps.pick(&[Some(101), None, Some(0)]),

@@ -102,9 +102,10 @@ impl Route {
 }
 
 impl Trying {
-    fn has_more(&self) -> bool {
-        let left = !(self.hops.is_empty() && self.ways.is_empty() && self.spared.is_empty());
-        self.tries < MOST_TRIES && left
+    /// Whether there is somewhere else to go, of servers that will do.
+    fn has_more(&self, will_do: impl Fn(&Hop) -> bool) -> bool {
+        let ways = !(self.ways.is_empty() && self.spared.is_empty());
+        self.tries < MOST_TRIES && (ways || self.hops.iter().any(will_do))
     }
 
     /// The next trunk; those that failed lately come last.

@@ -13,6 +13,7 @@ use crate::base::Duration;
 use crate::directory::{SessionTimers, Trunk};
 use crate::leg::sip::{Input as LegInput, Target};
 use crate::leg::{Destination, Dial};
+use crate::media::Leeway;
 use crate::sip::dialog::session_timer;
 use crate::sip::registrar::Binding;
 use crate::sip::registration::bracketed;
@@ -243,7 +244,9 @@ impl Exchange {
         target.route = self.trunks.routes(key, trunk);
         target.login = login_of(trunk);
         target.session = self.session_of(trunk);
-        target.translated = trunk.nat;
+        if trunk.nat {
+            target.leeway = Leeway::Network;
+        }
         target.headers.extend(trunk.headers.iter().cloned());
         target
     }
@@ -269,7 +272,7 @@ impl Exchange {
             max_forwards: entry.map_or(70, |entry| entry.max_forwards),
             login: None,
             session: None,
-            translated: false,
+            leeway: Leeway::None,
             headers,
         }
     }

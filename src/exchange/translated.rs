@@ -1,11 +1,12 @@
 //! Where the media of a party are, and whether an address translator (NAT) stands before it.
 //!
-//! Only then its media are taken from elsewhere than it signals; else a neighbour of its host
+//! Only then its media are taken from neighbours of the hosts that it signals; else one of those
 //! could take them over.
 
 use super::calls::Admitted;
 use super::*;
 use crate::leg::sip::Target;
+use crate::media::Leeway;
 use crate::sip::registrar::Binding;
 use crate::sip::{Message, translator};
 
@@ -15,10 +16,10 @@ impl Exchange {
         let bind = flow.local.ip();
         if flow.is_inner() {
             // No translator stands between.
-            return MediaAddress { bind, advertise: bind, peer: Some(bind), translated: false };
+            return MediaAddress { bind, advertise: bind, peer: Some(bind), leeway: Leeway::None };
         }
         let peer = Some(flow.remote.ip());
-        MediaAddress { bind, advertise: self.advertised(bind), peer, translated: false }
+        MediaAddress { bind, advertise: self.advertised(bind), peer, leeway: Leeway::None }
     }
 
     /// The media address for whoever makes a call.
@@ -34,8 +35,13 @@ impl Exchange {
             Some(trunk) => trunk.nat,
             None => domain.is_some_and(|name| self.is_translated(name)),
         };
-        let translated = !flow.is_inner() && (declared || translator::before(invite));
-        MediaAddress { translated, ..self.media_address(flow) }
+        let leeway = match flow.is_inner() {
+            true => Leeway::None,
+            false if declared || translator::before(invite) => Leeway::Network,
+            false if trunk.is_none() => Leeway::Host,
+            false => Leeway::None,
+        };
+        MediaAddress { leeway, ..self.media_address(flow) }
     }
 
     /// Whether the phones of a domain are said to be behind translators.
@@ -47,6 +53,9 @@ impl Exchange {
     /// stand between, its own addresses say nothing of that.
     pub(super) fn note_translator(&self, target: &mut Target, binding: &Binding, domain: &str) {
         let seen = binding.path.is_empty() && translator::hides(&binding.uri, binding.flow);
-        target.translated = self.is_translated(domain) || seen;
+        target.leeway = match self.is_translated(domain) || seen {
+            true => Leeway::Network,
+            false => Leeway::Host,
+        };
     }
 }

@@ -58,7 +58,7 @@ pub struct Target {
     /// What is wanted of session timers, where that is not what the configuration says.
     pub session: Option<sip::dialog::session_timer::Settings>,
     /// Whether an address translator is known to stand before it.
-    pub translated: bool,
+    pub leeway: media::Leeway,
     /// Headers to add.
     pub headers: Vec<HeaderField>,
 }
@@ -73,7 +73,7 @@ pub struct MediaAddress {
     /// Where the far end's signalling comes from: behind a translator its media do, too.
     pub peer: Option<IpAddr>,
     /// Whether one is known to stand before it, by its signalling or by what was configured.
-    pub translated: bool,
+    pub leeway: media::Leeway,
 }
 
 /// Something for a SIP leg.

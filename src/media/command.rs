@@ -34,10 +34,11 @@ impl Encoding for Codec {
 pub struct Remote {
     /// Where the far end wants its media, as signalled.
     pub address: SocketAddr,
-    /// The host that signals, if an address translator stands before the party: a phone behind one
-    /// names an address that means nothing here, and sends its media from where its signalling
-    /// comes. `None`: media come from the signalled host and from nobody else.
+    /// The host that signals, if media may come from there. `None`: they come from the signalled
+    /// host and from nobody else.
     pub signalled_from: Option<IpAddr>,
+    /// How far they may come from elsewhere than signalled.
+    pub leeway: Leeway,
     /// The codec to send, and to expect.
     pub codec: Codec,
     /// Its payload type.
@@ -46,6 +47,19 @@ pub struct Remote {
     pub telephone_event: Option<u8>,
     /// Who sends.
     pub direction: Direction,
+}
+
+/// How far the media of a party may come from elsewhere than it signals, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leeway {
+    /// Not at all: servers know where their media are.
+    None,
+    /// From the host that signals, and answered at whichever port they come from: a phone's
+    /// translator (NAT) may not show, and a phone sends where it listens (RFC 4961).
+    Host,
+    /// From the neighbours of the signalled host or the one that signals, too: a translator stands
+    /// before the party, and may have several addresses.
+    Network,
 }
 
 /// What a recording holds.

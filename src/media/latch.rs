@@ -1,14 +1,15 @@
 //! Which source a session listens to and where it sends.
 //!
-//! Media goes to the signalled address, and comes from its host. Only behind an address translator
-//! they are elsewhere: then a source on the host that signals, or in the neighbourhood of either,
-//! is answered, too. Each is believed after two consecutive packets within [`Latch::WINDOW`] of the
+//! Media goes to the signalled address, and comes from its host. A phone's may also come from the
+//! host that signals, and behind an address translator from the neighbourhood of either; such a
+//! source is answered. Each is believed after two consecutive packets within [`Latch::WINDOW`] of the
 //! answer; after that nothing but new signalling moves it, so that injected packets neither reach
 //! nor redirect a call.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::base::{Duration, Instant};
+use crate::media::command::{Leeway, Remote};
 use crate::rtp::Packet;
 use crate::rtp::sequence::distance;
 
@@ -16,8 +17,9 @@ use crate::rtp::sequence::distance;
 #[derive(Clone, Debug)]
 pub struct Latch {
     signalled: SocketAddr,
-    /// The host that signals, where a translator stands before the party.
+    /// The host that signals, where its media are believed.
     host: Option<IpAddr>,
+    leeway: Leeway,
     /// Where to send.
     peer: SocketAddr,
     /// Whom to hear: the peer, or another port of its host.
@@ -61,21 +63,23 @@ impl Latch {
     /// needs for its first packets, too short for a scan of our ports.
     pub const WINDOW: Duration = Duration::from_secs(3);
 
-    /// Learns afresh: `signalled` was agreed at `now`. `host` signals, from behind a translator.
-    pub fn new(now: Instant, signalled: SocketAddr, host: Option<IpAddr>) -> Self {
+    /// Learns afresh what was agreed at `now`.
+    pub fn new(now: Instant, remote: &Remote) -> Self {
+        let &Remote { address: signalled, signalled_from: host, leeway, .. } = remote;
         let until = now + Self::WINDOW;
         let state = State::Learning { until, candidate: None, learnt: None };
-        Latch { signalled, host, peer: signalled, source: signalled, state }
+        Latch { signalled, host, leeway, peer: signalled, source: signalled, state }
     }
 
     /// Signalling spoke again. The peer stays where it is while the signalled address does, so
     /// that a re-INVITE does not send a phone behind NAT into silence.
-    pub fn renew(&mut self, now: Instant, signalled: SocketAddr, host: Option<IpAddr>) {
+    pub fn renew(&mut self, now: Instant, remote: &Remote) {
+        let signalled = remote.address;
         let (peer, source) = match signalled == self.signalled {
             true => (self.peer, self.source),
             false => (signalled, signalled),
         };
-        *self = Latch { peer, source, ..Latch::new(now, signalled, host) };
+        *self = Latch { peer, source, ..Latch::new(now, remote) };
     }
 
     /// Where to send.
@@ -115,9 +119,9 @@ impl Latch {
 
     fn learn(&mut self, until: Instant, seen: Candidate) {
         self.source = seen.from;
-        // Without a translator the party may send from another port than it listens on (RFC 3550
+        // A server may send from another port than it listens on (RFC 3550
         // section 11), and what it signalled is where it listens.
-        if self.host.is_some() || seen.claim == Claim::Signalled {
+        if self.leeway != Leeway::None || seen.claim == Claim::Signalled {
             self.peer = seen.from;
         }
         self.state = match seen.claim {
@@ -133,7 +137,7 @@ impl Latch {
         } else if ip == own || self.host == Some(ip) {
             Some(Claim::Host)
         } else {
-            let host = self.host?;
+            let host = self.host.filter(|_| self.leeway == Leeway::Network)?;
             (same_network(own, ip) || same_network(host, ip)).then_some(Claim::Neighbour)
         }
     }

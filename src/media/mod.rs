@@ -15,7 +15,8 @@ mod session;
 mod tests;
 
 pub use command::{
-    Codec, Command, Direction, Event, RecordingEnd, RecordingPlan, Remote, SessionId, Tracks,
+    Codec, Command, Direction, Event, Leeway, RecordingEnd, RecordingPlan, Remote, SessionId,
+    Tracks,
 };
 pub use latch::same_network;
 pub use plane::{Datagram, Forward, Input, Output, Plane};

@@ -108,10 +108,10 @@ impl Session {
     pub fn connect(&mut self, now: Instant, remote: Remote) {
         let latch = match self.link.take() {
             Some(mut link) => {
-                link.latch.renew(now, remote.address, remote.signalled_from);
+                link.latch.renew(now, &remote);
                 link.latch
             }
-            None => Latch::new(now, remote.address, remote.signalled_from),
+            None => Latch::new(now, &remote),
         };
         if let Some(decoder) = &mut self.decoder {
             decoder.reset();

@@ -97,8 +97,9 @@ struct World {
     chance: Rng,
     loss: f64,
     talking: bool,
-    /// The host that signals, behind a translator.
+    /// The host that signals, where it is believed.
     host: Option<IpAddr>,
+    leeway: Leeway,
 }
 
 impl World {
@@ -114,6 +115,7 @@ impl World {
             loss: 0.0,
             talking: true,
             host: None,
+            leeway: Leeway::Network,
         };
         for (n, &codec) in codecs.iter().enumerate() {
             let id = SessionId(n as u64 + 10);
@@ -140,8 +142,16 @@ impl World {
         let (address, codec) = (party.address, party.codec);
         let payload_type = codec.payload_type();
         let signalled_from = self.host;
-        let remote =
-            Remote { address, signalled_from, codec, payload_type, telephone_event, direction };
+        let leeway = if signalled_from.is_some() { self.leeway } else { Leeway::None };
+        let remote = Remote {
+            address,
+            signalled_from,
+            leeway,
+            codec,
+            payload_type,
+            telephone_event,
+            direction,
+        };
         let session = party.id;
         self.order(Command::Connect { session, remote });
     }

@@ -86,7 +86,7 @@ impl Phone {
 
     fn media_address(&self) -> MediaAddress {
         let ip = self.config.local.ip();
-        MediaAddress { bind: ip, advertise: ip, peer: None, translated: false }
+        MediaAddress { bind: ip, advertise: ip, peer: None, leeway: media::Leeway::None }
     }
 
     fn own_uri(&self) -> String {
@@ -153,7 +153,7 @@ impl Phone {
             max_forwards: 70,
             login: self.login(),
             session: None,
-            translated: false,
+            leeway: media::Leeway::None,
             headers: vec![],
         };
         let id = self.next_leg();

@@ -27,6 +27,7 @@ pub use event::{
     TransactionId, Transport, UnknownTransport,
 };
 pub use header::HeaderName;
+pub use message::index::line_ends_before;
 pub use message::{Message, Parsed};
 pub use method::Method;
 pub use registrar::Registrar;

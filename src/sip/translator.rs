@@ -48,6 +48,9 @@ pub fn is_private(ip: IpAddr) -> bool {
                 || ip.is_loopback()
                 || ip.is_link_local()
                 || a == 100 && (64..128).contains(&b)
+                // RFC 7335 (464XLAT, DS-Lite) and RFC 2544 (tunnels of VPN programs).
+                || ip.octets()[..3] == [192, 0, 0]
+                || a == 198 && (b == 18 || b == 19)
         }
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }

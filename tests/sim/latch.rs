@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::world::raw::Rest;
-use crate::world::{Office, Page, SERVER, VOICE, World, header};
+use crate::world::{Office, Page, SERVER, VOICE, World, header, respond};
 
 const US: &str = "sip:+12223331234@192.0.2.1";
 const CARRIER: &str = "198.51.100.1:5060";
@@ -35,10 +35,7 @@ fn played_out(nat: bool, via: &str, media: &str, sources: &[(&str, usize)]) -> (
     let rest = Rest { to: &to, ..Rest::default() };
     let ack = world.request("raw", "ACK", "sip:192.0.2.1:5060", "r1", &rest);
     world.say("raw", &ack);
-    let server: SocketAddr = SERVER.parse().expect("an address");
-    let port = ok.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next());
-    let port: u16 = port.and_then(|port| port.parse().ok()).expect("a port");
-    let ours = SocketAddr::new(server.ip(), port);
+    let ours = our_port(&ok);
     for (ssrc, (from, count)) in sources.iter().enumerate() {
         for sequence in 0..*count {
             let mut packet = vec![0x80, 0, 0, sequence as u8, 0, 0, 0, 0, 0, 0, 0, ssrc as u8];
@@ -79,6 +76,8 @@ fn a_peer_behind_a_translator_hears_where_it_speaks_from() {
         ("10.0.0.5:5060", "203.0.113.7"),
         ("198.51.100.1:5999;rport", "203.0.113.7"),
         (CARRIER, "192.168.1.7"),
+        // Its addresses in SIP are rewritten, those of its media mean nothing outside (RFC 7335).
+        (CARRIER, "192.0.0.4"),
     ] {
         let heard = sound_goes(false, via, media, &[(seen, 2)]);
         assert_eq!(heard.to_string(), seen, "{via} {media}");
@@ -102,4 +101,61 @@ fn a_carrier_whose_sound_comes_from_elsewhere_is_told_of_with_what_to_do() {
     assert!(world.noted(32014) && world.told(elsewhere) && world.told("`nat = true`"));
     let (_, world) = played_out(true, CARRIER, "198.51.100.1", &[(elsewhere, 60)]);
     assert!(!world.noted(32014), "declared, it is heard");
+}
+
+/// A caller behind a translator, who is silent until the answer, which comes so long after the
+/// first sound: where the caller is sent to then, and how many packets the other side gets.
+fn answered_late(wait: u64) -> (SocketAddr, usize) {
+    let mut world = World::with(5, Office::new().build(), true);
+    let dial = "<Dial answerOnBridge='true' timeout='60'><Sip>sip:x@203.0.113.50</Sip></Dial>";
+    world.web.page(VOICE, Page::xml(dial));
+    world.peer("raw", CARRIER);
+    world.peer("far", "203.0.113.50:5060");
+    let own = world.raw("raw").local;
+    let sdp = world.raw("raw").sdp("sendrecv").replace(&own.ip().to_string(), "10.0.0.5");
+    let rest = Rest { body: &sdp, ..Rest::default() };
+    let invite = world.request("raw", "INVITE", US, "r1", &rest);
+    world.say("raw", &invite.replacen(&format!("UDP {own};"), "UDP 10.0.0.5:5060;", 1));
+    let out = world.expect("far", "INVITE");
+    let (local, body) = (world.raw("far").local, world.raw("far").sdp("sendrecv"));
+    world.say("far", &respond(&out, "183 Session Progress", local, "", &body));
+    let early = world.expect("raw", "SIP/2.0 183");
+    world.seconds(wait);
+    world.say("far", &respond(&out, "200 OK", local, "", &body));
+    let to = header(&world.expect("raw", "SIP/2.0 200"), "To");
+    let rest = Rest { to: &to, ..Rest::default() };
+    let ack = world.request("raw", "ACK", "sip:192.0.2.1:5060", "r1", &rest);
+    world.say("raw", &ack);
+    let (to_caller, to_far) = (our_port(&early), our_port(&out));
+    world.sent.clear();
+    for n in 0..100u8 {
+        let sides = [("198.51.100.1:9000", to_caller, 1), ("203.0.113.50:40000", to_far, 2)];
+        for (from, ours, ssrc) in sides {
+            let mut packet = vec![0x80, 0, 0, n];
+            packet.extend((u32::from(n) * 160).to_be_bytes());
+            packet.extend([0, 0, 0, ssrc]);
+            packet.extend([0x90; 160]);
+            world.send(from.parse().expect("an address"), ours, packet.into());
+        }
+        world.millis(20);
+    }
+    let of = |ours| world.sent.iter().filter(move |(_, from, _, _)| *from == ours);
+    let (_, _, place, _) = of(to_caller).last().expect("sound");
+    (*place, of(to_far).count())
+}
+
+/// Where we take media, as our description in a message says.
+fn our_port(message: &str) -> SocketAddr {
+    let server: SocketAddr = SERVER.parse().expect("an address");
+    let port = message.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next());
+    SocketAddr::new(server.ip(), port.and_then(|port| port.parse().ok()).expect("a port"))
+}
+
+#[test]
+fn a_caller_who_speaks_only_after_a_late_answer_is_found_behind_its_translator() {
+    for wait in [1, 5, 40] {
+        let (place, heard) = answered_late(wait);
+        assert_eq!(place.to_string(), "198.51.100.1:9000", "after {wait} s");
+        assert!(heard > 90, "{heard} of 100 packets after {wait} s");
+    }
 }

@@ -187,3 +187,31 @@ fn messages_have_bounds() {
     let answer = ask(&mut world, "late", &text("dave", "m1", "?"));
     assert!(answer.starts_with("SIP/2.0 403"), "{answer}");
 }
+
+#[test]
+fn a_hidden_user_is_not_told_by_the_names_of_its_calls() {
+    let directory = Office::new().change(|directory| {
+        directory.domains.values_mut().for_each(|domain| domain.watching = Watching::Lamps);
+    });
+    let mut world = World::with(22, directory.build(), false);
+    world.peer("raw", "192.0.2.99:5060");
+    let (_, temporary) = register_device(&mut world, 1);
+    world.peer("carol", "192.0.2.98:5060");
+    let page = "<Dial><Sip>sip:bob@office.localhost</Sip></Dial>";
+    world.web.page(crate::world::VOICE, crate::world::Page::xml(page));
+    world.phone("alice");
+    for (dialog, uri) in [("w1", "sip:bob@office.localhost"), ("w2", temporary.as_str())] {
+        let headers = "Event: dialog\r\nExpires: 600\r\n";
+        let what = Ask { about: uri, dialog, headers, ..Ask::default() };
+        assert!(ask(&mut world, "carol", &what).starts_with("SIP/2.0 200"));
+        notified(&mut world, "carol");
+    }
+    world.dial("alice", "500");
+    let invite = world.expect("raw", "INVITE");
+    let ringing = respond(&invite, "180 Ringing", world.raw("raw").local, "", "");
+    world.say("raw", &ringing);
+    let (one, two) = (notified(&mut world, "carol"), notified(&mut world, "carol"));
+    let id = |text: &str| between(text, "<dialog id=\"", "\"").to_owned();
+    assert_ne!(between(&one, "entity=\"", "\""), between(&two, "entity=\"", "\""));
+    assert_ne!(id(&one), id(&two), "who compares them learns who hides");
+}

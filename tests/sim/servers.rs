@@ -587,3 +587,25 @@ fn a_caller_who_hangs_up_while_the_next_server_is_looked_up_leaves_nothing() {
     assert!(world.raw("two").inbox.is_empty());
     assert!(world.rows.statuses().contains(&"canceled"), "{:?}", world.rows.statuses());
 }
+
+#[test]
+fn the_only_server_that_does_not_rest_is_given_its_time() {
+    let mut world = named(8, |_| {});
+    world.dial("alice", "500");
+    world.seconds(1);
+    let (first, other) = match world.raw("two").all("INVITE").is_empty() {
+        true => ("one", "two"),
+        false => ("two", "one"),
+    };
+    let invite = world.expect(first, "INVITE");
+    answer(&mut world, first, &invite, "503 Service Unavailable", "Retry-After: 200\r\n");
+    takes(&mut world, other);
+    world.seconds(2);
+    world.dial("alice", "500");
+    let invite = world.expect(other, "INVITE");
+    world.seconds(5);
+    answer(&mut world, other, &invite, "200 OK", "");
+    world.seconds(1);
+    assert!(world.raw(other).all("CANCEL").is_empty(), "nobody else was to be had");
+    assert!(world.talk_together("alice", other));
+}

@@ -120,9 +120,11 @@ impl Dialogs {
             Some(known) if *known == info => return false,
             Some(known) => *known = info,
             None => {
+                // One that is told of again and again must not push out others that are, too.
                 if dialogs.len() >= MAX_DIALOGS {
-                    let oldest = dialogs.remove(0);
-                    self.believed.clear(&(user.clone(), oldest.id));
+                    let over = dialogs.iter().position(|known| !known.state.is_alive());
+                    let Some(over) = over else { return false };
+                    dialogs.remove(over);
                 }
                 dialogs.push(info);
             }
@@ -133,7 +135,8 @@ impl Dialogs {
     /// Believes what another exchange says of a call, for some time.
     fn believe(&mut self, now: Instant, user: &Arc<str>, info: &DialogInfo) {
         let name = (user.clone(), info.id);
-        match info.state.is_alive() {
+        let shown = self.users.get(user).is_some_and(|all| all.iter().any(|d| d.id == info.id));
+        match shown && info.state.is_alive() {
             true => self.believed.set(name, now + SILENT),
             false => self.believed.clear(&name),
         }
@@ -192,8 +195,8 @@ impl Exchange {
         user: &Arc<str>,
         info: DialogInfo,
     ) {
+        self.publish_here(now, user, info.clone());
         self.events.dialogs.believe(now, user, &info);
-        self.publish_here(now, user, info);
     }
 
     /// Says again how calls stand, and gives those up that nobody says any more.

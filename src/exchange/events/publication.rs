@@ -97,7 +97,8 @@ impl Device {
 
 #[derive(Clone, Debug)]
 struct Publication {
-    device: Device,
+    /// `None`: it cannot be told from others.
+    device: Option<Device>,
     /// Names it and what it says (RFC 3903 section 8.1).
     etag: String,
     expires_at: Instant,
@@ -155,13 +156,16 @@ impl Publications {
         }
     }
 
-    /// Takes what a phone says now, in place of what it said under `before`, and of what it said
-    /// under a tag that it does not know: it began anew, or had no answer yet. Else its old word
-    /// would stand beside its new one, until it expires. How publications become one state is ours to
+    /// Takes what a phone says now, in place of what it said under `before`; without a tag, in
+    /// place of all that it said: it began anew, or had no answer yet. Else its old word would
+    /// stand beside its new one, until it expires. How publications become one state is ours to
     /// say (RFC 3903 section 1); the tag that was replaced gets 412 from now on (section 6 step 4).
     fn put(&mut self, user: &Arc<str>, before: Option<&str>, publication: Publication) {
         let device = &publication.device;
-        self.keep(user, |known| Some(known.etag.as_str()) != before && known.device != *device);
+        self.keep(user, |known| match before {
+            Some(etag) => known.etag != etag,
+            None => device.is_none() || known.device != *device,
+        });
         let publications = self.users.entry(user.clone()).or_default();
         // From ever new addresses: the oldest gives way.
         if publications.len() >= MAX_PUBLICATIONS {
@@ -178,6 +182,14 @@ impl Publications {
 }
 
 impl Exchange {
+    /// The device that publishes, where it can be told from the user's others: proxies that hide
+    /// what is behind them make several look like one, which would take turns to unsay each other.
+    fn device(&self, now: Instant, flow: Flow, request: &Message, address: &str) -> Option<Device> {
+        let bindings = self.registrar.bindings(now, address);
+        let here = bindings.iter().filter(|binding| binding.flow == flow).count();
+        (here <= 1).then(|| Device::of(flow, request))
+    }
+
     pub(super) fn publish_presence(
         &mut self,
         now: Instant,
@@ -211,11 +223,11 @@ impl Exchange {
             ("Expires".to_owned(), lifetime.as_secs().to_string()),
         ];
         let expires_at = now + lifetime;
+        let device = self.device(now, flow, request, &user.address);
         let publications = &mut self.events.publications;
         match lifetime.is_zero() {
             true => publications.keep(&user.address, |p| Some(p.etag.as_str()) != before),
             false => {
-                let device = Device::of(flow, request);
                 let publication = Publication { device, etag, expires_at, says };
                 publications.put(&user.address, before, publication);
             }
@@ -290,7 +302,7 @@ mod tests {
         let says = Published { open: Some(open), activities: vec!["away"], note };
         let expires_at = Instant::from_millis(seconds * 1_000);
         // Each from a phone of its own.
-        let device = device(&format!("SIP/2.0/UDP {etag}.example"));
+        let device = Some(device(&format!("SIP/2.0/UDP {etag}.example")));
         Publication { device, etag: etag.to_owned(), expires_at, says }
     }
 

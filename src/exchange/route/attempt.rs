@@ -82,13 +82,15 @@ impl Exchange {
 
     /// A server that stays silent is given up early only where there is another.
     fn watch_attempt(&mut self, now: Instant, id: LegId) {
-        let Some(trying) = self.trying(id) else { return };
+        let entry = self.legs.table.get(&id).and_then(|entry| entry.route.as_ref());
+        let Some(trying) = entry.and_then(|route| route.trying.as_deref()) else { return };
         let patience = match &trying.way {
             Some(Way::Trunk(key)) => key.find(&trying.directory).map(|trunk| trunk.answer_within),
             _ => None,
         };
         let patience = patience.unwrap_or(FOREIGN_PATIENCE);
-        match trying.has_more() {
+        let locator = &self.locating.locator;
+        match trying.has_more(|hop| locator.resting(now, hop).is_none()) {
             true => self.legs.timers.set(id, now + patience),
             false => self.legs.timers.clear(&id),
         }

@@ -145,6 +145,7 @@ impl SipLeg {
             },
         );
         self.sip(sip::Command::Accept { dialog, headers: vec![], body });
+        self.learn_again();
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal) {

@@ -22,7 +22,7 @@ struct Branch {
     /// The host that its requests go to.
     host: IpAddr,
     /// Whether a translator is known to stand before it.
-    translated: bool,
+    leeway: media::Leeway,
     over: bool,
     /// Our own URI in it.
     from: String,
@@ -52,9 +52,7 @@ impl Outgoing {
     /// The address for media of a branch.
     fn address_of(&self, dialog: DialogId, own: MediaAddress) -> MediaAddress {
         match self.branches.iter().find(|branch| branch.dialog == dialog) {
-            Some(&Branch { host, translated, .. }) => {
-                MediaAddress { peer: Some(host), translated, ..own }
-            }
+            Some(&Branch { host, leeway, .. }) => MediaAddress { peer: Some(host), leeway, ..own },
             None => MediaAddress { peer: None, ..own },
         }
     }
@@ -63,7 +61,7 @@ impl Outgoing {
     pub(super) fn aim_again(&mut self, target: &Target) {
         if let [branch] = &mut self.branches[..] {
             branch.host = target.flow.remote.ip();
-            branch.translated = target.translated;
+            branch.leeway = target.leeway;
             branch.from.clone_from(&target.from);
         }
     }
@@ -191,7 +189,7 @@ impl SipLeg {
             outgoing.branches.push(Branch {
                 dialog,
                 host,
-                translated: target.translated,
+                leeway: target.leeway,
                 over: false,
                 from: target.from.clone(),
                 early: vec![],
@@ -277,6 +275,7 @@ impl SipLeg {
             self.sip(sip::Command::Hangup { dialog, headers: vec![] });
             return self.end(Cause::Failed, Some(response), Some(488));
         }
+        self.learn_again();
         let sip_call_id = response.call_id().to_owned();
         self.emit(Event::Answered { sip_call_id, headers: x_headers(response) });
     }

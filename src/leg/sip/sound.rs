@@ -43,9 +43,11 @@ impl SipLeg {
 
     /// Starts, or changes, the flow of sound as offer and answer agreed it.
     pub(super) fn connect_media(&mut self, agreed: sdp::Agreed<Codec>) {
+        let (signalled_from, leeway) = self.address.believed(agreed.address.ip());
         let remote = Remote {
             address: agreed.address,
-            signalled_from: self.address.translated_host(agreed.address.ip()),
+            signalled_from,
+            leeway,
             codec: agreed.codec,
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
@@ -70,6 +72,15 @@ impl SipLeg {
         self.outputs.push_back(Output::Media(media::Command::Connect { session, remote }));
         for command in waiting {
             self.give(command);
+        }
+    }
+
+    /// The answer to a call that was heard before it: who was silent until now speaks from where
+    /// its translator has it, and that may be learnt anew.
+    pub(super) fn learn_again(&mut self) {
+        if let Media::Connected { remote, .. } = &self.media {
+            let (session, remote) = (self.session(), remote.clone());
+            self.outputs.push_back(Output::Media(media::Command::Connect { session, remote }));
         }
     }
 

@@ -44,7 +44,7 @@ fn sdp(port: u16, codec: u8, direction: &str) -> String {
 
 fn address() -> MediaAddress {
     let ip = IpAddr::from([192, 0, 2, 1]);
-    MediaAddress { bind: ip, advertise: ip, peer: None, translated: false }
+    MediaAddress { bind: ip, advertise: ip, peer: None, leeway: media::Leeway::None }
 }
 
 /// A leg, and what it said so far.
@@ -178,7 +178,7 @@ fn target() -> Target {
         max_forwards: 70,
         login: None,
         session: None,
-        translated: false,
+        leeway: media::Leeway::None,
         headers: vec![],
     }
 }

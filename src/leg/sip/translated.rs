@@ -4,19 +4,20 @@
 use std::net::IpAddr;
 
 use super::MediaAddress;
-use crate::media::same_network;
+use crate::media::{Leeway, same_network};
 use crate::sip::{Message, translator};
 
 impl MediaAddress {
-    /// The host that signals, where a translator stands before a party that wants its media at
-    /// `media`. Besides what signalling shows, a private address behind a host of another network
-    /// betrays one.
-    pub(super) fn translated_host(&self, media: IpAddr) -> Option<IpAddr> {
-        let host = self.peer?;
+    /// The host that signals, where media of a party that wants them at `media` may come from
+    /// there, and how far from elsewhere. Besides what signalling shows, a private address behind
+    /// a host of another network betrays a translator.
+    pub(super) fn believed(&self, media: IpAddr) -> (Option<IpAddr>, Leeway) {
+        let Some(host) = self.peer else { return (None, Leeway::None) };
         // One on this machine may name any of its addresses, and sends from loopback.
         let here = host.is_loopback() && !media.is_loopback();
         let hidden = translator::is_private(media) && !same_network(media, host);
-        (self.translated || here || hidden).then_some(host)
+        let leeway = if here || hidden { Leeway::Network } else { self.leeway };
+        ((leeway != Leeway::None).then_some(host), leeway)
     }
 
     /// A request in the dialog shows where the party is now.
@@ -24,7 +25,9 @@ impl MediaAddress {
         let Some(source) = translator::source(request) else { return };
         if self.peer.is_some_and(|peer| peer != source && peer != self.bind) {
             self.peer = Some(source);
-            self.translated |= translator::before(request);
+            if translator::before(request) {
+                self.leeway = Leeway::Network;
+            }
         }
     }
 }
@@ -35,11 +38,11 @@ mod tests {
 
     #[test]
     fn a_private_address_behind_another_network_betrays_a_translator() {
-        let host = |peer: &str, media: &str, translated| {
+        let believed = |peer: &str, media: &str, leeway| {
             let bind = IpAddr::from([0, 0, 0, 0]);
             let peer = peer.parse().ok();
-            let address = MediaAddress { bind, advertise: bind, peer, translated };
-            address.translated_host(media.parse().expect("an address")).is_some()
+            let address = MediaAddress { bind, advertise: bind, peer, leeway };
+            address.believed(media.parse().expect("an address"))
         };
         for (peer, media, hidden) in [
             ("198.51.100.9", "198.51.100.9", false),
@@ -47,6 +50,8 @@ mod tests {
             ("198.51.100.9", "203.0.113.1", false),
             ("198.51.100.9", "192.168.1.7", true),
             ("198.51.100.9", "100.64.0.7", true),
+            ("198.51.100.9", "192.0.0.4", true),
+            ("198.51.100.9", "198.18.0.1", true),
             ("192.168.1.7", "192.168.1.7", false),
             ("192.168.1.7", "192.168.1.8", false),
             ("10.0.0.7", "192.168.1.7", true),
@@ -56,8 +61,15 @@ mod tests {
             ("2001:db8::1", "fd00::2", true),
             ("", "192.168.1.7", false),
         ] {
-            assert_eq!(host(peer, media, false), hidden, "{peer} {media}");
-            assert_eq!(host(peer, media, true), !peer.is_empty(), "{peer} {media}");
+            let host: Option<IpAddr> = peer.parse().ok();
+            let shown = if hidden { (host, Leeway::Network) } else { (None, Leeway::None) };
+            assert_eq!(believed(peer, media, Leeway::None), shown, "{peer} {media}");
+            let phone = match (host, hidden) {
+                (None, _) => (None, Leeway::None),
+                (_, true) => (host, Leeway::Network),
+                (_, false) => (host, Leeway::Host),
+            };
+            assert_eq!(believed(peer, media, Leeway::Host), phone, "{peer} {media}");
         }
     }
 }

@@ -125,6 +125,28 @@ fn a_phone_behind_a_translator_is_answered_where_its_signalling_comes_from() {
 }
 
 #[test]
+fn a_phone_is_answered_where_it_speaks_from_its_neighbours_are_not() {
+    let phone = |host| {
+        let mut world = World::new(&[Codec::Pcmu]);
+        (world.talking, world.host, world.leeway) = (false, Some(host), Leeway::Host);
+        world.connect(0, Direction::SendRecv, Some(KEY));
+        world
+    };
+    let (signalled, signals) = (IpAddr::from([192, 0, 2, 10]), IpAddr::from([203, 0, 113, 9]));
+    let own = SocketAddr::new(signalled, 4_000);
+    for (host, from, believed) in [
+        // Its translator has it elsewhere than the server that it asked (STUN) has seen.
+        (signalled, SocketAddr::new(signalled, 9_000), true),
+        (signals, SocketAddr::new(signals, 9_000), true),
+        (signalled, SocketAddr::from(([192, 0, 2, 77], 4_000)), false),
+        (signals, SocketAddr::from(([203, 0, 113, 77], 4_000)), false),
+    ] {
+        let to = if believed { from } else { own };
+        assert_eq!(sent_to(&mut phone(host), &[(from, 20)]), to, "{from}");
+    }
+}
+
+#[test]
 fn a_neighbour_of_a_translator_gives_way_to_the_phone_itself() {
     let phone = SocketAddr::from(([203, 0, 113, 9], 9_000));
     let neighbour = SocketAddr::from(([203, 0, 113, 66], 9_000));

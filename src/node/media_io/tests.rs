@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use super::*;
 use crate::base::id::RecordingSid;
-use crate::media::{Codec, Direction, RecordingEnd, RecordingPlan, Remote, SessionId, Tracks};
+use crate::media::{
+    Codec, Direction, Leeway, RecordingEnd, RecordingPlan, Remote, SessionId, Tracks,
+};
 use crate::rtp::Packet;
 use crate::rtp::packet::{header, write};
 
@@ -52,6 +54,7 @@ impl Bench {
         let remote = Remote {
             address: phone.local_addr().unwrap(),
             signalled_from: None,
+            leeway: Leeway::None,
             codec: Codec::Pcmu,
             payload_type: 0,
             telephone_event: Some(101),

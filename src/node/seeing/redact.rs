@@ -2,6 +2,7 @@
 //! pressed keys. Every secret is overwritten in place, so that lengths stay what they were and
 //! a message's Content-Length remains right.
 
+use crate::sip::line_ends_before;
 use memchr::memmem;
 
 use super::wire;
@@ -19,7 +20,8 @@ pub fn message(bytes: &[u8]) -> Vec<u8> {
     let base = bytes.as_ptr() as usize;
     let mut within = Header::Plain;
     let mut body = false;
-    for line in wire::lines(bytes) {
+    // What stands before a message is no end of its headers.
+    for line in wire::lines(bytes.get(line_ends_before(bytes)..).unwrap_or_default()) {
         let at = (line.as_ptr() as usize).wrapping_sub(base);
         let Some(line) = out.get_mut(at..at + line.len()) else { break };
         if body {
@@ -329,5 +331,16 @@ mod tests {
         );
         assert_eq!(url("bin:menu"), "bin:menu");
         assert_eq!(text("no http://h/?pwd=1 today"), "no http://h/?pwd=*** today");
+    }
+
+    #[test]
+    fn line_ends_before_a_request_hide_no_credentials() {
+        let text = "\r\nINVITE sip:b@h SIP/2.0\r\nCall-ID: c1\r\nAuthorization: Digest \
+            username=\"a\", response=\"0123456789abcdef\", cnonce=\"beef\"\r\n\r\n";
+        assert_eq!(wire::call_id(text.as_bytes()), Some("c1"), "it joins its call");
+        let kept = String::from_utf8(message(text.as_bytes())).expect("text");
+        assert!(!kept.contains("0123456789abcdef"), "{kept}");
+        let two = format!("\r\n{text}");
+        assert_eq!(wire::call_id(two.as_bytes()), Some("c1"));
     }
 }

@@ -65,7 +65,7 @@ pub(crate) struct Index {
 }
 
 /// How many bytes of line ends stand before a message: they mean nothing (RFC 3261 section 7.5).
-pub(crate) fn line_ends_before(bytes: &[u8]) -> usize {
+pub fn line_ends_before(bytes: &[u8]) -> usize {
     let mut length = 0;
     while let Some(found) = match bytes.get(length..) {
         Some([b'\r', b'\n', ..]) => Some(2),

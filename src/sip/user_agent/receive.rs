@@ -306,7 +306,9 @@ fn splice(bytes: &Bytes, start: usize, value: &str, source: SocketAddr) -> Optio
 fn marked(value: &str, source: SocketAddr) -> Option<String> {
     let via = Via::parse(value)?;
     let moved = via.sent_by().ip() != Some(source.ip());
-    if !moved && !via.has_rport() {
+    // Where the peer is seen is ours to say.
+    let claims = via.received().is_some();
+    if !moved && !claims && !via.has_rport() {
         return None;
     }
     // The view takes quotes off values that need them.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use sha2::{Digest, Sha256};
+
 use super::super::dialogs::State;
 use super::*;
 
@@ -25,8 +27,15 @@ fn write(view: &View, version: u32) -> String {
     text
 }
 
+/// A name of a call in documents about one URI: who watches a user under several, one of which
+/// hides them, does not find the same name in both.
+fn name_of(id: u64, own: &str) -> u64 {
+    let digest = Sha256::digest(format!("{id:016x} {own}").as_bytes());
+    u64::from_be_bytes(*digest.first_chunk().expect("it is longer"))
+}
+
 fn write_dialog(text: &mut String, own: &str, dialog: &DialogInfo, parties: bool) {
-    let (id, direction) = (dialog.id, dialog.direction.name());
+    let (id, direction) = (name_of(dialog.id, own), dialog.direction.name());
     let _ = write!(text, "<dialog id=\"{id:016x}\" direction=\"{direction}\">\r\n<state");
     if let State::Terminated { event, .. } = dialog.state {
         let _ = write!(text, " event=\"{event}\"");
