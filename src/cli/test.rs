@@ -9,7 +9,7 @@ use super::check::{default_url, many, shown};
 use super::flow::report::{Suite, junit};
 use super::flow::{self, Flow, run};
 use super::serve::{block_on, read_config};
-use super::{Outcome, Project};
+use super::{Outcome, Project, test_tables};
 use crate::node::project::Opened;
 
 /// Arguments of `offhook test`.
@@ -36,7 +36,8 @@ impl Test {
         let config = read_config(&self.project)?;
         let sources = self.read()?;
         let chosen: usize = sources.iter().map(|source| source.flows.len()).sum();
-        let (mut tables, tests) = super::test_tables::run(&config, self.filter.as_deref())?;
+        let tables = test_tables::run(&config, self.filter.as_deref())?;
+        let tests = test_tables::count(&tables);
         if chosen + tests == 0 {
             let folder = shown(&self.project.folder.join("flows"));
             return match &self.filter {
@@ -51,7 +52,7 @@ impl Test {
             for source in sources {
                 suites.push(run_all(&opened, source).await);
             }
-            suites.append(&mut tables);
+            suites.extend(test_tables::tell_all(tables));
             Ok(suites)
         })?;
         if let Some(path) = &self.junit {

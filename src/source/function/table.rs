@@ -8,6 +8,9 @@ use super::sandbox::Host;
 use crate::config::{Problem, Severity};
 use crate::source::routes::{ENDING, Parameters, Table};
 
+/// The longest line of the log, in characters: what callers dial stands in it.
+const LONGEST: usize = 500;
+
 /// Whether a file of this name is a table.
 pub(super) fn is_table(file: &str) -> bool {
     file.ends_with(ENDING)
@@ -45,7 +48,9 @@ pub(super) fn invoke(table: &Table, event: &Event, host: &dyn Host) -> Response 
     let started = host.now();
     let parameters = Parameters { body: &event.body, query: &event.query };
     let explanation = table.decide(&parameters, host.wall());
-    let log = explanation.log().map(|text| LogLine { level: Level::Info, text }).collect();
+    let line =
+        |text: String| LogLine { level: Level::Info, text: text.chars().take(LONGEST).collect() };
+    let log = explanation.log().map(line).collect();
     let (content_type, body) = match parameters.want_explanation() {
         true => ("text/plain; charset=utf-8", format!("{explanation}\n{}\n", explanation.xml)),
         false => ("text/xml; charset=utf-8", explanation.xml),

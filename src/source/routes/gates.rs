@@ -179,10 +179,21 @@ pub(super) fn block(source: &mut Source<'_>, mut reader: Reader<'_>) -> Gate {
 }
 
 /// `[[hours]]`.
-pub(super) fn hours(source: &mut Source<'_>, mut reader: Reader<'_>, zone: &TimeZone) -> Gate {
+pub(super) fn hours(
+    source: &mut Source<'_>,
+    mut reader: Reader<'_>,
+    zone: Option<&TimeZone>,
+) -> Gate {
     let place = place(source, &mut reader);
     let condition = condition(source, &mut reader);
-    let zone = self::zone(source, &mut reader).unwrap_or_else(|| zone.clone());
+    let said = reader.item("zone").is_some();
+    let zone = self::zone(source, &mut reader).or_else(|| zone.cloned());
+    if zone.is_none() && !said {
+        let message =
+            "hours: no time zone is said, so these are of UTC; write zone = \"Europe/Berlin\"";
+        source.warning(reader.span(), message);
+    }
+    let zone = zone.unwrap_or(TimeZone::UTC);
     let mut days = [false; 7];
     for (text, span) in reader.texts(source, "days").unwrap_or_default() {
         if let Err(reason) = hours::parse_days(&text, &mut days) {

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::attributes::{self, position};
 use super::gates::{self, check_e164, check_target, condition, place, template, values};
 use super::reach::{Shadow, Subject, shadows};
-use super::rules::{CallerId, Expected, Gate, Missing, Place, Rewrite, Trial, Users, What, utc};
+use super::rules::{CallerId, Expected, Gate, Missing, Place, Rewrite, Trial, Users, What};
 use super::template::Template;
 use super::{Table, hours};
 use crate::config::reader::{Reader, Source};
@@ -39,7 +39,7 @@ pub(super) fn read(file: &Path, text: &str) -> (Option<Table>, Vec<Problem>) {
     };
     let s = &mut source;
     let mut root = Reader::new("", Some(document.as_table()), None);
-    let zone = gates::zone(s, &mut root).unwrap_or_else(utc);
+    let zone = gates::zone(s, &mut root);
     let missing = root.table(s, "missing");
     let missing = self::missing(s, missing);
     let has_caller_id = root.item("caller_id").is_some();
@@ -54,15 +54,19 @@ pub(super) fn read(file: &Path, text: &str) -> (Option<Table>, Vec<Problem>) {
     let say = attributes::say(s, say);
     let rewrites = list(s, &mut root, "rewrite", rewrite);
     let blocks = list(s, &mut root, "block", |s, reader| Some(gates::block(s, reader)));
-    let hours = list(s, &mut root, "hours", |s, reader| Some(gates::hours(s, reader, &zone)));
-    let clock = hours.iter().find_map(|gate| Some(gate.hours.as_ref()?.zone.clone()));
-    let clock = if zone == utc() { clock.unwrap_or(zone) } else { zone };
+    let hours =
+        list(s, &mut root, "hours", |s, reader| Some(gates::hours(s, reader, zone.as_ref())));
+    let first = hours.iter().find_map(|gate| Some(gate.hours.as_ref()?.zone.clone()));
+    let clock = zone.or(first).unwrap_or(TimeZone::UTC);
     let trials = list(s, &mut root, "test", |s, reader| trial(s, reader, &clock));
     root.finish(s);
-    warn(s, &rewrites, &blocks);
-    let mut problems = source.problems;
-    let sound = problems.is_empty();
-    problems.append(&mut source.warnings);
+    // What is told of a table with mistakes may go with them.
+    let sound = s.problems.is_empty();
+    if sound {
+        warn(s, &rewrites, &blocks);
+        source.problems.append(&mut source.warnings);
+    }
+    let problems = source.problems;
     let table = Table {
         file: file.to_string_lossy().into_owned(),
         missing,

@@ -1,7 +1,5 @@
 //! The rules themselves: whom and what each is about, and what it does.
 
-use jiff::tz::TimeZone;
-
 use super::hours::Hours;
 use super::template::Template;
 use crate::base::WallTime;
@@ -254,9 +252,4 @@ pub(super) enum What {
     Redirects,
     Rule,
     Xml,
-}
-
-/// The zone of a table without one.
-pub(super) fn utc() -> TimeZone {
-    TimeZone::UTC
 }

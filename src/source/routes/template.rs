@@ -3,6 +3,10 @@
 use crate::base::hint;
 use crate::source::e164::e164;
 
+/// The longest text that comes of one: what a caller may hear at once. Rules that go on could
+/// double a number a thousand times.
+const MOST: usize = 4096;
+
 /// A text with places to fill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Template(Vec<Piece>);
@@ -100,23 +104,29 @@ impl Template {
         self.0.contains(&Piece::Place(Place::Rest))
     }
 
-    /// The text with its places filled.
+    /// The text with its places filled, cut off where it is too long.
     pub(super) fn fill(&self, values: &Values<'_>) -> String {
         let mut filled = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => filled.push_str(text),
-                Piece::Place(Place::Number) => filled.push_str(values.number),
-                Piece::Place(Place::Rest) => filled.push_str(values.rest),
-                Piece::Place(Place::E164) => filled.push_str(&e164(values.number)),
-                Piece::Place(Place::Dialled) => filled.push_str(values.dialled),
-                Piece::Place(Place::User) => filled.push_str(values.user),
-                Piece::Place(Place::From) => filled.push_str(values.from),
-                Piece::Place(Place::To) => filled.push_str(values.to),
+                Piece::Text(text) => add(&mut filled, text),
+                Piece::Place(Place::Number) => add(&mut filled, values.number),
+                Piece::Place(Place::Rest) => add(&mut filled, values.rest),
+                Piece::Place(Place::E164) => add(&mut filled, &e164(values.number)),
+                Piece::Place(Place::Dialled) => add(&mut filled, values.dialled),
+                Piece::Place(Place::User) => add(&mut filled, values.user),
+                Piece::Place(Place::From) => add(&mut filled, values.from),
+                Piece::Place(Place::To) => add(&mut filled, values.to),
             }
         }
         filled
     }
+}
+
+/// Adds what there is room for.
+fn add(filled: &mut String, text: &str) {
+    let room = MOST.saturating_sub(filled.len());
+    filled.push_str(text.get(..text.floor_char_boundary(room)).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -139,6 +149,16 @@ mod tests {
         assert_eq!(filled("{e164}/{rest}/{dialled}"), "+14155550100/5550100/9415");
         assert_eq!(filled("{user} {From} {To}{{x}"), "home sip:home@office sip:9415@office{x}");
         assert_eq!(Template::parse("+1{{").expect("a template").literal(), Some("+1{"));
+    }
+
+    #[test]
+    fn no_text_grows_beyond_its_bound() {
+        let twice = Template::parse("{number}{number}é").expect("a template");
+        let mut number = "é".to_owned();
+        for _ in 0..100 {
+            number = twice.fill(&Values { number: &number, ..VALUES });
+        }
+        assert!((MOST - 1..=MOST).contains(&number.len()), "{}", number.len());
     }
 
     #[test]

@@ -133,7 +133,7 @@ fn documents_hold_what_the_table_says_and_escape_what_callers_say() {
          dial.sip = { statusCallback = \"/functions/s?a=1&b=2\", statusCallbackEvent = [\"ringing\", \"completed\"] }\n\
          [dial]\nrecord = \"record-from-answer\"\naction = \"/functions/after\"\nhangupOnStar = true\n\
          [dial.number]\nurl = \"bin:whisper\"\n\
-         [[hours]]\ndates = [\"2026-12-25\"]\nsay = \"Nobody <here>, {user}.\"\nredirect = \"bin:voicemail\"\n",
+         [[hours]]\nzone = \"UTC\"\ndates = [\"2026-12-25\"]\nsay = \"Nobody <here>, {user}.\"\nredirect = \"bin:voicemail\"\n",
     );
     let xml = |to: &str, now: &str| {
         let body = owned(&[("From", "sip:a&%22b@o"), ("To", to)]);
