@@ -2,6 +2,7 @@
 
 use super::bins::check_url;
 use super::{Findings, place};
+use crate::base::nearest;
 use crate::config::{Config, Severity};
 use crate::node::project::names;
 use crate::source::function;
@@ -27,5 +28,21 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         for ((line, column), url) in compiled.table.iter().flat_map(Table::redirects) {
             check_url(&known, url, place(line as usize, column as usize), &path, findings);
         }
+        for (line, user) in compiled.table.iter().flat_map(Table::users) {
+            if let Some(message) = slip(config, user) {
+                let at = Some(place(line as usize, 1));
+                findings.tell(&path, at, Severity::Warning, "routes", message);
+            }
+        }
     }
+}
+
+/// What is wrong with a user who differs from a known one by a letter or two; others may come from
+/// elsewhere.
+fn slip(config: &Config, user: &str) -> Option<String> {
+    let name = user.split('@').next().unwrap_or(user);
+    let lists = config.lists.iter().flat_map(|(_, users)| users);
+    let known: Vec<&str> = lists.map(|(known, _)| known.as_str()).collect();
+    let near = nearest(name, known.iter().copied()).filter(|near| *near != name)?;
+    Some(format!("no list of credentials has \"{name}\"; did you mean \"{near}\"?"))
 }

@@ -106,4 +106,10 @@ impl Table {
             _ => None,
         })
     }
+
+    /// The users that have a caller ID of their own, each with its line.
+    pub fn users(&self) -> impl Iterator<Item = (u32, &str)> {
+        let users = self.caller_id.iter().flat_map(|caller_id| &caller_id.users);
+        users.map(|(name, _, line)| (*line, name.as_str()))
+    }
 }
