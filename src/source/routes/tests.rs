@@ -445,6 +445,22 @@ fn the_samples_are_sound() {
     }
 }
 
+/// The chapter about tables shows one with everything in it; it is as sound as it looks.
+#[test]
+fn the_documented_table_is_sound() {
+    let chapter = include_str!("../../../functions/README.md");
+    let (_, chapter) = chapter.split_once("## Tables of routes").expect("the chapter");
+    let lines = chapter.lines().skip_while(|line| !line.starts_with("    zone"));
+    let lines = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
+    let text: Vec<&str> = lines.map(str::trim_start).collect();
+    let table = table(&text.join("\n"));
+    assert_eq!(table.run_tests().len(), 1);
+    let saturday = at("2026-11-21T00:00:00Z");
+    let decision = decide(&table, &[("From", "sip:home@x"), ("To", "+15550100001")], saturday);
+    assert_eq!(decision.says.as_deref(), Some("We are closed."));
+    assert_eq!(decision.action, Action::Redirect("bin:voicemail".to_owned()));
+}
+
 #[test]
 fn long_tables_are_refused_rather_than_compared_for_ever() {
     let many = "[[rewrite]]\nresult = \"{number}\"\ngo_on = true\n".repeat(1001);
