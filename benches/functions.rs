@@ -61,6 +61,8 @@ fn main() {
     for name in ["outbound.js", "library.wat", "command.wat"] {
         std::fs::copy(samples.join(name), project.join(name)).expect("copied");
     }
+    let table = project.join("table.routes.toml");
+    std::fs::copy(samples.join("outbound.routes.toml"), table).expect("copied");
     let start = Clock::now();
     let sandbox_ = sandbox(&cache);
     println!("{:32} {:>14.1?}", "start, empty cache", start.elapsed());
@@ -91,6 +93,7 @@ fn main() {
         ("outbound", "script, warm"),
         ("library", "library, warm"),
         ("command", "WASI command, warm"),
+        ("table", "table of routes"),
     ] {
         measure(label, 5000, |_| {
             let response = functions.invoke(name, &event).expect("a response");

@@ -48,17 +48,21 @@ fn a_new_project_is_sound_and_its_flows_pass() {
     let others: Vec<&str> =
         errors.lines().filter(|line| !line.contains("warning speech")).collect();
     assert_eq!((code, others), (0, vec![]), "{told}");
-    assert!(told.contains("6 bins, 1 function, 3 flows"), "{told}");
+    assert!(told.contains("6 bins, 2 functions, 3 flows"), "{told}");
 
     let (code, told, errors) = offhook(folder.path(), &["test", "--junit", "junit.xml"]);
     assert_eq!((code, errors.as_str()), (0, ""), "{told}");
-    assert!(told.ends_with("3 flows: 3 passed, 0 failed\n"), "{told}");
+    assert!(told.ends_with("3 flows, 9 tests of tables: 12 passed, 0 failed\n"), "{told}");
     let xml = fs::read_to_string(folder.path().join("junit.xml")).expect("written");
-    assert!(xml.contains("<testsuites tests=\"3\" failures=\"0\">"), "{xml}");
+    assert!(xml.contains("<testsuites tests=\"12\" failures=\"0\">"), "{xml}");
 
     let (code, told, _) = offhook(folder.path(), &["test", "leaves a message"]);
     assert_eq!(code, 0);
     assert!(told.ends_with("1 flow: 1 passed, 0 failed\n"), "{told}");
+    let (code, told, _) = offhook(folder.path(), &["test", "California"]);
+    assert_eq!(code, 0);
+    assert!(told.contains("ok    functions/outbound.routes.toml: 650 is California"), "{told}");
+    assert!(told.ends_with("0 flows, 1 test of tables: 1 passed, 0 failed\n"), "{told}");
     let (code, _, errors) = offhook(folder.path(), &["test", "nothing like it"]);
     assert_eq!(code, 1);
     assert!(errors.starts_with("offhook: no flow in flows has \"nothing like it\""), "{errors}");
@@ -212,7 +216,7 @@ fn a_flow_that_fails_tells_what_came_and_exits_1() {
     let (code, told, errors) = offhook(folder.path(), &["test"]);
     assert_eq!(code, 1);
     assert!(told.starts_with("FAIL  flows/route.flow: wrong"), "{told}");
-    assert!(told.ends_with("1 flow: 0 passed, 1 failed\n"), "{told}");
+    assert!(told.ends_with("1 flow, 9 tests of tables: 9 passed, 1 failed\n"), "{told}");
     for wanted in [
         "flows/route.flow:3:3: error flow: expect say \"Press two\": it did not come before",
         "say \"Press one to leave a message.\"   (bins/welcome:4)",
@@ -226,6 +230,62 @@ fn a_flow_that_fails_tells_what_came_and_exits_1() {
     let wanted =
         "flows/route.flow:2:3: error flow: unknown step \"anser\"; did you mean \"answer\"?";
     assert!(errors.starts_with(wanted), "{errors}");
+}
+
+#[test]
+fn a_table_of_routes_is_checked_tested_and_previewed() {
+    let folder = project();
+    let run = |arguments: &[&str]| offhook(folder.path(), arguments);
+    let call = ["--from", "sip:home@office.localhost", "--to", "sip:6591234567@office.localhost"];
+    let (code, xml, errors) = run(&[&["preview", "function:outbound"], &call[..]].concat());
+    assert_eq!(code, 0, "{errors}");
+    let dial = "<Dial callerId=\"+12223331234\" record=\"do-not-record\">+6591234567</Dial>";
+    assert!(xml.contains(dial), "{xml}");
+
+    // A rule too many takes what another was for: its own test says so, with the rule's line.
+    let file = "functions/outbound.routes.toml";
+    replace(&folder, file, "prefix = \"650\"\nlength = 10", "prefix = \"6508\"\nlength = 9");
+    let (code, told, errors) = run(&["test"]);
+    assert_eq!(code, 1);
+    assert!(told.contains("FAIL  functions/outbound.routes.toml: 650 is California"), "{told}");
+    assert!(told.ends_with("9 tests of tables: 11 passed, 1 failed\n"), "{told}");
+    let wanted = "expected that it dials \"+16508662222\", but it dials \"+6508662222\"; line 50 \
+                  decided, rewrite \"Singapore without its plus\": 6508662222 becomes +6508662222";
+    assert!(errors.contains(wanted), "{errors}");
+    let (code, _, errors) = run(&["check"]);
+    assert_eq!(code, 1);
+    let found = format!("{file}:99:9: error routes: test \"650 is California, and no Singapore\"");
+    assert!(errors.contains(&found) && errors.contains(wanted), "{errors}");
+    assert!(!errors.contains("error function"), "told once: {errors}");
+
+    // Mistakes are all told, each at its place.
+    replace(&folder, file, "length = 9", "lenght = 9");
+    replace(&folder, file, "reject = \"busy\"", "redirect = \"bin:welcom\"");
+    replace(&folder, file, "\"+12223335678\"", "\"2223335678\"");
+    let (_, _, errors) = run(&["check"]);
+    for wanted in [
+        ":23:10: error routes: \"2223335678\" is not in E.164; did you mean \"+12223335678\"?",
+        ":47:1: error routes: unknown key \"lenght\" in [rewrite]; did you mean \"length\"?",
+    ] {
+        assert!(errors.contains(&format!("{file}{wanted}")), "{errors}");
+    }
+    let (code, _, errors) = run(&["test"]);
+    assert_eq!(code, 1);
+    assert!(
+        errors.ends_with("offhook: 2 mistakes in the tables; mend and try again\n"),
+        "{errors}"
+    );
+    let table =
+        "[[block]]\nredirect = \"bin:welcom\"\n[caller_id.users]\nmyusr = \"+12223335678\"\n";
+    write(&folder, file, table);
+    let (code, _, errors) = run(&["check"]);
+    assert_eq!(code, 0, "{errors}");
+    for wanted in [
+        ":1:1: warning 11200: there is no bin \"welcom\"; did you mean \"welcome\"?",
+        ":4:1: warning routes: no list of credentials has \"myusr\"; did you mean \"myuser\"?",
+    ] {
+        assert!(errors.contains(&format!("{file}{wanted}")), "{errors}");
+    }
 }
 
 #[test]

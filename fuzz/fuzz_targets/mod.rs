@@ -22,6 +22,7 @@ mod offer_answer;
 #[allow(dead_code, reason = "the simulator uses all of it")]
 #[path = "../../tests/sim/world/office.rs"]
 mod office;
+mod routes;
 mod rtcp;
 mod rtp;
 mod sdp;
@@ -58,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     ("jitter", jitter::run),
     ("media_sequence", media_sequence::run),
     ("offer_answer", offer_answer::run),
+    ("routes", routes::run),
     ("rtcp", rtcp::run),
     ("rtp", rtp::run),
     ("sdp", sdp::run),

@@ -34,6 +34,7 @@ pub mod verb;
 #[path = "../../src/source"]
 pub mod source {
     pub mod e164;
+    pub mod routes;
     pub mod template;
 }
 

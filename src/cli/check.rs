@@ -13,10 +13,12 @@ use crate::config::{Config, Problem, Severity};
 use crate::markup::Position;
 use crate::node::project::Opened;
 use crate::source::function;
+use crate::source::routes::ENDING;
 use crate::speech::{self, Voices};
 
 mod bins;
 mod handlers;
+mod routes;
 
 /// Arguments of `offhook check`.
 #[derive(clap::Args, Debug)]
@@ -115,6 +117,8 @@ async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
     for (name, result) in &checked {
         match result {
             Ok(()) => {}
+            // All of its findings are told below, not the first alone.
+            Err(function::Error::Load(error)) if error.file.ends_with(ENDING) => {}
             Err(function::Error::Load(error)) => {
                 let place =
                     (error.line > 0).then(|| place(error.line as usize, error.column as usize));
@@ -126,6 +130,7 @@ async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
             }
         }
     }
+    routes::check(&opened.config, findings);
     for path in function::unnamed(&folder) {
         let message = "cannot be called: a function's name has letters, digits, _ - . ~ and /, and \
                        .private or .protected once at most";

@@ -20,6 +20,7 @@ mod registrations;
 mod running;
 mod serve;
 mod test;
+mod test_tables;
 
 /// Programmable voice that you run yourself: point a phone number at markup.
 #[derive(Parser, Debug)]

@@ -1,4 +1,5 @@
-//! `offhook test`: the project's call flows, in virtual time, without phones.
+//! `offhook test`: the project's call flows, in virtual time, without phones, and the tests that
+//! stand in its tables of routes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use super::check::{default_url, many, shown};
 use super::flow::report::{Suite, junit};
 use super::flow::{self, Flow, run};
 use super::serve::{block_on, read_config};
-use super::{Outcome, Project};
+use super::{Outcome, Project, test_tables};
 use crate::node::project::Opened;
 
 /// Arguments of `offhook test`.
@@ -16,7 +17,7 @@ use crate::node::project::Opened;
 pub(super) struct Test {
     #[command(flatten)]
     project: Project,
-    /// Runs only flows whose name or file holds this
+    /// Runs only flows and tests whose name or file holds this
     #[arg(value_name = "FILTER")]
     filter: Option<String>,
     /// Writes the results as JUnit XML too
@@ -35,7 +36,9 @@ impl Test {
         let config = read_config(&self.project)?;
         let sources = self.read()?;
         let chosen: usize = sources.iter().map(|source| source.flows.len()).sum();
-        if chosen == 0 {
+        let tables = test_tables::run(&config, self.filter.as_deref())?;
+        let tests = test_tables::count(&tables);
+        if chosen + tests == 0 {
             let folder = shown(&self.project.folder.join("flows"));
             return match &self.filter {
                 Some(filter) => Err(format!("no flow in {folder} has \"{filter}\" in its name")),
@@ -49,6 +52,7 @@ impl Test {
             for source in sources {
                 suites.push(run_all(&opened, source).await);
             }
+            suites.extend(test_tables::tell_all(tables));
             Ok(suites)
         })?;
         if let Some(path) = &self.junit {
@@ -57,7 +61,12 @@ impl Test {
         }
         let failed = suites.iter().flat_map(|suite| &suite.flows);
         let failed = failed.filter(|(_, outcome)| outcome.failure.is_some()).count();
-        println!("{}: {} passed, {failed} failed", many(chosen, "flow"), chosen - failed);
+        let of_tables = match tests {
+            0 => String::new(),
+            tests => format!(", {} of tables", many(tests, "test")),
+        };
+        let (flows, all) = (many(chosen, "flow"), chosen + tests);
+        println!("{flows}{of_tables}: {} passed, {failed} failed", all - failed);
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 

@@ -21,7 +21,7 @@ mod handlers;
 mod limits;
 mod pair;
 mod parts;
-mod reader;
+pub(crate) mod reader;
 mod seeing;
 mod sip;
 mod stir;

@@ -56,7 +56,7 @@ impl fmt::Display for Problem {
 }
 
 /// What all tables of one file share.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     pub file: &'a Path,
     pub text: &'a str,
     pub env: &'a dyn Fn(&str) -> Option<String>,
@@ -71,13 +71,29 @@ pub(super) struct Source<'a> {
     pub handlers: Vec<WrittenHandler>,
 }
 
+impl<'a> Source<'a> {
+    /// Of a file that says everything itself: without an environment or files beside it.
+    pub(crate) fn plain(file: &'a Path, text: &'a str) -> Source<'a> {
+        Source {
+            file,
+            text,
+            env: &|_| None,
+            folder: Path::new(""),
+            problems: vec![],
+            warnings: vec![],
+            tls_servers: vec![],
+            handlers: vec![],
+        }
+    }
+}
+
 impl Source<'_> {
-    pub(super) fn error(&mut self, span: Option<Range<usize>>, message: impl Into<String>) {
+    pub(crate) fn error(&mut self, span: Option<Range<usize>>, message: impl Into<String>) {
         let problem = self.problem(span, Severity::Error, message.into());
         self.problems.push(problem);
     }
 
-    pub(super) fn warning(&mut self, span: Option<Range<usize>>, message: impl Into<String>) {
+    pub(crate) fn warning(&mut self, span: Option<Range<usize>>, message: impl Into<String>) {
         let problem = self.problem(span, Severity::Warning, message.into());
         self.warnings.push(problem);
     }
@@ -88,7 +104,7 @@ impl Source<'_> {
     }
 
     /// Line and column where something begins, from 1.
-    pub(super) fn place(&self, span: Option<Range<usize>>) -> (usize, usize) {
+    pub(crate) fn place(&self, span: Option<Range<usize>>) -> (usize, usize) {
         let before = span.and_then(|span| self.text.get(..span.start)).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let column = before.get(line_start..).map_or(0, |rest| rest.chars().count()) + 1;
@@ -97,7 +113,7 @@ impl Source<'_> {
 }
 
 /// One table and what was asked of it.
-pub(super) struct Reader<'t> {
+pub(crate) struct Reader<'t> {
     name: String,
     table: Option<&'t dyn TableLike>,
     span: Option<Range<usize>>,
@@ -105,7 +121,7 @@ pub(super) struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         table: Option<&'t dyn TableLike>,
         span: Option<Range<usize>>,
@@ -114,22 +130,22 @@ impl<'t> Reader<'t> {
     }
 
     /// Where the table stands.
-    pub(super) fn span(&self) -> Option<Range<usize>> {
+    pub(crate) fn span(&self) -> Option<Range<usize>> {
         self.span.clone()
     }
 
     /// Where the value of a key stands; where the table does, without that key.
-    pub(super) fn at(&self, key: &str) -> Option<Range<usize>> {
+    pub(crate) fn at(&self, key: &str) -> Option<Range<usize>> {
         self.table.and_then(|table| table.get(key)?.span()).or_else(|| self.span())
     }
 
-    pub(super) fn item(&mut self, key: &'static str) -> Option<&'t Item> {
+    pub(crate) fn item(&mut self, key: &'static str) -> Option<&'t Item> {
         self.asked.insert(key);
         self.table?.get(key)
     }
 
     /// A text, and where it stands.
-    pub(super) fn text(
+    pub(crate) fn text(
         &mut self,
         source: &mut Source<'_>,
         key: &'static str,
@@ -141,7 +157,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    pub(super) fn flag(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<bool> {
+    pub(crate) fn flag(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<bool> {
         let item = self.item(key)?;
         match item.as_bool() {
             Some(flag) => Some(flag),
@@ -149,7 +165,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    pub(super) fn number(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<i64> {
+    pub(crate) fn number(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<i64> {
         let item = self.item(key)?;
         match item.as_integer() {
             Some(number) => Some(number),
@@ -158,7 +174,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A list of texts, each with its place; a single text is a list of one.
-    pub(super) fn texts(
+    pub(crate) fn texts(
         &mut self,
         source: &mut Source<'_>,
         key: &'static str,
@@ -181,7 +197,7 @@ impl<'t> Reader<'t> {
     }
 
     /// `"text"`, `{ env = "NAME" }` or `{ file = "path" }`.
-    pub(super) fn secret(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<Secret> {
+    pub(crate) fn secret(&mut self, source: &mut Source<'_>, key: &'static str) -> Option<Secret> {
         let item = self.item(key)?;
         match item.as_value() {
             Some(value) => secret_of(source, key, value),
@@ -190,7 +206,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A table inside this one.
-    pub(super) fn table(&mut self, source: &mut Source<'_>, key: &'static str) -> Reader<'t> {
+    pub(crate) fn table(&mut self, source: &mut Source<'_>, key: &'static str) -> Reader<'t> {
         let item = self.item(key);
         let table = item.and_then(Item::as_table_like);
         if let (Some(item), None) = (item, table) {
@@ -200,7 +216,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The tables of a list, `[[key]]`.
-    pub(super) fn tables(&mut self, source: &mut Source<'_>, key: &'static str) -> Vec<Reader<'t>> {
+    pub(crate) fn tables(&mut self, source: &mut Source<'_>, key: &'static str) -> Vec<Reader<'t>> {
         let Some(item) = self.item(key) else { return vec![] };
         if let Some(array) = item.as_array_of_tables() {
             return array.iter().map(|t| Reader::new(key, Some(t), t.span())).collect();
@@ -219,8 +235,15 @@ impl<'t> Reader<'t> {
         tables
     }
 
+    /// All keys with their places and values, in the order of the file.
+    pub(crate) fn entries(&self) -> Vec<(&'t str, Option<Range<usize>>, &'t Item)> {
+        let Some(table) = self.table else { return vec![] };
+        let place = |key: &str| table.get_key_value(key).and_then(|(key, _)| key.span());
+        table.iter().map(|(key, item)| (key, place(key), item)).collect()
+    }
+
     /// All keys of a table of free names, with their secrets.
-    pub(super) fn secrets(&self, source: &mut Source<'_>) -> Vec<(String, Secret)> {
+    pub(crate) fn secrets(&self, source: &mut Source<'_>) -> Vec<(String, Secret)> {
         let Some(table) = self.table else { return vec![] };
         let mut found = vec![];
         for (key, item) in table.iter() {
@@ -236,7 +259,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Reports the keys that nobody asked for.
-    pub(super) fn finish(self, source: &mut Source<'_>) {
+    pub(crate) fn finish(self, source: &mut Source<'_>) {
         let Some(table) = self.table else { return };
         for (key, _) in table.iter().filter(|(key, _)| !self.asked.contains(key)) {
             let span = table.get_key_value(key).and_then(|(key, _)| key.span());

@@ -9,7 +9,7 @@ mod write;
 
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use reader::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, Tree, parse};
-pub use write::{escape_attribute, escape_text};
+pub use write::{allowed, escape_attribute, escape_text};
 
 /// An element with everything inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -33,8 +33,8 @@ fn escape(text: &str, special: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// The Char production of XML 1.0 section 2.2.
-pub(super) fn allowed(c: char) -> bool {
+/// Whether a character may stand in a document: the Char production of XML 1.0 section 2.2.
+pub fn allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 

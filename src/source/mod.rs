@@ -11,6 +11,7 @@ pub mod document;
 pub mod e164;
 pub mod function;
 pub mod project;
+pub mod routes;
 pub mod sound;
 pub mod stamp;
 pub mod template;

@@ -245,6 +245,7 @@ fn seeds(target: &str) -> &'static [&'static str] {
         "sip_message" | "sip_stream" | "seeing" => &["tests/data/torture", "tests/data/ipv6"],
         "template" | "xml" => &["samples/first/bins"],
         "config" => &["samples/first"],
+        "routes" => &["samples/first/functions", "functions/samples"],
         "flow" => &["samples/first/flows"],
         _ => &[],
     }

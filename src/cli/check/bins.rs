@@ -126,7 +126,13 @@ fn check_urls(known: &Names, element: &Element, file: &Path, findings: &mut Find
     }
 }
 
-fn check_url(known: &Names, url: &str, position: Position, file: &Path, findings: &mut Findings) {
+pub(super) fn check_url(
+    known: &Names,
+    url: &str,
+    position: Position,
+    file: &Path,
+    findings: &mut Findings,
+) {
     let path = url.split(['?', '#']).next().unwrap_or(url);
     let named = |folder: &str, scheme: &str| {
         let name = path.strip_prefix(folder).or_else(|| path.strip_prefix(scheme))?;

@@ -14,6 +14,7 @@ mod image;
 mod instance;
 mod javascript;
 mod sandbox;
+mod table;
 #[cfg(test)]
 mod tests;
 mod wasi;
@@ -24,6 +25,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::routes::Table;
 use super::{Loaded, Stamp};
 
 pub use error::{Error, Failure, LoadError};
@@ -69,6 +71,7 @@ struct Known {
 enum Program {
     Script(javascript::Script),
     Guest(guest::Guest),
+    Routes(Box<Table>),
 }
 
 /// A file that has the name asked for.
@@ -127,6 +130,12 @@ impl Functions {
             let broken = known.broken.clone();
             return Err(broken.map_or_else(|| Error::NotFound(name.to_owned()), Error::Load));
         };
+        if let Program::Routes(table) = program.as_ref() {
+            let mut response = table::invoke(table, event, &**self.sandbox.host());
+            response.log.splice(0..0, log);
+            response.stale = known.broken.clone();
+            return Ok(response);
+        }
         let mut store = instance::open(&self.sandbox, self.limits, self.environment.clone());
         let outcome = match program.as_ref() {
             Program::Script(script) => match self.sandbox.javascript() {
@@ -135,6 +144,7 @@ impl Functions {
                 Err(error) => return Err(Error::Load(error.clone())),
             },
             Program::Guest(guest) => guest.invoke(&mut store, event.to_json(&self.environment)),
+            Program::Routes(_) => unreachable!("it was answered without a store"),
         };
         let (lines, cost) = instance::close(store);
         log.extend(lines);
@@ -210,7 +220,7 @@ impl Functions {
         let file = found.path.strip_prefix(&self.dir).unwrap_or(&found.path);
         let file = &*file.to_string_lossy();
         let script = file.ends_with(".js");
-        let bound = if script { MAX_SCRIPT } else { MAX_MODULE };
+        let bound = if script || table::is_table(file) { MAX_SCRIPT } else { MAX_MODULE };
         if found.stamp.length() > bound {
             return (Err(LoadError::whole(file, format!("is larger than {bound} bytes"))), vec![]);
         }
@@ -218,6 +228,10 @@ impl Functions {
             Ok(bytes) => bytes,
             Err(error) => return (Err(LoadError::whole(file, error.to_string())), vec![]),
         };
+        if table::is_table(file) {
+            let (table, log) = table::load(file, &bytes);
+            return (table.map(|table| Program::Routes(Box::new(table))), log);
+        }
         if !script {
             let guest = guest::Guest::load(&self.sandbox, file, &bytes);
             return (guest.map(Program::Guest), vec![]);
@@ -269,6 +283,12 @@ pub fn unnamed(dir: &Path) -> Vec<PathBuf> {
     files.into_iter().map(|(_, _, path)| path).collect()
 }
 
+/// The tables of routes under a folder, in the order of their names.
+pub fn tables(dir: &Path) -> Vec<PathBuf> {
+    let tables = files(dir).into_iter().map(|(_, _, path)| path);
+    tables.filter(|path| path.to_str().is_some_and(table::is_table)).collect()
+}
+
 /// The file of each name, with its place in [`SUFFIXES`]; in the order of the names.
 fn files(dir: &Path) -> Vec<(String, usize, PathBuf)> {
     let mut files = Vec::new();
@@ -280,16 +300,19 @@ fn files(dir: &Path) -> Vec<(String, usize, PathBuf)> {
 }
 
 /// The strictest first: a file left over from before a function was protected must not open it.
-const SUFFIXES: [(&str, Access); 9] = [
+const SUFFIXES: [(&str, Access); 12] = [
     (".private.js", Access::Private),
     (".private.wasm", Access::Private),
     (".private.wat", Access::Private),
+    (".private.routes.toml", Access::Private),
     (".protected.js", Access::Protected),
     (".protected.wasm", Access::Protected),
     (".protected.wat", Access::Protected),
+    (".protected.routes.toml", Access::Protected),
     (".js", Access::Public),
     (".wasm", Access::Public),
     (".wat", Access::Public),
+    (".routes.toml", Access::Public),
 ];
 
 /// Whether the name stays in the folder, names no hidden file and does not reach a protected file

@@ -150,3 +150,4 @@ mod abuse;
 mod doors;
 mod files;
 mod scripts;
+mod tables;
