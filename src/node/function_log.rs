@@ -27,6 +27,9 @@ const MOST_BYTES: u64 = 4 << 20;
 const MOST_WAITING: usize = 2_048;
 const LONGEST: usize = 4_096;
 
+/// Bytes that are written together, and a line more.
+const MOST_AT_ONCE: usize = 1 << 16;
+
 /// How often a follower looks for more.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -100,7 +103,9 @@ fn open(path: &Path) -> io::Result<File> {
 fn write(path: &Path, mut file: File, waiting: &Receiver<String>) -> io::Result<()> {
     let mut length = file.metadata()?.len();
     while let Ok(mut text) = waiting.recv() {
-        while let Some(more) = waiting.try_recv().ok().filter(|_| text.len() < 1 << 16) {
+        while text.len() < MOST_AT_ONCE
+            && let Ok(more) = waiting.try_recv()
+        {
             text.push_str(&more);
         }
         if length + text.len() as u64 > MOST_BYTES && length > 0 {

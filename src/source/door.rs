@@ -3,6 +3,8 @@
 //! Preflights are answered as `@twilio/runtime-handler` 2 answers them. Handlers say themselves
 //! which origins may read their answers, unless the configuration names some.
 
+use std::sync::Arc;
+
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
@@ -74,7 +76,13 @@ impl Project {
         };
         self.watchers.tell(&seen);
         let response = match shown {
-            Shown::Explanation => explain::text(&seen, &self.functions.candidates(name)),
+            Shown::Explanation => {
+                let (functions, name) = (Arc::clone(&self.functions), name.to_owned());
+                // Reads files: not where others' requests wait.
+                let look = move || functions.candidates(&name);
+                let candidates = tokio::task::spawn_blocking(look).await.unwrap_or_default();
+                explain::text(&seen, &candidates)
+            }
             Shown::View => view::of(response, &format!("{}{target}", self.public_url)),
             Shown::AsIs => response,
         };

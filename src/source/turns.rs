@@ -149,7 +149,6 @@ impl Turns {
 
 impl State {
     /// None when it may run at once.
-    #[expect(clippy::type_complexity, reason = "a ticket and what tells its turn")]
     fn enter(
         &mut self,
         bounds: &Bounds,
@@ -309,13 +308,10 @@ mod tests {
         drop(running);
         let mut order = Vec::new();
         while !waiting.is_empty() {
-            let mut given = None;
-            for at in 0..waiting.len() {
-                if let Some(Ok(turn)) = poll(&mut waiting[at].1) {
-                    given = Some((at, turn));
-                    break;
-                }
-            }
+            let given = waiting
+                .iter_mut()
+                .enumerate()
+                .find_map(|(at, (_, waits))| Some((at, poll(waits)?.ok()?)));
             let (at, turn) = given.expect("somebody's turn");
             order.push(waiting.remove(at).0);
             drop(turn);

@@ -39,11 +39,13 @@ impl Logs {
         let shown: Vec<String> = there.iter().filter_map(|line| self.shown(line)).collect();
         let first = shown.len().saturating_sub(self.lines);
         shown.iter().skip(first).for_each(|line| say(line));
-        while self.follow {
+        if !self.follow {
+            return Ok(ExitCode::SUCCESS);
+        }
+        loop {
             let more = log.wait().map_err(failed)?;
             more.iter().filter_map(|line| self.shown(line)).for_each(|line| say(&line));
         }
-        Ok(ExitCode::SUCCESS)
     }
 
     /// A line as it is printed; none of others' functions.
