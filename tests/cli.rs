@@ -398,10 +398,10 @@ fn a_new_function_is_listed_tested_and_measured() {
     let (code, told, errors) = run(&["fn", "test"]);
     assert_eq!(code, 1);
     assert!(
-        told.contains("FAIL  greet: call\nok    greet: nobody\nok    greet: 2\n"),
+        told.contains("FAIL  greet: call\nok    greet: nobody\nok    greet: 2\nok    sip-"),
         "{told}{errors}"
     );
-    assert!(told.ends_with("4 fixtures: 2 passed, 2 failed\n"), "{told}");
+    assert!(told.ends_with("6 fixtures: 4 passed, 2 failed\n"), "{told}");
     let wanted = "  -   <Say>Good day. You are calling from +15550001111.</Say>\n  \
                   +   <Say>Hello. You are calling from +15550001111.</Say>\n";
     assert!(errors.contains(wanted), "{errors}");

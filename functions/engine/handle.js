@@ -1,7 +1,7 @@
 // Deploying a script, and handing it an event.
 (function (global, host) {
   'use strict';
-  const { TwiML, Response, isObject, describe, format, timers, runTimer, restClient, bytesOf } = host.kit;
+  const { TwiML, Response, isObject, describe, format, timers, runTimer, restClient } = host.kit;
 
   let exported;
   host.prepare = (environment) => { Object.assign(global.process.env, JSON.parse(environment)); };
@@ -18,7 +18,7 @@
     body === null || body === undefined ? '' : isObject(body) ? JSON.stringify(body) : String(body);
   const plain = (status, type, body) => ({ status, type, headers: {}, body });
   const responseOf = (value) => {
-    if (ArrayBuffer.isView(value) || (value instanceof Response && ArrayBuffer.isView(value.body))) return bytesOf(value);
+    if (ArrayBuffer.isView(value) || (value instanceof Response && ArrayBuffer.isView(value.body))) return host.kit.bytesOf(value);
     if (value instanceof TwiML) return plain(200, 'text/xml', value.toString());
     if (value instanceof Response) {
       const json = isObject(value.body);
@@ -58,7 +58,7 @@
   };
 
   host.handle = (input) => {
-    const { context, event } = JSON.parse(input);
+    const { context, event } = host.kit.received(JSON.parse(input));
     const full = Object.assign({}, global.process.env, context, { getTwilioClient: restClient });
     try {
       const returned = exported.exports.handler(full, event, callback);

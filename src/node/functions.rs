@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
 use super::account::Account;
@@ -129,6 +129,8 @@ pub(super) struct Runner {
     turns: Arc<Turns>,
     pool: Pool,
     clock: Clock,
+    /// The second in which the log was last told of refused requests.
+    told: AtomicU64,
 }
 
 impl Runner {
@@ -136,7 +138,14 @@ impl Runner {
         let ticker = Ticker::start(sandbox);
         let turns = Turns::new(Bounds::of_places((SLOTS - FOR_LOADING) as usize));
         let functions = RwLock::new(Arc::new(functions));
-        Runner { functions, ticker, turns, pool: Pool::start(), clock: Clock::start() }
+        Runner {
+            functions,
+            ticker,
+            turns,
+            pool: Pool::start(),
+            clock: Clock::start(),
+            told: AtomicU64::new(0),
+        }
     }
 
     /// The functions as they are configured now.
@@ -148,6 +157,14 @@ impl Runner {
     pub(super) fn replace(&self, functions: Functions) {
         let functions = functions.falling_back_on(&self.functions());
         *self.functions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(functions);
+    }
+
+    /// The log says that requests are refused, once a second at most: they come in floods.
+    fn tell_refused(&self, name: &str, now: Instant) {
+        let second = now.as_millis() / 1_000 + 1;
+        if self.told.swap(second, Ordering::Relaxed) != second {
+            tracing::warn!("function {name}: too many requests at once; some get 503");
+        }
     }
 
     /// Loads a function if it changed, and logs what its top level says.
@@ -174,7 +191,7 @@ impl FunctionRunner for Runner {
             let turn = match self.turns.take(name).await {
                 Ok(turn) => turn,
                 Err(refused) => {
-                    tracing::warn!("function {name}: 503: {refused:?}: too many requests at once");
+                    self.tell_refused(name, asked);
                     invocation.reporter.write().failure = Some(format!("not run: {refused:?}"));
                     return refused.response(name);
                 }

@@ -29,7 +29,8 @@ pub(super) fn text(seen: &Seen<'_>, candidates: &[Candidate]) -> Response {
         lines.push(row("file", &format!("{}, {}", first.file, access(first.access))));
         lines.push(row("resolved", &resolved(candidates)));
         if let Some(version) = &first.version {
-            lines.push(row("version", version));
+            let shown = version.get(..super::function::versions::SHOWN).unwrap_or(version);
+            lines.push(row("version", shown));
         }
     }
     if let Some(stale) = &report.stale {

@@ -1,5 +1,6 @@
 //! `offhook fn logs`: what functions of a running server log, or those of the last one did.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde_json::Value;
@@ -7,6 +8,7 @@ use serde_json::Value;
 use super::super::serve::read_config;
 use super::super::{Outcome, Project, running, say};
 use crate::node::function_log;
+use crate::node::seeing::ladder::printable;
 
 /// Arguments of `offhook fn logs`.
 #[derive(clap::Args, Debug)]
@@ -44,7 +46,12 @@ impl Logs {
         }
         loop {
             let more = log.wait().map_err(failed)?;
-            more.iter().filter_map(|line| self.shown(line)).for_each(|line| say(&line));
+            for line in more.iter().filter_map(|line| self.shown(line)) {
+                // Whoever reads has gone away (`| head`).
+                if writeln!(std::io::stdout().lock(), "{}", printable(&line)).is_err() {
+                    return Ok(ExitCode::SUCCESS);
+                }
+            }
         }
     }
 

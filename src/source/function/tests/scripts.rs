@@ -206,3 +206,12 @@ fn headers_that_concern_the_connection_are_kept_back() {
     let answer = bench.functions.invoke("f", &event).expect("a response");
     assert_eq!(text(&answer), r#"["host","x-twilio-signature"]"#);
 }
+
+#[test]
+fn events_list_what_twilios_do_and_the_method_can_be_read() {
+    let bench = Bench::new(&[]);
+    let answer = bench.run("callback(null, [event.request.method, JSON.stringify(event)]);");
+    let wanted =
+        r#"["POST","{\"request\":{\"headers\":{\"user-agent\":\"test\"},\"cookies\":{}}}"]"#;
+    assert_eq!(text(&answer), wanted);
+}

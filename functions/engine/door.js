@@ -1,4 +1,5 @@
-// Answers that are bytes: a Buffer or any other typed array, alone or as the body of a Response.
+// What comes in and goes out besides text: the request's method, and answers that are bytes (a
+// Buffer or any other typed array, alone or as the body of a Response).
 (function (global, host) {
   'use strict';
 
@@ -28,5 +29,14 @@
     };
   };
 
-  Object.assign(host.kit, { bytesOf });
+  // Twilio's events have no method: ours is there to be read, but not to be listed or copied.
+  const received = (input) => {
+    const { request } = input.event;
+    if (request && typeof request.method === 'string' && request.headers && request.cookies) {
+      Object.defineProperty(request, 'method', { enumerable: false });
+    }
+    return input;
+  };
+
+  Object.assign(host.kit, { bytesOf, received });
 })(globalThis, globalThis.__host);
