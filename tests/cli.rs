@@ -408,3 +408,174 @@ fn registrations_and_lines_can_be_asked_for_without_a_server() {
         assert!(code == 0 && help.contains("--json") && help.contains("--project"), "{help}");
     }
 }
+
+const GREET: &str = "exports.handler = (context, event, callback) => {\n  console.log('asked');\n  \
+                     const twiml = new Twilio.twiml.VoiceResponse();\n  twiml.say(`Hi ${event.From}`);\n  \
+                     callback(null, twiml);\n};\n";
+
+#[test]
+fn a_new_function_is_listed_tested_and_measured() {
+    let folder = project();
+    let run = |arguments: &[&str]| offhook(folder.path(), arguments);
+    let (code, told, errors) = run(&["fn", "new", "greet"]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{told}");
+    assert!(
+        told.contains("wrote functions/greet.js\nwrote functions/greet.test/call.json"),
+        "{told}"
+    );
+    let (code, told, _) = run(&["fn", "new", "vip/greet", "--protected"]);
+    assert!(code == 0 && told.contains("wrote functions/vip/greet.protected.js"), "{told}");
+    for (arguments, wanted) in [
+        (&["fn", "new", "greet"][..], "functions/greet.js is there already"),
+        (&["fn", "new", "../x"], "\"../x\" is no name of a function"),
+        (&["fn", "new", "x", "--lang", "jss"], "there is no language jss; did you mean \"js\"?"),
+        (&["fn", "new", "x", "-C", "functions"], "is no project folder"),
+        (&["fn", "test", "gret"], "there is no function gret; did you mean \"greet\"?"),
+    ] {
+        let (code, _, errors) = run(arguments);
+        assert!(code == 1 && errors.contains(wanted), "{arguments:?}: {errors}");
+    }
+    let (code, told, errors) = run(&["fn", "list"]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{told}");
+    for line in
+        ["greet  public  functions/greet.js  ok", "vip/greet  protected  functions/vip/greet"]
+    {
+        assert!(told.contains(line), "{told}");
+    }
+
+    let (code, _, errors) = run(&["fn", "test", "greet"]);
+    assert!(
+        code == 1 && errors.contains("nothing is expected: write functions/greet.test/call.xml")
+    );
+    let (code, told, errors) = run(&["fn", "test", "greet", "--write"]);
+    assert!(code == 0 && told.starts_with("wrote greet: call"), "{told}{errors}");
+    let (code, told, _) = run(&["fn", "test", "greet"]);
+    assert_eq!((code, told.as_str()), (0, "ok    greet: call\n1 fixture: 1 passed, 0 failed\n"));
+    replace(&folder, "functions/greet.test/call.xml", "Hello. You", "Good day. You");
+    let cases = "[{\"name\": \"nobody\", \"event\": {}, \"expected\": \"<Response>\\n<Say>Hello. You \
+                 are calling from nowhere.</Say><Hangup/></Response>\"}, {\"status\": 200}]";
+    write(&folder, "functions/greet.test.json", cases);
+    let (code, told, errors) = run(&["fn", "test"]);
+    assert_eq!(code, 1);
+    assert!(
+        told.contains("FAIL  greet: call\nok    greet: nobody\nok    greet: 2\nok    sip-"),
+        "{told}{errors}"
+    );
+    assert!(told.ends_with("6 fixtures: 4 passed, 2 failed\n"), "{told}");
+    let wanted = "  -   <Say>Good day. You are calling from +15550001111.</Say>\n  \
+                  +   <Say>Hello. You are calling from +15550001111.</Say>\n";
+    assert!(errors.contains(wanted), "{errors}");
+
+    let (code, told, errors) = run(&["fn", "bench", "greet", "-n", "30", "--json"]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert!(told.starts_with("{\"function\":\"greet\",\"runs\":30,\"per_second\":"), "{told}");
+    let (_, told, _) = run(&["fn", "bench", "greet", "-n", "30"]);
+    assert!(told.contains("\ntime    p50 ") && told.contains("\nmemory  "), "{told}");
+
+    write(&folder, "functions/greet.js", "exports.handler = (a {\n");
+    let (code, told, _) = run(&["fn", "list"]);
+    assert!(code == 1 && told.contains("BROKEN functions/greet.js:1:"), "{told}");
+    let (code, _, errors) = run(&["fn", "bench", "greet"]);
+    assert!(code == 1 && errors.contains("greet does not run: 500: function cannot be loaded"));
+    assert!(!folder.path().join("data").exists(), "looking makes nothing");
+}
+
+/// A server of a project on free ports, and its HTTP address.
+fn serve(
+    folder: &TempDir,
+    command: &str,
+) -> (Running, String, BufReader<std::process::ChildStdout>) {
+    replace(folder, "offhook.toml", "listen = [\"127.0.0.1:8080\"]", "listen = [\"127.0.0.1:0\"]");
+    let text = fs::read_to_string(folder.path().join("offhook.toml")).expect("read");
+    let sip =
+        text.lines().find(|line| line.starts_with("listen = [\"udp:")).expect("SIP").to_owned();
+    replace(folder, "offhook.toml", &sip, "listen = [\"udp:127.0.0.1:0\"]");
+    let child = Command::new(PROGRAM)
+        .arg(command)
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = Running(child.expect("it starts"));
+    let mut told = BufReader::new(child.0.stdout.take().expect("a pipe"));
+    let mut http = String::new();
+    loop {
+        let mut line = String::new();
+        assert!(told.read_line(&mut line).expect("a line") > 0, "it ended");
+        match line.trim().strip_prefix("http http://") {
+            Some(address) => http = address.to_owned(),
+            None if line.trim() == "ready" => break,
+            None => {}
+        }
+    }
+    (child, http, told)
+}
+
+/// One request; gives the whole answer.
+fn get(address: &str, target: &str, fields: &str) -> String {
+    use std::io::Write as _;
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    let request = format!("GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{fields}\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Tries again until a condition holds; a server looks at files now and then.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..200 {
+        if holds() {
+            return;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    panic!("never: {what}");
+}
+
+#[test]
+fn dev_shows_each_request_and_versions_can_be_rolled_back() {
+    let folder = project();
+    write(&folder, "functions/greet.js", GREET);
+    let (_server, address, mut told) = serve(&folder, "dev");
+    let answer = get(&address, "/functions/greet?From=%2B1", "Accept: text/plain\r\n");
+    assert!(answer.contains("  <Say>Hi +1</Say>\n</Response>\n"), "{answer}");
+    assert!(answer.contains("a caller would notice:\n  say \"Hi +1\""), "{answer}");
+    let mut block = String::new();
+    while !block.contains("  cost    ") {
+        assert!(told.read_line(&mut block).expect("a line") > 0, "{block}");
+    }
+    for line in [
+        "GET /functions/greet?From=%2B1 200 text/xml; charset=utf-8\n",
+        "  event   request: ",
+        "          From: \"+1\"\n",
+        "  xml     <Response>\n            <Say>Hi +1</Say>\n          </Response>\n",
+        "  log     info: asked\n",
+    ] {
+        assert!(block.contains(line), "{line}\n{block}");
+    }
+    let explained = get(&address, "/functions/greet?_explain=1", "");
+    for line in
+        ["function  greet\n", "file      functions/greet.js, public\n", "run       ", "memory    "]
+    {
+        assert!(explained.contains(line), "{line}\n{explained}");
+    }
+    let run = |arguments: &[&str]| offhook(folder.path(), arguments);
+    eventually("a line in the log", || run(&["fn", "logs", "greet"]).1.contains("greet: asked"));
+    eventually("the first version", || run(&["fn", "versions", "greet"]).1.starts_with("* "));
+
+    write(&folder, "functions/greet.js", &GREET.replace("Hi", "Good day"));
+    eventually("the second version", || run(&["fn", "versions", "greet"]).1.lines().count() == 2);
+    write(&folder, "functions/greet.js", "exports.handler = (a {\n");
+    eventually("the last good version, and why", || {
+        let answer = get(&address, "/functions/greet", "");
+        answer.contains("Good day") && answer.contains("offhook-stale: functions/greet.js:1:")
+    });
+    let (code, said, errors) = run(&["fn", "rollback", "greet"]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{said}");
+    assert!(said.contains("what was there is kept: offhook fn rollback greet "), "{said}");
+    let answer = get(&address, "/functions/greet", "");
+    assert!(answer.contains("Good day") && !answer.contains("offhook-stale"), "{answer}");
+    let (_, versions, _) = run(&["fn", "versions", "greet"]);
+    assert!(versions.contains("not known to be good"), "{versions}");
+}

@@ -18,6 +18,7 @@
     body === null || body === undefined ? '' : isObject(body) ? JSON.stringify(body) : String(body);
   const plain = (status, type, body) => ({ status, type, headers: {}, body });
   const responseOf = (value) => {
+    if (ArrayBuffer.isView(value) || (value instanceof Response && ArrayBuffer.isView(value.body))) return host.kit.bytesOf(value);
     if (value instanceof TwiML) return plain(200, 'text/xml', value.toString());
     if (value instanceof Response) {
       const json = isObject(value.body);
@@ -57,7 +58,7 @@
   };
 
   host.handle = (input) => {
-    const { context, event } = JSON.parse(input);
+    const { context, event } = host.kit.received(JSON.parse(input));
     const full = Object.assign({}, global.process.env, context, { getTwilioClient: restClient });
     try {
       const returned = exported.exports.handler(full, event, callback);

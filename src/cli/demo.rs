@@ -113,7 +113,7 @@ impl Stage {
         let data = config.server.data.clone();
         let recordings = data.join("recordings");
         let trace = Trace::default();
-        let options = Options { trace: Some(trace.clone()), notes: None };
+        let options = Options { trace: Some(trace.clone()), ..Options::default() };
         let node = Node::start(config, options).await.map_err(|error| error.to_string())?;
         let http = *node.addresses().http.first().ok_or("no HTTP address")?;
         println!("server: sip udp:{sip}, http http://{http}");

@@ -11,7 +11,9 @@ use clap::{Parser, Subcommand};
 mod call;
 mod check;
 mod demo;
+mod dev;
 pub mod flow;
+mod functions;
 mod lines;
 mod new;
 mod phone;
@@ -46,6 +48,11 @@ enum Command {
     New(new::New),
     /// Serve a project
     Serve(serve::Serve),
+    /// Serve a project, and show each request, its event, its answer, its log and its cost
+    Dev(dev::Dev),
+    /// Functions: write, list, test, measure, read their log, roll back
+    #[command(subcommand)]
+    Fn(functions::Fn),
     /// Check configuration, bins, functions and flows without starting
     Check(check::Check),
     /// Print the XML that a handler gives for a call, with lint on standard error
@@ -78,6 +85,8 @@ pub fn run() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::New(command) => command.run(),
         Command::Serve(command) => command.run(),
+        Command::Dev(command) => command.run(),
+        Command::Fn(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Preview(command) => command.run(),
         Command::Test(command) => command.run(),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::Outcome;
 
 /// The files of the sample project; `samples/first` is also what the tests and the demo run.
-pub(super) const FILES: [(&str, &str); 11] = [
+pub(super) const FILES: [(&str, &str); 15] = [
     ("offhook.toml", include_str!("../../samples/first/offhook.toml")),
     ("bins/welcome.xml", include_str!("../../samples/first/bins/welcome.xml")),
     ("bins/menu.xml", include_str!("../../samples/first/bins/menu.xml")),
@@ -19,6 +19,22 @@ pub(super) const FILES: [(&str, &str); 11] = [
     (
         "functions/outbound.routes.toml",
         include_str!("../../samples/first/functions/outbound.routes.toml"),
+    ),
+    (
+        "functions/sip-outbound.test/home-calls-out.json",
+        include_str!("../../samples/first/functions/sip-outbound.test/home-calls-out.json"),
+    ),
+    (
+        "functions/sip-outbound.test/home-calls-out.xml",
+        include_str!("../../samples/first/functions/sip-outbound.test/home-calls-out.xml"),
+    ),
+    (
+        "functions/sip-outbound.test/stranger.json",
+        include_str!("../../samples/first/functions/sip-outbound.test/stranger.json"),
+    ),
+    (
+        "functions/sip-outbound.test/stranger.xml",
+        include_str!("../../samples/first/functions/sip-outbound.test/stranger.xml"),
     ),
     ("flows/route.flow", include_str!("../../samples/first/flows/route.flow")),
     (".gitignore", "data/\n"),

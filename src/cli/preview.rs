@@ -14,7 +14,7 @@ use crate::call::{Call, Fetch, FetchError, Method, Output};
 use crate::config::Config;
 use crate::directory::{Handler, Voice};
 use crate::node::project::Opened;
-use crate::source::Answer;
+use crate::source::{Answer, view};
 use crate::verb::{Document, normalise};
 
 /// Who calls when nobody is named: a number that belongs to nobody.
@@ -218,15 +218,11 @@ fn print_body(answer: &Answer) {
 }
 
 fn tell(document: &Document) {
-    for diagnostic in document.diagnostics() {
-        eprintln!("{diagnostic}");
+    for finding in view::findings(document) {
+        eprintln!("{finding}");
     }
     eprintln!("a caller would notice:");
-    let outline = document.outline();
-    if outline.is_empty() {
-        eprintln!("  nothing: the call is refused");
-    }
-    for line in outline {
+    for line in view::outline(document) {
         eprintln!("  {line}");
     }
 }

@@ -21,16 +21,21 @@ impl Serve {
     pub(super) fn run(self) -> Outcome {
         start_logging();
         let config = read_config(&self.project)?;
-        block_on(async move {
-            let node = Node::start(config, Options::default()).await.map_err(|e| e.to_string())?;
-            print_addresses(&node);
-            println!("ready");
-            // As a task: what `block_on` is given is woken by a system call, even by itself.
-            let run = tokio::task::spawn_local(node.run(stop_signal)).await;
-            run.map_err(|crash| crash.to_string())?.map_err(|error| error.to_string())?;
-            Ok(ExitCode::SUCCESS)
-        })
+        serve(config, Options::default())
     }
+}
+
+/// Runs a server until it is told to stop.
+pub(super) fn serve(config: Config, options: Options) -> Outcome {
+    block_on(async move {
+        let node = Node::start(config, options).await.map_err(|e| e.to_string())?;
+        print_addresses(&node);
+        println!("ready");
+        // As a task: what `block_on` is given is woken by a system call, even by itself.
+        let run = tokio::task::spawn_local(node.run(stop_signal)).await;
+        run.map_err(|crash| crash.to_string())?.map_err(|error| error.to_string())?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// One line for each listening address.

@@ -68,6 +68,8 @@ pub struct Config {
     pub otel: Option<Otel>,
     /// `[functions]`: what handlers find in `context`.
     pub function_env: Vec<(String, Secret)>,
+    /// `[functions] origins`: the web pages that may read what functions answer.
+    pub function_origins: Vec<String>,
     /// `[[credential_list]]`, `[[domain]]`, `[[number]]`, `[[trunk]]`, `[[line]]`.
     pub lists: Vec<(String, Vec<(String, Secret)>)>,
     /// The domains.

@@ -71,7 +71,7 @@ pub(super) fn read(
     let table = root.table(s, "otel");
     let otel = seeing::otel(s, table);
     let table = root.table(s, "functions");
-    let function_env = functions(s, table);
+    let (function_env, function_origins) = functions(s, table);
     let (domains, music): (Vec<Domain>, Vec<_>) =
         each(s, &mut root, "domain", domain).into_iter().unzip();
     media.hold_music.domains = music.into_iter().flatten().collect();
@@ -90,6 +90,7 @@ pub(super) fn read(
         hep,
         otel,
         function_env,
+        function_origins,
         lists: each(s, &mut root, "credential_list", list),
         domains,
         numbers: each(s, &mut root, "number", number),
@@ -248,10 +249,29 @@ fn speech(source: &mut Source<'_>, mut table: Reader<'_>, project: &Path) -> Spe
     Speech { voices: voices.into_iter().map(|(folder, _)| project.join(folder)).collect() }
 }
 
-fn functions(source: &mut Source<'_>, mut table: Reader<'_>) -> Vec<(String, Secret)> {
+fn functions(
+    source: &mut Source<'_>,
+    mut table: Reader<'_>,
+) -> (Vec<(String, Secret)>, Vec<String>) {
     let env = table.table(source, "env").secrets(source);
+    let origins = table.texts(source, "origins").unwrap_or_default();
     table.finish(source);
-    env
+    let mut known = Vec::new();
+    for (origin, span) in origins {
+        // As browsers write it (RFC 6454 section 6.2): anything else would never be equal.
+        let plain =
+            url::Url::parse(&origin).is_ok_and(|url| url.origin().ascii_serialization() == origin);
+        if !plain {
+            source.error(
+                span,
+                format!(
+                    "origins: \"{origin}\": expected scheme and host, such as https://app.example"
+                ),
+            );
+        }
+        known.push(origin);
+    }
+    (env, known)
 }
 
 fn list(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<(String, Vec<(String, Secret)>)> {

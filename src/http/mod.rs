@@ -17,6 +17,7 @@ pub mod guard;
 #[cfg(test)]
 pub(crate) mod loopback;
 pub mod message;
+pub mod multipart;
 pub mod recordings;
 pub mod resolver;
 pub mod route;

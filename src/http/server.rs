@@ -117,7 +117,7 @@ fn write(response: Response) -> hyper::Response<Sending> {
             continue;
         }
         if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
         {
             out.headers_mut().append(name, value);
         }

@@ -4,10 +4,12 @@
 //! no DTD and there are no entities beyond the five of XML 1.0 section 4.6, so nothing expands.
 
 mod diagnostic;
+mod pretty;
 mod reader;
 mod write;
 
 pub use diagnostic::{Diagnostic, Position, Severity};
+pub use pretty::pretty;
 pub use reader::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, Tree, parse};
 pub use write::{allowed, escape_attribute, escape_text};
 

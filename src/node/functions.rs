@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
 use super::account::Account;
@@ -10,12 +10,17 @@ use super::clock::Clock;
 use super::start::StartError;
 use crate::base::{Duration, Instant, Rng, WallTime};
 use crate::config::Config;
-use crate::http::{BoxFuture, Response, form};
-use crate::source::function::{self, Event, Functions, Level, LoadError, LogLine, Sandbox, TICK};
-use crate::source::{Access, FunctionRunner, Invocation, Loaded, tell_stale};
+use crate::http::{BoxFuture, Response};
+use crate::source::function::{self, Functions, Level, LoadError, LogLine, Sandbox, TICK};
+use crate::source::seen::Reporter;
+use crate::source::turns::{Bounds, Turns};
+use crate::source::{Access, Candidate, FunctionRunner, Invocation, Loaded, inbound, tell_stale};
 
 /// Invocations at one time: more of them than cores only wait for one another.
 const SLOTS: u32 = 64;
+
+/// Of these, for loading what was saved: requests never take them.
+const FOR_LOADING: u32 = 4;
 
 /// Where a served project keeps compiled code.
 pub(super) fn cache_folder(config: &Config) -> PathBuf {
@@ -121,12 +126,26 @@ impl function::Host for World {
 pub(super) struct Runner {
     functions: RwLock<Arc<Functions>>,
     ticker: Arc<Ticker>,
+    turns: Arc<Turns>,
+    pool: Pool,
+    clock: Clock,
+    /// The second in which the log was last told of refused requests.
+    told: AtomicU64,
 }
 
 impl Runner {
     pub(super) fn new(functions: Functions, sandbox: Sandbox) -> Runner {
         let ticker = Ticker::start(sandbox);
-        Runner { functions: RwLock::new(Arc::new(functions)), ticker }
+        let turns = Turns::new(Bounds::of_places((SLOTS - FOR_LOADING) as usize));
+        let functions = RwLock::new(Arc::new(functions));
+        Runner {
+            functions,
+            ticker,
+            turns,
+            pool: Pool::start(),
+            clock: Clock::start(),
+            told: AtomicU64::new(0),
+        }
     }
 
     /// The functions as they are configured now.
@@ -138,6 +157,14 @@ impl Runner {
     pub(super) fn replace(&self, functions: Functions) {
         let functions = functions.falling_back_on(&self.functions());
         *self.functions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(functions);
+    }
+
+    /// The log says that requests are refused, once a second at most: they come in floods.
+    fn tell_refused(&self, name: &str, now: Instant) {
+        let second = now.as_millis() / 1_000 + 1;
+        if self.told.swap(second, Ordering::Relaxed) != second {
+            tracing::warn!("function {name}: too many requests at once; some get 503");
+        }
     }
 
     /// Loads a function if it changed, and logs what its top level says.
@@ -155,86 +182,146 @@ impl Runner {
 
 impl FunctionRunner for Runner {
     fn access(&self, name: &str) -> Option<Access> {
-        self.functions().access(name).map(|access| match access {
-            function::Access::Public => Access::Public,
-            function::Access::Protected => Access::Protected,
-            function::Access::Private => Access::Private,
-        })
+        self.functions().access(name).map(Access::from)
     }
 
     fn invoke<'a>(&'a self, name: &'a str, invocation: Invocation) -> BoxFuture<'a, Response> {
-        let functions = self.functions();
-        let ticker = Arc::clone(&self.ticker);
-        let name = name.to_owned();
         Box::pin(async move {
+            let asked = self.clock.now();
+            let turn = match self.turns.take(name).await {
+                Ok(turn) => turn,
+                Err(refused) => {
+                    self.tell_refused(name, asked);
+                    invocation.reporter.write().failure = Some(format!("not run: {refused:?}"));
+                    return refused.response(name);
+                }
+            };
+            let begun = self.clock.now();
+            invocation.reporter.write().queued = begun.since(asked);
+            let (functions, ticker) = (self.functions(), Arc::clone(&self.ticker));
+            let (name, clock) = (name.to_owned(), self.clock);
             let run = move || {
                 let _running = ticker.running();
-                respond(&name, functions.invoke(&name, &event(&name, invocation)))
+                let response = run(&functions, &name, &invocation, clock);
+                // Before the answer is on its way: whoever waits may begin.
+                drop(turn);
+                response
             };
-            let ran = tokio::task::spawn_blocking(run).await;
+            let ran = self.pool.spawn(run).await;
             ran.unwrap_or_else(|_| Response::text(500, "500: the function's thread crashed"))
         })
     }
-}
 
-/// What a handler is given of a request.
-fn event(name: &str, invocation: Invocation) -> Event {
-    let cookies = invocation.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case("cookie"));
-    let cookies = cookies
-        .flat_map(|(_, value)| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    let body = if form::is_form(&invocation.content_type) {
-        form::decode(&invocation.body)
-    } else {
-        json_members(&invocation.content_type, &invocation.body)
-    };
-    Event {
-        method: invocation.method,
-        headers: invocation.headers,
-        cookies,
-        query: invocation.query,
-        body,
-        context: vec![("PATH".to_owned(), format!("/functions/{name}"))],
+    fn candidates(&self, name: &str) -> Vec<Candidate> {
+        let functions = self.functions();
+        let candidates = functions.candidates(name).into_iter().map(|(file, access)| {
+            let text = std::fs::read(functions.folder().join(&file)).ok();
+            let version = text.map(|text| function::version_of(&text));
+            Candidate { file: format!("functions/{file}"), access: access.into(), version }
+        });
+        candidates.collect()
     }
 }
 
-/// The members of a JSON body, each as text: what a form would have carried.
-fn json_members(content_type: &str, body: &[u8]) -> Vec<(String, String)> {
-    if !content_type.to_ascii_lowercase().starts_with("application/json") {
-        return vec![];
+/// Runs a function and reports on it.
+fn run(functions: &Functions, name: &str, invocation: &Invocation, clock: Clock) -> Response {
+    let reporter = &invocation.reporter;
+    let event = match inbound::event(name, invocation) {
+        Ok(event) => event,
+        Err(why) => return Response::text(400, &format!("400: {why}")),
+    };
+    if reporter.is_detailed() {
+        let begun = clock.now();
+        // What is wrong with it is said by invoking it.
+        let loaded = functions.load(name);
+        let mut report = reporter.write();
+        report.load = clock.now().since(begun);
+        report.log.extend(loaded.map(|(_, log)| log).unwrap_or_default());
+        let json = serde_json::from_slice::<serde_json::Value>(&event.to_json(&[])).ok();
+        report.event = json.and_then(|mut json| json.get_mut("event").map(serde_json::Value::take));
     }
-    let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else {
-        return vec![];
-    };
-    let text = |value: serde_json::Value| match value {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
-    };
-    members.into_iter().map(|(name, value)| (name, text(value))).collect()
+    let begun = clock.now();
+    let outcome = functions.invoke(name, &event);
+    reporter.write().run = clock.now().since(begun);
+    respond(name, outcome, reporter)
+}
+
+impl From<function::Access> for Access {
+    fn from(access: function::Access) -> Access {
+        match access {
+            function::Access::Public => Access::Public,
+            function::Access::Protected => Access::Protected,
+            function::Access::Private => Access::Private,
+        }
+    }
+}
+
+/// Threads for functions alone: speech and files, which calls wait for, too, have others.
+struct Pool(Option<tokio::runtime::Runtime>);
+
+impl Pool {
+    fn start() -> Pool {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(SLOTS as usize)
+            .thread_name("function")
+            .build();
+        Pool(runtime.ok())
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        match &self.0 {
+            Some(runtime) => runtime.handle().spawn_blocking(work),
+            // It has neither sockets nor timers, so that there is always one.
+            None => tokio::task::spawn_blocking(work),
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // What still runs must not hold up the end, which may come inside another runtime.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// The answer on the wire; what the function logged goes to our log, under its name.
-fn respond(name: &str, outcome: Result<function::Response, function::Error>) -> Response {
+fn respond(
+    name: &str,
+    outcome: Result<function::Response, function::Error>,
+    reporter: &Reporter,
+) -> Response {
     let answer = match outcome {
         Ok(answer) => answer,
         Err(error) => {
             tracing::warn!("function {name}: {error}");
+            reporter.write().failure = Some(error.to_string());
             return Response::text(error.status(), &format!("{}: {error}", error.status()));
         }
     };
-    log(name, &answer.log);
+    if !reporter.is_shown() {
+        log(name, &answer.log);
+    }
     let mut response = Response::new(answer.status, &answer.content_type, answer.body);
     for (header, value) in answer.headers {
         response = response.with(&header, value);
     }
-    if let Some(stale) = &answer.stale {
+    let stale = answer.stale.map(|stale| format!("functions/{stale}"));
+    if let Some(stale) = &stale {
         tracing::warn!(
             "function {name}: the last good version answered; the edit is broken: {stale}"
         );
-        response = tell_stale(response, &format!("functions/{stale}"));
+        response = tell_stale(response, stale);
     }
+    let mut report = reporter.write();
+    report.log.extend(answer.log);
+    report.failure = answer.failure.map(|failure| failure.to_string());
+    (report.stale, report.memory) = (stale, answer.cost.memory);
+    drop(report);
     response
 }
 

@@ -4,10 +4,13 @@
 //! the log at the save. A call that comes first loads for itself; nothing waits for this.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
+use super::clock::Clock;
 use super::functions::Runner;
 use super::watched::Watched;
+use crate::source::function::versions::{self, Versions};
 use crate::source::function::{self, Functions};
 use crate::source::{Loaded, Project, Stamp};
 
@@ -37,13 +40,17 @@ pub(super) struct Loader {
     functions: Files,
     /// Those whose files were looked at; another environment makes others.
     environment: Arc<Functions>,
+    versions: Versions,
+    clock: Clock,
 }
 
 impl Loader {
-    pub(super) fn new(project: Arc<Project>, runner: Arc<Runner>) -> Loader {
+    /// Versions that load well are kept in `versions`.
+    pub(super) fn new(project: Arc<Project>, runner: Arc<Runner>, versions: Versions) -> Loader {
         let environment = runner.functions();
         let (bins, functions) = (Files::default(), Files::default());
-        Loader { project, runner, bins, functions, environment }
+        let clock = Clock::start();
+        Loader { project, runner, bins, functions, environment, versions, clock }
     }
 
     /// Loads what has changed since the last look and rests; gives what the log is to say of it.
@@ -69,18 +76,41 @@ impl Loader {
         }
         let saved = self.functions.look(functions.stamps());
         for (name, first) in saved.changed {
+            let file = versions::current(functions.folder(), &name);
+            let stamp = file.as_ref().and_then(|(_, path)| Stamp::of(path));
             match self.runner.load(&functions, &name) {
-                Ok(loaded) => said.extend(told(
-                    &format!("function {name}"),
-                    &loaded,
-                    first,
-                    function::LoadError::diagnostic,
-                )),
+                Ok(loaded) => {
+                    if let (None, Some((file, path))) = (&loaded.broken, file) {
+                        self.keep(&name, &file, &path, stamp);
+                    }
+                    said.extend(told(
+                        &format!("function {name}"),
+                        &loaded,
+                        first,
+                        function::LoadError::diagnostic,
+                    ));
+                }
                 Err(function::Error::Busy) => self.functions.again(&name),
                 Err(function::Error::NotFound(_) | function::Error::Load(_)) => {}
             }
         }
         saved.gone.iter().for_each(|name| functions.forget(name));
+    }
+}
+
+impl Loader {
+    /// Keeps the version that was loaded, unless the file was touched meanwhile: then it is loaded
+    /// again at a later look.
+    fn keep(&self, name: &str, file: &str, path: &Path, stamp: Option<Stamp>) {
+        let bytes = std::fs::read(path);
+        if stamp.is_none() || Stamp::of(path) != stamp {
+            return;
+        }
+        let now = self.clock.wall();
+        let kept = bytes.and_then(|bytes| self.versions.keep(name, file, &bytes, now, true));
+        if let Err(error) = kept {
+            tracing::warn!("this version of function {name} is not kept: {error}");
+        }
     }
 }
 
@@ -168,7 +198,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::http::Request;
-    use crate::node::project::Opened;
+    use crate::node::project::{Opened, versions_of};
     use crate::source::{Invocation, STALE_HEADER};
 
     /// A project folder that is served.
@@ -241,13 +271,17 @@ mod tests {
         let [Said::Broken(text)] = said.as_slice() else { panic!("{said:?}") };
         assert!(text.starts_with("bins/quiet.xml:2:7: error 12100: "), "{text}");
         let request = Request::get("/bins/quiet");
-        let served = bench.opened.project.bin("quiet", &request);
+        let served = bench.opened.project.bin("quiet", &request, false);
         assert_eq!(served.body, "<Response/>");
         assert!(served.headers.first(STALE_HEADER).is_some_and(|why| why.contains(":2:7:")));
 
-        let said = bench.save("functions/f.js", GREET);
+        let versions = versions_of(&bench.opened.config);
+        let kept = || versions.list("f").iter().map(|version| version.good).collect::<Vec<_>>();
+        assert_eq!(kept(), [true], "the broken one is none");
+        let said = bench.save("functions/f.js", &format!("{GREET}// more\n"));
         assert_eq!(said, [Said::Live("function f was saved: the next call runs it".to_owned())]);
         assert_eq!(bench.run("f").await, ("hello".to_owned(), None));
+        assert_eq!(kept(), [true, true]);
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ mod bindings;
 pub mod clock;
 pub mod dns;
 mod effects;
+pub mod function_log;
 mod functions;
 mod http_io;
 mod link;

@@ -15,7 +15,7 @@ use crate::base::Rng;
 use crate::config::{Config, Names};
 use crate::directory::Directory;
 use crate::http::client::{self, Authorities, Client};
-use crate::source::function::{self, Sandbox};
+use crate::source::function::{self, Sandbox, Versions};
 use crate::source::{Bins, Project, Sources};
 
 /// An opened project.
@@ -93,6 +93,8 @@ impl Opened {
             assets: config.project.join("assets"),
             public_url: public_url.clone(),
             auth_token: account.token.clone(),
+            origins: config.function_origins.clone(),
+            watchers: crate::source::seen::Watchers::default(),
         });
         let sources = Arc::new(Sources::new(Arc::clone(&client), Arc::clone(&project), rng.fork()));
         Ok(Opened {
@@ -131,7 +133,8 @@ impl Opened {
 
     /// What loads the bins and functions of this project as they are saved.
     pub(super) fn loader(&self) -> Loader {
-        Loader::new(Arc::clone(&self.project), Arc::clone(&self.runner))
+        let versions = versions_of(&self.config);
+        Loader::new(Arc::clone(&self.project), Arc::clone(&self.runner), versions)
     }
 
     /// Takes an edited configuration: functions see its environment from their next run on.
@@ -162,6 +165,11 @@ pub fn names(config: &Config) -> Names {
         functions: named(functions),
         private: named(private),
     }
+}
+
+/// The versions of functions that a server of this project keeps.
+pub fn versions_of(config: &Config) -> Versions {
+    Versions::new(config.server.data.join("versions"))
 }
 
 /// Where recordings lie.

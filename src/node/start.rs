@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::background;
 use super::clock::Clock;
+use super::function_log::FunctionLog;
 use super::http_io::{self, HttpThread};
 use super::link::Link;
 use super::media_io;
@@ -32,6 +33,7 @@ use crate::http::recordings::{self, Recordings};
 use crate::sip::user_agent::{self, Listener};
 use crate::sip::{ShardId, Shards, Transport};
 use crate::source::Project;
+use crate::source::seen::Watcher;
 use crate::speech::{self, Voices};
 use crate::store::{Sqlite, Store};
 
@@ -45,6 +47,8 @@ pub struct Options {
     pub trace: Option<Trace>,
     /// Gets the calls' notes as they are written.
     pub notes: Option<mpsc::Sender<Note>>,
+    /// Is told of requests for bins and functions.
+    pub watcher: Option<Arc<dyn Watcher>>,
 }
 
 /// Why a server does not start. Each says what failed and what to do.
@@ -155,6 +159,12 @@ impl Node {
         let (seeing, observer) = Seeing::start(&config, clock, &opened.public_url)
             .map_err(|error| StartError::Data(config.server.data.clone(), error))?;
         observer.rows(clock.now(), &recovered);
+        if let Some(watcher) = &options.watcher {
+            opened.project.watchers.add(Arc::clone(watcher));
+        }
+        let log = FunctionLog::start(&config.server.data, clock);
+        let log = log.map_err(|error| StartError::Data(config.server.data.clone(), error))?;
+        opened.project.watchers.add(Arc::new(log));
         let door = sip.door();
         let team = Team {
             config: &config,

@@ -18,6 +18,7 @@ use crate::markup::Diagnostic;
 use crate::verb::Document;
 
 use super::Stamp;
+use super::project::{Access, Candidate};
 use super::template::{Template, TemplateError};
 
 /// The bins of a project.
@@ -131,6 +132,14 @@ impl Bins {
     pub fn load(&self, name: &str) -> Result<Loaded<BinError>, BinError> {
         let Kept { good, error, .. } = self.look(name)?;
         Ok(Loaded { kept: error.is_some() && good.is_some(), broken: error })
+    }
+
+    /// The file of a bin, for who wants to know what answers.
+    pub(super) fn candidates(&self, name: &str) -> Vec<Candidate> {
+        let text = is_name(name).then(|| fs::read(self.folder.join(format!("{name}.xml"))));
+        let Some(Ok(text)) = text else { return vec![] };
+        let version = Some(super::function::version_of(&text));
+        vec![Candidate { file: format!("bins/{name}.xml"), access: Access::Public, version }]
     }
 
     /// Forgets a bin whose file is gone for good.

@@ -8,19 +8,27 @@ pub mod asset;
 pub mod bin;
 mod certificate;
 pub mod document;
+mod door;
 pub mod e164;
+pub mod explain;
 pub mod function;
+pub mod inbound;
 pub mod project;
 pub mod routes;
+pub mod seen;
 pub mod sound;
 pub mod stamp;
 pub mod template;
 #[cfg(test)]
 mod tests;
+pub mod turns;
+pub mod view;
 pub mod webhook;
 
 pub use bin::{Bins, Loaded};
-pub use project::{Access, FunctionRunner, Invocation, Project, STALE_HEADER, tell_stale};
+pub use project::{
+    Access, Candidate, FunctionRunner, Invocation, Project, STALE_HEADER, tell_stale,
+};
 pub use sound::Sound;
 pub use stamp::Stamp;
 pub use webhook::{Answer, Sources};

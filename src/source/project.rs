@@ -1,7 +1,8 @@
 //! The project folder as a web site: bins, functions and assets, answering requests.
 //!
 //! The same answers go to browsers, over sockets, and to calls, in process. Protected functions
-//! and assets want a valid signature, private ones have no route (the TwiML reference).
+//! and assets want a valid signature, private ones have no route (the TwiML reference). What is
+//! functions' own at their door is in `door`.
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -13,6 +14,8 @@ use crate::http::{BoxFuture, Handler, Request, Response, Routes, signature};
 
 use super::asset;
 use super::bin::Bins;
+use super::door::METHODS;
+use super::seen::{Reporter, Watchers};
 
 /// Who may ask for a function or an asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,19 @@ pub struct Invocation {
     pub content_type: String,
     /// The body as sent.
     pub body: Vec<u8>,
+    /// Who wants to know how it went.
+    pub reporter: Reporter,
+}
+
+/// A file that could answer to a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The file, as it lies in the project folder.
+    pub file: String,
+    /// Who may ask for it.
+    pub access: Access,
+    /// What tells its content from other versions, where it could be read.
+    pub version: Option<String>,
 }
 
 /// Runs functions by name.
@@ -47,6 +63,12 @@ pub trait FunctionRunner: Send + Sync {
 
     /// Runs it; what fails is a response too, with the reason in the function's log.
     fn invoke<'a>(&'a self, name: &'a str, invocation: Invocation) -> BoxFuture<'a, Response>;
+
+    /// The files that have the name, the one that counts first.
+    fn candidates(&self, name: &str) -> Vec<Candidate> {
+        let _ = name;
+        vec![]
+    }
 }
 
 /// What a project folder serves.
@@ -61,6 +83,10 @@ pub struct Project {
     pub public_url: String,
     /// The key that protected things ask for.
     pub auth_token: Secret,
+    /// The web pages that may read what functions answer; empty: as each function says.
+    pub origins: Vec<String>,
+    /// Who watches requests.
+    pub watchers: Watchers,
 }
 
 /// What a request is for.
@@ -81,9 +107,9 @@ impl Handler for Served {
             let Served(project, resource) = self;
             let name = arguments.into_iter().next().unwrap_or_default();
             match resource {
-                Resource::Bin => project.bin(&name, &request),
+                Resource::Bin => project.bin(&name, &request, false),
                 Resource::BinBySid => project.bin_by_sid(&name, &request),
-                Resource::Function => project.function(&name, request).await,
+                Resource::Function => project.run(&name, request, false).await,
                 Resource::Asset => project.asset(name, request).await,
             }
         })
@@ -99,21 +125,19 @@ impl Project {
         };
         add(&["GET", "POST"], "/bins/{name}", Resource::Bin);
         add(&["GET", "POST"], "/twiml/{sid}", Resource::BinBySid);
-        add(&["GET", "POST"], "/functions/{name…}", Resource::Function);
+        add(METHODS, "/functions/{name…}", Resource::Function);
         add(&["GET"], "/assets/{path…}", Resource::Asset);
         routes
     }
 
-    /// Whether a request is signed by this account for this server's public address.
-    fn is_signed(&self, request: &Request) -> bool {
-        let url = format!("{}{}", self.public_url, request.target());
-        let given = request.headers.first(signature::HEADER);
-        given.is_some_and(|given| signature::verify(&self.auth_token, &url, &request.form(), given))
-    }
-
     /// Why a request may not have something; `None` when it may. Requests of this process's own
     /// calls are as good as signed.
-    fn refusal(&self, access: Access, request: &Request, local: bool) -> Option<Response> {
+    pub(super) fn refusal(
+        &self,
+        access: Access,
+        request: &Request,
+        local: bool,
+    ) -> Option<Response> {
         match access {
             Access::Public => None,
             Access::Protected if local || self.is_signed(request) => None,
@@ -126,7 +150,7 @@ impl Project {
     }
 
     /// A bin's markup; parameters of the body come before those of the query.
-    pub(crate) fn bin(&self, name: &str, request: &Request) -> Response {
+    pub(super) fn render(&self, name: &str, request: &Request) -> Response {
         let mut parameters = request.form();
         parameters.extend(request.query_parameters());
         match self.bins.render(name, &parameters) {
@@ -143,35 +167,9 @@ impl Project {
 
     fn bin_by_sid(&self, sid: &str, request: &Request) -> Response {
         match sid.parse::<BinSid>().ok().and_then(|sid| self.bins.name_of(sid)) {
-            Some(name) => self.bin(&name, request),
+            Some(name) => self.bin(&name, request, false),
             None => Response::text(404, &format!("404: no bin has the SID {sid}")),
         }
-    }
-
-    async fn function(&self, name: &str, request: Request) -> Response {
-        self.run(name, request, false).await
-    }
-
-    /// Runs a function; `local` for this process's own calls.
-    pub(super) async fn run(&self, name: &str, request: Request, local: bool) -> Response {
-        let access = match self.functions.access(name) {
-            Some(Access::Private) | None => {
-                let text = format!("404: there is no function {name}: add functions/{name}.js");
-                return Response::text(404, &text);
-            }
-            Some(access) => access,
-        };
-        if let Some(refusal) = self.refusal(access, &request, local) {
-            return refusal;
-        }
-        let invocation = Invocation {
-            query: request.query_parameters(),
-            content_type: request.headers.first("Content-Type").unwrap_or("").to_owned(),
-            headers: request.headers.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
-            method: request.method,
-            body: request.body.to_vec(),
-        };
-        self.functions.invoke(name, invocation).await
     }
 
     async fn asset(&self, path: String, request: Request) -> Response {

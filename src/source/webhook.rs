@@ -197,7 +197,7 @@ impl Sources {
             request.headers.push(name, value);
         }
         match own {
-            Own::Bin(name) => self.project.bin(&name, &request),
+            Own::Bin(name) => self.project.bin(&name, &request, true),
             Own::Function(name) => self.project.run(&name, request, true).await,
             Own::Asset(path) => self.project.file(path, request, true).await,
         }

@@ -1,5 +1,7 @@
 //! What goes into a function and what comes out of it, whichever door it has.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::error::{Failure, LoadError};
@@ -18,13 +20,15 @@ pub struct Event {
     pub query: Vec<(String, String)>,
     /// Parameters of the body; they win over those of the query.
     pub body: Vec<(String, String)>,
+    /// Further parameters, with their types: they win over all others.
+    pub members: Map<String, Value>,
     /// What `context` holds besides the environment: `DOMAIN_NAME`, `PATH`, `ACCOUNT_SID`, …
     pub context: Vec<(String, String)>,
 }
 
 impl Event {
     /// The JSON document that every door receives: `{"context": {…}, "event": {…}}`.
-    pub(super) fn to_json(&self, environment: &[(String, String)]) -> Vec<u8> {
+    pub(crate) fn to_json(&self, environment: &[(String, String)]) -> Vec<u8> {
         let mut request = Map::new();
         request.insert("method".into(), self.method.as_str().into());
         let shown = self.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
@@ -37,14 +41,30 @@ impl Event {
                 event.extend(members);
             }
         }
+        event.extend(self.members.clone());
         let context = collect(pairs(environment).chain(pairs(&self.context)));
         serde_json::json!({ "context": context, "event": event }).to_string().into_bytes()
     }
 }
 
-/// What proxies add about themselves is none of the handler's business.
+/// What concerns a connection, or proxies add about themselves, is none of the handler's business:
+/// the fields that Twilio's runtime keeps back.
 fn is_hidden(name: &str) -> bool {
-    name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "via" | "x-real-ip")
+    const PREFIXES: [&str; 6] = ["i-twilio-", "i-t-", "ot-", "x-amz", "x-forwarded-", "x-accel-"];
+    const NAMES: [&str; 11] = [
+        "via",
+        "referer",
+        "transfer-encoding",
+        "proxy-authorization",
+        "proxy-authenticate",
+        "x-real-ip",
+        "connection",
+        "proxy-connection",
+        "expect",
+        "trailer",
+        "upgrade",
+    ];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn pairs(list: &[(String, String)]) -> impl Iterator<Item = (String, &String)> {
@@ -149,7 +169,11 @@ impl Response {
         let status = reply.get("status").and_then(status_code);
         let status = status.ok_or_else(|| malformed("statusCode is not an HTTP status"))?;
         let mut response = Response { status, ..Response::default() };
-        if let Some(Value::String(body)) = reply.get_mut("body") {
+        let mut binary = false;
+        if let Some(Value::String(body)) = reply.get("body64") {
+            binary = true;
+            response.body = STANDARD.decode(body).map_err(|_| malformed("body64 is not base64"))?;
+        } else if let Some(Value::String(body)) = reply.get_mut("body") {
             response.body = std::mem::take(body).into_bytes();
         }
         if let Some(Value::Object(headers)) = reply.get("headers") {
@@ -161,7 +185,8 @@ impl Response {
         }
         if response.content_type.is_empty() {
             let given = reply.get("type").and_then(Value::as_str).unwrap_or("text/plain");
-            response.content_type = format!("{given}; charset=utf-8");
+            let charset = if binary { "" } else { "; charset=utf-8" };
+            response.content_type = format!("{given}{charset}");
         }
         Ok(response)
     }
@@ -203,7 +228,7 @@ impl Response {
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if name.is_empty()
             || !name.bytes().all(token)
-            || value.bytes().any(|b| b < b' ' && b != b'\t')
+            || value.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f)
         {
             return Err(Failure::Malformed(format!("header field {name:?} cannot be sent")));
         }

@@ -26,6 +26,7 @@ const PRELUDE: &[(&str, &str)] = &[
     ("response.js", include_str!("../../../functions/engine/response.js")),
     ("console.js", include_str!("../../../functions/engine/console.js")),
     ("url.js", include_str!("../../../functions/engine/url.js")),
+    ("door.js", include_str!("../../../functions/engine/door.js")),
     ("modules.js", include_str!("../../../functions/engine/modules.js")),
     ("handle.js", include_str!("../../../functions/engine/handle.js")),
 ];

@@ -17,6 +17,7 @@ mod sandbox;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod versions;
 mod wasi;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
 pub use instance::{Limits, MAX_MEMORY};
 pub use sandbox::{Host, Sandbox, Setup, TICK};
+pub use versions::{Versions, version_of};
 
 /// Who may call a function from outside, as its file name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,7 +319,7 @@ const SUFFIXES: [(&str, Access); 12] = [
 
 /// Whether the name stays in the folder, names no hidden file and does not reach a protected file
 /// by its full name.
-fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     const MAX_NAME: usize = 256;
     let segment = |part: &str| {
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');

@@ -165,3 +165,53 @@ fn messaging_and_requires_are_there_as_far_as_voice_handlers_use_them() {
     let response = bench.run("require('left-pad');");
     assert!(text(&response).contains("Cannot find module 'left-pad'"));
 }
+
+#[test]
+fn bytes_are_answered_as_they_are() {
+    let bench = Bench::new(&[]);
+    for (length, body) in
+        [(0, "[]"), (1, "[255]"), (2, "[1, 2]"), (3, "[0, 128, 10]"), (4, "[1, 2, 3, 4]")]
+    {
+        let answer = bench.run(&format!("callback(null, new Uint8Array({body}));"));
+        assert_eq!((answer.status, &*answer.content_type), (200, "application/octet-stream"));
+        let wanted: Vec<u8> = serde_json::from_str(body).expect("numbers");
+        assert_eq!((answer.body.len(), &answer.body), (length, &wanted));
+    }
+    let part = bench.run(
+        "const r = new Twilio.Response();\
+         r.setBody(new Uint8Array([9, 8, 7, 6]).subarray(1, 3)).setStatusCode(201);\
+         r.appendHeader('Content-Type', 'image/png'); callback(null, r);",
+    );
+    assert_eq!((part.status, &*part.content_type, &part.body[..]), (201, "image/png", &[8, 7][..]));
+}
+
+#[test]
+fn headers_that_concern_the_connection_are_kept_back() {
+    let bench =
+        Bench::new(&[("f.js", &handler("callback(null, Object.keys(event.request.headers));"))]);
+    let field = |name: &str| (name.to_owned(), "x".to_owned());
+    let names = [
+        "Host",
+        "Via",
+        "Referer",
+        "X-Forwarded-For",
+        "X-Amz-Date",
+        "I-Twilio-A",
+        "OT-B",
+        "Connection",
+    ];
+    let mut headers: Vec<_> = names.map(field).to_vec();
+    headers.push(field("X-Twilio-Signature"));
+    let event = Event { headers, ..Event::default() };
+    let answer = bench.functions.invoke("f", &event).expect("a response");
+    assert_eq!(text(&answer), r#"["host","x-twilio-signature"]"#);
+}
+
+#[test]
+fn events_list_what_twilios_do_and_the_method_can_be_read() {
+    let bench = Bench::new(&[]);
+    let answer = bench.run("callback(null, [event.request.method, JSON.stringify(event)]);");
+    let wanted =
+        r#"["POST","{\"request\":{\"headers\":{\"user-agent\":\"test\"},\"cookies\":{}}}"]"#;
+    assert_eq!(text(&answer), wanted);
+}

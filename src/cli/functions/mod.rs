@@ -1,0 +1,76 @@
+//! `offhook fn`: functions from their first line to their versions.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use super::Outcome;
+use super::check::default_url;
+use crate::base::hint;
+use crate::config::Config;
+use crate::node::project::Opened;
+use crate::source::FunctionRunner;
+use crate::source::function;
+
+mod bench;
+mod diff;
+mod fixture;
+mod list;
+mod logs;
+mod new;
+mod templates;
+mod test;
+mod versions;
+
+/// What to do with functions.
+#[derive(Subcommand, Debug)]
+pub(super) enum Fn {
+    /// Write a commented function, and a first test of it
+    New(new::New),
+    /// List functions: who may call them, their file, what is wrong with them
+    List(list::List),
+    /// Compare what functions answer to events with what is expected
+    Test(test::Test),
+    /// Measure a function: time at the median and the worst, runs a second, memory
+    Bench(bench::Bench),
+    /// Print what functions log; of a running server or of the last one
+    Logs(logs::Logs),
+    /// List the versions of a function that a server kept
+    Versions(versions::List),
+    /// Put an earlier version back into the function's file
+    Rollback(versions::Rollback),
+}
+
+impl Fn {
+    pub(super) fn run(self) -> Outcome {
+        match self {
+            Fn::New(command) => command.run(),
+            Fn::List(command) => command.run(),
+            Fn::Test(command) => command.run(),
+            Fn::Bench(command) => command.run(),
+            Fn::Logs(command) => command.run(),
+            Fn::Versions(command) => command.run(),
+            Fn::Rollback(command) => command.run(),
+        }
+    }
+}
+
+/// Opens a project to run its functions, without a server.
+fn open(config: Config) -> Result<(Opened, Arc<dyn FunctionRunner>), String> {
+    let url = default_url(&config);
+    let opened = Opened::open(config, url).map_err(|error| error.to_string())?;
+    let runner = Arc::clone(&opened.project.functions);
+    Ok((opened, runner))
+}
+
+/// An error when a project has no function of that name.
+fn known(project: &Path, name: &str) -> Result<(), String> {
+    let names: Vec<String> =
+        function::names(&project.join("functions")).into_iter().map(|(name, _)| name).collect();
+    if names.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Err(format!("there is no function {name}; {}", hint(name, &names)))
+}
