@@ -1,4 +1,5 @@
-//! Functions: handlers in JavaScript or WebAssembly that run inside this process, in a sandbox.
+//! Functions: handlers in JavaScript or WebAssembly that run inside this process, in a sandbox, and
+//! tables of routes, which need none.
 //!
 //! A function is a file; its path under the functions folder is its name. Every invocation gets
 //! a fresh instance with limits on time, memory, log and response, and nothing survives it.
