@@ -26,9 +26,14 @@ impl LoadError {
     /// As `check` and the log write it, with the file as it lies in the project folder.
     pub fn diagnostic(&self) -> String {
         let LoadError { file, line, column, reason } = self;
+        // Files beside that folder, as packages are, have a name that leaves it.
+        let file = match file.strip_prefix("../") {
+            Some(beside) => beside.to_owned(),
+            None => format!("functions/{file}"),
+        };
         match line {
-            0 => format!("functions/{file}: error function: {reason}"),
-            _ => format!("functions/{file}:{line}:{column}: error function: {reason}"),
+            0 => format!("{file}: error function: {reason}"),
+            _ => format!("{file}:{line}:{column}: error function: {reason}"),
         }
     }
 }

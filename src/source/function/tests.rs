@@ -149,4 +149,5 @@ const COMMAND: &str = include_str!("../../../functions/samples/command.wat");
 mod abuse;
 mod doors;
 mod files;
+mod modules;
 mod scripts;
