@@ -75,7 +75,12 @@
   const read = (id) => {
     let record = records.get(id);
     if (!record) {
-      const { name, kind, text, error, code } = ask({ op: 'read', id });
+      const { name, kind, text, error, code, line, column } = ask({ op: 'read', id });
+      if (line) {
+        const broken = new SyntaxError(error);
+        broken.stack = `SyntaxError: ${error}\n    at ${name}:${line}:${column}`;
+        throw broken;
+      }
       if (error) throw failure(error, code || MISSING);
       record = { id, name, kind, text: text[0] === '\uFEFF' ? text.slice(1) : text };
       records.set(id, record);

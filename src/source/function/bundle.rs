@@ -15,6 +15,7 @@ use wasmtime::{Caller, Linker};
 use super::depends::{Depends, Listing};
 use super::error::Failure;
 use super::instance::{State, slice, slice_mut};
+use super::typescript::{self, Unstripped};
 use super::{host, resolve};
 use crate::source::Stamp;
 
@@ -158,8 +159,18 @@ impl Bundle {
             Ok(within) => within.to_string_lossy().into_owned(),
             Err(_) => format!("..{id}"),
         };
+        let typed = path.extension().is_some_and(|e| ["ts", "mts", "cts"].iter().any(|t| e == *t));
         self.names.insert(name.clone(), path);
-        Ok((json!({ "name": name, "kind": kind }), text))
+        if !typed {
+            return Ok((json!({ "name": name, "kind": kind }), text));
+        }
+        match typescript::strip(&text) {
+            Ok(text) => Ok((json!({ "name": name, "kind": kind }), text)),
+            Err(Unstripped { line, column, reason }) => {
+                let head = json!({ "error": reason, "name": name, "line": line, "column": column });
+                Ok((head, String::new()))
+            }
+        }
     }
 
     /// Reads a file within the bounds.
@@ -192,14 +203,16 @@ impl Bundle {
     fn kind(&mut self, path: &Path) -> Result<Kind, Refused> {
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("json") => Ok(Kind::Json),
-            Some("mjs") => Ok(Kind::Module),
-            Some("cjs") => Ok(Kind::CommonJs),
-            Some("js") | None => Ok(self.kind_of_package(path)),
+            Some("mjs" | "mts") => Ok(Kind::Module),
+            Some("cjs" | "cts") => Ok(Kind::CommonJs),
+            Some("js" | "ts") | None => Ok(self.kind_of_package(path)),
             Some(other) => {
                 let code = "ERR_UNKNOWN_FILE_EXTENSION";
                 let reason = match other {
                     "node" => "is compiled for Node's own processes: functions run none".to_owned(),
-                    _ => format!(".{other} files are no modules: .js, .mjs, .cjs and .json are"),
+                    _ => {
+                        format!(".{other} files are no modules: .js, .mjs, .cjs, .ts and .json are")
+                    }
                 };
                 Err(Refused { code, reason })
             }

@@ -19,6 +19,7 @@ mod resolve;
 mod sandbox;
 #[cfg(test)]
 mod tests;
+mod typescript;
 mod wasi;
 
 use std::collections::HashMap;
@@ -306,24 +307,28 @@ fn files(dir: &Path) -> Vec<(String, usize, PathBuf)> {
 }
 
 /// The strictest first: a file left over from before a function was protected must not open it.
-const SUFFIXES: [(&str, Access); 12] = [
+const SUFFIXES: [(&str, Access); 15] = [
     (".private.js", Access::Private),
     (".private.mjs", Access::Private),
+    (".private.ts", Access::Private),
     (".private.wasm", Access::Private),
     (".private.wat", Access::Private),
     (".protected.js", Access::Protected),
     (".protected.mjs", Access::Protected),
+    (".protected.ts", Access::Protected),
     (".protected.wasm", Access::Protected),
     (".protected.wat", Access::Protected),
     (".js", Access::Public),
     (".mjs", Access::Public),
+    (".ts", Access::Public),
     (".wasm", Access::Public),
     (".wat", Access::Public),
 ];
 
 /// Whether a function file is for the JavaScript engine.
 fn is_script(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ["js", "mjs"].iter().any(|script| ending == *script))
+    path.extension()
+        .is_some_and(|ending| ["js", "mjs", "ts"].iter().any(|script| ending == *script))
 }
 
 /// Whether the name stays in the folder, names no hidden file and does not reach a protected file
@@ -358,7 +363,10 @@ fn collect(dir: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, usiz
             continue;
         }
         let mut suffixes = SUFFIXES.iter().enumerate();
+        // Declarations alone are for editors.
+        let code = !file.ends_with(".d.ts");
         let named = suffixes.find_map(|(at, (end, _))| Some((at, file.strip_suffix(end)?)));
+        let named = named.filter(|_| code);
         if let Some((at, name)) = named {
             files.push((format!("{prefix}{name}"), at, path));
         }

@@ -15,10 +15,13 @@ const ENDINGS: &[&str] = &[
     ".json",
     ".mjs",
     ".cjs",
+    ".ts",
     ".private.js",
     ".private.mjs",
+    ".private.ts",
     ".protected.js",
     ".protected.mjs",
+    ".protected.ts",
 ];
 /// Names are short; what is longer was put together by mistake.
 const MAX_NAME: usize = 1024;
@@ -90,7 +93,11 @@ impl Search<'_> {
                 return Ok(Some(found));
             }
         }
-        Ok(None)
+        // TypeScript names the JavaScript that a compiler would have made.
+        match path.extension().is_some_and(|ending| ending == "js") {
+            true => self.bundle.file(&path.with_extension("ts")),
+            false => Ok(None),
+        }
     }
 
     fn folder(&mut self, path: &Path) -> Found {

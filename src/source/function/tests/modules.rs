@@ -329,3 +329,33 @@ fn errors_name_the_file_that_they_come_from() {
     let error = bench.load_error("f");
     assert!(error.reason.contains("h.private.json") && error.line == 1, "{error}");
 }
+
+#[test]
+fn typescript_runs_with_its_places_kept() {
+    let files = [
+        ("functions/types.d.ts", "export interface Caller { name: string }"),
+        (
+            "functions/greet.private.ts",
+            "export const greet = <T extends string>(who: T): string => `hello ${who}`;",
+        ),
+        ("functions/legacy.private.ts", "const n: number = 4;\nmodule.exports = { n };"),
+    ];
+    let typed = "import type { Caller } from './types';\nimport { greet } from './greet.private.js';\n\
+                 const { n } = require2('./legacy');\n\
+                 export const handler = (context: any, event: Caller, callback: Function): void =>\n  \
+                 callback(null, greet(event.name as string) + n);\n"
+        .replace("const { n } = require2('./legacy');", "import legacy from './legacy'; const n: number = legacy.n;");
+    let mut all = files.to_vec();
+    all.push(("functions/f.ts", &typed));
+    let bench = project(&all);
+    assert_eq!(text(&bench.invoke("f", &[("name", "a")])), "hello a4");
+    assert_eq!(bench.functions.names(), ["f", "greet", "legacy"]);
+
+    let bench = project(&[("functions/f.ts", "const a: number = 1;\nexport enum E { A }")]);
+    let error = bench.load_error("f").to_string();
+    assert!(error.starts_with("f.ts:2:8: SyntaxError: enums are more than types"), "{error}");
+    let source =
+        "type A = string;\nexport const handler = (a: A, b: A): void => { throw new Error('x'); };";
+    let response = project(&[("functions/f.ts", source)]).invoke("f", &[]);
+    assert!(text(&response).contains("(f.ts:2:58)"), "{response:?}");
+}
