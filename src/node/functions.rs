@@ -233,7 +233,7 @@ fn respond(name: &str, outcome: Result<function::Response, function::Error>) -> 
         tracing::warn!(
             "function {name}: the last good version answered; the edit is broken: {stale}"
         );
-        response = tell_stale(response, &format!("functions/{stale}"));
+        response = tell_stale(response, &stale.in_project());
     }
     response
 }

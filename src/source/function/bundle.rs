@@ -72,6 +72,8 @@ pub(super) struct Bundle {
     /// What was looked at, and how it was.
     seen: BTreeMap<PathBuf, Option<Stamp>>,
     listings: Vec<Listing>,
+    /// The private assets, once they were asked for.
+    assets: Option<Vec<(String, String)>>,
     /// Parsed package.json files, by path.
     packages: HashMap<PathBuf, Option<Arc<Value>>>,
     /// By the names that stacks show.
@@ -95,6 +97,7 @@ impl Bundle {
             main: (id, path),
             seen: BTreeMap::new(),
             listings: Vec::new(),
+            assets: None,
             packages: HashMap::new(),
             names: HashMap::new(),
             files: 0,
@@ -133,9 +136,9 @@ impl Bundle {
                     .map(|id| (json!({ "id": id }), String::new()))
             }
             "read" => self.read(field("id")),
-            "open" => self.open(field("id")).map(|(text, _)| (json!({}), text)),
+            "open" => self.open_asset(field("id")).map(|text| (json!({}), text)),
             "functions" => Ok((json!({ "entries": self.list(Listing::functions) }), String::new())),
-            "assets" => Ok((json!({ "entries": self.list(Listing::assets) }), String::new())),
+            "assets" => Ok((json!({ "entries": self.assets() }), String::new())),
             _ => Err(Refused::missing("not a request")),
         };
         let (head, text) = answer.unwrap_or_else(|Refused { code, reason }| {
@@ -148,8 +151,9 @@ impl Bundle {
     }
 
     fn read(&mut self, id: &str) -> Result<(Value, String), Refused> {
+        let kind = self.kind(&self.path(id)?)?;
         let (text, path) = self.open(id)?;
-        let kind = match self.kind(&path)? {
+        let kind = match kind {
             Kind::CommonJs => "commonjs",
             Kind::Module => "module",
             Kind::Json => "json",
@@ -171,6 +175,14 @@ impl Bundle {
                 Ok((head, String::new()))
             }
         }
+    }
+
+    /// Any text, but of private assets alone: the rest of the folder is nobody's to read.
+    fn open_asset(&mut self, id: &str) -> Result<String, Refused> {
+        if !self.assets().iter().any(|(_, asset)| asset == id) {
+            return Err(Refused::missing("there is no such private asset"));
+        }
+        Ok(self.open(id)?.0)
     }
 
     /// Reads a file within the bounds.
@@ -201,6 +213,10 @@ impl Bundle {
 
     /// By its ending and, for plain `.js`, by what its package says of itself.
     fn kind(&mut self, path: &Path) -> Result<Kind, Refused> {
+        let hidden = |name: &str| name.starts_with('.');
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(hidden) {
+            return Err(Refused::missing("hidden files are no modules"));
+        }
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("json") => Ok(Kind::Json),
             Some("mjs" | "mts") => Ok(Kind::Module),
@@ -294,6 +310,13 @@ impl Bundle {
     /// The project's folder.
     pub(super) fn root(&self) -> &Path {
         &self.root
+    }
+
+    fn assets(&mut self) -> Vec<(String, String)> {
+        if self.assets.is_none() {
+            self.assets = Some(self.list(Listing::assets));
+        }
+        self.assets.clone().unwrap_or_default()
     }
 
     fn list(&mut self, listing: fn(&Path, &Path) -> Listing) -> Vec<(String, String)> {

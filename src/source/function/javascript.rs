@@ -35,9 +35,9 @@ const PRELUDE: &[(&str, &str)] = &[
     ("handle.js", include_str!("../../../functions/engine/handle.js")),
 ];
 
-/// What the top level of a script and of its packages may run, once: parsing a megabyte of
-/// JavaScript takes a quarter of it.
-const DEPLOYING: Duration = Duration::from_secs(1);
+/// What the top level of a script and of its packages may run, once: large packages parse a
+/// megabyte of JavaScript.
+const DEPLOYING: Duration = Duration::from_secs(2);
 
 /// Stands for a file name where it is we who evaluate.
 const DEPLOYER: &str = "offhook:deploy";

@@ -135,7 +135,11 @@ fn nothing_outside_the_project_is_loaded() {
         .expect("linked");
     let deep = format!("../../../../..{}/secret", outside.path().display());
     let absolute = format!("{}/secret.js", outside.path().display());
+    bench.write(".env", "TOKEN");
+    bench.write("offhook.toml", "[server]");
     for (name, why) in [
+        ("../.env", "hidden files"),
+        ("../offhook.toml", ".toml files are no modules"),
         ("./link", "out of the project's folder"),
         ("secret", "out of the project's folder"),
         (&*deep, "out of the project's folder"),
@@ -350,6 +354,19 @@ fn typescript_runs_with_its_places_kept() {
     let bench = project(&all);
     assert_eq!(text(&bench.invoke("f", &[("name", "a")])), "hello a4");
     assert_eq!(bench.functions.names(), ["f", "greet", "legacy"]);
+
+    let bench = project(&[
+        ("functions/f.ts", include_str!("../../../../functions/samples/hours.ts")),
+        (
+            "functions/calendar.private.ts",
+            include_str!("../../../../functions/samples/calendar.ts"),
+        ),
+    ]);
+    let closed = bench.invoke("f", &[("From", "+15550100001")]);
+    assert!(
+        text(&closed).contains("<Say>We are closed. Please call again on Monday.</Say>"),
+        "{closed:?}"
+    );
 
     let bench = project(&[("functions/f.ts", "const a: number = 1;\nexport enum E { A }")]);
     let error = bench.load_error("f").to_string();
