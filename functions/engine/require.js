@@ -97,7 +97,7 @@
     if (record.kind === 'module' || record.kind === 'json' || record.wrapper) return;
     // Two lines before the first, so that lines and columns keep their numbers. (The engine takes
     // a line 0 for 1.)
-    const text = record.text.replace(/^#!.*/, '');
+    const text = record.text.startsWith('#!') ? record.text.replace(/^#!.*/, '') : record.text;
     try {
       record.wrapper = host.compile(record.name,
         '(function (exports, require, module, __filename, __dirname) {\n\n' + text + '\n})', -1);
@@ -276,7 +276,19 @@
   // Nothing can be loaded when a request runs. So what the code may yet ask for, as far as one can
   // tell from its text, is loaded when all else is: what the project's own code names is run now,
   // once for all requests; what packages name is at hand. Errors wait for whoever asks.
-  const LITERAL = /\b(?:require(?:\.resolve)?|import)\s*\(\s*(['"])([^'"\\\n]+)\1\s*\)/g;
+  const LITERAL = /(?:require(?:\.resolve)?|import)\s*\(\s*(['"])([^'"\\\n]+)\1\s*\)/y;
+  // Looking for the word first is many times faster on a large package than the pattern alone.
+  const literals = (text) => {
+    const found = [];
+    for (const word of ['require', 'import']) {
+      for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+        LITERAL.lastIndex = at;
+        const match = /[\w$.]/.test(text[at - 1] || ' ') ? null : LITERAL.exec(text);
+        if (match) found.push({ call: match[0], specifier: match[2] });
+      }
+    }
+    return found;
+  };
   const attempt = (action, argument) => { try { action(argument); } catch (_) { /* Said again then. */ } };
   const prefetch = () => {
     const seen = new Set();
@@ -284,7 +296,7 @@
       seen.add(record.id);
       if (record.kind === 'json') return;
       const own = isOwn(record.id);
-      for (const [call, , specifier] of record.text.matchAll(LITERAL)) {
+      for (const { call, specifier } of literals(record.text)) {
         attempt(() => {
           const id = resolve(record.id, specifier, call.startsWith('import'));
           if (id[0] !== '/' || call.startsWith('require.')) return;
