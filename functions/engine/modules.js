@@ -31,5 +31,5 @@
   global.process = { env: {}, nextTick: (f, ...values) => { Promise.resolve().then(() => f(...values)); } };
   global.global = global;
 
-  Object.assign(host.kit, { restClient, modules });
+  Object.assign(host.kit, { restClient, builtins: modules });
 })(globalThis, globalThis.__host);

@@ -2,7 +2,7 @@
 // What happens here: one object for each module, and its text as code under its own file name.
 (function (global, host) {
   'use strict';
-  const { modules: builtins } = host.kit;
+  const { builtins } = host.kit;
 
   const MISSING = 'MODULE_NOT_FOUND';
   const records = new Map(); // by id, the path from the project's folder: {id, name, kind, text}
