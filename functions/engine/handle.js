@@ -1,18 +1,9 @@
 // Deploying a script, and handing it an event.
 (function (global, host) {
   'use strict';
-  const { TwiML, Response, isObject, describe, format, timers, runTimer, restClient } = host.kit;
+  const { TwiML, Response, isObject, format, timers, runTimer, restClient, invoke } = host.kit;
 
-  let exported;
   host.prepare = (environment) => { Object.assign(global.process.env, JSON.parse(environment)); };
-  host.define = (filename, body) => {
-    const module = { exports: {} };
-    exported = module;
-    body.call(module.exports, module.exports, global.require, module, filename, '/');
-    if (typeof module.exports.handler !== 'function') {
-      throw new TypeError('exports.handler is not a function');
-    }
-  };
 
   const textOf = (body) =>
     body === null || body === undefined ? '' : isObject(body) ? JSON.stringify(body) : String(body);
@@ -39,8 +30,8 @@
     if (!(error instanceof Error)) {
       return plain(500, isObject(error) ? 'application/json' : 'text/plain', textOf(error));
     }
-    const { name, message, stack } = error;
-    return plain(500, 'application/json', JSON.stringify({ name, message, stack: describe(error), }));
+    const { name, message, stack = String(error) } = error;
+    return plain(500, 'application/json', JSON.stringify({ name, message, stack }));
   };
 
   let finished = false;
@@ -61,7 +52,7 @@
     const { context, event } = host.kit.received(JSON.parse(input));
     const full = Object.assign({}, global.process.env, context, { getTwilioClient: restClient });
     try {
-      const returned = exported.exports.handler(full, event, callback);
+      const returned = invoke(full, event, callback);
       if (returned && typeof returned.then === 'function') returned.then(undefined, fail);
     } catch (error) {
       fail(error);

@@ -1,4 +1,4 @@
-// Twilio, Runtime, process, and what `require` knows.
+// Twilio, Runtime, process, and the modules that `require` knows without a file.
 (function (global, host) {
   'use strict';
   const { twiml, Response, format } = host.kit;
@@ -27,19 +27,9 @@
     querystring,
     util: { inspect: format, format: (...values) => values.map(format).join(' ') },
   };
-  global.require = (name) => {
-    const module = modules[String(name).replace(/^node:/, '')];
-    if (module) return module;
-    throw Object.assign(new Error("Cannot find module '" + name + "'"), { code: 'MODULE_NOT_FOUND' });
-  };
-  const assets = {};
-  global.Runtime = {
-    getAssets: () => assets,
-    getFunctions: () => ({}),
-    getSync: unavailable('Runtime.getSync'),
-  };
+  global.Runtime = { getSync: unavailable('Runtime.getSync') };
   global.process = { env: {}, nextTick: (f, ...values) => { Promise.resolve().then(() => f(...values)); } };
   global.global = global;
 
-  Object.assign(host.kit, { restClient });
+  Object.assign(host.kit, { restClient, builtins: modules });
 })(globalThis, globalThis.__host);

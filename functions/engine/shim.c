@@ -1,4 +1,4 @@
-/* The JavaScript engine as a WebAssembly reactor: QuickJS-ng behind five exports and four imports.
+/* The JavaScript engine as a WebAssembly reactor: QuickJS-ng behind five exports; see IMPORT for what it asks.
  *
  * Life of an image: oh_init, oh_eval (prelude), oh_eval (script), oh_seal; then the memory is copied.
  * Life of a request: a copy of that memory, oh_alloc for the event, oh_handle, and the end.
@@ -56,23 +56,11 @@ static uint64_t give_value(char kind, JSValueConst value) {
     return given;
 }
 
-/* "Name: message" and, after a line end, the stack. */
+/* "Name: message" and, after a line end, the stack; both are in the stack by the prelude's doing. */
 static uint64_t give_exception(void) {
     JSValue error = JS_GetException(context);
     JSValue stack = JS_IsError(error) ? JS_GetPropertyStr(context, error, "stack") : JS_UNDEFINED;
-    JSValue text = JS_ToString(context, error);
-    if (JS_IsString(stack) && JS_IsString(text)) {
-        JSValue line_end = JS_NewString(context, "\n");
-        JSValue parts[2] = {line_end, stack};
-        JSAtom concat = JS_NewAtom(context, "concat");
-        JSValue both = JS_Invoke(context, text, concat, 2, parts);
-        JS_FreeAtom(context, concat);
-        JS_FreeValue(context, line_end);
-        JS_FreeValue(context, text);
-        text = both;
-    }
-    uint64_t given = give_value(1, text);
-    JS_FreeValue(context, text);
+    uint64_t given = give_value(1, JS_IsString(stack) ? stack : error);
     JS_FreeValue(context, stack);
     JS_FreeValue(context, error);
     return given;
@@ -127,6 +115,8 @@ static void run_jobs(void) {
     }
 }
 
+#include "modules.c"
+
 EXPORT("oh_alloc") void *oh_alloc(int length) { return malloc(length); }
 
 EXPORT("oh_init") int oh_init(void) {
@@ -142,6 +132,7 @@ EXPORT("oh_init") int oh_init(void) {
     define(host, "random", js_random, 1);
     define(host, "wait", js_wait, 1);
     define(host, "done", js_done, 1);
+    init_modules(host);
     JS_SetPropertyStr(context, global, "__host", host);
     JS_FreeValue(context, global);
     return 0;

@@ -8,7 +8,7 @@
 
   const isObject = (value) =>
     value !== null && (typeof value === 'object' || typeof value === 'function');
-  const describe = (error) => String(error) + (error.stack ? '\n' + error.stack.trimEnd() : '');
+  const describe = (error) => String(error.stack || error);
   const format = (value) => {
     if (value instanceof Error) return describe(value);
     if (!isObject(value) || typeof value === 'function') return String(value);

@@ -122,7 +122,7 @@ async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
             Err(function::Error::Load(error)) => {
                 let place =
                     (error.line > 0).then(|| place(error.line as usize, error.column as usize));
-                let file = folder.join(&error.file);
+                let file = opened.config.project.join(error.in_project().file);
                 findings.tell(&file, place, Severity::Error, "function", &error.reason);
             }
             Err(error) => {

@@ -310,7 +310,7 @@ fn respond(
     for (header, value) in answer.headers {
         response = response.with(&header, value);
     }
-    let stale = answer.stale.map(|stale| format!("functions/{stale}"));
+    let stale = answer.stale.map(|stale| stale.in_project().to_string());
     if let Some(stale) = &stale {
         tracing::warn!(
             "function {name}: the last good version answered; the edit is broken: {stale}"

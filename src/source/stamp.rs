@@ -6,12 +6,14 @@ use std::path::Path;
 
 /// Changes with every edit: editors replace files as well as write them, clocks are coarse, and
 /// a copied file may bring its time along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stamp {
     inode: u64,
     length: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+    /// Counts changes of what was made from the file, where it was made from others, too.
+    turn: u64,
 }
 
 impl Stamp {
@@ -19,6 +21,11 @@ impl Stamp {
     pub fn of(path: &Path) -> Option<Stamp> {
         let metadata = fs::metadata(path).ok()?;
         metadata.is_file().then(|| Stamp::from(&metadata))
+    }
+
+    /// The stamp of what is made from this file and others, which changed so often.
+    pub fn with_turn(self, turn: u64) -> Stamp {
+        Stamp { turn, ..self }
     }
 
     /// The length of the file, in bytes.
@@ -34,6 +41,7 @@ impl From<&Metadata> for Stamp {
             length: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
+            turn: 0,
         }
     }
 }

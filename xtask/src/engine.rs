@@ -50,7 +50,9 @@ pub fn setup(target: &Path) -> Result<(), String> {
     let (setup_dir, objects) = (target.join("setup"), target.join("toolchain/objects"));
     let (engine, stamp) = (setup_dir.join("engine.wasm"), setup_dir.join("engine.stamp"));
 
-    let key = key(&[&shim, &engine_dir.join("Cargo.toml"), &engine_dir.join("Cargo.lock")])?;
+    let modules = engine_dir.join("modules.c");
+    let key =
+        key(&[&shim, &modules, &engine_dir.join("Cargo.toml"), &engine_dir.join("Cargo.lock")])?;
     let made = fs::metadata(&engine).is_ok_and(|m| m.len() > 0);
     if made && fs::read_to_string(&stamp).is_ok_and(|text| text == key) {
         println!("engine: {} is up to date", engine.display());

@@ -25,11 +25,21 @@ impl LoadError {
 
     /// As `check` and the log write it, with the file as it lies in the project folder.
     pub fn diagnostic(&self) -> String {
-        let LoadError { file, line, column, reason } = self;
+        let LoadError { file, line, column, reason } = &self.in_project();
         match line {
-            0 => format!("functions/{file}: error function: {reason}"),
-            _ => format!("functions/{file}:{line}:{column}: error function: {reason}"),
+            0 => format!("{file}: error function: {reason}"),
+            _ => format!("{file}:{line}:{column}: error function: {reason}"),
         }
+    }
+
+    /// With the file as it lies in the project's folder.
+    pub fn in_project(&self) -> LoadError {
+        // Files beside that folder, as packages are, have a name that leaves it.
+        let file = match self.file.strip_prefix("../") {
+            Some(beside) => beside.to_owned(),
+            None => format!("functions/{}", self.file),
+        };
+        LoadError { file, ..self.clone() }
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn link_javascript(linker: &mut Linker<State>) -> wasmtime::Result<()
     linker.func_wrap("offhook", "log", log)?;
     linker.func_wrap("offhook", "random", random)?;
     linker.func_wrap("offhook", "wait", wait)?;
+    super::bundle::link(linker)?;
     linker.func_wrap("env", "__rquickjs_host_now_us", |caller: Caller<'_, State>| -> f64 {
         caller.data().host.wall().unix_millis() as f64 * 1000.0
     })?;

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use wasmtime::{ResourceLimiter, Store, Trap};
 
+use super::bundle::Bundle;
 use super::error::Failure;
 use super::event::{Cost, Level, LogLine};
 use super::sandbox::{Host, Sandbox};
@@ -57,6 +58,9 @@ pub(super) struct State {
     /// Bytes for standard input, and how many of them have been read.
     pub(super) input: (Vec<u8>, usize),
     pub(super) output: Vec<u8>,
+    /// The files of the script, while it is deployed; and the last answer about them.
+    pub(super) bundle: Option<Bundle>,
+    pub(super) loaded: Vec<u8>,
     pub(super) exit: Option<i32>,
     /// Set by the host function that stops the guest.
     pub(super) failure: Option<Failure>,
@@ -148,6 +152,8 @@ pub(super) fn open(
             environment,
             input: (Vec::new(), 0),
             output: Vec::new(),
+            bundle: None,
+            loaded: Vec::new(),
             exit: None,
             failure: None,
             log: Vec::new(),

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use serde_json::Value;
 use wasmtime::{Extern, Instance, InstancePre, Linker, Memory, Module, Store};
 
+use super::bundle::Bundle;
+use super::depends::Depends;
 use super::error::{Failure, LoadError};
 use super::event::{LogLine, Response};
 use super::image;
 use super::instance::{Limits, State, complete, failure_of, open, slice};
 use super::{host, sandbox::Sandbox};
+use crate::base::Duration;
 
 #[cfg(javascript_engine)]
 const ENGINE: Option<&[u8]> = Some(include_bytes!(env!("OFFHOOK_ENGINE_WASM")));
@@ -22,14 +25,23 @@ const ENGINE: Option<&[u8]> = None;
 /// What scripts find around them, in the order in which it is evaluated.
 const PRELUDE: &[(&str, &str)] = &[
     ("values.js", include_str!("../../../functions/engine/values.js")),
+    ("stack.js", include_str!("../../../functions/engine/stack.js")),
     ("twiml.js", include_str!("../../../functions/engine/twiml.js")),
     ("response.js", include_str!("../../../functions/engine/response.js")),
     ("console.js", include_str!("../../../functions/engine/console.js")),
     ("url.js", include_str!("../../../functions/engine/url.js")),
     ("door.js", include_str!("../../../functions/engine/door.js")),
     ("modules.js", include_str!("../../../functions/engine/modules.js")),
+    ("require.js", include_str!("../../../functions/engine/require.js")),
     ("handle.js", include_str!("../../../functions/engine/handle.js")),
 ];
+
+/// What the top level of a script and of its packages may run, once: large packages parse a
+/// megabyte of JavaScript.
+const DEPLOYING: Duration = Duration::from_secs(2);
+
+/// Stands for a file name where it is we who evaluate.
+const DEPLOYER: &str = "offhook:deploy";
 
 /// The engine, ready to deploy scripts.
 pub(super) struct Runtime {
@@ -72,7 +84,7 @@ impl Runtime {
         let running = running.map_err(|e| broken(format!("{e:#}")))?;
         running.init(&mut store).map_err(|e| broken(format!("{e:#}")))?;
         for (name, source) in PRELUDE {
-            running.evaluate(&mut store, name, source, 1)?;
+            running.evaluate(&mut store, &format!("offhook:{name}"), source)?;
         }
         runtime.prelude = runtime
             .imprint(sandbox, running.memory.data(&store))
@@ -80,17 +92,27 @@ impl Runtime {
         Ok(runtime)
     }
 
-    /// Evaluates a script; gives what it logged meanwhile, too.
+    /// Evaluates a script with the files it loads; gives those, and what it logged meanwhile, too.
+    /// A library need not have a handler.
     pub(super) fn deploy(
         &self,
         sandbox: &Sandbox,
         file: &str,
-        source: &str,
+        bundle: Bundle,
+        library: bool,
         environment: &Arc<[(String, String)]>,
-    ) -> (Result<Script, LoadError>, Vec<LogLine>) {
-        let mut store = open(sandbox, Limits::default(), environment.clone());
-        let script = self.evaluate_script(sandbox, &mut store, file, source);
-        (script, super::instance::close(store).0)
+    ) -> (Result<Script, LoadError>, Depends, Vec<LogLine>) {
+        let limits = Limits { running: DEPLOYING, ..Limits::default() };
+        let mut store = open(sandbox, limits, environment.clone());
+        store.data_mut().bundle = Some(bundle);
+        let script = self.evaluate_script(sandbox, &mut store, file, library);
+        let bundle = store.data_mut().bundle.take();
+        let script = script.map_err(|error| match &bundle {
+            Some(bundle) => placed(error, bundle),
+            None => error,
+        });
+        let depends = bundle.map(Bundle::into_depends).unwrap_or_default();
+        (script, depends, super::instance::close(store).0)
     }
 
     fn evaluate_script(
@@ -98,23 +120,25 @@ impl Runtime {
         sandbox: &Sandbox,
         store: &mut Store<State>,
         file: &str,
-        source: &str,
+        library: bool,
     ) -> Result<Script, LoadError> {
         let broken = |e: wasmtime::Error| LoadError::whole(file, format!("{e:#}"));
         let running = self.instantiate(store, &self.prelude).map_err(broken)?;
         let environment: serde_json::Map<String, Value> =
             store.data().environment.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
         let environment = Value::from(Value::from(environment).to_string());
-        let prepare = format!("__host.prepare({environment})");
-        running.evaluate(store, file, &prepare, 1)?;
-        let name = Value::from(file);
-        // Two lines before the first, so that the script's lines and columns keep their numbers,
-        // in the stacks of later invocations too. (The engine takes a line 0 for 1.)
-        let whole = format!(
-            "__host.define({name}, function (exports, require, module, __filename, __dirname) \
-             {{\n\n{source}\n}})"
-        );
-        running.evaluate(store, file, &whole, -1).map_err(|error| placed(error, source))?;
+        let main = Value::from(store.data().bundle.as_ref().map_or("", Bundle::main));
+        // Each runs the jobs that it left to the end.
+        for step in [
+            format!("__host.prepare({environment})"),
+            format!("__host.deploy({main})"),
+            format!("__host.complete({library})"),
+        ] {
+            running.evaluate(store, DEPLOYER, &step).map_err(|error| match error.line {
+                0 => LoadError { file: file.to_owned(), ..error },
+                _ => error,
+            })?;
+        }
         running.seal(store).map_err(broken)?;
         let image = self.imprint(sandbox, running.memory.data(&store)).map_err(broken)?;
         Ok(Script { image })
@@ -199,16 +223,19 @@ impl Running {
         store: &mut Store<State>,
         file: &str,
         source: &str,
-        line: i32,
     ) -> Result<(), LoadError> {
-        let outcome = self.try_evaluate(store, file, source, line).map_err(|error| {
+        let outcome = self.try_evaluate(store, file, source).map_err(|error| {
             let reason = failure_of(store, &error)
                 .map_or_else(|| error.to_string(), |failure| format!("top-level code {failure}"));
             LoadError::whole(file, reason)
         })?;
         match outcome.split_first() {
             Some((0, _)) => Ok(()),
-            Some((_, text)) => Err(load_error(file, &String::from_utf8_lossy(text))),
+            Some((_, text)) => {
+                let bundle = store.data().bundle.as_ref();
+                let known = |name: &str| bundle.is_some_and(|bundle| bundle.has(name));
+                Err(load_error(file, &String::from_utf8_lossy(text), known))
+            }
             None => Err(LoadError::whole(file, "the JavaScript engine gave no answer")),
         }
     }
@@ -218,13 +245,12 @@ impl Running {
         store: &mut Store<State>,
         file: &str,
         source: &str,
-        line: i32,
     ) -> wasmtime::Result<Vec<u8>> {
         let name = self.write(store, format!("{}\0", file.replace('\0', "")).as_bytes())?;
         let text = self.write(store, format!("{source}\0").as_bytes())?;
         let evaluate =
             self.instance.get_typed_func::<(u32, u32, u32, i32), u64>(&mut *store, "oh_eval")?;
-        let arguments = (name, text, source.len() as u32, line);
+        let arguments = (name, text, source.len() as u32, 1);
         let reply = complete(evaluate.call_async(&mut *store, arguments))?;
         self.read(store, reply)
     }
@@ -256,7 +282,8 @@ impl Running {
 }
 
 /// The engine counts columns in bytes, and misses what a script leaves open behind its end.
-fn placed(mut error: LoadError, source: &str) -> LoadError {
+fn placed(mut error: LoadError, bundle: &Bundle) -> LoadError {
+    let Some(source) = bundle.text(&error.file) else { return error };
     let lines = || source.lines().zip(1..);
     let wanted = lines().find(|(_, number)| *number == error.line);
     match (wanted, lines().last()) {
@@ -273,18 +300,27 @@ fn placed(mut error: LoadError, source: &str) -> LoadError {
     error
 }
 
-/// From "Name: message" and a stack whose lines are `    at f (file:line:column)`.
-fn load_error(file: &str, text: &str) -> LoadError {
+/// From "Name: message" and a stack whose lines are `    at f (file:line:column)`: the place is
+/// where the parser stopped, or the last line that ran of the project's own files, or of any.
+fn load_error(file: &str, text: &str, known: impl Fn(&str) -> bool) -> LoadError {
     let (reason, stack) = text.split_once("\n    at ").unwrap_or((text, ""));
-    let place = format!("{file}:");
-    let (line, column) = stack
-        .lines()
-        .filter_map(|frame| frame.rsplit_once(&place))
-        .find_map(|(_, rest)| {
-            let (line, column) = rest.trim_end_matches(')').split_once(':')?;
-            Some((line.parse().ok()?, column.parse().ok()?))
-        })
-        .unwrap_or((0, 0));
+    let place = |frame: &str| {
+        let parsing = !frame.ends_with(')');
+        let inner = frame.rsplit_once('(').map_or(frame, |(_, place)| place);
+        let inner = inner.trim_end_matches(')').trim_start_matches("    at ");
+        let (rest, column) = inner.rsplit_once(':')?;
+        let (name, line) = rest.rsplit_once(':')?;
+        let numbers = (line.parse().ok()?, column.parse().ok()?);
+        known(name).then(|| (parsing, name.to_owned(), numbers))
+    };
+    let places: Vec<(bool, String, (u32, u32))> = stack.lines().filter_map(place).collect();
+    let own = |(_, name, _): &&(bool, String, _)| !name.contains("node_modules/");
+    let parsed = places.first().filter(|(parsing, ..)| *parsing);
+    let chosen = parsed.or_else(|| places.iter().find(own)).or(places.first());
+    let (file, (line, column)) = match chosen {
+        Some((_, name, numbers)) => (name.as_str(), *numbers),
+        None => (file, (0, 0)),
+    };
     LoadError { file: file.to_owned(), line, column, reason: reason.trim().to_owned() }
 }
 
@@ -294,13 +330,19 @@ mod tests {
 
     #[test]
     fn a_load_error_finds_its_place_in_the_stack() {
+        let known = |name: &str| ["a/b.js", "b.js", "../node_modules/m/i.js"].contains(&name);
         let error = load_error(
-            "a/b.js",
-            "TypeError: no\n    at define (handle.js:30:7)\n    at <anonymous> (a/b.js:12:5)\n",
+            "main.js",
+            "TypeError: no\n    at f (../node_modules/m/i.js:3:1)\n    at <anonymous> (a/b.js:12:5)\n",
+            known,
         );
         assert_eq!(error.to_string(), "a/b.js:12:5: TypeError: no");
-        let error = load_error("b.js", "SyntaxError: bad\n    at b.js:3:9\n");
+        let error = load_error("b.js", "SyntaxError: bad\n    at b.js:3:9\n", known);
         assert_eq!((error.line, error.column), (3, 9));
-        assert_eq!(load_error("b.js", "Error: x").to_string(), "b.js: Error: x");
+        let text = "SyntaxError: bad\n    at ../node_modules/m/i.js:3:9\n    at x (b.js:1:1)";
+        let error = load_error("b.js", text, known);
+        assert_eq!(error.to_string(), "../node_modules/m/i.js:3:9: SyntaxError: bad");
+        assert!(error.diagnostic().starts_with("node_modules/m/i.js:3:9: "));
+        assert_eq!(load_error("b.js", "Error: x", known).to_string(), "b.js: Error: x");
     }
 }

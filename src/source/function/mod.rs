@@ -6,7 +6,9 @@
 //! Invoking blocks the thread that does it. Nothing here speaks HTTP or checks signatures: the
 //! caller asks [`Functions::access`] first.
 
+mod bundle;
 mod cache;
+mod depends;
 mod error;
 mod event;
 mod guest;
@@ -14,10 +16,12 @@ mod host;
 mod image;
 mod instance;
 mod javascript;
+mod resolve;
 mod sandbox;
 mod table;
 #[cfg(test)]
 mod tests;
+mod typescript;
 pub mod versions;
 mod wasi;
 
@@ -29,6 +33,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::routes::Table;
 use super::{Loaded, Stamp};
+use bundle::Bundle;
+use depends::Depends;
 
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
@@ -69,6 +75,8 @@ struct Known {
     file: Option<Found>,
     program: Option<Arc<Program>>,
     broken: Option<LoadError>,
+    /// Its other files, as they were then.
+    depends: Depends,
 }
 
 enum Program {
@@ -108,7 +116,8 @@ impl Functions {
     pub fn falling_back_on(self, before: &Functions) -> Functions {
         let again = |(name, known): (&String, &Arc<Known>)| {
             let (program, broken) = (known.program.clone(), known.broken.clone());
-            (name.clone(), Arc::new(Known { file: None, program, broken }))
+            let depends = Depends::default();
+            (name.clone(), Arc::new(Known { file: None, program, broken, depends }))
         };
         let known = before.known().iter().map(again).collect();
         Functions { known: Mutex::new(known), ..self }
@@ -128,7 +137,7 @@ impl Functions {
     /// Runs the function. Blocks: call it where threads may wait.
     pub fn invoke(&self, name: &str, event: &Event) -> Result<Response, Error> {
         let _slot = self.sandbox.take_slot()?;
-        let (known, mut log) = self.current(name)?;
+        let (known, mut log) = self.current(name, Depends::is_current)?;
         let Some(program) = &known.program else {
             let broken = known.broken.clone();
             return Err(broken.map_or_else(|| Error::NotFound(name.to_owned()), Error::Load));
@@ -171,7 +180,7 @@ impl Functions {
     /// last good version is there when a later one is broken; with what its top level logged.
     pub fn load(&self, name: &str) -> Result<(Loaded<LoadError>, Vec<LogLine>), Error> {
         let _slot = self.sandbox.take_slot()?;
-        let (known, log) = self.current(name)?;
+        let (known, log) = self.current(name, Depends::is_exactly_current)?;
         let broken = known.broken.clone();
         Ok((Loaded { kept: broken.is_some() && known.program.is_some(), broken }, log))
     }
@@ -183,7 +192,11 @@ impl Functions {
 
     /// All functions as their files are now, in the order of their names.
     pub fn stamps(&self) -> Vec<(String, Stamp)> {
-        let stamped = |(name, _, path): (String, usize, PathBuf)| Some((name, Stamp::of(&path)?));
+        let stamped = |(name, _, path): (String, usize, PathBuf)| {
+            let known = self.known().get(&name).cloned();
+            let turn = known.map_or(0, |known| known.depends.notice());
+            Some((name, Stamp::of(&path)?.with_turn(turn)))
+        };
         files(&self.dir).into_iter().filter_map(stamped).collect()
     }
 
@@ -192,64 +205,78 @@ impl Functions {
         names(&self.dir).into_iter().map(|(name, _)| name).collect()
     }
 
-    /// The function as its file says now, and what loading it logged.
-    fn current(&self, name: &str) -> Result<(Arc<Known>, Vec<LogLine>), Error> {
+    /// The function as its files say now, and what loading it logged.
+    fn current(
+        &self,
+        name: &str,
+        is_current: fn(&Depends) -> bool,
+    ) -> Result<(Arc<Known>, Vec<LogLine>), Error> {
         // What is known stays: an editor that replaces a file may leave none for a moment.
         let Some(found) = self.find(name) else { return Err(Error::NotFound(name.to_owned())) };
-        let fresh = |known: &HashMap<String, Arc<Known>>| {
-            known.get(name).filter(|known| known.file.as_ref() == Some(&found)).cloned()
+        let fresh = || {
+            let known = self.known().get(name).cloned();
+            let same = |known: &Arc<Known>| known.file.as_ref() == Some(&found);
+            known.filter(same).filter(|known| is_current(&known.depends))
         };
-        if let Some(known) = fresh(&self.known()) {
+        if let Some(known) = fresh() {
             return Ok((known, Vec::new()));
         }
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
         let turn = &self.loading[hasher.finish() as usize % LOADS];
         let _one_at_a_time = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = fresh(&self.known()) {
+        if let Some(known) = fresh() {
             return Ok((known, Vec::new()));
         }
-        let (outcome, log) = self.read(&found);
+        let before = self.known().get(name).cloned();
+        if let Some(before) = &before {
+            before.depends.notice();
+        }
+        let (outcome, depends, log) = self.read(&found);
         let (program, broken) = match outcome {
             Ok(program) => (Some(Arc::new(program)), None),
-            Err(error) => (self.known().get(name).and_then(|k| k.program.clone()), Some(error)),
+            Err(error) => (before.as_ref().and_then(|k| k.program.clone()), Some(error)),
         };
-        let known = Arc::new(Known { file: Some(found), program, broken });
+        let depends = match &before {
+            Some(before) => depends.after(&before.depends),
+            None => depends,
+        };
+        let known = Arc::new(Known { file: Some(found), program, broken, depends });
         self.known().insert(name.to_owned(), known.clone());
         Ok((known, log))
     }
 
-    fn read(&self, found: &Found) -> (Result<Program, LoadError>, Vec<LogLine>) {
+    fn read(&self, found: &Found) -> (Result<Program, LoadError>, Depends, Vec<LogLine>) {
         let file = found.path.strip_prefix(&self.dir).unwrap_or(&found.path);
         let file = &*file.to_string_lossy();
-        let script = file.ends_with(".js");
+        let broken = |error| (Err(error), Depends::default(), vec![]);
+        let script = is_script(&found.path);
         let bound = if script || table::is_table(file) { MAX_SCRIPT } else { MAX_MODULE };
         if found.stamp.length() > bound {
-            return (Err(LoadError::whole(file, format!("is larger than {bound} bytes"))), vec![]);
+            return broken(LoadError::whole(file, format!("is larger than {bound} bytes")));
         }
-        let bytes = match fs::read(&found.path) {
-            Ok(bytes) => bytes,
-            Err(error) => return (Err(LoadError::whole(file, error.to_string())), vec![]),
-        };
-        if table::is_table(file) {
-            let (table, log) = table::load(file, &bytes);
-            return (table.map(|table| Program::Routes(Box::new(table))), log);
+        if script {
+            let runtime = match self.sandbox.javascript() {
+                Ok(runtime) => runtime,
+                Err(error) => return broken(LoadError::whole(file, error.to_string())),
+            };
+            let bundle = Bundle::new(&self.dir, &found.path);
+            // A private file may be there only for others to require.
+            let library = found.access == Access::Private;
+            let deployed = runtime.deploy(&self.sandbox, file, bundle, library, &self.environment);
+            return (deployed.0.map(Program::Script), deployed.1, deployed.2);
         }
-        if !script {
-            let guest = guest::Guest::load(&self.sandbox, file, &bytes);
-            return (guest.map(Program::Guest), vec![]);
-        }
-        let runtime = match self.sandbox.javascript() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                return (Err(LoadError::whole(file, error.to_string())), vec![]);
+        match fs::read(&found.path) {
+            Ok(bytes) if table::is_table(file) => {
+                let (table, log) = table::load(file, &bytes);
+                (table.map(|table| Program::Routes(Box::new(table))), Depends::default(), log)
             }
-        };
-        let Ok(source) = String::from_utf8(bytes) else {
-            return (Err(LoadError::whole(file, "is not UTF-8")), vec![]);
-        };
-        let (script, log) = runtime.deploy(&self.sandbox, file, &source, &self.environment);
-        (script.map(Program::Script), log)
+            Ok(bytes) => {
+                let guest = guest::Guest::load(&self.sandbox, file, &bytes);
+                (guest.map(Program::Guest), Depends::default(), vec![])
+            }
+            Err(error) => broken(LoadError::whole(file, error.to_string())),
+        }
     }
 
     /// The file of a name; several with one name count in the order of [`SUFFIXES`].
@@ -303,20 +330,32 @@ fn files(dir: &Path) -> Vec<(String, usize, PathBuf)> {
 }
 
 /// The strictest first: a file left over from before a function was protected must not open it.
-const SUFFIXES: [(&str, Access); 12] = [
+const SUFFIXES: [(&str, Access); 18] = [
     (".private.js", Access::Private),
+    (".private.mjs", Access::Private),
+    (".private.ts", Access::Private),
     (".private.wasm", Access::Private),
     (".private.wat", Access::Private),
     (".private.routes.toml", Access::Private),
     (".protected.js", Access::Protected),
+    (".protected.mjs", Access::Protected),
+    (".protected.ts", Access::Protected),
     (".protected.wasm", Access::Protected),
     (".protected.wat", Access::Protected),
     (".protected.routes.toml", Access::Protected),
     (".js", Access::Public),
+    (".mjs", Access::Public),
+    (".ts", Access::Public),
     (".wasm", Access::Public),
     (".wat", Access::Public),
     (".routes.toml", Access::Public),
 ];
+
+/// Whether a function file is for the JavaScript engine.
+fn is_script(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|ending| ["js", "mjs", "ts"].iter().any(|script| ending == *script))
+}
 
 /// Whether the name stays in the folder, names no hidden file and does not reach a protected file
 /// by its full name.
@@ -350,7 +389,10 @@ fn collect(dir: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, usiz
             continue;
         }
         let mut suffixes = SUFFIXES.iter().enumerate();
+        // Declarations alone are for editors.
+        let code = !file.ends_with(".d.ts");
         let named = suffixes.find_map(|(at, (end, _))| Some((at, file.strip_suffix(end)?)));
+        let named = named.filter(|_| code);
         if let Some((at, name)) = named {
             files.push((format!("{prefix}{name}"), at, path));
         }

@@ -149,5 +149,6 @@ const COMMAND: &str = include_str!("../../../functions/samples/command.wat");
 mod abuse;
 mod doors;
 mod files;
+mod modules;
 mod scripts;
 mod tables;

@@ -1,0 +1,370 @@
+//! The files that a script loads while it is deployed: found, read within bounds, and remembered.
+//!
+//! A bundle never leaves the project's folder, by no path and no link. Scripts know its files by
+//! ids: paths from that folder, beginning with a slash. When the script is deployed, what was
+//! looked at, there or not, is left as its [`Depends`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use wasmtime::{Caller, Linker};
+
+use super::depends::{Depends, Listing};
+use super::error::Failure;
+use super::instance::{State, slice, slice_mut};
+use super::typescript::{self, Unstripped};
+use super::{host, resolve};
+use crate::source::Stamp;
+
+/// Packages in one file, with their data, are below it.
+const MAX_FILE: u64 = 4 << 20;
+/// All files of a script together: an eighth of the memory that they are compiled into.
+const MAX_BYTES: u64 = 8 << 20;
+/// Files of a script; packages of more have a bundled form.
+const MAX_FILES: usize = 2000;
+/// Paths looked at; several for each file.
+const MAX_PROBES: usize = 20_000;
+
+/// Why a file is not given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// As Node names it, for code that looks at it.
+    pub(super) code: &'static str,
+    pub(super) reason: String,
+}
+
+impl Refused {
+    pub(super) fn missing(reason: impl Into<String>) -> Refused {
+        Refused { code: "MODULE_NOT_FOUND", reason: reason.into() }
+    }
+
+    fn outside(id: &str) -> Refused {
+        let reason = format!("{id} leads out of the project's folder");
+        Refused { code: "ERR_OUTSIDE_PROJECT", reason }
+    }
+
+    fn too_large(reason: String) -> Refused {
+        Refused { code: "ERR_TOO_LARGE", reason }
+    }
+}
+
+/// What the text of a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    CommonJs,
+    Module,
+    Json,
+    /// Its text decides.
+    Any,
+}
+
+/// The files of one script.
+pub(super) struct Bundle {
+    /// The project's folder, canonical.
+    root: PathBuf,
+    /// The folder of its functions, canonical.
+    functions: PathBuf,
+    /// The script itself: it may be a link to anywhere, since who wrote the link wrote the folder.
+    main: (String, PathBuf),
+    /// What was looked at, and how it was.
+    seen: BTreeMap<PathBuf, Option<Stamp>>,
+    listings: Vec<Listing>,
+    /// The private assets, once they were asked for.
+    assets: Option<Vec<(String, String)>>,
+    /// Parsed package.json files, by path.
+    packages: HashMap<PathBuf, Option<Arc<Value>>>,
+    /// By the names that stacks show.
+    names: HashMap<String, PathBuf>,
+    files: usize,
+    bytes: u64,
+}
+
+impl Bundle {
+    /// For the script at `main` in the folder `functions`, whose project is the folder around it.
+    pub(super) fn new(functions: &Path, main: &Path) -> Bundle {
+        let relative = main.strip_prefix(functions).unwrap_or(main).to_owned();
+        let functions = fs::canonicalize(functions).unwrap_or_else(|_| functions.to_owned());
+        let inside = functions.file_name().is_some_and(|name| name == "functions");
+        let root = functions.parent().filter(|_| inside).unwrap_or(&functions).to_owned();
+        let path = functions.join(relative);
+        let id = id_within(&root, &path).unwrap_or_default();
+        Bundle {
+            root,
+            functions,
+            main: (id, path),
+            seen: BTreeMap::new(),
+            listings: Vec::new(),
+            assets: None,
+            packages: HashMap::new(),
+            names: HashMap::new(),
+            files: 0,
+            bytes: 0,
+        }
+    }
+
+    /// The id of the script.
+    pub(super) fn main(&self) -> &str {
+        &self.main.0
+    }
+
+    /// What the script was made from.
+    pub(super) fn into_depends(self) -> Depends {
+        Depends::new(self.seen, self.listings)
+    }
+
+    /// Whether a name in a stack is one of its files.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
+    /// The text of a file by the name that stacks show, as the engine was given it.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.names.get(name)?).ok()
+    }
+
+    /// Answers a request of the engine: a line of JSON, and then the text of a file, if any.
+    fn answer(&mut self, request: &[u8]) -> Vec<u8> {
+        let request: Value = serde_json::from_slice(request).unwrap_or_default();
+        let field = |name: &str| request[name].as_str().unwrap_or_default();
+        let answer = match field("op") {
+            "resolve" => {
+                let importing = request["importing"] == true;
+                resolve::resolve(self, field("from"), field("specifier"), importing)
+                    .map(|id| (json!({ "id": id }), String::new()))
+            }
+            "read" => self.read(field("id")),
+            "open" => self.open_asset(field("id")).map(|text| (json!({}), text)),
+            "functions" => Ok((json!({ "entries": self.list(Listing::functions) }), String::new())),
+            "assets" => Ok((json!({ "entries": self.assets() }), String::new())),
+            _ => Err(Refused::missing("not a request")),
+        };
+        let (head, text) = answer.unwrap_or_else(|Refused { code, reason }| {
+            (json!({ "code": code, "error": reason }), String::new())
+        });
+        let mut reply = head.to_string().into_bytes();
+        reply.push(b'\n');
+        reply.extend_from_slice(text.as_bytes());
+        reply
+    }
+
+    fn read(&mut self, id: &str) -> Result<(Value, String), Refused> {
+        let kind = self.kind(&self.path(id)?)?;
+        let (text, path) = self.open(id)?;
+        let kind = match kind {
+            Kind::CommonJs => "commonjs",
+            Kind::Module => "module",
+            Kind::Json => "json",
+            Kind::Any => "any",
+        };
+        let name = match path.strip_prefix(&self.functions) {
+            Ok(within) => within.to_string_lossy().into_owned(),
+            Err(_) => format!("..{id}"),
+        };
+        let typed = path.extension().is_some_and(|e| ["ts", "mts", "cts"].iter().any(|t| e == *t));
+        self.names.insert(name.clone(), path);
+        if !typed {
+            return Ok((json!({ "name": name, "kind": kind }), text));
+        }
+        match typescript::strip(&text) {
+            Ok(text) => Ok((json!({ "name": name, "kind": kind }), text)),
+            Err(Unstripped { line, column, reason }) => {
+                let head = json!({ "error": reason, "name": name, "line": line, "column": column });
+                Ok((head, String::new()))
+            }
+        }
+    }
+
+    /// Any text, but of private assets alone: the rest of the folder is nobody's to read.
+    fn open_asset(&mut self, id: &str) -> Result<String, Refused> {
+        if !self.assets().iter().any(|(_, asset)| asset == id) {
+            return Err(Refused::missing("there is no such private asset"));
+        }
+        Ok(self.open(id)?.0)
+    }
+
+    /// Reads a file within the bounds.
+    fn open(&mut self, id: &str) -> Result<(String, PathBuf), Refused> {
+        let path = match id == self.main.0 {
+            true => self.main.1.clone(),
+            false => {
+                let found = self.file(&self.path(id)?)?;
+                found.ok_or_else(|| Refused::missing(format!("{id} is gone")))?
+            }
+        };
+        let length = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        (self.files, self.bytes) = (self.files + 1, self.bytes + length);
+        if length > MAX_FILE {
+            let reason = format!("is larger than {MAX_FILE} bytes");
+            return Err(Refused::too_large(reason));
+        }
+        if self.bytes > MAX_BYTES || self.files > MAX_FILES {
+            let reason =
+                format!("the function loads more than {MAX_FILES} files or {MAX_BYTES} bytes");
+            return Err(Refused::too_large(reason));
+        }
+        let bytes = fs::read(&path).map_err(|e| Refused::missing(format!("{id}: {e}")))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Refused { code: "ERR_NOT_TEXT", reason: "is not UTF-8".to_owned() })?;
+        Ok((text, path))
+    }
+
+    /// By its ending and, for plain `.js`, by what its package says of itself.
+    fn kind(&mut self, path: &Path) -> Result<Kind, Refused> {
+        let hidden = |name: &str| name.starts_with('.');
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(hidden) {
+            return Err(Refused::missing("hidden files are no modules"));
+        }
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("json") => Ok(Kind::Json),
+            Some("mjs" | "mts") => Ok(Kind::Module),
+            Some("cjs" | "cts") => Ok(Kind::CommonJs),
+            Some("js" | "ts") | None => Ok(self.kind_of_package(path)),
+            Some(other) => {
+                let code = "ERR_UNKNOWN_FILE_EXTENSION";
+                let reason = match other {
+                    "node" => "is compiled for Node's own processes: functions run none".to_owned(),
+                    _ => {
+                        format!(".{other} files are no modules: .js, .mjs, .cjs, .ts and .json are")
+                    }
+                };
+                Err(Refused { code, reason })
+            }
+        }
+    }
+
+    fn kind_of_package(&mut self, path: &Path) -> Kind {
+        let around = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.root));
+        for folder in around.map(Path::to_owned).collect::<Vec<_>>() {
+            if let Some(package) = self.package(&folder) {
+                return match package["type"].as_str() {
+                    Some("module") => Kind::Module,
+                    Some("commonjs") => Kind::CommonJs,
+                    _ => Kind::Any,
+                };
+            }
+            if folder.file_name().is_some_and(|name| name == "node_modules") {
+                break;
+            }
+        }
+        Kind::Any
+    }
+
+    /// The package.json of a folder, if it has one that can be read.
+    pub(super) fn package(&mut self, folder: &Path) -> Option<Arc<Value>> {
+        let path = folder.join("package.json");
+        if let Some(known) = self.packages.get(&path) {
+            return known.clone();
+        }
+        let found = self.file(&path).ok().flatten();
+        let small = |path: &PathBuf| fs::metadata(path).is_ok_and(|m| m.len() <= MAX_FILE);
+        let text = found.filter(small).and_then(|path| fs::read(path).ok());
+        let package = text.and_then(|text| serde_json::from_slice(&text).ok()).map(Arc::new);
+        self.packages.insert(path, package.clone());
+        package
+    }
+
+    /// The canonical path of a file, if there is one at `path`.
+    pub(super) fn file(&mut self, path: &Path) -> Result<Option<PathBuf>, Refused> {
+        if !self.seen.contains_key(path) && self.seen.len() >= MAX_PROBES {
+            let reason = format!("the function looks at more than {MAX_PROBES} paths");
+            return Err(Refused::too_large(reason));
+        }
+        // As it is before it is read: an edit in between is an edit after.
+        let stamp = *self.seen.entry(path.to_owned()).or_insert_with(|| Stamp::of(path));
+        if stamp.is_none() {
+            return Ok(None);
+        }
+        let Ok(found) = fs::canonicalize(path) else { return Ok(None) };
+        match found.starts_with(&self.root) {
+            true => Ok(Some(found)),
+            false => Err(Refused::outside(&self.id(path))),
+        }
+    }
+
+    /// The path of an id or a path from the root with `.` and `..` in it; those that lead above
+    /// the root are refused.
+    pub(super) fn path(&self, id: &str) -> Result<PathBuf, Refused> {
+        let mut path = self.root.clone();
+        for part in Path::new(id.trim_start_matches('/')).components() {
+            match part {
+                Component::Normal(name) => path.push(name),
+                Component::CurDir => {}
+                Component::ParentDir if path == self.root => return Err(Refused::outside(id)),
+                Component::ParentDir => {
+                    path.pop();
+                }
+                Component::RootDir | Component::Prefix(_) => return Err(Refused::outside(id)),
+            }
+        }
+        Ok(path)
+    }
+
+    /// The id of a path under the root.
+    pub(super) fn id(&self, path: &Path) -> String {
+        id_within(&self.root, path).unwrap_or_else(|| "a file".to_owned())
+    }
+
+    /// The project's folder.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn assets(&mut self) -> Vec<(String, String)> {
+        if self.assets.is_none() {
+            self.assets = Some(self.list(Listing::assets));
+        }
+        self.assets.clone().unwrap_or_default()
+    }
+
+    fn list(&mut self, listing: fn(&Path, &Path) -> Listing) -> Vec<(String, String)> {
+        let listing = listing(&self.root, &self.functions);
+        let entries = listing.entries();
+        if !self.listings.contains(&listing) {
+            self.listings.push(listing);
+        }
+        let id = |(name, path): (String, PathBuf)| Some((name, id_within(&self.root, &path)?));
+        entries.into_iter().filter_map(id).collect()
+    }
+}
+
+fn id_within(root: &Path, path: &Path) -> Option<String> {
+    Some(format!("/{}", path.strip_prefix(root).ok()?.to_str()?))
+}
+
+/// Links what the engine asks for modules with.
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap("offhook", "load", load)?;
+    linker.func_wrap("offhook", "loaded", loaded)?;
+    Ok(())
+}
+
+/// Answers a request; gives the length of the reply, which [`loaded`] hands over.
+fn load(mut caller: Caller<'_, State>, at: u32, length: u32) -> wasmtime::Result<u32> {
+    let (memory, state) = host::memory(&mut caller)?.data_and_store_mut(&mut caller);
+    let Some(request) = slice(memory, at, length) else { return Err(state.stop(Failure::Pointer)) };
+    state.loaded = match &mut state.bundle {
+        Some(bundle) => bundle.answer(request),
+        None => {
+            let error = "it was not loaded when the function was deployed; name it in a literal \
+                         require('…'), best at the top of the file";
+            let head = json!({ "code": "MODULE_NOT_FOUND", "closed": true, "error": error });
+            format!("{head}\n").into_bytes()
+        }
+    };
+    Ok(state.loaded.len() as u32)
+}
+
+fn loaded(mut caller: Caller<'_, State>, at: u32) -> wasmtime::Result<()> {
+    let (memory, state) = host::memory(&mut caller)?.data_and_store_mut(&mut caller);
+    let reply = std::mem::take(&mut state.loaded);
+    match slice_mut(memory, at, reply.len() as u32) {
+        Some(place) => {
+            place.copy_from_slice(&reply);
+            Ok(())
+        }
+        None => Err(state.stop(Failure::Pointer)),
+    }
+}

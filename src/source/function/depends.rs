@@ -1,0 +1,136 @@
+//! What a function was made from besides its own file, and whether that is still as it was.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::source::Stamp;
+
+/// A folder whose file names a script was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listing {
+    folder: PathBuf,
+    assets: bool,
+    /// Of its entries when they were told.
+    hash: u64,
+}
+
+impl Listing {
+    /// Every function of the project by name.
+    pub(super) fn functions(_root: &Path, functions: &Path) -> Listing {
+        Listing::of(functions.to_owned(), false)
+    }
+
+    /// The private assets of the project, by the path at which a public one would be served.
+    pub(super) fn assets(root: &Path, _functions: &Path) -> Listing {
+        Listing::of(root.join("assets"), true)
+    }
+
+    fn of(folder: PathBuf, assets: bool) -> Listing {
+        let mut listing = Listing { folder, assets, hash: 0 };
+        listing.hash = listing.now();
+        listing
+    }
+
+    fn now(&self) -> u64 {
+        hash_of(&self.entries())
+    }
+
+    /// Names and paths, in the order of the names.
+    pub(super) fn entries(&self) -> Vec<(String, PathBuf)> {
+        if !self.assets {
+            let files = super::files(&self.folder).into_iter();
+            let script = |(_, path): &(String, PathBuf)| super::is_script(path);
+            return files.map(|(name, _, path)| (name, path)).filter(script).collect();
+        }
+        let mut assets = Vec::new();
+        private_assets(&self.folder, "/", 0, &mut assets);
+        assets.sort();
+        assets
+    }
+}
+
+fn private_assets(dir: &Path, prefix: &str, depth: usize, found: &mut Vec<(String, PathBuf)>) {
+    /// Deeper is a link in a circle.
+    const MAX_DEPTH: usize = 8;
+    /// A script that wants more of them wants a database.
+    const MAX_ASSETS: usize = 1000;
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+        let path = entry.path();
+        if path.is_dir() && depth < MAX_DEPTH {
+            private_assets(&path, &format!("{prefix}{name}/"), depth + 1, found);
+        } else if let Some((stem, ending)) = name.split_once(".private.")
+            && found.len() < MAX_ASSETS
+        {
+            found.push((format!("{prefix}{stem}.{ending}"), path));
+        }
+    }
+}
+
+/// Files and folders that a function was made from.
+#[derive(Debug, Default)]
+pub(super) struct Depends {
+    /// Paths and their stamps then; none for those that were not there, and would count if they
+    /// were.
+    files: Vec<(PathBuf, Option<Stamp>)>,
+    listings: Vec<Listing>,
+    /// Grows with every change that anybody noticed, over all versions of the function.
+    turn: AtomicU64,
+    /// The last state that was noticed.
+    noticed: AtomicU64,
+}
+
+impl Depends {
+    pub(super) fn new(files: BTreeMap<PathBuf, Option<Stamp>>, listings: Vec<Listing>) -> Depends {
+        let files: Vec<_> = files.into_iter().collect();
+        let listed: Vec<u64> = listings.iter().map(|listing| listing.hash).collect();
+        let stamps: Vec<Option<Stamp>> = files.iter().map(|(_, stamp)| *stamp).collect();
+        let noticed = AtomicU64::new(hash_of(&(stamps, listed)));
+        Depends { files, listings, turn: AtomicU64::new(0), noticed }
+    }
+
+    /// Of a newer version of the same function.
+    pub(super) fn after(self, before: &Depends) -> Depends {
+        self.turn.store(before.turn.load(Ordering::Relaxed), Ordering::Relaxed);
+        self
+    }
+
+    /// Whether all is as it was, for a request, which cannot look at a thousand files: of packages
+    /// it looks at their package.json, which every installation writes.
+    pub(super) fn is_current(&self) -> bool {
+        let near = |path: &Path| {
+            path.ends_with("package.json") || !path.iter().any(|part| part == "node_modules")
+        };
+        let same = |(path, stamp): &(PathBuf, Option<Stamp>)| Stamp::of(path) == *stamp;
+        self.files.iter().filter(|(path, _)| near(path)).all(same)
+            && self.listings.iter().all(|listing| listing.now() == listing.hash)
+    }
+
+    /// Looks at everything; gives a number that differs from all before it when anything did.
+    pub(super) fn notice(&self) -> u64 {
+        let stamps: Vec<_> = self.files.iter().map(|(path, _)| Stamp::of(path)).collect();
+        let listed: Vec<u64> = self.listings.iter().map(Listing::now).collect();
+        let now = hash_of(&(stamps, listed));
+        if self.noticed.swap(now, Ordering::AcqRel) != now {
+            return self.turn.fetch_add(1, Ordering::AcqRel) + 1;
+        }
+        self.turn.load(Ordering::Acquire)
+    }
+
+    /// Whether everything, packages included, is as it was.
+    pub(super) fn is_exactly_current(&self) -> bool {
+        self.files.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
+            && self.listings.iter().all(|listing| listing.now() == listing.hash)
+    }
+}
+
+fn hash_of(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
