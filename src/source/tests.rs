@@ -9,6 +9,7 @@ use crate::http::loopback::{Loopback, answer, client, with_headers};
 use crate::http::{BoxFuture, Request, Response, form, signature};
 
 use super::project::{Access, FunctionRunner, Invocation, Project};
+use super::seen::Seen;
 use super::{Bins, Sources};
 
 const XML: &str = "text/xml";
@@ -465,4 +466,41 @@ async fn plain_text_shows_documents_and_explanations_stay_behind_the_signature()
     // A call hears the document, whatever its URL says.
     let fetched = fetch(&site, "function:route?_explain=1", Method::Post).await;
     assert_eq!(fetched.unwrap().document.verbs().len(), 1);
+}
+
+/// Keeps who answered what.
+#[derive(Default)]
+struct Watching(Mutex<Vec<(String, u16, bool)>>);
+
+impl super::seen::Watcher for Watching {
+    fn shows(&self) -> bool {
+        true
+    }
+
+    fn saw(&self, seen: &super::seen::Seen<'_>) {
+        let Seen { name, call, response, .. } = seen;
+        self.0.lock().unwrap().push(((*name).to_owned(), response.status, *call));
+    }
+}
+
+#[tokio::test]
+async fn whoever_watches_sees_requests_of_calls_and_of_others_and_what_was_refused() {
+    let site = site();
+    let watching = Arc::new(Watching::default());
+    site.project.watchers.add(watching.clone());
+    for target in ["/functions/guarded", "/functions/none", "/functions/route", "/bins/hello"] {
+        ask(&site.project, "GET", target, &[]).await;
+    }
+    fetch(&site, "function:guarded", Method::Post).await.unwrap();
+    fetch(&site, "bin:hello", Method::Post).await.unwrap();
+    let seen = watching.0.lock().unwrap().clone();
+    let wanted = [
+        ("guarded", 403, false),
+        ("none", 404, false),
+        ("route", 200, false),
+        ("hello", 200, false),
+        ("guarded", 200, true),
+        ("hello", 200, true),
+    ];
+    assert_eq!(seen, wanted.map(|(name, status, call)| (name.to_owned(), status, call)));
 }
