@@ -44,19 +44,13 @@ impl Shown {
 impl Project {
     /// Runs a function; `call` for this process's own calls.
     pub(super) async fn run(&self, name: &str, request: Request, call: bool) -> Response {
-        let access = match self.functions.access(name) {
-            Some(Access::Private) | None => {
-                let text = format!("404: there is no function {name}: add functions/{name}.js");
-                return Response::text(404, &text);
-            }
-            Some(access) => access,
-        };
         let origin = request.headers.first("Origin").map(str::to_owned);
-        if request.method == "OPTIONS" && !call {
-            return self.preflight(origin.as_deref());
-        }
-        if let Some(refusal) = self.refusal(access, &request, call) {
-            return refusal;
+        if let Some(response) = self.in_its_place(name, &request, origin.as_deref(), call) {
+            let (method, target) = (request.method.as_str(), &*request.target());
+            let report = &Report::default();
+            let (kind, response) = (Kind::Function, &response);
+            self.watchers.tell(&Seen { kind, name, method, target, call, response, report });
+            return response.clone();
         }
         let shown = Shown::of(&request, call);
         let shows = self.watchers.show();
@@ -87,6 +81,24 @@ impl Project {
             Shown::AsIs => response,
         };
         self.readable(response, origin.as_deref())
+    }
+
+    /// What is answered without running the function: that there is none, a preflight, a refusal.
+    fn in_its_place(
+        &self,
+        name: &str,
+        request: &Request,
+        origin: Option<&str>,
+        call: bool,
+    ) -> Option<Response> {
+        match self.functions.access(name) {
+            Some(Access::Private) | None => {
+                let text = format!("404: there is no function {name}: add functions/{name}.js");
+                Some(Response::text(404, &text))
+            }
+            Some(_) if request.method == "OPTIONS" && !call => Some(self.preflight(origin)),
+            Some(access) => self.refusal(access, request, call),
+        }
     }
 
     /// A bin's answer, as the one who asked wants to see it.
