@@ -560,6 +560,14 @@ fn dev_shows_each_request_and_versions_can_be_rolled_back() {
     {
         assert!(explained.contains(line), "{line}\n{explained}");
     }
+    // A table explains itself below that, rule by rule, by way of the query and of a body.
+    let asked = "From=sip:home@office.localhost&To=sip:6591234567@office.localhost";
+    let explained = get(&address, &format!("/functions/outbound?{asked}&_explain=1"), "");
+    for line in
+        ["file      functions/outbound.routes.toml, public\n", "<Dial callerId=\"+12223331234\""]
+    {
+        assert!(explained.contains(line), "{line}\n{explained}");
+    }
     let run = |arguments: &[&str]| offhook(folder.path(), arguments);
     eventually("a line in the log", || run(&["fn", "logs", "greet"]).1.contains("greet: asked"));
     eventually("the first version", || run(&["fn", "versions", "greet"]).1.starts_with("* "));

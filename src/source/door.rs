@@ -56,7 +56,10 @@ impl Project {
         let shows = self.watchers.show();
         let reporter = Reporter::new(shows || shown == Shown::Explanation, shows);
         let (method, target) = (request.method.clone(), request.target());
-        let invocation = invocation(request, reporter.clone());
+        let invocation = Invocation {
+            explain: shown == Shown::Explanation,
+            ..invocation(request, reporter.clone())
+        };
         let response = self.functions.invoke(name, invocation).await;
         let report = reporter.take();
         let seen = Seen {
@@ -201,6 +204,7 @@ fn invocation(request: Request, reporter: Reporter) -> Invocation {
         headers: request.headers.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
         method: request.method,
         body: request.body.to_vec(),
+        explain: false,
         reporter,
     }
 }

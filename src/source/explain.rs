@@ -4,6 +4,7 @@ use crate::base::Duration;
 use crate::http::{Request, Response};
 
 use super::project::{Access, Candidate};
+use super::routes::ENDING;
 use super::seen::{Report, Seen};
 
 /// The parameter that asks for it; handlers do not see it.
@@ -45,6 +46,11 @@ pub(super) fn text(seen: &Seen<'_>, candidates: &[Candidate]) -> Response {
     }
     lines.extend(costs(report));
     lines.push(row("log", &format!("{} lines", report.log.len())));
+    if candidates.first().is_some_and(|first| first.file.ends_with(ENDING)) {
+        // A table explains itself, rule by rule, and ends with its document.
+        lines.push(String::new());
+        lines.push(String::from_utf8_lossy(&response.body).into_owned());
+    }
     Response::text(200, &lines.join("\n")).with("Cache-Control", "no-store")
 }
 

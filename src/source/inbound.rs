@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::function::Event;
 use super::project::Invocation;
+use super::routes::EXPLAIN;
 use crate::http::{form, multipart};
 
 /// What a handler is given of a request; the error says why the body cannot be read.
@@ -22,9 +23,16 @@ pub fn event(name: &str, invocation: &Invocation) -> Result<Event, String> {
         headers: invocation.headers.clone(),
         cookies: cookies(&invocation.headers),
         members,
+        asked: asked(invocation),
         context: vec![("PATH".to_owned(), format!("/functions/{name}"))],
         ..Event::default()
     })
+}
+
+/// The query for tables, which explain themselves.
+fn asked(invocation: &Invocation) -> Vec<(String, String)> {
+    let explain = invocation.explain.then(|| (EXPLAIN.to_owned(), "1".to_owned()));
+    invocation.query.iter().cloned().chain(explain).collect()
 }
 
 /// The parameters of a body.

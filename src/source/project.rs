@@ -35,6 +35,8 @@ pub struct Invocation {
     pub method: String,
     /// The header fields of the request, names as sent.
     pub headers: Vec<(String, String)>,
+    /// Whether a table of routes is to explain itself in the place of its document.
+    pub explain: bool,
     /// The parameters of the query, in order.
     pub query: Vec<(String, String)>,
     /// The content type of the body; empty without one.

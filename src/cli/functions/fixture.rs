@@ -52,6 +52,7 @@ pub(super) fn invocation(event: &Map<String, Value>, reporter: Reporter) -> Invo
         query: vec![],
         content_type: "application/json".to_owned(),
         body: Value::Object(parameters).to_string().into_bytes(),
+        explain: false,
         reporter,
     }
 }

@@ -22,6 +22,8 @@ pub struct Event {
     pub body: Vec<(String, String)>,
     /// Further parameters, with their types: they win over all others.
     pub members: Map<String, Value>,
+    /// The query as it was, for tables: what of `members` came by it.
+    pub asked: Vec<(String, String)>,
     /// What `context` holds besides the environment: `DOMAIN_NAME`, `PATH`, `ACCOUNT_SID`, …
     pub context: Vec<(String, String)>,
 }

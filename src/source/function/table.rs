@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::error::LoadError;
 use super::event::{Cost, Event, Level, LogLine, Response};
 use super::sandbox::Host;
@@ -43,10 +45,28 @@ pub(super) fn load(file: &str, bytes: &[u8]) -> (Result<Table, LoadError>, Vec<L
     (table, log.collect())
 }
 
+/// The parameters that did not come by the query, as texts; tables know no others.
+fn told(event: &Event) -> Vec<(String, String)> {
+    let texts = event.members.iter().filter_map(|(name, value)| {
+        let value = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(truth) => truth.to_string(),
+            // Of a repeated one the first counts.
+            Value::Array(all) => all.first()?.as_str()?.to_owned(),
+            Value::Null | Value::Object(_) => return None,
+        };
+        Some((name.clone(), value))
+    });
+    let told = texts.filter(|pair| !event.asked.contains(pair));
+    event.body.iter().cloned().chain(told).collect()
+}
+
 /// What the table answers; each rule that had anything to say is a line of the log.
 pub(super) fn invoke(table: &Table, event: &Event, host: &dyn Host) -> Response {
     let started = host.now();
-    let parameters = Parameters { body: &event.body, query: &event.query };
+    let (body, query) = (told(event), [&event.query[..], &event.asked[..]].concat());
+    let parameters = Parameters { body: &body, query: &query };
     let explanation = table.decide(&parameters, host.wall());
     let line =
         |text: String| LogLine { level: Level::Info, text: text.chars().take(LONGEST).collect() };
