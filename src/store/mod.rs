@@ -8,6 +8,7 @@ pub mod row;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
+pub mod values;
 
 use std::fmt;
 use std::future::Future;
