@@ -1,7 +1,7 @@
 // Twilio, Runtime, process, and what `require` knows.
 (function (global, host) {
   'use strict';
-  const { twiml, Response, format } = host.kit;
+  const { twiml, Response, format, getSync } = host.kit;
 
   const unavailable = (what) => () => {
     throw new Error(what + ' is not available inside functions');
@@ -36,7 +36,7 @@
   global.Runtime = {
     getAssets: () => assets,
     getFunctions: () => ({}),
-    getSync: unavailable('Runtime.getSync'),
+    getSync,
   };
   global.process = { env: {}, nextTick: (f, ...values) => { Promise.resolve().then(() => f(...values)); } };
   global.global = global;

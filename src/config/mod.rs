@@ -15,8 +15,10 @@ use crate::directory::{
 use crate::sip::Transport;
 use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::locate::Family;
+use crate::source::function::Grants;
 
 mod calls;
+mod functions;
 mod handlers;
 mod limits;
 mod pair;
@@ -29,7 +31,7 @@ mod stir;
 mod tests;
 mod trunk;
 
-pub use handlers::{BIN_NAMES, Names, WrittenHandler};
+pub use handlers::{BIN_NAMES, Names, WrittenGrant, WrittenHandler};
 pub use reader::{Problem, Severity};
 pub use seeing::{Hep, Otel, Story};
 pub use stir::signing_key;
@@ -68,6 +70,8 @@ pub struct Config {
     pub otel: Option<Otel>,
     /// `[functions]`: what handlers find in `context`.
     pub function_env: Vec<(String, Secret)>,
+    /// `[[function]]`: what each may do, by name.
+    pub function_grants: Vec<(String, Grants)>,
     /// `[[credential_list]]`, `[[domain]]`, `[[number]]`, `[[trunk]]`, `[[line]]`.
     pub lists: Vec<(String, Vec<(String, Secret)>)>,
     /// The domains.
@@ -80,6 +84,8 @@ pub struct Config {
     pub lines: Vec<Line>,
     /// Every handler, with its place in the file.
     pub handlers: Vec<WrittenHandler>,
+    /// Every function that something is granted to, with its place in the file.
+    pub grants: Vec<WrittenGrant>,
     /// What can be served so, but is hardly meant so.
     pub warnings: Vec<Problem>,
 }

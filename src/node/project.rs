@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::http::client::{self, Authorities, Client};
 use crate::source::function::{self, Sandbox};
 use crate::source::{Bins, Project, Sources};
+use crate::store::values::Values;
 
 /// An opened project.
 pub struct Opened {
@@ -32,6 +33,8 @@ pub struct Opened {
     pub project: Arc<Project>,
     runner: Arc<functions::Runner>,
     sandbox: Sandbox,
+    /// Where functions keep values.
+    kept_in: functions::KeptIn,
     /// Documents and sounds by URL.
     pub sources: Arc<Sources>,
     /// Who vouches for servers of strangers' certificates, for all clients.
@@ -83,7 +86,10 @@ impl Opened {
         let public_url = config.http.public_url.clone().unwrap_or(public_url);
         let authorities = Arc::new(Authorities::new(config.tls.ca.clone()));
         let client = Arc::new(client_of(&config, account.token.clone(), &authorities));
-        let sandbox = functions::sandbox(cache, rng.fork())?;
+        let kept_in = functions::KeptIn::default();
+        // Functions' connections are no webhook's: a slow one of theirs keeps no call waiting.
+        let theirs = Arc::new(client_of(&config, account.token.clone(), &authorities));
+        let sandbox = functions::sandbox(cache, rng.fork(), theirs, Arc::clone(&kept_in))?;
         functions::warm_up(sandbox.clone());
         let functions = functions::open(&config, &account, &public_url, sandbox.clone());
         let runner = Arc::new(functions::Runner::new(functions, sandbox.clone()));
@@ -103,6 +109,7 @@ impl Opened {
             project,
             runner,
             sandbox,
+            kept_in,
             sources,
             authorities,
             rng,
@@ -134,9 +141,16 @@ impl Opened {
         Loader::new(Arc::clone(&self.project), Arc::clone(&self.runner))
     }
 
-    /// Takes an edited configuration: functions see its environment from their next run on.
+    /// Functions keep their values there from now on, not in this process only.
+    pub(super) fn keep_values_in(&self, values: Arc<dyn Values>) {
+        // Set once, at the start.
+        let _ = self.kept_in.set(values);
+    }
+
+    /// Takes an edited configuration: functions see its environment and grants from their next run on.
     pub fn reconfigure(&mut self, config: Config) {
-        if config.function_env != self.config.function_env {
+        let seen = |config: &Config| (config.function_env.clone(), config.function_grants.clone());
+        if seen(&config) != seen(&self.config) {
             let sandbox = self.sandbox.clone();
             let functions = functions::open(&config, &self.account, &self.public_url, sandbox);
             self.runner.replace(functions);

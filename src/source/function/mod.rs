@@ -5,9 +5,11 @@
 //! Invoking blocks the thread that does it. Nothing here speaks HTTP or checks signatures: the
 //! caller asks [`Functions::access`] first.
 
+pub mod ask;
 mod cache;
 mod error;
 mod event;
+mod grants;
 mod guest;
 mod host;
 mod image;
@@ -22,12 +24,14 @@ use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Loaded, Stamp};
 
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
+pub use grants::{Bounds, Grants, HostGrant};
 pub use instance::{Limits, MAX_MEMORY};
 pub use sandbox::{Host, Sandbox, Setup, TICK};
 
@@ -45,7 +49,12 @@ pub enum Access {
 /// The functions of one project folder.
 pub struct Functions {
     dir: PathBuf,
-    environment: Arc<[(String, String)]>,
+    /// All of it, secrets of single functions included.
+    environment: Vec<(String, String)>,
+    /// What every function has that is not in `own`.
+    common: Arc<Own>,
+    /// Never more entries than the configuration names.
+    own: HashMap<String, Arc<Own>>,
     sandbox: Sandbox,
     limits: Limits,
     /// Never more entries than files have existed under `dir` since the start.
@@ -53,6 +62,39 @@ pub struct Functions {
     /// One is held while loading, by the name, so that a burst of requests loads an edit once and
     /// waits for no other function's.
     loading: [Mutex<()>; LOADS],
+}
+
+/// What one function sees and may do.
+#[derive(Default)]
+struct Own {
+    grants: Arc<Grants>,
+    environment: Arc<[(String, String)]>,
+    running: AtomicU32,
+}
+
+/// One of the invocations that a function may have at one time.
+struct Turn<'a>(&'a AtomicU32);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Own {
+    /// The right to one more invocation, until it is dropped.
+    fn take_turn(&self) -> Result<Turn<'_>, Error> {
+        let most = self.grants.bounds.concurrency.unwrap_or(u32::MAX);
+        let free = |count: u32| (count < most).then_some(count + 1);
+        let taken = self.running.fetch_update(Ordering::Acquire, Ordering::Relaxed, free);
+        taken.map(|_| Turn(&self.running)).map_err(|_| Error::Busy)
+    }
+
+    /// Whether it saw a name that the other does not see.
+    fn saw_more_than(&self, other: &Own) -> bool {
+        let sees = |name: &String| other.environment.iter().any(|(known, _)| known == name);
+        !self.environment.iter().all(|(name, _)| sees(name))
+    }
 }
 
 /// Functions that load at one time; more than cores.
@@ -87,21 +129,48 @@ impl Functions {
     /// The functions under `dir`, which need not exist yet. `environment` is what `context` and
     /// `process.env` hold; when it changes, make this anew.
     pub fn new(dir: PathBuf, environment: Vec<(String, String)>, sandbox: Sandbox) -> Functions {
-        Functions {
+        let functions = Functions {
             dir,
-            environment: environment.into(),
+            environment,
+            common: Arc::default(),
+            own: HashMap::new(),
             sandbox,
             limits: Limits::default(),
             known: Mutex::default(),
             loading: Default::default(),
-        }
+        };
+        functions.with_grants(Vec::new())
+    }
+
+    /// With these grants to single functions, by name; to all others nothing is granted.
+    pub fn with_grants(mut self, grants: Vec<(String, Grants)>) -> Functions {
+        let secret = |name: &String| grants.iter().any(|(_, g)| g.secrets.contains(name));
+        let visible = |own: &[String]| {
+            let seen = self.environment.iter().filter(|(n, _)| own.contains(n) || !secret(n));
+            seen.cloned().collect::<Arc<[_]>>()
+        };
+        self.common = Arc::new(Own { environment: visible(&[]), ..Own::default() });
+        let own = |(name, grants): &(String, Grants)| {
+            let environment = visible(&grants.secrets);
+            let grants = Arc::new(grants.clone());
+            (name.clone(), Arc::new(Own { grants, environment, running: AtomicU32::new(0) }))
+        };
+        self.own = grants.iter().map(own).collect();
+        self
+    }
+
+    fn own(&self, name: &str) -> &Arc<Own> {
+        self.own.get(name).unwrap_or(&self.common)
     }
 
     /// Takes over from functions with another environment what each falls back on when its file
-    /// is broken now: the last good version, with the environment that it was loaded with.
+    /// is broken now: the last good version, with the environment that it was loaded with, unless
+    /// that holds what the function may see no more.
     pub fn falling_back_on(self, before: &Functions) -> Functions {
         let again = |(name, known): (&String, &Arc<Known>)| {
-            let (program, broken) = (known.program.clone(), known.broken.clone());
+            let hides = before.own(name).saw_more_than(self.own(name));
+            let program = known.program.clone().filter(|_| !hides);
+            let broken = known.broken.clone();
             (name.clone(), Arc::new(Known { file: None, program, broken }))
         };
         let known = before.known().iter().map(again).collect();
@@ -121,20 +190,24 @@ impl Functions {
 
     /// Runs the function. Blocks: call it where threads may wait.
     pub fn invoke(&self, name: &str, event: &Event) -> Result<Response, Error> {
+        let own = self.own(name);
+        let _turn = own.take_turn()?;
         let _slot = self.sandbox.take_slot()?;
         let (known, mut log) = self.current(name)?;
         let Some(program) = &known.program else {
             let broken = known.broken.clone();
             return Err(broken.map_or_else(|| Error::NotFound(name.to_owned()), Error::Load));
         };
-        let mut store = instance::open(&self.sandbox, self.limits, self.environment.clone());
+        let limits = own.grants.bounds.over(self.limits);
+        let mut store = instance::open(&self.sandbox, limits, own.environment.clone());
+        store.data_mut().granted = Some((name.to_owned(), own.grants.clone()));
         let outcome = match program.as_ref() {
             Program::Script(script) => match self.sandbox.javascript() {
                 // The script's image already holds the environment.
                 Ok(runtime) => runtime.invoke(&mut store, script, &event.to_json(&[])),
                 Err(error) => return Err(Error::Load(error.clone())),
             },
-            Program::Guest(guest) => guest.invoke(&mut store, event.to_json(&self.environment)),
+            Program::Guest(guest) => guest.invoke(&mut store, event.to_json(&own.environment)),
         };
         let (lines, cost) = instance::close(store);
         log.extend(lines);
@@ -196,7 +269,7 @@ impl Functions {
         if let Some(known) = fresh(&self.known()) {
             return Ok((known, Vec::new()));
         }
-        let (outcome, log) = self.read(&found);
+        let (outcome, log) = self.read(name, &found);
         let (program, broken) = match outcome {
             Ok(program) => (Some(Arc::new(program)), None),
             Err(error) => (self.known().get(name).and_then(|k| k.program.clone()), Some(error)),
@@ -206,7 +279,7 @@ impl Functions {
         Ok((known, log))
     }
 
-    fn read(&self, found: &Found) -> (Result<Program, LoadError>, Vec<LogLine>) {
+    fn read(&self, name: &str, found: &Found) -> (Result<Program, LoadError>, Vec<LogLine>) {
         let file = found.path.strip_prefix(&self.dir).unwrap_or(&found.path);
         let file = &*file.to_string_lossy();
         let script = file.ends_with(".js");
@@ -218,8 +291,10 @@ impl Functions {
             Ok(bytes) => bytes,
             Err(error) => return (Err(LoadError::whole(file, error.to_string())), vec![]),
         };
+        let own = self.own(name);
         if !script {
-            let guest = guest::Guest::load(&self.sandbox, file, &bytes);
+            let granted = (name, &*own.grants);
+            let guest = guest::Guest::load(&self.sandbox, file, &bytes, granted);
             return (guest.map(Program::Guest), vec![]);
         }
         let runtime = match self.sandbox.javascript() {
@@ -231,7 +306,7 @@ impl Functions {
         let Ok(source) = String::from_utf8(bytes) else {
             return (Err(LoadError::whole(file, "is not UTF-8")), vec![]);
         };
-        let (script, log) = runtime.deploy(&self.sandbox, file, &source, &self.environment);
+        let (script, log) = runtime.deploy(&self.sandbox, file, &source, &own.environment);
         (script.map(Program::Script), log)
     }
 
