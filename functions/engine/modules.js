@@ -1,12 +1,8 @@
 // Twilio, Runtime, process, and what `require` knows.
 (function (global, host) {
   'use strict';
-  const { twiml, Response, format, getSync } = host.kit;
+  const { twiml, Response, format, getSync, restClient } = host.kit;
 
-  const unavailable = (what) => () => {
-    throw new Error(what + ' is not available inside functions');
-  };
-  const restClient = unavailable('the REST client (getTwilioClient)');
   global.Twilio = Object.assign(restClient, { twiml, Response });
   const querystring = {
     parse: (text) => {
@@ -40,6 +36,4 @@
   };
   global.process = { env: {}, nextTick: (f, ...values) => { Promise.resolve().then(() => f(...values)); } };
   global.global = global;
-
-  Object.assign(host.kit, { restClient });
 })(globalThis, globalThis.__host);

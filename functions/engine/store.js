@@ -170,5 +170,5 @@
     });
     return { documents, syncMaps, syncLists, maps: syncMaps, lists: syncLists, serviceName: service };
   };
-  Object.assign(host.kit, { getSync });
+  Object.assign(host.kit, { getSync, restError });
 })(globalThis, globalThis.__host);

@@ -54,13 +54,10 @@ fn function(
     let grants = Grants {
         hosts: hosts(source, &mut table),
         store: store(source, &mut table),
+        control: table.flag(source, "control").unwrap_or(false),
         secrets: secrets(source, &mut table, env),
         bounds: bounds(source, &mut table),
     };
-    if table.flag(source, "control") == Some(true) {
-        let message = "control: functions cannot control calls yet; leave the key out";
-        source.error(table.at("control"), message);
-    }
     table.finish(source);
     name.map(|name| (name, grants))
 }
@@ -209,7 +206,7 @@ mod tests {
              hosts = [\"api.example.com\", \"127.0.0.1:9000\"]\nstore = true\n\
              secrets = [\"KEY\"]\nwall = \"20s\"\nrunning = \"500ms\"\nmemory = \"16MiB\"\n\
              log = \"8KiB\"\nresponse = \"2MiB\"\nconcurrency = 4\n\
-             [[function]]\nname = \"own\"\nstore = \"counters\"\n\
+             [[function]]\nname = \"own\"\nstore = \"counters\"\ncontrol = true\n\
              [[function]]\nname = \"env\"\nstore = false\n",
         );
         let config = config.expect("sound");
@@ -220,7 +217,7 @@ mod tests {
             [
                 "menu/route: HTTP to api.example.com, 127.0.0.1:9000; the store; secrets KEY; wall \
                  20s; running 500ms; memory 16384 KiB; log 8 KiB; response 2048 KiB; concurrency 4",
-                "own: the store \"counters\"",
+                "own: the store \"counters\"; control of calls and recordings",
                 "env: nothing",
             ]
         );
@@ -238,7 +235,7 @@ mod tests {
             ),
             ("hosts = [\"a\", \"http://b\"]", "5:15", "hosts: \"http://b\" is no host"),
             ("secrets = [\"API_KAY\"]", "5:12", "did you mean \"API_KEY\"?"),
-            ("control = true", "5:11", "control: functions cannot control calls yet"),
+            ("control = 1", "5:11", "control: expected true or false"),
             ("store = 1", "5:9", "store: expected true, false or a name"),
             ("wall = \"61s\"", "5:8", "wall: expected a time such as"),
             ("wall = \"5\"", "5:8", "wall: expected a time"),

@@ -21,10 +21,12 @@ use crate::source::function::{
 use crate::source::{Access, FunctionRunner, Invocation, Loaded, tell_stale};
 
 mod asks;
+mod control;
 #[cfg(test)]
 mod tests;
 
-pub(super) use asks::KeptIn;
+pub(super) use asks::Backing;
+pub(super) use control::Served;
 
 /// Invocations at one time: more of them than cores only wait for one another.
 const SLOTS: u32 = 64;
@@ -57,10 +59,10 @@ pub(super) fn sandbox(
     cache: Option<PathBuf>,
     rng: Rng,
     client: Arc<Client>,
-    kept_in: KeptIn,
+    backing: Arc<Backing>,
 ) -> Result<Sandbox, StartError> {
     let clock = Clock::start();
-    let outside = Outside::new(client, kept_in, clock);
+    let outside = Outside::new(client, backing, clock);
     let host = Arc::new(World { clock, rng: Mutex::new(rng), outside });
     let setup = function::Setup { cache, slots: SLOTS, host };
     Sandbox::new(setup).map_err(StartError::Functions)

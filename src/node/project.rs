@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::http::client::{self, Authorities, Client};
 use crate::source::function::{self, Sandbox};
 use crate::source::{Bins, Project, Sources};
+use crate::store::Store;
 use crate::store::values::Values;
 
 /// An opened project.
@@ -33,8 +34,8 @@ pub struct Opened {
     pub project: Arc<Project>,
     runner: Arc<functions::Runner>,
     sandbox: Sandbox,
-    /// Where functions keep values.
-    kept_in: functions::KeptIn,
+    /// What functions may ask for.
+    backing: Arc<functions::Backing>,
     /// Documents and sounds by URL.
     pub sources: Arc<Sources>,
     /// Who vouches for servers of strangers' certificates, for all clients.
@@ -86,10 +87,10 @@ impl Opened {
         let public_url = config.http.public_url.clone().unwrap_or(public_url);
         let authorities = Arc::new(Authorities::new(config.tls.ca.clone()));
         let client = Arc::new(client_of(&config, account.token.clone(), &authorities));
-        let kept_in = functions::KeptIn::default();
+        let backing: Arc<functions::Backing> = Arc::default();
         // Functions' connections are no webhook's: a slow one of theirs keeps no call waiting.
         let theirs = Arc::new(client_of(&config, account.token.clone(), &authorities));
-        let sandbox = functions::sandbox(cache, rng.fork(), theirs, Arc::clone(&kept_in))?;
+        let sandbox = functions::sandbox(cache, rng.fork(), theirs, Arc::clone(&backing))?;
         functions::warm_up(sandbox.clone());
         let functions = functions::open(&config, &account, &public_url, sandbox.clone());
         let runner = Arc::new(functions::Runner::new(functions, sandbox.clone()));
@@ -109,7 +110,7 @@ impl Opened {
             project,
             runner,
             sandbox,
-            kept_in,
+            backing,
             sources,
             authorities,
             rng,
@@ -144,7 +145,19 @@ impl Opened {
     /// Functions keep their values there from now on, not in this process only.
     pub(super) fn keep_values_in(&self, values: Arc<dyn Values>) {
         // Set once, at the start.
-        let _ = self.kept_in.set(values);
+        let _ = self.backing.values.set(values);
+    }
+
+    /// Functions that may control calls control those of this server from now on.
+    pub(super) fn control(
+        &self,
+        store: Arc<dyn Store>,
+        shards: Vec<tokio::sync::mpsc::Sender<crate::exchange::Input>>,
+    ) {
+        let (recordings, account) = (recordings_folder(&self.config), self.account.sid);
+        let served = functions::Served { store, recordings, account, shards };
+        // Set once, at the start.
+        let _ = self.backing.served.set(served);
     }
 
     /// Takes an edited configuration: functions see its environment and grants from their next run on.

@@ -208,6 +208,7 @@ impl Node {
         let http = http.map_err(StartError::System)?;
 
         let (stop, stopping) = watch::channel(false);
+        opened.control(Arc::clone(&store), inlets.clone());
         let outbox = Outbox::new(store, Arc::clone(&opened.client));
         tokio::task::spawn_local(reload::deliver(outbox, woken, clock, stopping.clone()));
         let mut loader = opened.loader();

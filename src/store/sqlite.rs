@@ -315,6 +315,17 @@ impl Store for Sqlite {
         })
     }
 
+    fn remove_recording(&self, sid: RecordingSid) -> Stored<'_, bool> {
+        let query =
+            sqlx::query("DELETE FROM recordings WHERE sid = ? AND status <> 'in-progress'")
+                .bind(sid.to_string());
+        Box::pin(async move {
+            let mut writer = self.writer.lock().await;
+            let done = query.execute(writer.connection().await).await.map_err(backend)?;
+            Ok(done.rows_affected() > 0)
+        })
+    }
+
     fn recording(&self, sid: RecordingSid) -> Stored<'_, Option<RecordingRecord>> {
         let query = sqlx::query("SELECT * FROM recordings WHERE sid = ?").bind(sid.to_string());
         Box::pin(async move {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::AbortHandle;
 
+use super::control::Served;
 use crate::base::{Duration, Instant};
 use crate::http::client::{Client, MOST_REDIRECTS};
 use crate::http::fetch::{Fetching, PERSONAL, location, reason};
@@ -21,8 +22,8 @@ use crate::http::{Error, Reply};
 use crate::node::clock::Clock;
 use crate::source::function::Grants;
 use crate::source::function::ask::{
-    Answer, Asks, Fetch, MOST_ANSWER, MOST_UNDER_WAY, Operation, Redirect, Refusal, StoreOperation,
-    permit,
+    Answer, Asks, ControlOperation, Fetch, MOST_ANSWER, MOST_UNDER_WAY, Operation, Redirect,
+    Refusal, StoreOperation, permit,
 };
 use crate::store::StoreError;
 use crate::store::values::{Kept, KeptValue, NewValue, ShortLived, Values};
@@ -30,8 +31,15 @@ use crate::store::values::{Kept, KeptValue, NewValue, ShortLived, Values};
 /// Bytes of values that one list gives; the rest comes with the next.
 const MOST_LISTED_BYTES: usize = 256 << 10;
 
-/// Where values are kept, once a server has opened it.
-pub(in crate::node) type KeptIn = Arc<OnceLock<Arc<dyn Values>>>;
+/// What a server has that functions may ask for, once it has it; a project that is only looked at
+/// never does.
+#[derive(Default)]
+pub(in crate::node) struct Backing {
+    /// Where values are kept.
+    pub(in crate::node) values: OnceLock<Arc<dyn Values>>,
+    /// Whose calls and recordings there are.
+    pub(in crate::node) served: OnceLock<Served>,
+}
 
 /// Carries operations out.
 pub(super) struct Outside {
@@ -43,16 +51,16 @@ pub(super) struct Outside {
 /// What an operation needs.
 struct Hands {
     client: Arc<Client>,
-    kept_in: KeptIn,
+    backing: Arc<Backing>,
     /// For projects that are looked at and not served.
     short_lived: ShortLived,
     clock: Clock,
 }
 
 impl Outside {
-    pub(super) fn new(client: Arc<Client>, kept_in: KeptIn, clock: Clock) -> Outside {
+    pub(super) fn new(client: Arc<Client>, backing: Arc<Backing>, clock: Clock) -> Outside {
         let short_lived = ShortLived::default();
-        let hands = Arc::new(Hands { client, kept_in, short_lived, clock });
+        let hands = Arc::new(Hands { client, backing, short_lived, clock });
         Outside { hands, runtime: OnceLock::new() }
     }
 
@@ -127,6 +135,7 @@ impl Asks for Asking {
         let task = self.handle.spawn(async move {
             let answer = match operation {
                 Operation::Fetch(fetch) => hands.fetch(&function, &grants, fetch).await,
+                Operation::Control(operation) => hands.control(operation).await,
                 Operation::Store(store, operation) => hands.store(store, operation).await,
             };
             // Full or closed only when nobody wants it.
@@ -201,8 +210,17 @@ impl Hands {
         }
     }
 
+    async fn control(&self, operation: ControlOperation) -> Answer {
+        match self.backing.served.get() {
+            Some(served) => served.control(operation).await,
+            None => {
+                Err(Refusal::new("NotHere", "calls can be controlled only on a running server"))
+            }
+        }
+    }
+
     fn values(&self) -> &dyn Values {
-        self.kept_in.get().map_or(&self.short_lived, |values| &**values)
+        self.backing.values.get().map_or(&self.short_lived, |values| &**values)
     }
 
     async fn store(&self, store: String, operation: StoreOperation) -> Answer {

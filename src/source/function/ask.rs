@@ -12,6 +12,7 @@ use url::Url;
 
 use super::grants::Grants;
 use crate::base::Duration;
+use crate::base::id::{CallSid, RecordingSid};
 
 /// Operations under way at one time; further ones wait for their turn. Their answers are buffered,
 /// so that this bounds memory, too.
@@ -36,6 +37,39 @@ pub enum Operation {
     Fetch(Fetch),
     /// Something about stored values, in the store of that name.
     Store(String, StoreOperation),
+    /// Something about calls and recordings.
+    Control(ControlOperation),
+}
+
+/// An operation on calls or recordings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ControlOperation {
+    /// One call.
+    Call(CallSid),
+    /// The newest calls, newest first.
+    Calls {
+        /// At most so many.
+        limit: usize,
+        /// Only of this status.
+        status: Option<String>,
+        /// Only from there.
+        from: Option<String>,
+        /// Only to there.
+        to: Option<String>,
+    },
+    /// Ends a call.
+    End(CallSid),
+    /// One recording.
+    Recording(RecordingSid),
+    /// The newest recordings, newest first.
+    Recordings {
+        /// At most so many.
+        limit: usize,
+        /// Only of this call.
+        call: Option<CallSid>,
+    },
+    /// Removes a recording and its file.
+    RemoveRecording(RecordingSid),
 }
 
 /// An HTTP request of a function.
@@ -257,10 +291,10 @@ fn operation(function: &str, grants: &Grants, request: &Value) -> Result<Operati
             Some(store) => stored(op, request).map(|op| Operation::Store(store.clone(), op)),
             None => Err(not_granted(function, "keep values", "store = true")),
         },
-        "control" => Err(Refusal::new(
-            "NotSupported",
-            "functions cannot control calls yet: the control API is not there",
-        )),
+        "control" if !grants.control => {
+            Err(not_granted(function, "control calls", "control = true"))
+        }
+        "control" => control(request).map(Operation::Control),
         other => Err(Refusal::new("BadOperation", format!("there is no operation \"{other}\""))),
     }
 }
@@ -312,6 +346,32 @@ pub fn permit(function: &str, grants: &Grants, url: &Url) -> Result<(), Refusal>
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let what = format!("send requests to {host}{port}");
     Err(not_granted(function, &what, &format!("hosts = [\"{host}{port}\"]")))
+}
+
+fn control(request: &Value) -> Result<ControlOperation, Refusal> {
+    let text = |name: &str| request[name].as_str().map(str::to_owned);
+    let limit = request["limit"].as_u64().map_or(MOST_LISTED, |limit| limit as usize);
+    let limit = limit.min(MOST_LISTED);
+    match request["what"].as_str().unwrap_or_default() {
+        "call" => Ok(ControlOperation::Call(sid(request, "sid")?)),
+        "calls" => {
+            let (status, from, to) = (text("status"), text("from"), text("to"));
+            Ok(ControlOperation::Calls { limit, status, from, to })
+        }
+        "end" => Ok(ControlOperation::End(sid(request, "sid")?)),
+        "recording" => Ok(ControlOperation::Recording(sid(request, "sid")?)),
+        "recordings" => {
+            let call = request.get("callSid").map(|_| sid(request, "callSid")).transpose()?;
+            Ok(ControlOperation::Recordings { limit, call })
+        }
+        "removeRecording" => Ok(ControlOperation::RemoveRecording(sid(request, "sid")?)),
+        other => Err(Refusal::new("BadOperation", format!("control: \"{other}\""))),
+    }
+}
+
+fn sid<T: std::str::FromStr>(request: &Value, name: &str) -> Result<T, Refusal> {
+    let text = request[name].as_str().unwrap_or_default();
+    text.parse().map_err(|_| Refusal::new("NotFound", format!("\"{text}\" is no such SID")))
 }
 
 fn stored(op: &str, request: &Value) -> Result<StoreOperation, Refusal> {
@@ -392,7 +452,11 @@ mod tests {
         assert_eq!(refused(&grants(), fetch).name, "NotGranted", "another port");
         let told = refused(&nothing, json!({ "op": "kv.get", "key": "a" }));
         assert!(told.message.contains("store = true"));
-        assert_eq!(refused(&grants(), json!({ "op": "control" })).name, "NotSupported");
+        let told = refused(&grants(), json!({ "op": "control", "what": "calls" }));
+        assert!(told.message.contains("control = true"));
+        let control = Grants { control: true, ..Grants::default() };
+        let told = refused(&control, json!({ "op": "control", "what": "end", "sid": "CA1" }));
+        assert_eq!(told.name, "NotFound");
         for url in ["file:///etc/passwd", "https://u:p@api.example.com/", "nonsense", ""] {
             refused(&grants(), json!({ "op": "fetch", "url": url }));
         }

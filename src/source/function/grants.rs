@@ -17,6 +17,8 @@ pub struct Grants {
     pub hosts: Vec<HostGrant>,
     /// The store that it keeps values in: those who name the same one share it.
     pub store: Option<String>,
+    /// Whether it may look at calls and recordings, and end calls.
+    pub control: bool,
     /// Names of environment values that are hidden from functions which do not name them.
     pub secrets: Vec<String>,
     /// Limits other than the usual ones.
@@ -31,7 +33,7 @@ impl Grants {
 
     /// Whether any operation is granted.
     pub fn may_ask(&self) -> bool {
-        !self.hosts.is_empty() || self.store.is_some()
+        !self.hosts.is_empty() || self.store.is_some() || self.control
     }
 }
 
@@ -47,6 +49,9 @@ impl fmt::Display for Grants {
             None => {}
             Some("") => parts.push("the store".to_owned()),
             Some(name) => parts.push(format!("the store \"{name}\"")),
+        }
+        if self.control {
+            parts.push("control of calls and recordings".to_owned());
         }
         if !self.secrets.is_empty() {
             parts.push(format!("secrets {}", self.secrets.join(", ")));

@@ -28,6 +28,7 @@ const PRELUDE: &[(&str, &str)] = &[
     ("console.js", include_str!("../../../functions/engine/console.js")),
     ("fetch.js", include_str!("../../../functions/engine/fetch.js")),
     ("store.js", include_str!("../../../functions/engine/store.js")),
+    ("control.js", include_str!("../../../functions/engine/control.js")),
     ("url.js", include_str!("../../../functions/engine/url.js")),
     ("modules.js", include_str!("../../../functions/engine/modules.js")),
     ("handle.js", include_str!("../../../functions/engine/handle.js")),
