@@ -316,9 +316,8 @@ impl Store for Sqlite {
     }
 
     fn remove_recording(&self, sid: RecordingSid) -> Stored<'_, bool> {
-        let query =
-            sqlx::query("DELETE FROM recordings WHERE sid = ? AND status <> 'in-progress'")
-                .bind(sid.to_string());
+        let query = sqlx::query("DELETE FROM recordings WHERE sid = ? AND status <> 'in-progress'")
+            .bind(sid.to_string());
         Box::pin(async move {
             let mut writer = self.writer.lock().await;
             let done = query.execute(writer.connection().await).await.map_err(backend)?;

@@ -106,7 +106,7 @@ impl ShortLived {
         act: impl FnOnce(&mut BTreeMap<(String, String), Brief>) -> T,
     ) -> Stored<'_, T> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, brief| !brief.expires.zip(now).is_some_and(|(end, now)| end <= now));
+        all.retain(|_, brief| brief.expires.zip(now).is_none_or(|(end, now)| end > now));
         Box::pin(std::future::ready(Ok(act(&mut all))))
     }
 }

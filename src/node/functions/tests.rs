@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::base::id::{CallSid, RecordingSid};
-use crate::base::{Rng, WallTime};
-use crate::call::{CallRecord, Direction, Persist, RecordingRecord, RecordingStatus, Status};
+use crate::base::Rng;
 use crate::config::Config;
-use crate::exchange::Input;
 use crate::node::project::Opened;
 use crate::source::Invocation;
-use crate::store::{Sqlite, Store};
+use crate::store::Sqlite;
+
+mod control;
+mod values;
 
 /// How long `/slow` takes.
 const SLOW: Duration = Duration::from_millis(200);
@@ -86,6 +86,7 @@ fn serve(stream: TcpStream, given_up: &Sender<()>) -> Option<()> {
             let _ = wait.recv_timeout(SLOW);
             (200, String::new(), b"slow".to_vec())
         }
+        "/crm" => (200, String::new(), br#"{"name":"Ada & Co"}"#.to_vec()),
         _ => (200, "Content-Type: application/json\r\n".to_owned(), echo().into()),
     };
     let head = format!(
@@ -385,74 +386,6 @@ async fn nothing_can_be_asked_for_while_a_script_is_loaded() {
     assert!(text.contains("only while a handler runs"), "{text}");
 }
 
-#[tokio::test]
-async fn values_are_shared_by_those_that_name_one_store_and_survive_a_restart() {
-    let text = "[[function]]\nname = \"f\"\nstore = true\n[[function]]\nname = \"g\"\nstore = true\n\
-                [[function]]\nname = \"h\"\nstore = \"own\"\n";
-    let bench = Bench::new(text);
-    bench.keep_on_disk().await;
-    let got = bench
-        .run(
-            "const s = Offhook.store;\n\
-             await s.set('a/1', { n: 1 }); await s.set('a/2', [2]); await s.set('b', 'x');\n\
-             const first = await s.entry('b');\n\
-             await s.set('b', 'y', { revision: first.revision });\n\
-             const counts = await Promise.all([1, 2, 3].map(() => s.update('count', (n = 0) => n + 1)));\n\
-             return { stale: (await failure(() => s.set('b', 'z', { revision: first.revision })))[0],\n\
-             taken: (await failure(() => s.set('b', 'z', { revision: 0 })))[0],\n\
-             list: (await s.list('a/')).map((e) => [e.key, e.value]), none: (await s.get('none')) === undefined,\n\
-             gone: [await s.delete('a/1'), await s.delete('a/1')], count: Math.max(...counts),\n\
-             big: (await failure(() => s.set('big', 'x'.repeat(70000))))[0],\n\
-             key: (await failure(() => s.get('k'.repeat(257))))[0] };",
-        )
-        .await;
-    let wanted = json!({ "stale": "Conflict", "taken": "Conflict", "list": [["a/1", { "n": 1 }], ["a/2", [2]]],
-        "none": true, "gone": [true, false], "count": 3, "big": "TooLarge", "key": "BadOperation" });
-    assert_eq!(got, wanted);
-    assert_eq!(bench.run_as("g", "return Offhook.store.get('b');").await, "y");
-    let got = bench.run_as("h", "return (await Offhook.store.list()).length;").await;
-    assert_eq!(got, 0, "another store");
-
-    let Bench { folder, opened, server } = bench;
-    drop(opened);
-    let again = Opened::open_to_serve(config(folder.path(), text), "http://127.0.0.1:1".to_owned());
-    let bench = Bench { folder, opened: again.expect("opened"), server };
-    bench.keep_on_disk().await;
-    assert_eq!(bench.run("return Offhook.store.get('count');").await, 3);
-}
-
-#[tokio::test]
-async fn sync_keeps_documents_maps_and_lists() {
-    let bench = Bench::granted();
-    let got = bench
-        .run(
-            "const sync = Runtime.getSync();\n\
-             const doc = await sync.documents.create({ uniqueName: 'd/1', data: { a: 1 }, ttl: 60 });\n\
-             const taken = await sync.documents.create({ uniqueName: 'd/1' }).catch((e) => [e.status, e.code]);\n\
-             await sync.documents('d/1').update({ data: { a: 2 } });\n\
-             const found = await sync.documents('d/1').fetch();\n\
-             const elsewhere = await Runtime.getSync({ serviceName: 'IS1' }).documents('d/1').fetch().catch((e) => [e.status, e.code]);\n\
-             await sync.maps.create({ uniqueName: 'm' });\n\
-             await sync.maps('m').syncMapItems.create({ key: 'k', data: { v: 1 } });\n\
-             const item = await sync.syncMaps('m').syncMapItems('k').update({ data: { v: 2 } });\n\
-             const keys = (await sync.maps('m').syncMapItems.list()).map((i) => i.key);\n\
-             const lost = await sync.maps('none').syncMapItems.create({ key: 'k', data: 1 }).catch((e) => e.status);\n\
-             await sync.lists.create({ uniqueName: 'l' });\n\
-             for (const n of [5, 6]) await sync.lists('l').syncListItems.create({ data: { n } });\n\
-             const items = (await sync.lists('l').syncListItems.list()).map((i) => [i.index, i.data.n]);\n\
-             const second = await sync.lists('l').syncListItems(1).fetch();\n\
-             const removed = await sync.maps('m').remove();\n\
-             const after = await sync.maps('m').syncMapItems('k').fetch().catch((e) => e.code);\n\
-             return { sid: /^ET[0-9a-f]{32}$/.test(doc.sid), taken, data: found.data, elsewhere, expires: found.dateExpires instanceof Date,\n\
-             item: item.data, keys, lost, items, second: second.data, removed, after, all: (await sync.documents.list()).length };",
-        )
-        .await;
-    let wanted = json!({ "sid": true, "taken": [409, 54301], "data": { "a": 2 }, "elsewhere": [404, 20404],
-        "expires": true, "item": { "v": 2 }, "keys": ["k"], "lost": 404, "items": [[0, 5], [1, 6]],
-        "second": { "n": 6 }, "removed": true, "after": 20404, "all": 1 });
-    assert_eq!(got, wanted);
-}
-
 /// All files below a folder.
 fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
@@ -568,98 +501,4 @@ async fn so_many_run_at_one_time_and_no_more() {
     let mut statuses = [a.0, b.0, c.0];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 200, 503]);
-}
-
-#[tokio::test]
-async fn calls_and_recordings_are_those_of_the_server() {
-    let bench = Bench::new("[[function]]\nname = \"f\"\ncontrol = true\n");
-    let here = "return failure(() => context.getTwilioClient().calls.list());";
-    assert_eq!(bench.run(here).await[0], "NotHere", "nothing is served");
-    assert_eq!(bench.run_as("g", here).await[0], "NotGranted");
-
-    let mut rng = Rng::from_number(5);
-    let database = bench.folder.path().join("data/offhook.db");
-    let store = Arc::new(Sqlite::open(&database, &mut rng).await.expect("opened"));
-    let (sid, other) = (CallSid::random(&mut rng), CallSid::random(&mut rng));
-    let (recording, going) = (RecordingSid::random(&mut rng), RecordingSid::random(&mut rng));
-    let rows = Persist {
-        calls: vec![call(sid, Status::Completed), call(other, Status::InProgress)],
-        recordings: vec![
-            recorded(recording, sid, RecordingStatus::Completed),
-            recorded(going, other, RecordingStatus::InProgress),
-        ],
-        ..Persist::default()
-    };
-    store.persist(rows).await.expect("written");
-    let file = bench.folder.path().join(format!("data/recordings/{recording}.wav"));
-    std::fs::write(&file, "RIFF").expect("written");
-    let (shard, mut told) = tokio::sync::mpsc::channel(4);
-    bench.opened.control(store, vec![shard]);
-
-    let got = bench
-        .run(&format!(
-            "const client = context.getTwilioClient();\n\
-             const call = await client.calls('{sid}').fetch();\n\
-             const ended = await client.calls('{other}').update({{ status: 'completed' }});\n\
-             const recording = await client.recordings('{recording}').fetch();\n\
-             const list = await client.recordings.list({{ callSid: '{sid}' }});\n\
-             return {{ call: [call.sid, call.status, call.duration, call.startTime.getTime(), call.from],\n\
-             ended: ended.sid, up: (await client.calls.list({{ status: 'in-progress' }})).map((c) => c.sid),\n\
-             recording: [recording.callSid, recording.duration], list: list.map((r) => r.sid),\n\
-             busy: (await failure(() => client.recordings('{going}').remove()))[0],\n\
-             removed: await client.recordings('{recording}').remove(),\n\
-             gone: await client.recordings('{recording}').fetch().catch((e) => [e.status, e.code]),\n\
-             wrong: await client.calls('CA1').fetch().catch((e) => [e.status, e.code]),\n\
-             twiml: (await failure(() => client.calls('{other}').update({{ twiml: '<Response/>' }})))[1],\n\
-             create: (await failure(() => client.calls.create({{}})))[1],\n\
-             messages: (await failure(() => client.messages.create({{}})))[1] }};"
-        ))
-        .await;
-    let wanted = json!({
-        "call": [sid.to_string(), "completed", "7", 1_800_000_000_000_u64, "+15550001111"],
-        "ended": other.to_string(), "up": [other.to_string()],
-        "recording": [sid.to_string(), "3"], "list": [recording.to_string()],
-        "busy": "Busy", "removed": true, "gone": [404, 20404], "wrong": [404, 20404],
-        "twiml": "calls can only be ended by functions, with { status: 'completed' }",
-        "create": "calls.create is not available inside functions yet",
-        "messages": "getTwilioClient().messages is not available inside functions",
-    });
-    assert_eq!(got, wanted);
-    assert!(!file.exists());
-    assert!(matches!(told.try_recv(), Ok(Input::End(ended)) if ended == other));
-    assert!(told.try_recv().is_err(), "that one alone");
-}
-
-const START: u64 = 1_800_000_000_000;
-
-fn call(sid: CallSid, status: Status) -> CallRecord {
-    let at = |seconds: u64| Some(WallTime::from_unix_millis(START + seconds * 1000));
-    CallRecord {
-        sid,
-        parent: None,
-        from: "+15550001111".to_owned(),
-        to: "+12223331234".to_owned(),
-        direction: Direction::Inbound,
-        status,
-        started: WallTime::from_unix_millis(START),
-        answered: at(2),
-        ended: at(9).filter(|_| status.is_final()),
-        reason: String::new(),
-        sip_status: None,
-        sip_call_id: None,
-        owed: None,
-    }
-}
-
-fn recorded(sid: RecordingSid, call: CallSid, status: RecordingStatus) -> RecordingRecord {
-    RecordingRecord {
-        sid,
-        call,
-        status,
-        started: WallTime::from_unix_millis(START),
-        duration: Some(Duration::from_millis(3_200)),
-        channels: 1,
-        source: "RecordVerb",
-        owed: None,
-    }
 }
