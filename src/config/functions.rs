@@ -4,7 +4,7 @@ use super::handlers::WrittenGrant;
 use super::parts::Span;
 use super::reader::{Reader, Source};
 use crate::base::{Duration, Secret, hint};
-use crate::source::function::{Bounds, Grants, HostGrant, Limits};
+use crate::directory::grants::{Bounds, Grants, HostGrant, Limits};
 
 /// Names in every function's environment that the configuration does not write.
 const OWN: [&str; 2] = ["ACCOUNT_SID", "AUTH_TOKEN"];

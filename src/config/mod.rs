@@ -9,13 +9,13 @@ use ipnet::IpNet;
 
 use crate::base::Secret;
 use crate::base::id::AccountSid;
+use crate::directory::grants::Grants;
 use crate::directory::{
     Directory, Domain, HoldMusic, KeyPair, Limits, Line, Number, SessionTimers, Trunk,
 };
 use crate::sip::Transport;
 use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::locate::Family;
-use crate::source::function::Grants;
 
 mod calls;
 mod functions;

@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::grants::Grants;
 use crate::base::Duration;
 use crate::base::id::{CallSid, RecordingSid};
+use crate::directory::grants::Grants;
 
 /// Operations under way at one time; further ones wait for their turn. Their answers are buffered,
 /// so that this bounds memory, too.
@@ -413,8 +413,8 @@ fn stored(op: &str, request: &Value) -> Result<StoreOperation, Refusal> {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use super::super::grants::HostGrant;
     use super::*;
+    use crate::directory::grants::HostGrant;
 
     /// Remembers what was begun, and ends the oldest when asked.
     #[derive(Clone, Default)]

@@ -8,10 +8,10 @@ use wasmtime::{ExternType, InstancePre, Memory, Module, Store, ValType};
 
 use super::error::{Failure, LoadError};
 use super::event::Response;
-use super::grants::Grants;
 use super::host::is_operation;
 use super::instance::{Limits, State, complete, failure_of, slice, slice_mut};
 use super::sandbox::Sandbox;
+use crate::directory::grants::Grants;
 
 /// A module that has one of the doors.
 pub(super) struct Guest {

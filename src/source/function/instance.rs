@@ -12,41 +12,11 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 use super::ask::{self, Asked};
 use super::error::Failure;
 use super::event::{Cost, Level, LogLine};
-use super::grants::Grants;
 use super::sandbox::{Host, Sandbox};
 use crate::base::{Duration, Instant};
+use crate::directory::grants::Grants;
 
-/// What one invocation may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// From start to end, waiting included.
-    pub wall: Duration,
-    /// Running, in steps of the sandbox's tick; waiting does not count.
-    pub running: Duration,
-    /// Bytes of memory.
-    pub memory: usize,
-    /// Bytes of log.
-    pub log: usize,
-    /// Bytes of response.
-    pub response: usize,
-}
-
-impl Default for Limits {
-    /// What a decision about a call needs, many times over, and what a server with a hundred of
-    /// them at once still bears.
-    fn default() -> Self {
-        Limits {
-            wall: Duration::from_secs(10),
-            running: Duration::from_millis(250),
-            memory: MAX_MEMORY,
-            log: 64 << 10,
-            response: 1 << 20,
-        }
-    }
-}
-
-/// The most memory any limit can give: the pool reserves its slots for this size.
-pub const MAX_MEMORY: usize = 64 << 20;
+pub use crate::directory::grants::{Limits, MAX_MEMORY};
 
 /// Tables of guests: function pointers of large programs, with room.
 pub(super) const MAX_TABLE: usize = 20_000;

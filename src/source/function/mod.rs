@@ -9,7 +9,6 @@ pub mod ask;
 mod cache;
 mod error;
 mod event;
-mod grants;
 mod guest;
 mod host;
 mod image;
@@ -29,9 +28,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Loaded, Stamp};
 
+pub use crate::directory::grants::{Bounds, Grants, HostGrant};
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
-pub use grants::{Bounds, Grants, HostGrant};
 pub use instance::{Limits, MAX_MEMORY};
 pub use sandbox::{Host, Sandbox, Setup, TICK};
 

@@ -15,11 +15,11 @@ use wasmtime::{
 use super::ask::Asks;
 use super::cache::Cache;
 use super::error::{Error, LoadError};
-use super::grants::Grants;
 use super::instance::{MAX_MEMORY, MAX_TABLE, State};
 use super::javascript::Runtime;
 use super::{host, wasi};
 use crate::base::{Duration, Instant, WallTime};
+use crate::directory::grants::Grants;
 
 /// How often the owner calls [`Sandbox::tick`]: a runaway guest lives at most one longer than
 /// its limit.

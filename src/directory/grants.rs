@@ -7,7 +7,6 @@ use std::fmt;
 
 use url::{Host, Url};
 
-use super::instance::{Limits, MAX_MEMORY};
 use crate::base::Duration;
 
 /// What one function may do, and how much of it.
@@ -77,6 +76,38 @@ impl fmt::Display for Grants {
     }
 }
 
+/// What one invocation may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From start to end, waiting included.
+    pub wall: Duration,
+    /// Running, in steps of the sandbox's tick; waiting does not count.
+    pub running: Duration,
+    /// Bytes of memory.
+    pub memory: usize,
+    /// Bytes of log.
+    pub log: usize,
+    /// Bytes of response.
+    pub response: usize,
+}
+
+impl Default for Limits {
+    /// What a decision about a call needs, many times over, and what a server with a hundred of
+    /// them at once still bears.
+    fn default() -> Self {
+        Limits {
+            wall: Duration::from_secs(10),
+            running: Duration::from_millis(250),
+            memory: MAX_MEMORY,
+            log: 64 << 10,
+            response: 1 << 20,
+        }
+    }
+}
+
+/// The most memory any limit can give: the pool reserves its slots for this size.
+pub const MAX_MEMORY: usize = 64 << 20;
+
 /// Limits of one function; what is absent is as usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bounds {
@@ -106,7 +137,7 @@ impl Bounds {
     };
 
     /// These limits where they say something, `usual` where not; never above [`Bounds::MOST`].
-    pub(super) fn over(&self, usual: Limits) -> Limits {
+    pub fn over(&self, usual: Limits) -> Limits {
         Limits {
             wall: self.wall.unwrap_or(usual.wall).min(Self::MOST.wall.max(usual.wall)),
             running: self.running.unwrap_or(usual.running).min(Self::MOST.running),
