@@ -1,7 +1,7 @@
 // console, Math.random and timers.
 (function (global, host) {
   'use strict';
-  const { format } = host.kit;
+  const { format, asked, settle } = host.kit;
 
   const logger = (level) => (...values) => host.log(level, values.map(format).join(' '));
   global.console = {
@@ -17,7 +17,7 @@
     return (high * 2097152 + (low >>> 11)) / 9007199254740992;
   };
 
-  // A virtual clock for order; the host waits for the difference.
+  // A virtual clock for order; the host waits for the difference, or for an answer before it.
   const timers = new Map();
   let timerNumber = 0;
   let timerNow = 0;
@@ -33,7 +33,16 @@
       if (!next || timer.due < timers.get(next).due) next = number;
     }
     const timer = timers.get(next);
-    if (timer.due > timerNow) host.wait(timer.due - timerNow);
+    const rest = timer ? Math.max(timer.due - timerNow, 0) : -1;
+    if (rest > 0 || asked.size) {
+      const answer = host.wait(rest);
+      if (answer !== undefined) {
+        timerNow += settle(answer);
+        return;
+      }
+    }
+    // No answer will come any more of what was asked.
+    if (!timer) return asked.clear();
     timerNow = timer.due;
     if (timer.every) timer.due += timer.every; else timers.delete(next);
     timer.callback(...timer.values);

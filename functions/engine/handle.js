@@ -1,7 +1,7 @@
 // Deploying a script, and handing it an event.
 (function (global, host) {
   'use strict';
-  const { TwiML, Response, isObject, format, timers, runTimer, restClient, invoke } = host.kit;
+  const { TwiML, Response, isObject, format, timers, runTimer, asked, restClient, invoke } = host.kit;
 
   host.prepare = (environment) => { Object.assign(global.process.env, JSON.parse(environment)); };
 
@@ -59,7 +59,7 @@
     }
   };
   host.pump = () => {
-    if (timers.size) {
+    if (timers.size || asked.size) {
       try { runTimer(); } catch (error) { fail(error); }
     } else {
       fail(new Error('the handler ended without calling its callback'));

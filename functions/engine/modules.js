@@ -1,12 +1,8 @@
 // Twilio, Runtime, process, and the modules that `require` knows without a file.
 (function (global, host) {
   'use strict';
-  const { twiml, Response, format } = host.kit;
+  const { twiml, Response, format, getSync, restClient } = host.kit;
 
-  const unavailable = (what) => () => {
-    throw new Error(what + ' is not available inside functions');
-  };
-  const restClient = unavailable('the REST client (getTwilioClient)');
   global.Twilio = Object.assign(restClient, { twiml, Response });
   const querystring = {
     parse: (text) => {
@@ -27,9 +23,9 @@
     querystring,
     util: { inspect: format, format: (...values) => values.map(format).join(' ') },
   };
-  global.Runtime = { getSync: unavailable('Runtime.getSync') };
+  global.Runtime = { getSync };
   global.process = { env: {}, nextTick: (f, ...values) => { Promise.resolve().then(() => f(...values)); } };
   global.global = global;
 
-  Object.assign(host.kit, { restClient, builtins: modules });
+  Object.assign(host.kit, { builtins: modules });
 })(globalThis, globalThis.__host);

@@ -13,7 +13,9 @@
 
 IMPORT("log") extern void host_log(int level, const char *text, int length);
 IMPORT("random") extern void host_random(void *bytes, int length);
-IMPORT("wait") extern void host_wait(double milliseconds);
+IMPORT("ask") extern int host_ask(const char *text, int length);
+IMPORT("next") extern int host_next(double milliseconds);
+IMPORT("take") extern void host_take(char *text);
 extern void __wasm_call_ctors(void);
 
 enum {
@@ -86,11 +88,28 @@ static JSValue js_random(JSContext *c, JSValueConst this, int count, JSValueCons
     return JS_NewArrayBufferCopy(c, bytes, length);
 }
 
+/* Begins an operation; its number comes back with its answer. */
+static JSValue js_ask(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    size_t length;
+    const char *text = JS_ToCStringLen(c, &length, arguments[0]);
+    if (!text) return JS_EXCEPTION;
+    int number = host_ask(text, (int)length);
+    JS_FreeCString(c, text);
+    return JS_NewInt32(c, number);
+}
+
+/* The answer of an operation that ended, or undefined when so long passed without one. */
 static JSValue js_wait(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
     double milliseconds = 0;
     JS_ToFloat64(c, &milliseconds, arguments[0]);
-    host_wait(milliseconds);
-    return JS_UNDEFINED;
+    int length = host_next(milliseconds);
+    if (length < 0) return JS_UNDEFINED;
+    char *text = js_malloc(c, (size_t)length + 1);
+    if (!text) return JS_EXCEPTION;
+    host_take(text);
+    JSValue answer = JS_NewStringLen(c, text, length);
+    js_free(c, text);
+    return answer;
 }
 
 /* The first result counts; jobs that are still waiting then are left alone. */
@@ -130,6 +149,7 @@ EXPORT("oh_init") int oh_init(void) {
     JSValue global = JS_GetGlobalObject(context), host = JS_NewObject(context);
     define(host, "log", js_log, 2);
     define(host, "random", js_random, 1);
+    define(host, "ask", js_ask, 1);
     define(host, "wait", js_wait, 1);
     define(host, "done", js_done, 1);
     init_modules(host);

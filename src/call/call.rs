@@ -423,6 +423,7 @@ impl Machine for Call {
             Input::Sound(request, result) => self.sound(request, result),
             Input::Adopted(referrer, guest) => self.adopt(referrer, guest),
             Input::Elsewhere(referrer, replaces) => self.call_in(referrer, &replaces),
+            Input::End => self.close("ended from outside"),
             Input::Shutdown => self.close("the server is going down"),
         }
         self.settle();

@@ -131,6 +131,9 @@ async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
         }
     }
     routes::check(&opened.config, findings);
+    for (name, grants) in &opened.config.function_grants {
+        println!("function {name}: {grants}");
+    }
     for path in function::unnamed(&folder) {
         let message = "cannot be called: a function's name has letters, digits, _ - . ~ and /, and \
                        .private or .protected once at most";

@@ -20,6 +20,17 @@ pub struct WrittenHandler {
     pub column: usize,
 }
 
+/// A function that something is granted to, where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenGrant {
+    /// The function.
+    pub function: String,
+    /// The line of its name, from 1.
+    pub line: usize,
+    /// The column, in characters, from 1.
+    pub column: usize,
+}
+
 /// What a project folder holds that a handler may name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
@@ -50,6 +61,12 @@ impl Names {
         }
         missing("function", name, &self.functions)
     }
+
+    /// Why nothing can be granted to this function; private ones are functions, too.
+    fn no_function(&self, name: &str) -> Option<String> {
+        let all: Vec<String> = self.functions.iter().chain(&self.private).cloned().collect();
+        missing("function", name, &all)
+    }
 }
 
 /// How bins may be named.
@@ -64,7 +81,13 @@ impl Config {
             let (line, column) = (written.line, written.column);
             Some(Problem { file: self.project.join(FILE), line, column, severity, message })
         });
-        problems.collect()
+        let grants = self.grants.iter().filter_map(|written| {
+            let message = names.no_function(&written.function)?;
+            let (line, column) = (written.line, written.column);
+            let (file, severity) = (self.project.join(FILE), Severity::Error);
+            Some(Problem { file, line, column, severity, message })
+        });
+        problems.chain(grants).collect()
     }
 
     fn wrong(&self, handler: &Handler, names: &Names) -> Option<(Severity, String)> {

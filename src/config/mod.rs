@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::base::Secret;
 use crate::base::id::AccountSid;
+use crate::directory::grants::Grants;
 use crate::directory::{
     Directory, Domain, HoldMusic, KeyPair, Limits, Line, Number, SessionTimers, Trunk,
 };
@@ -17,6 +18,7 @@ use crate::sip::auth::{Algorithm, Challenger};
 use crate::sip::locate::Family;
 
 mod calls;
+mod functions;
 mod handlers;
 mod limits;
 mod pair;
@@ -29,7 +31,7 @@ mod stir;
 mod tests;
 mod trunk;
 
-pub use handlers::{BIN_NAMES, Names, WrittenHandler};
+pub use handlers::{BIN_NAMES, Names, WrittenGrant, WrittenHandler};
 pub use reader::{Problem, Severity};
 pub use seeing::{Hep, Otel, Story};
 pub use stir::signing_key;
@@ -70,6 +72,8 @@ pub struct Config {
     pub function_env: Vec<(String, Secret)>,
     /// `[functions] origins`: the web pages that may read what functions answer.
     pub function_origins: Vec<String>,
+    /// `[[function]]`: what each may do, by name.
+    pub function_grants: Vec<(String, Grants)>,
     /// `[[credential_list]]`, `[[domain]]`, `[[number]]`, `[[trunk]]`, `[[line]]`.
     pub lists: Vec<(String, Vec<(String, Secret)>)>,
     /// The domains.
@@ -82,6 +86,8 @@ pub struct Config {
     pub lines: Vec<Line>,
     /// Every handler, with its place in the file.
     pub handlers: Vec<WrittenHandler>,
+    /// Every function that something is granted to, with its place in the file.
+    pub grants: Vec<WrittenGrant>,
     /// What can be served so, but is hardly meant so.
     pub warnings: Vec<Problem>,
 }

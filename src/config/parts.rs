@@ -33,6 +33,7 @@ pub(super) fn read(
         warnings: vec![],
         tls_servers: vec![],
         handlers: vec![],
+        grants: vec![],
     };
     let document = match toml_edit::Document::parse(text) {
         Ok(document) => document,
@@ -71,7 +72,8 @@ pub(super) fn read(
     let table = root.table(s, "otel");
     let otel = seeing::otel(s, table);
     let table = root.table(s, "functions");
-    let (function_env, function_origins) = functions(s, table);
+    let (function_env, function_origins) = functions::env(s, table);
+    let function_grants = functions::grants(s, &mut root, &function_env);
     let (domains, music): (Vec<Domain>, Vec<_>) =
         each(s, &mut root, "domain", domain).into_iter().unzip();
     media.hold_music.domains = music.into_iter().flatten().collect();
@@ -91,12 +93,14 @@ pub(super) fn read(
         otel,
         function_env,
         function_origins,
+        function_grants,
         lists: each(s, &mut root, "credential_list", list),
         domains,
         numbers: each(s, &mut root, "number", number),
         trunks: each(s, &mut root, "trunk", trunk),
         lines: each(s, &mut root, "line", line),
         handlers: vec![],
+        grants: vec![],
         warnings: vec![],
     };
     check_names(s, &root, &config);
@@ -105,6 +109,7 @@ pub(super) fn read(
     super::stir::hand_out(s, verify, &mut config.trunks);
     root.finish(s);
     (config.handlers, config.warnings) = (source.handlers, source.warnings);
+    config.grants = source.grants;
     if source.problems.is_empty() { Ok(config) } else { Err(source.problems) }
 }
 
@@ -247,31 +252,6 @@ fn speech(source: &mut Source<'_>, mut table: Reader<'_>, project: &Path) -> Spe
     let voices = table.texts(source, "voices").unwrap_or_default();
     table.finish(source);
     Speech { voices: voices.into_iter().map(|(folder, _)| project.join(folder)).collect() }
-}
-
-fn functions(
-    source: &mut Source<'_>,
-    mut table: Reader<'_>,
-) -> (Vec<(String, Secret)>, Vec<String>) {
-    let env = table.table(source, "env").secrets(source);
-    let origins = table.texts(source, "origins").unwrap_or_default();
-    table.finish(source);
-    let mut known = Vec::new();
-    for (origin, span) in origins {
-        // As browsers write it (RFC 6454 section 6.2): anything else would never be equal.
-        let plain =
-            url::Url::parse(&origin).is_ok_and(|url| url.origin().ascii_serialization() == origin);
-        if !plain {
-            source.error(
-                span,
-                format!(
-                    "origins: \"{origin}\": expected scheme and host, such as https://app.example"
-                ),
-            );
-        }
-        known.push(origin);
-    }
-    (env, known)
 }
 
 fn list(source: &mut Source<'_>, mut table: Reader<'_>) -> Option<(String, Vec<(String, Secret)>)> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{Item, TableLike, Value};
 
-use super::handlers::WrittenHandler;
+use super::handlers::{WrittenGrant, WrittenHandler};
 use crate::base::{Secret, hint};
 
 /// How bad a problem is.
@@ -69,6 +69,8 @@ pub(crate) struct Source<'a> {
     pub tls_servers: Vec<(String, Option<Range<usize>>)>,
     /// The handlers read so far.
     pub handlers: Vec<WrittenHandler>,
+    /// The functions that something was granted to so far.
+    pub grants: Vec<WrittenGrant>,
 }
 
 impl<'a> Source<'a> {
@@ -83,6 +85,7 @@ impl<'a> Source<'a> {
             warnings: vec![],
             tls_servers: vec![],
             handlers: vec![],
+            grants: vec![],
         }
     }
 }

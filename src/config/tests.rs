@@ -295,7 +295,7 @@ fn what_is_seen_is_configured() {
 }
 
 /// The tables of the configuration.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 21] = [
     "[server]",
     "[http]",
     "[sip]",
@@ -311,6 +311,7 @@ const TABLES: [&str; 20] = [
     "[hep]",
     "[otel]",
     "[functions]",
+    "[[function]]",
     "[[credential_list]]",
     "[[domain]]",
     "[[number]]",

@@ -13,6 +13,7 @@ use crate::base::id::AccountSid;
 use crate::base::{Duration, Rng, Secret};
 
 mod callers;
+pub mod grants;
 mod trunk;
 
 pub use callers::{Attestation, CallerHeader, Callers, DiversionHeader, Refuse, Signing, Verify};

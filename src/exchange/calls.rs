@@ -165,6 +165,14 @@ impl Exchange {
         }
     }
 
+    /// Ends one call: rare enough to look for it among all.
+    pub(super) fn end_call(&mut self, now: Instant, sid: CallSid) {
+        let found = self.calls.table.iter().find(|(_, entry)| entry.sid == sid);
+        if let Some(number) = found.map(|(number, _)| *number) {
+            self.tell_call(now, number, call::Input::End);
+        }
+    }
+
     pub(super) fn shut_down(&mut self, now: Instant) {
         self.draining = true;
         self.unregister_all(now);

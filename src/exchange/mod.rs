@@ -125,6 +125,8 @@ pub enum Input {
     Certificate(String, Result<Certificate, String>),
     /// The configuration changed; calls in progress keep what they began with.
     Directory(Arc<Directory>),
+    /// That call ends now, if it is one of ours.
+    End(CallSid),
     /// No new calls from here on (503 with Retry-After).
     Drain,
     /// All calls end now.
@@ -508,6 +510,7 @@ impl Machine for Exchange {
                 self.configure_trunks(now);
                 self.review_subscriptions(now);
             }
+            Input::End(sid) => self.end_call(now, sid),
             Input::Drain => {
                 self.draining = true;
                 self.unregister_all(now);

@@ -116,7 +116,7 @@ pub struct Client {
 
 /// Which authorities vouch for a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Trust {
+pub(super) enum Trust {
     /// None: it is spoken to in the clear.
     Nobody,
     /// The system's.
@@ -212,7 +212,7 @@ impl Client {
 
     /// What can be refused without a look-up. Literal addresses never pass the resolver, so they
     /// are judged here; `Url` has already turned decimal, octal and hexadecimal forms into one.
-    fn check(&self, url: &Url) -> Result<(), Error> {
+    pub(super) fn check(&self, url: &Url) -> Result<(), Error> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Error::BadUrl(format!("{}: expected http or https", url.scheme())));
         }
@@ -276,7 +276,7 @@ impl Client {
         Ok(response)
     }
 
-    fn client(&self, connect: Duration, trust: Trust) -> Result<reqwest::Client, Error> {
+    pub(super) fn client(&self, connect: Duration, trust: Trust) -> Result<reqwest::Client, Error> {
         let steps = connect.as_millis().div_ceil(CONNECT_STEP);
         let connect = Duration::from_millis((steps * CONNECT_STEP) as u64);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -387,7 +387,11 @@ fn redirect(hop: &Hop, status: u16, location: Option<&[u8]>) -> Result<Option<Ho
 }
 
 /// Reads the body, and stops as soon as it is known to be too large.
-async fn read(mut response: reqwest::Response, url: Url, limit: usize) -> Result<Reply, Error> {
+pub(super) async fn read(
+    mut response: reqwest::Response,
+    url: Url,
+    limit: usize,
+) -> Result<Reply, Error> {
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(Error::TooLarge(limit));
     }

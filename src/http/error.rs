@@ -44,6 +44,8 @@ pub enum Error {
     BadRedirect(String),
     /// The body is larger than the limit in bytes.
     TooLarge(usize),
+    /// A method or header field that is none.
+    BadRequest(String),
     /// The connection overrides in the fragment are wrong.
     BadOverrides(String),
     /// The client could not be built here.
@@ -54,7 +56,7 @@ impl Error {
     /// The error code that users see.
     pub fn code(&self) -> u32 {
         match self {
-            Error::BadUrl(_) => 11100,
+            Error::BadUrl(_) | Error::BadRequest(_) => 11100,
             Error::BadHost(_) | Error::Forbidden(_) => 11210,
             Error::ConnectTimeout => 11201,
             Error::Refused => 11202,
@@ -76,7 +78,10 @@ impl Error {
     /// Who should act.
     pub fn fault(&self) -> Fault {
         match self {
-            Error::BadUrl(_) | Error::BadHost(_) | Error::BadOverrides(_) => Fault::Application,
+            Error::BadUrl(_)
+            | Error::BadRequest(_)
+            | Error::BadHost(_)
+            | Error::BadOverrides(_) => Fault::Application,
             Error::Forbidden(_) | Error::Setup(_) => Fault::Operator,
             _ => Fault::Peer,
         }
@@ -94,7 +99,11 @@ impl Error {
     pub fn is_passing(&self) -> bool {
         !matches!(
             self,
-            Error::BadUrl(_) | Error::Forbidden(_) | Error::BadOverrides(_) | Error::TooLarge(_)
+            Error::BadUrl(_)
+                | Error::BadRequest(_)
+                | Error::Forbidden(_)
+                | Error::BadOverrides(_)
+                | Error::TooLarge(_)
         )
     }
 }
@@ -103,6 +112,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::BadUrl(why) => write!(f, "not a usable URL: {why}"),
+            Error::BadRequest(what) => write!(f, "it cannot be sent: {what}"),
             Error::BadHost(why) => write!(f, "the host cannot be found: {why}"),
             Error::Forbidden(why) => write!(f, "the address is refused: {why}"),
             Error::ConnectTimeout => f.write_str("no TCP connection in time"),

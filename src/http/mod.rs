@@ -1,6 +1,6 @@
 //! HTTP in both directions: a guarded client for webhooks and media, and a small bounded server.
 //!
-//! `client` with `authorities`, and `export`, are the only users of reqwest, `server` of hyper.
+//! `client` with `authorities` and `fetch`, and `export`, are the only users of reqwest, `server` of hyper.
 //! Nothing here knows documents, bins or functions; sockets are accepted and tasks are spawned by
 //! `node`. RFC 9110, RFC 9112.
 
@@ -11,6 +11,7 @@ pub mod cookies;
 pub mod digest;
 pub mod error;
 pub mod export;
+pub mod fetch;
 pub mod file;
 pub mod form;
 pub mod guard;

@@ -5,16 +5,28 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
+use asks::Outside;
+
 use super::account::Account;
 use super::clock::Clock;
 use super::start::StartError;
 use crate::base::{Duration, Instant, Rng, WallTime};
 use crate::config::Config;
+use crate::http::client::Client;
 use crate::http::{BoxFuture, Response};
-use crate::source::function::{self, Functions, Level, LoadError, LogLine, Sandbox, TICK};
+use crate::source::function::ask::Asks;
+use crate::source::function::{self, Functions, Grants, Level, LoadError, LogLine, Sandbox, TICK};
 use crate::source::seen::Reporter;
 use crate::source::turns::{Bounds, Turns};
 use crate::source::{Access, Candidate, FunctionRunner, Invocation, Loaded, inbound, tell_stale};
+
+mod asks;
+mod control;
+#[cfg(test)]
+mod tests;
+
+pub(super) use asks::Backing;
+pub(super) use control::Served;
 
 /// Invocations at one time: more of them than cores only wait for one another.
 const SLOTS: u32 = 64;
@@ -46,8 +58,15 @@ fn is_private(folder: &Path) -> bool {
 }
 
 /// The sandbox that a project's functions run in.
-pub(super) fn sandbox(cache: Option<PathBuf>, rng: Rng) -> Result<Sandbox, StartError> {
-    let host = Arc::new(World { clock: Clock::start(), rng: Mutex::new(rng) });
+pub(super) fn sandbox(
+    cache: Option<PathBuf>,
+    rng: Rng,
+    client: Arc<Client>,
+    backing: Arc<Backing>,
+) -> Result<Sandbox, StartError> {
+    let clock = Clock::start();
+    let outside = Outside::new(client, backing, clock);
+    let host = Arc::new(World { clock, rng: Mutex::new(rng), outside });
     let setup = function::Setup { cache, slots: SLOTS, host };
     Sandbox::new(setup).map_err(StartError::Functions)
 }
@@ -69,7 +88,8 @@ pub(super) fn open(
         own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let configured = config.function_env.iter();
     environment.extend(configured.map(|(name, value)| (name.clone(), value.expose().to_owned())));
-    Functions::new(config.project.join("functions"), environment, sandbox)
+    let functions = Functions::new(config.project.join("functions"), environment, sandbox);
+    functions.with_grants(config.function_grants.clone())
 }
 
 /// Compiles or loads the JavaScript engine beside the start, so that no request waits for it.
@@ -94,10 +114,11 @@ pub(super) fn check_all(functions: &Functions, sandbox: Sandbox) -> Checked {
 /// The functions by name, each with what is wrong with it.
 pub(super) type Checked = Vec<(String, Result<(), function::Error>)>;
 
-/// What guests may know of the world.
+/// What guests may know of the world, and who asks it for them.
 struct World {
     clock: Clock,
     rng: Mutex<Rng>,
+    outside: Outside,
 }
 
 impl function::Host for World {
@@ -119,6 +140,10 @@ impl function::Host for World {
 
     fn wait(&self, time: Duration) {
         std::thread::sleep(time);
+    }
+
+    fn asks(&self, function: &str, grants: &Arc<Grants>) -> Option<Box<dyn Asks>> {
+        self.outside.asks(function, grants)
     }
 }
 

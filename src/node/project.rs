@@ -17,6 +17,8 @@ use crate::directory::Directory;
 use crate::http::client::{self, Authorities, Client};
 use crate::source::function::{self, Sandbox, Versions};
 use crate::source::{Bins, Project, Sources};
+use crate::store::Store;
+use crate::store::values::Values;
 
 /// An opened project.
 pub struct Opened {
@@ -32,6 +34,8 @@ pub struct Opened {
     pub project: Arc<Project>,
     runner: Arc<functions::Runner>,
     sandbox: Sandbox,
+    /// What functions may ask for.
+    backing: Arc<functions::Backing>,
     /// Documents and sounds by URL.
     pub sources: Arc<Sources>,
     /// Who vouches for servers of strangers' certificates, for all clients.
@@ -83,7 +87,10 @@ impl Opened {
         let public_url = config.http.public_url.clone().unwrap_or(public_url);
         let authorities = Arc::new(Authorities::new(config.tls.ca.clone()));
         let client = Arc::new(client_of(&config, account.token.clone(), &authorities));
-        let sandbox = functions::sandbox(cache, rng.fork())?;
+        let backing: Arc<functions::Backing> = Arc::default();
+        // Functions' connections are no webhook's: a slow one of theirs keeps no call waiting.
+        let theirs = Arc::new(client_of(&config, account.token.clone(), &authorities));
+        let sandbox = functions::sandbox(cache, rng.fork(), theirs, Arc::clone(&backing))?;
         functions::warm_up(sandbox.clone());
         let functions = functions::open(&config, &account, &public_url, sandbox.clone());
         let runner = Arc::new(functions::Runner::new(functions, sandbox.clone()));
@@ -105,6 +112,7 @@ impl Opened {
             project,
             runner,
             sandbox,
+            backing,
             sources,
             authorities,
             rng,
@@ -137,9 +145,28 @@ impl Opened {
         Loader::new(Arc::clone(&self.project), Arc::clone(&self.runner), versions)
     }
 
-    /// Takes an edited configuration: functions see its environment from their next run on.
+    /// Functions keep their values there from now on, not in this process only.
+    pub(super) fn keep_values_in(&self, values: Arc<dyn Values>) {
+        // Set once, at the start.
+        let _ = self.backing.values.set(values);
+    }
+
+    /// Functions that may control calls control those of this server from now on.
+    pub(super) fn control(
+        &self,
+        store: Arc<dyn Store>,
+        shards: Vec<tokio::sync::mpsc::Sender<crate::exchange::Input>>,
+    ) {
+        let (recordings, account) = (recordings_folder(&self.config), self.account.sid);
+        let served = functions::Served { store, recordings, account, shards };
+        // Set once, at the start.
+        let _ = self.backing.served.set(served);
+    }
+
+    /// Takes an edited configuration: functions see its environment and grants from their next run on.
     pub fn reconfigure(&mut self, config: Config) {
-        if config.function_env != self.config.function_env {
+        let seen = |config: &Config| (config.function_env.clone(), config.function_grants.clone());
+        if seen(&config) != seen(&self.config) {
             let sandbox = self.sandbox.clone();
             let functions = functions::open(&config, &self.account, &self.public_url, sandbox);
             self.runner.replace(functions);

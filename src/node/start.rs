@@ -144,7 +144,9 @@ impl Node {
         // Its thread begins where it is opened, and works while calls are set up.
         let store = background::run(async move || Sqlite::open(&database, &mut chance).await);
         let store = store.await.map_err(StartError::System)?.map_err(StartError::Store)?;
-        let store: Arc<dyn Store> = Arc::new(store);
+        let store = Arc::new(store);
+        opened.keep_values_in(Arc::clone(&store) as _);
+        let store: Arc<dyn Store> = store;
         let folder = recordings_folder(&config);
         let recovered = recover(&*store, &clock, &folder, before).await?;
 
@@ -216,6 +218,7 @@ impl Node {
         let http = http.map_err(StartError::System)?;
 
         let (stop, stopping) = watch::channel(false);
+        opened.control(Arc::clone(&store), inlets.clone());
         let outbox = Outbox::new(store, Arc::clone(&opened.client));
         tokio::task::spawn_local(reload::deliver(outbox, woken, clock, stopping.clone()));
         let mut loader = opened.loader();

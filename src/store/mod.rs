@@ -8,6 +8,7 @@ pub mod row;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
+pub mod values;
 
 use std::fmt;
 use std::future::Future;
@@ -222,6 +223,9 @@ pub trait Store: Send + Sync {
 
     /// The newest recordings, newest first.
     fn recordings(&self, limit: usize) -> Stored<'_, Vec<RecordingRecord>>;
+
+    /// Forgets a recording that is over; whether there was one.
+    fn remove_recording(&self, sid: RecordingSid) -> Stored<'_, bool>;
 
     /// One recording.
     fn recording(&self, sid: RecordingSid) -> Stored<'_, Option<RecordingRecord>>;

@@ -29,6 +29,7 @@ use crate::sip::registrar::BindingChange;
 use write::{Job, Writer, write_callbacks};
 
 mod bindings;
+mod values;
 mod write;
 
 /// Writes that wait for the disk; at 100 a second, ten seconds of a stuck one.
@@ -41,14 +42,20 @@ const READERS: u32 = 2;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The schema, one step a version; never edited once released, only added to.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// The SQLite store.
 pub struct Sqlite {
     writer: AsyncMutex<Writer>,
     readers: SqlitePool,
     waiting: Mutex<VecDeque<Waiting>>,
+    /// Held by the one change of functions' values that waits for the writer.
+    values: AsyncMutex<()>,
     /// Random and kept: tokens of two installations never meet at one application.
     install: String,
 }
@@ -80,6 +87,7 @@ impl Sqlite {
             writer: AsyncMutex::new(Writer::new(writer)),
             readers,
             waiting: Mutex::default(),
+            values: AsyncMutex::default(),
             install,
         })
     }
@@ -103,7 +111,8 @@ impl Sqlite {
         }
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
         let (writer, install) = (AsyncMutex::new(Writer::new(connection)), String::new());
-        Ok(Sqlite { writer, readers, waiting: Mutex::default(), install })
+        let (waiting, values) = (Mutex::default(), AsyncMutex::default());
+        Ok(Sqlite { writer, readers, waiting, values, install })
     }
 
     /// Closes the file in good order; whatever was acknowledged is kept without it, too.
@@ -303,6 +312,16 @@ impl Store for Sqlite {
         Box::pin(async move {
             let rows = query.fetch_all(&self.readers).await.map_err(backend)?;
             rows.iter().map(row::recording).collect()
+        })
+    }
+
+    fn remove_recording(&self, sid: RecordingSid) -> Stored<'_, bool> {
+        let query = sqlx::query("DELETE FROM recordings WHERE sid = ? AND status <> 'in-progress'")
+            .bind(sid.to_string());
+        Box::pin(async move {
+            let mut writer = self.writer.lock().await;
+            let done = query.execute(writer.connection().await).await.map_err(backend)?;
+            Ok(done.rows_affected() > 0)
         })
     }
 

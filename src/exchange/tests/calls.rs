@@ -57,6 +57,24 @@ fn all_phones_of_a_user_ring_and_the_first_is_talked_to() {
 }
 
 #[test]
+fn a_call_that_is_ended_from_outside_leaves_nothing_and_no_other_ends() {
+    let mut stage = Stage::new();
+    stage.register("bob", "sip:bob@192.0.2.50:5070").expect("registered");
+    called(&mut stage);
+    stage.document("<Dial><Sip>sip:bob@office.example</Sip></Dial>");
+    let fork = stage.requests("INVITE")[0].1.clone();
+    let sid = stage.exchange.calls.table.values().next().expect("a call").sid;
+    stage.give(Input::End(CallSid::random(&mut crate::base::Rng::from_number(1))));
+    assert_eq!(stage.exchange.calls(), 1, "another call's name");
+    stage.receive(PHONE, &response(&fork, 180, "r", ""));
+    stage.sent.clear();
+    stage.give(Input::End(sid));
+    assert_eq!(stage.requests("CANCEL").len(), 1);
+    stage.receive(PHONE, &response(&fork, 487, "r", ""));
+    nothing_is_left(&mut stage);
+}
+
+#[test]
 fn a_caller_that_cancels_stops_the_phones() {
     let mut stage = Stage::new();
     stage.register("bob", "sip:bob@192.0.2.50:5070").expect("registered");

@@ -8,8 +8,10 @@ use wasmtime::{ExternType, InstancePre, Memory, Module, Store, ValType};
 
 use super::error::{Failure, LoadError};
 use super::event::Response;
+use super::host::is_operation;
 use super::instance::{Limits, State, complete, failure_of, slice, slice_mut};
 use super::sandbox::Sandbox;
+use crate::directory::grants::Grants;
 
 /// A module that has one of the doors.
 pub(super) struct Guest {
@@ -24,13 +26,18 @@ enum Door {
 
 impl Guest {
     /// Compiles `bytes`: a binary module or, in a `.wat` file, its text.
-    pub(super) fn load(sandbox: &Sandbox, file: &str, bytes: &[u8]) -> Result<Guest, LoadError> {
+    pub(super) fn load(
+        sandbox: &Sandbox,
+        file: &str,
+        bytes: &[u8],
+        (name, grants): (&str, &Grants),
+    ) -> Result<Guest, LoadError> {
         let engine = sandbox.engine();
         let module = sandbox.cache().compile(engine, bytes);
         let module = module.map_err(|e| load_error(file, &format!("{e:#}")))?;
         let door = door_of(&module).map_err(|reason| LoadError::whole(file, reason))?;
-        refuse_other_imports(sandbox, file, &module)?;
-        let module = sandbox.guests().instantiate_pre(&module);
+        refuse_other_imports(sandbox, file, &module, (name, grants))?;
+        let module = sandbox.imports(grants).instantiate_pre(&module);
         let module = module.map_err(|e| LoadError::whole(file, format!("{e:#}")))?;
         Ok(Guest { module, door })
     }
@@ -119,17 +126,30 @@ fn door_of(module: &Module) -> Result<Door, String> {
 }
 
 /// Says by name what a module wants that it does not get.
-fn refuse_other_imports(sandbox: &Sandbox, file: &str, module: &Module) -> Result<(), LoadError> {
+fn refuse_other_imports(
+    sandbox: &Sandbox,
+    file: &str,
+    module: &Module,
+    (name, grants): (&str, &Grants),
+) -> Result<(), LoadError> {
     let mut store = super::instance::open(sandbox, Limits::default(), Arc::from([]));
-    let refused: Vec<String> = module
+    let imports = sandbox.imports(grants);
+    let refused: Vec<_> = module
         .imports()
-        .filter(|i| sandbox.guests().get(&mut store, i.module(), i.name()).is_err())
-        .map(|i| format!("{}.{}", i.module(), i.name()))
+        .filter(|i| imports.get(&mut store, i.module(), i.name()).is_err())
         .collect();
     if refused.is_empty() {
         return Ok(());
     }
-    Err(LoadError::whole(file, format!("imports what is not granted: {}", refused.join(", "))))
+    let names: Vec<_> = refused.iter().map(|i| format!("{}.{}", i.module(), i.name())).collect();
+    let mut reason = format!("imports what is not granted: {}", names.join(", "));
+    if refused.iter().any(|i| is_operation(i.module(), i.name())) {
+        reason.push_str(&format!(
+            "; to grant HTTP or the store, write `hosts = [\"HOST\"]` or `store = true` under \
+             [[function]] name = \"{name}\" in offhook.toml"
+        ));
+    }
+    Err(LoadError::whole(file, reason))
 }
 
 /// From the compiler's words; for text modules they hold the place.

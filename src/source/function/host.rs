@@ -17,11 +17,24 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
+/// Links what asks the world outside: for guests that something of it is granted to.
+pub(super) fn link_operations(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap("offhook", "ask", ask)?;
+    linker.func_wrap("offhook", "next", next)?;
+    linker.func_wrap("offhook", "take", take)?;
+    Ok(())
+}
+
+/// The names of [`link_operations`].
+pub(super) fn is_operation(module: &str, name: &str) -> bool {
+    module == "offhook" && matches!(name, "ask" | "next" | "take")
+}
+
 /// Links what the JavaScript engine imports.
 pub(super) fn link_javascript(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap("offhook", "log", log)?;
     linker.func_wrap("offhook", "random", random)?;
-    linker.func_wrap("offhook", "wait", wait)?;
+    link_operations(linker)?;
     super::bundle::link(linker)?;
     linker.func_wrap("env", "__rquickjs_host_now_us", |caller: Caller<'_, State>| -> f64 {
         caller.data().host.wall().unix_millis() as f64 * 1000.0
@@ -56,11 +69,37 @@ fn random(mut caller: Caller<'_, State>, at: u32, length: u32) -> wasmtime::Resu
     }
 }
 
-fn wait(mut caller: Caller<'_, State>, milliseconds: f64) -> wasmtime::Result<()> {
+/// The number of the operation that `text` asks for; its answer comes by [`next`].
+fn ask(mut caller: Caller<'_, State>, at: u32, length: u32) -> wasmtime::Result<i32> {
+    let (memory, state) = memory(&mut caller)?.data_and_store_mut(&mut caller);
+    match slice(memory, at, length) {
+        Some(text) => Ok(state.ask(text) as i32),
+        None => Err(state.stop(Failure::Pointer)),
+    }
+}
+
+/// Holds the guest until an operation has ended or so long has passed (negative: no limit), and
+/// gives the length of the answer to take, or -1.
+fn next(mut caller: Caller<'_, State>, milliseconds: f64) -> wasmtime::Result<i32> {
     // Beyond any wall time; also keeps the conversion from failing on infinity.
     const LONG: f64 = 86_400_000.0;
     let time = if milliseconds > 0.0 { milliseconds.min(LONG) } else { 0.0 };
-    let left = caller.data_mut().wait(Duration::from_secs_f64(time / 1000.0))?;
+    let time = (milliseconds >= 0.0 || milliseconds.is_nan()).then_some(time);
+    let time = time.map(|time| Duration::from_secs_f64(time / 1000.0));
+    let (length, left) = caller.data_mut().next(time)?;
     caller.as_context_mut().set_epoch_deadline(left);
-    Ok(())
+    Ok(length.map_or(-1, |length| i32::try_from(length).unwrap_or(i32::MAX)))
+}
+
+/// Writes the answer whose length [`next`] gave.
+fn take(mut caller: Caller<'_, State>, at: u32) -> wasmtime::Result<()> {
+    let (memory, state) = memory(&mut caller)?.data_and_store_mut(&mut caller);
+    let answer = state.take();
+    match slice_mut(memory, at, answer.len() as u32) {
+        Some(place) => {
+            place.copy_from_slice(answer.as_bytes());
+            Ok(())
+        }
+        None => Err(state.stop(Failure::Pointer)),
+    }
 }

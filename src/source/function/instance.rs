@@ -9,43 +9,15 @@ use std::task::{Context, Poll, Waker};
 
 use wasmtime::{ResourceLimiter, Store, Trap};
 
+use super::ask::{self, Asked};
 use super::bundle::Bundle;
 use super::error::Failure;
 use super::event::{Cost, Level, LogLine};
 use super::sandbox::{Host, Sandbox};
 use crate::base::{Duration, Instant};
+use crate::directory::grants::Grants;
 
-/// What one invocation may use.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// From start to end, waiting included.
-    pub wall: Duration,
-    /// Running, in steps of the sandbox's tick; waiting does not count.
-    pub running: Duration,
-    /// Bytes of memory.
-    pub memory: usize,
-    /// Bytes of log.
-    pub log: usize,
-    /// Bytes of response.
-    pub response: usize,
-}
-
-impl Default for Limits {
-    /// What a decision about a call needs, many times over, and what a server with a hundred of
-    /// them at once still bears.
-    fn default() -> Self {
-        Limits {
-            wall: Duration::from_secs(10),
-            running: Duration::from_millis(250),
-            memory: MAX_MEMORY,
-            log: 64 << 10,
-            response: 1 << 20,
-        }
-    }
-}
-
-/// The most memory any limit can give: the pool reserves its slots for this size.
-pub const MAX_MEMORY: usize = 64 << 20;
+pub use crate::directory::grants::{Limits, MAX_MEMORY};
 
 /// Tables of guests: function pointers of large programs, with room.
 pub(super) const MAX_TABLE: usize = 20_000;
@@ -64,6 +36,12 @@ pub(super) struct State {
     pub(super) exit: Option<i32>,
     /// Set by the host function that stops the guest.
     pub(super) failure: Option<Failure>,
+    /// Whose invocation this is, and what it may do; none while a script is deployed.
+    pub(super) granted: Option<(String, Arc<Grants>)>,
+    /// Its operations, from the first on.
+    asked: Option<Asked>,
+    /// What the guest was told to take.
+    answer: Option<String>,
     log: Vec<LogLine>,
     log_bytes: usize,
     memory: usize,
@@ -119,19 +97,52 @@ impl State {
         error
     }
 
-    /// Waits as long as the guest asks and its wall time allows; gives the ticks of running left,
-    /// since waiting is not running.
-    pub(super) fn wait(&mut self, asked: Duration) -> wasmtime::Result<u64> {
+    /// Begins an operation and gives its number; 0 where nothing can be asked: while a script is
+    /// deployed.
+    pub(super) fn ask(&mut self, text: &[u8]) -> u32 {
+        let Some((function, grants)) = &self.granted else { return 0 };
+        let host = &self.host;
+        let begin = || Asked::new(function, host.asks(function, grants));
+        self.asked.get_or_insert_with(begin).begin(grants, text)
+    }
+
+    /// Waits for an answer as long as the guest asks (none: as long as there is one to come) and
+    /// its wall time allows; gives the answer's length, and the ticks of running left, since
+    /// waiting is not running.
+    pub(super) fn next(
+        &mut self,
+        time: Option<Duration>,
+    ) -> wasmtime::Result<(Option<usize>, u64)> {
         let (left, since) = self.running;
         let left = left.saturating_sub(self.sandbox.ticks().saturating_sub(since));
-        let spent = self.host.now().since(self.started);
-        let allowed = self.limits.wall.saturating_sub(spent);
-        self.host.wait(asked.min(allowed));
-        if asked >= allowed {
+        let begun = self.host.now();
+        let allowed = self.limits.wall.saturating_sub(begun.since(self.started));
+        let asked = self.asked.as_mut().filter(|asked| asked.is_waiting());
+        let answered = match (asked, time) {
+            (Some(asked), time) => asked.next(time.map_or(allowed, |time| time.min(allowed))),
+            (None, Some(time)) => {
+                self.host.wait(time.min(allowed));
+                None
+            }
+            (None, None) => None,
+        };
+        let idle = answered.is_none() && time.is_none() && !self.is_waiting();
+        if answered.is_none() && !idle && time.is_none_or(|time| time >= allowed) {
             return Err(self.stop(Failure::WallTime));
         }
+        let waited = self.host.now().since(begun);
+        self.answer = answered.map(|(id, answer)| ask::spell(id, answer, waited));
         self.running = (left, self.sandbox.ticks());
-        Ok(left)
+        Ok((self.answer.as_ref().map(String::len), left))
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.asked.as_ref().is_some_and(Asked::is_waiting)
+    }
+
+    /// The answer whose length was told last; once.
+    pub(super) fn take(&mut self) -> String {
+        self.answer.take().unwrap_or_default()
     }
 }
 
@@ -156,6 +167,9 @@ pub(super) fn open(
             loaded: Vec::new(),
             exit: None,
             failure: None,
+            granted: None,
+            asked: None,
+            answer: None,
             log: Vec::new(),
             log_bytes: 0,
             memory: 0,

@@ -6,6 +6,7 @@
 //! Invoking blocks the thread that does it. Nothing here speaks HTTP or checks signatures: the
 //! caller asks [`Functions::access`] first.
 
+pub mod ask;
 mod bundle;
 mod cache;
 mod depends;
@@ -29,6 +30,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::routes::Table;
@@ -36,6 +38,7 @@ use super::{Loaded, Stamp};
 use bundle::Bundle;
 use depends::Depends;
 
+pub use crate::directory::grants::{Bounds, Grants, HostGrant};
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
 pub use instance::{Limits, MAX_MEMORY};
@@ -56,7 +59,12 @@ pub enum Access {
 /// The functions of one project folder.
 pub struct Functions {
     dir: PathBuf,
-    environment: Arc<[(String, String)]>,
+    /// All of it, secrets of single functions included.
+    environment: Vec<(String, String)>,
+    /// What every function has that is not in `own`.
+    common: Arc<Own>,
+    /// Never more entries than the configuration names.
+    own: HashMap<String, Arc<Own>>,
     sandbox: Sandbox,
     limits: Limits,
     /// Never more entries than files have existed under `dir` since the start.
@@ -64,6 +72,39 @@ pub struct Functions {
     /// One is held while loading, by the name, so that a burst of requests loads an edit once and
     /// waits for no other function's.
     loading: [Mutex<()>; LOADS],
+}
+
+/// What one function sees and may do.
+#[derive(Default)]
+struct Own {
+    grants: Arc<Grants>,
+    environment: Arc<[(String, String)]>,
+    running: AtomicU32,
+}
+
+/// One of the invocations that a function may have at one time.
+struct Turn<'a>(&'a AtomicU32);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Own {
+    /// The right to one more invocation, until it is dropped.
+    fn take_turn(&self) -> Result<Turn<'_>, Error> {
+        let most = self.grants.bounds.concurrency.unwrap_or(u32::MAX);
+        let free = |count: u32| (count < most).then_some(count + 1);
+        let taken = self.running.fetch_update(Ordering::Acquire, Ordering::Relaxed, free);
+        taken.map(|_| Turn(&self.running)).map_err(|_| Error::Busy)
+    }
+
+    /// Whether it saw a name that the other does not see.
+    fn saw_more_than(&self, other: &Own) -> bool {
+        let sees = |name: &String| other.environment.iter().any(|(known, _)| known == name);
+        !self.environment.iter().all(|(name, _)| sees(name))
+    }
 }
 
 /// Functions that load at one time; more than cores.
@@ -101,22 +142,48 @@ impl Functions {
     /// The functions under `dir`, which need not exist yet. `environment` is what `context` and
     /// `process.env` hold; when it changes, make this anew.
     pub fn new(dir: PathBuf, environment: Vec<(String, String)>, sandbox: Sandbox) -> Functions {
-        Functions {
+        let functions = Functions {
             dir,
-            environment: environment.into(),
+            environment,
+            common: Arc::default(),
+            own: HashMap::new(),
             sandbox,
             limits: Limits::default(),
             known: Mutex::default(),
             loading: Default::default(),
-        }
+        };
+        functions.with_grants(Vec::new())
+    }
+
+    /// With these grants to single functions, by name; to all others nothing is granted.
+    pub fn with_grants(mut self, grants: Vec<(String, Grants)>) -> Functions {
+        let secret = |name: &String| grants.iter().any(|(_, g)| g.secrets.contains(name));
+        let visible = |own: &[String]| {
+            let seen = self.environment.iter().filter(|(n, _)| own.contains(n) || !secret(n));
+            seen.cloned().collect::<Arc<[_]>>()
+        };
+        self.common = Arc::new(Own { environment: visible(&[]), ..Own::default() });
+        let own = |(name, grants): &(String, Grants)| {
+            let environment = visible(&grants.secrets);
+            let grants = Arc::new(grants.clone());
+            (name.clone(), Arc::new(Own { grants, environment, running: AtomicU32::new(0) }))
+        };
+        self.own = grants.iter().map(own).collect();
+        self
+    }
+
+    fn own(&self, name: &str) -> &Arc<Own> {
+        self.own.get(name).unwrap_or(&self.common)
     }
 
     /// Takes over from functions with another environment what each falls back on when its file
-    /// is broken now: the last good version, with the environment that it was loaded with.
+    /// is broken now: the last good version, with the environment that it was loaded with, unless
+    /// that holds what the function may see no more.
     pub fn falling_back_on(self, before: &Functions) -> Functions {
         let again = |(name, known): (&String, &Arc<Known>)| {
-            let (program, broken) = (known.program.clone(), known.broken.clone());
-            let depends = Depends::default();
+            let hides = before.own(name).saw_more_than(self.own(name));
+            let program = known.program.clone().filter(|_| !hides);
+            let (broken, depends) = (known.broken.clone(), Depends::default());
             (name.clone(), Arc::new(Known { file: None, program, broken, depends }))
         };
         let known = before.known().iter().map(again).collect();
@@ -136,6 +203,8 @@ impl Functions {
 
     /// Runs the function. Blocks: call it where threads may wait.
     pub fn invoke(&self, name: &str, event: &Event) -> Result<Response, Error> {
+        let own = self.own(name);
+        let _turn = own.take_turn()?;
         let _slot = self.sandbox.take_slot()?;
         let (known, mut log) = self.current(name, Depends::is_current)?;
         let Some(program) = &known.program else {
@@ -148,14 +217,16 @@ impl Functions {
             response.stale = known.broken.clone();
             return Ok(response);
         }
-        let mut store = instance::open(&self.sandbox, self.limits, self.environment.clone());
+        let limits = own.grants.bounds.over(self.limits);
+        let mut store = instance::open(&self.sandbox, limits, own.environment.clone());
+        store.data_mut().granted = Some((name.to_owned(), own.grants.clone()));
         let outcome = match program.as_ref() {
             Program::Script(script) => match self.sandbox.javascript() {
                 // The script's image already holds the environment.
                 Ok(runtime) => runtime.invoke(&mut store, script, &event.to_json(&[])),
                 Err(error) => return Err(Error::Load(error.clone())),
             },
-            Program::Guest(guest) => guest.invoke(&mut store, event.to_json(&self.environment)),
+            Program::Guest(guest) => guest.invoke(&mut store, event.to_json(&own.environment)),
             Program::Routes(_) => unreachable!("it was answered without a store"),
         };
         let (lines, cost) = instance::close(store);
@@ -232,7 +303,7 @@ impl Functions {
         if let Some(before) = &before {
             before.depends.notice();
         }
-        let (outcome, depends, log) = self.read(&found);
+        let (outcome, depends, log) = self.read(name, &found);
         let (program, broken) = match outcome {
             Ok(program) => (Some(Arc::new(program)), None),
             Err(error) => (before.as_ref().and_then(|k| k.program.clone()), Some(error)),
@@ -246,7 +317,11 @@ impl Functions {
         Ok((known, log))
     }
 
-    fn read(&self, found: &Found) -> (Result<Program, LoadError>, Depends, Vec<LogLine>) {
+    fn read(
+        &self,
+        name: &str,
+        found: &Found,
+    ) -> (Result<Program, LoadError>, Depends, Vec<LogLine>) {
         let file = found.path.strip_prefix(&self.dir).unwrap_or(&found.path);
         let file = &*file.to_string_lossy();
         let broken = |error| (Err(error), Depends::default(), vec![]);
@@ -255,6 +330,7 @@ impl Functions {
         if found.stamp.length() > bound {
             return broken(LoadError::whole(file, format!("is larger than {bound} bytes")));
         }
+        let own = self.own(name);
         if script {
             let runtime = match self.sandbox.javascript() {
                 Ok(runtime) => runtime,
@@ -263,7 +339,7 @@ impl Functions {
             let bundle = Bundle::new(&self.dir, &found.path);
             // A private file may be there only for others to require.
             let library = found.access == Access::Private;
-            let deployed = runtime.deploy(&self.sandbox, file, bundle, library, &self.environment);
+            let deployed = runtime.deploy(&self.sandbox, file, bundle, library, &own.environment);
             return (deployed.0.map(Program::Script), deployed.1, deployed.2);
         }
         match fs::read(&found.path) {
@@ -272,7 +348,7 @@ impl Functions {
                 (table.map(|table| Program::Routes(Box::new(table))), Depends::default(), log)
             }
             Ok(bytes) => {
-                let guest = guest::Guest::load(&self.sandbox, file, &bytes);
+                let guest = guest::Guest::load(&self.sandbox, file, &bytes, (name, &*own.grants));
                 (guest.map(Program::Guest), Depends::default(), vec![])
             }
             Err(error) => broken(LoadError::whole(file, error.to_string())),

@@ -12,12 +12,14 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, Linker, OptLevel, PoolingAllocationConfig,
 };
 
+use super::ask::Asks;
 use super::cache::Cache;
 use super::error::{Error, LoadError};
 use super::instance::{MAX_MEMORY, MAX_TABLE, State};
 use super::javascript::Runtime;
 use super::{host, wasi};
 use crate::base::{Duration, Instant, WallTime};
+use crate::directory::grants::Grants;
 
 /// How often the owner calls [`Sandbox::tick`]: a runaway guest lives at most one longer than
 /// its limit.
@@ -33,6 +35,11 @@ pub trait Host: Send + Sync {
     fn random(&self, bytes: &mut [u8]);
     /// Holds this thread for so long.
     fn wait(&self, time: Duration);
+    /// Who carries out what an invocation of this function asks for; none where nobody does.
+    fn asks(&self, function: &str, grants: &Arc<Grants>) -> Option<Box<dyn Asks>> {
+        let _ = (function, grants);
+        None
+    }
 }
 
 /// How a sandbox is set up.
@@ -54,6 +61,8 @@ pub struct Sandbox(Arc<Shared>);
 struct Shared {
     engine: Engine,
     guests: Linker<State>,
+    /// For guests that some operation is granted to.
+    asking: Linker<State>,
     host: Arc<dyn Host>,
     cache: Cache,
     ticks: AtomicU64,
@@ -74,10 +83,13 @@ impl Sandbox {
         let engine = engine(setup.slots).map_err(|e| format!("cannot start functions: {e:#}"))?;
         let mut guests = Linker::new(&engine);
         host::link(&mut guests).and_then(|()| wasi::link(&mut guests)).expect("names differ");
+        let mut asking = guests.clone();
+        host::link_operations(&mut asking).expect("names differ");
         Ok(Sandbox(Arc::new(Shared {
             cache: Cache::new(setup.cache, &engine),
             engine,
             guests,
+            asking,
             host: setup.host,
             ticks: AtomicU64::new(0),
             slots: setup.slots,
@@ -106,8 +118,9 @@ impl Sandbox {
         &self.0.engine
     }
 
-    pub(super) fn guests(&self) -> &Linker<State> {
-        &self.0.guests
+    /// What a guest with these grants may import.
+    pub(super) fn imports(&self, grants: &Grants) -> &Linker<State> {
+        if grants.may_ask() { &self.0.asking } else { &self.0.guests }
     }
 
     pub(super) fn host(&self) -> &Arc<dyn Host> {

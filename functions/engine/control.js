@@ -1,0 +1,66 @@
+// context.getTwilioClient(): calls and recordings of this server, as far as they can be had.
+(function (global, host) {
+  'use strict';
+  const { ask, restError } = host.kit;
+
+  const shown = (record, extend) => {
+    const own = { ...record };
+    for (const name of ['startTime', 'answerTime', 'endTime']) {
+      if (name in own) own[name] = own[name] === null ? null : new Date(own[name]);
+    }
+    own.dateCreated = own.startTime;
+    return Object.assign(own, extend(own.sid));
+  };
+  const control = async (what, fields) => {
+    try {
+      return await ask({ op: 'control', what, ...fields });
+    } catch (error) {
+      if (error.name === 'NotFound') throw restError(404, 20404, 'The requested resource was not found: ' + error.message);
+      throw error;
+    }
+  };
+  // What is not there says so, instead of being undefined.
+  const only = (known, path) => new Proxy(known, {
+    get: (target, name) => {
+      if (name in target || typeof name === 'symbol' || name === 'then' || name === 'toJSON') return target[name];
+      throw new Error(path + '.' + name + ' is not available inside functions');
+    },
+  });
+  const refuse = (what) => async () => { throw new Error(what + ' is not available inside functions yet'); };
+  const listOf = (what, fields, extend) => async (options = {}) => {
+    const { limit = 50, pageSize, ...filter } = typeof options === 'number' ? { limit: options } : options;
+    for (const name of Object.keys(filter)) {
+      if (!fields.includes(name)) throw new Error(what + ': the filter ' + name + ' is not available inside functions');
+    }
+    return (await control(what, { limit, ...filter })).map((record) => shown(record, extend));
+  };
+
+  const call = (sid) => ({
+    fetch: async () => shown(await control('call', { sid }), call),
+    update: async (options = {}) => {
+      const { status, ...others } = options;
+      if (Object.keys(others).length || (status !== 'completed' && status !== 'canceled')) {
+        throw new Error("calls can only be ended by functions, with { status: 'completed' }");
+      }
+      return shown(await control('end', { sid }), call);
+    },
+  });
+  const recording = (sid) => ({
+    fetch: async () => shown(await control('recording', { sid }), recording),
+    remove: () => control('removeRecording', { sid }),
+  });
+
+  // The account's own credentials are the only ones there are: arguments are not looked at.
+  const restClient = function () {
+    const calls = Object.assign((sid) => only(call(sid), 'calls(sid)'), {
+      list: listOf('calls', ['status', 'from', 'to'], call),
+      create: refuse('calls.create'),
+    });
+    const recordings = Object.assign((sid) => only(recording(sid), 'recordings(sid)'), {
+      list: listOf('recordings', ['callSid'], recording),
+    });
+    const account = { calls: only(calls, 'calls'), recordings: only(recordings, 'recordings') };
+    return only(account, 'getTwilioClient()');
+  };
+  Object.assign(host.kit, { restClient });
+})(globalThis, globalThis.__host);
