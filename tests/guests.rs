@@ -125,10 +125,14 @@ fn golden(set: &str) -> Vec<(String, Event, String)> {
 /// From the document that the guest is to see.
 fn event(json: &str) -> Event {
     let document: Value = serde_json::from_str(json).expect("JSON");
+    let texts = |value: &Value| -> Vec<String> {
+        let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        list.iter().map(|text| text.as_str().expect("a text").to_owned()).collect()
+    };
     let pairs = |object: &Value| -> Vec<(String, String)> {
         let members = object.as_object().expect("an object").iter();
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        members.filter(|(name, _)| *name != "request").map(|(n, v)| (n.clone(), text(v))).collect()
+        let parameters = members.filter(|(name, _)| *name != "request");
+        parameters.flat_map(|(n, v)| texts(v).into_iter().map(|t| (n.clone(), t))).collect()
     };
     let (event, request) = (&document["event"], &document["event"]["request"]);
     Event {
@@ -147,6 +151,11 @@ fn templates_in_webassembly_s_text_form_greet_through_both_doors() {
     for file in ["library.wat", "command.wat"] {
         let name = bench.add(&repository().join("functions/wat/template").join(file));
         bench.check(&name, "hello");
+        // Far beyond the pages that the module begins with, and each byte becomes five.
+        let (from, said) = ("&".repeat(200_000), "&amp;".repeat(200_000));
+        let event = Event { body: vec![("From".to_owned(), from)], ..Event::default() };
+        let answer = bench.functions.invoke(&name, &event).expect("an answer");
+        assert!(body(&answer).ends_with(&format!("<Say>Hello, {said}</Say></Response>")), "{name}");
     }
 }
 
