@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant as Clock;
 
 use offhook::base::{Duration, Instant, Rng, WallTime};
-use offhook::source::function::{Event, Functions, Host, Response, Sandbox, Setup, TICK};
+use offhook::source::function::ask::{Answer, Asks, Operation, StoreOperation};
+use offhook::source::function::{
+    Error, Event, Functions, Grants, Host, Response, Sandbox, Setup, TICK,
+};
 use serde_json::Value;
 
 struct TestHost(Clock, Mutex<Rng>);
@@ -30,6 +33,27 @@ impl Host for TestHost {
     }
     /// No guest here waits.
     fn wait(&self, _time: Duration) {}
+    fn asks(&self, _function: &str, _grants: &Arc<Grants>) -> Option<Box<dyn Asks>> {
+        Some(Box::new(OneValue(None)))
+    }
+}
+
+/// A store in which every key has the same value; and the operation that waits for it.
+struct OneValue(Option<(u32, Operation)>);
+
+impl Asks for OneValue {
+    fn begin(&mut self, id: u32, operation: Operation) {
+        self.0 = Some((id, operation));
+    }
+    fn cancel(&mut self, _id: u32) {}
+    fn next(&mut self, _time: Duration) -> Option<(u32, Answer)> {
+        let (id, operation) = self.0.take()?;
+        let Operation::Store(store, StoreOperation::Get { key }) = operation else {
+            panic!("asked for {operation:?}");
+        };
+        let value = format!("<{key}> of \"{store}\"");
+        Some((id, Ok(serde_json::json!({ "key": key, "value": value, "revision": 1 }))))
+    }
 }
 
 fn repository() -> &'static Path {
@@ -45,6 +69,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
+        Bench::granting(Vec::new())
+    }
+
+    fn granting(grants: Vec<(String, Grants)>) -> Bench {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let host = Arc::new(TestHost(Clock::now(), Mutex::new(Rng::from_number(1))));
         let sandbox = Sandbox::new(Setup { cache: None, slots: 4, host }).expect("a sandbox");
@@ -57,6 +85,7 @@ impl Bench {
             }
         });
         let functions = Functions::new(dir.path().to_owned(), Vec::new(), sandbox);
+        let functions = functions.with_grants(grants);
         Bench { functions, dir, stop }
     }
 
@@ -184,4 +213,21 @@ fn guests_of_all_languages_answer_the_same() {
             println!("guests: {set}, {name}: {size} bytes, {median:?} a call");
         }
     }
+}
+
+#[test]
+#[ignore = "needs compilers of other languages; run `cargo xtask guests`"]
+fn a_guest_that_asks_loads_with_a_grant_and_gets_its_answer() {
+    let folder = std::env::var_os("OFFHOOK_GUESTS").expect("OFFHOOK_GUESTS, set by xtask");
+    let file = Path::new(&folder).join("store/c-zig.wasm");
+    let bench = Bench::new();
+    match bench.functions.invoke(&bench.add(&file), &Event::default()) {
+        Err(Error::Load(error)) => assert!(error.reason.contains("offhook.ask"), "{error}"),
+        other => panic!("loaded without a grant: {other:?}"),
+    }
+    let grants = Grants { store: Some("office".to_owned()), ..Grants::default() };
+    let bench = Bench::granting(vec![("c-zig".to_owned(), grants)]);
+    let answer = bench.functions.invoke(&bench.add(&file), &Event::default()).expect("an answer");
+    let said = "<Say>&lt;greeting&gt; of \"office\"</Say></Response>";
+    assert!(body(&answer).ends_with(said), "{}: {:?}", body(&answer), answer.log);
 }

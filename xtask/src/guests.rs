@@ -15,8 +15,8 @@ use crate::engine;
 /// The compiler of Go functions.
 const GO: &str = "1.27.3";
 
-/// The sets of golden events: templates greet, samples map caller IDs.
-const SETS: [&str; 2] = ["hello", "outbound"];
+/// The sets of golden events: templates greet, samples map caller IDs; and one sample that asks.
+const SETS: [&str; 3] = ["hello", "outbound", "store"];
 
 /// Where sources are, where to build, where modules go.
 struct Workshop {
@@ -25,6 +25,9 @@ struct Workshop {
     build: PathBuf,
     modules: PathBuf,
 }
+
+/// How the guests of one language are built.
+type Build = fn(&Workshop) -> Result<(), String>;
 
 /// Builds all of them and gives the folder of modules.
 pub fn build(workspace: &Path, target: &Path) -> Result<PathBuf, String> {
@@ -37,7 +40,7 @@ pub fn build(workspace: &Path, target: &Path) -> Result<PathBuf, String> {
     for set in SETS {
         create(&shop.modules.join(set))?;
     }
-    let languages: [(&str, fn(&Workshop) -> Result<(), String>); 4] =
+    let languages: [(&str, Build); 4] =
         [("c", c), ("rust", rust), ("assemblyscript", assemblyscript), ("go", go)];
     let mut built = 0;
     for (language, build) in languages {
@@ -56,7 +59,11 @@ pub fn build(workspace: &Path, target: &Path) -> Result<PathBuf, String> {
 fn c(shop: &Workshop) -> Result<(), String> {
     const FLAGS: [&str; 6] =
         ["-mbulk-memory", "-O2", "-nostdlib", "-Wall", "-Wl,--no-entry", "-Wl,--strip-all"];
-    let sources = [("hello", "template/function.c"), ("outbound", "sample/outbound.c")];
+    let sources = [
+        ("hello", "template/function.c"),
+        ("outbound", "sample/outbound.c"),
+        ("store", "sample/store.c"),
+    ];
     let folder = shop.functions.join("c");
     let zig = engine::fetch_compiler(&shop.target)?;
     for (set, source) in sources {
