@@ -112,7 +112,7 @@ fn fetch_source(engine_dir: &Path) -> Result<PathBuf, String> {
 }
 
 /// The compiler, fetched once.
-fn fetch_compiler(target: &Path) -> Result<PathBuf, String> {
+pub(crate) fn fetch_compiler(target: &Path) -> Result<PathBuf, String> {
     let dir = target.join(format!("toolchain/ziglang-{ZIG}"));
     let binary = dir.join("ziglang").join(if cfg!(windows) { "zig.exe" } else { "zig" });
     if binary.exists() {
@@ -154,7 +154,7 @@ fn link(
 }
 
 /// Keeps the compiler's caches with the rest of what can be thrown away.
-fn zig_command(zig: &Path, target: &Path) -> Command {
+pub(crate) fn zig_command(zig: &Path, target: &Path) -> Command {
     let mut command = Command::new(zig);
     command.env("ZIG_GLOBAL_CACHE_DIR", target.join("toolchain/cache"));
     command.env("ZIG_LOCAL_CACHE_DIR", target.join("toolchain/cache"));

@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 
 mod engine;
 mod fuzz;
+mod guests;
 mod packages;
 mod phones;
 mod voice;
@@ -17,6 +18,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   demo [ARG …]     setup, then `offhook demo`: real calls between built-in phones
   test [ARG …]     setup, then all tests; ARG is passed to `cargo test`
   interop          setup, then the tests against sipp, baresip, PJSIP and Kamailio
+  guests           setup, then functions in other languages, built and held against golden events
   bench [NAME]     setup, then the benches, or one of them, in the release profile
   fuzz [--seconds N] [--keep] [NAME …]
                    each fuzz target, or some, for N seconds (60) under libFuzzer; --keep puts the
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         "demo" => setup().and_then(|()| demo(rest)),
         "test" => setup().and_then(|()| test(rest)),
         "interop" => setup().and_then(|()| interop(rest)),
+        "guests" => setup().and_then(|()| guests()),
         "bench" => setup().and_then(|()| bench(rest)),
         "fuzz" => fuzz::run(rest),
         _ => return usage(),
@@ -82,6 +85,14 @@ fn interop(arguments: &[String]) -> Result<(), String> {
     // They wait more than they work; each has its own server, ports and folder.
     let ignored = ["test", "--test", "interop", "--", "--ignored", "--test-threads=4"];
     cargo(&ignored, arguments)
+}
+
+/// Fetches compilers where they are missing; a language that cannot be built is named.
+fn guests() -> Result<(), String> {
+    let modules = guests::build(&workspace(), &target_folder())?;
+    let test = ["test", "--test", "guests", "--", "--include-ignored", "--nocapture"];
+    let mut cargo = Command::new("cargo");
+    run(cargo.current_dir(workspace()).env("OFFHOOK_GUESTS", modules).args(test))
 }
 
 fn bench(arguments: &[String]) -> Result<(), String> {
