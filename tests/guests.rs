@@ -168,9 +168,9 @@ fn event(json: &str) -> Event {
         method: request["method"].as_str().expect("a method").to_owned(),
         headers: pairs(&request["headers"]),
         cookies: pairs(&request["cookies"]),
-        query: Vec::new(),
         body: pairs(event),
         context: pairs(&document["context"]),
+        ..Event::default()
     }
 }
 
