@@ -308,3 +308,31 @@ fn identity(uri: &str, name: Option<&str>) -> Option<Identity> {
     let shown = !known.is_some_and(|user| user.eq_ignore_ascii_case("anonymous"));
     shown.then(|| Identity { uri, name: name.map(str::to_owned) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_call_too_many_pushes_out_none_that_goes_on() {
+        let (mut all, user): (_, Arc<str>) = (Dialogs::default(), "bob@h".into());
+        let now = Instant::from_millis(0);
+        let call = |id, state| {
+            let (direction, remote) = (Direction::Initiator, None);
+            DialogInfo { id, direction, state, remote }
+        };
+        for id in 0..MAX_DIALOGS as u64 {
+            assert!(all.put(now, &user, call(id, State::Confirmed)), "{id} is news");
+        }
+        // As often as it is told of again.
+        for _ in 0..3 {
+            assert!(!all.put(now, &user, call(99, State::Confirmed)));
+        }
+        assert_eq!(all.of(now, &user).len(), MAX_DIALOGS);
+        assert!(all.of(now, &user).iter().all(|shown| shown.id != 99));
+        let over = State::Terminated { at: now, event: "local-bye" };
+        assert!(all.put(now, &user, call(7, over)));
+        assert!(all.put(now, &user, call(99, State::Confirmed)), "there is room now");
+        assert!(all.of(now, &user).iter().all(|shown| shown.id != 7));
+    }
+}

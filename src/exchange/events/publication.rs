@@ -352,6 +352,29 @@ mod tests {
     }
 
     #[test]
+    fn phones_that_look_alike_unsay_nothing_of_one_another() {
+        let (mut all, user): (_, Arc<str>) = (Publications::default(), "bob@h".into());
+        let now = Instant::from_millis(0);
+        let alike = |etag: &str| Publication { device: None, ..publication(etag, 100, true, "") };
+        all.put(&user, None, alike("a"));
+        all.put(&user, None, alike("b"));
+        assert!(all.find(now, &user, "a").is_some() && all.find(now, &user, "b").is_some());
+        // A tag names what it replaces, and nothing else of its device.
+        let first = publication("c", 100, true, "");
+        let again = |etag: &str| Publication {
+            device: first.device.clone(),
+            ..publication(etag, 100, true, "")
+        };
+        let (second, third) = (again("d"), again("e"));
+        all.put(&user, None, first.clone());
+        all.put(&user, Some("a"), second);
+        all.put(&user, Some("b"), third);
+        for (etag, stands) in [("a", false), ("b", false), ("c", true), ("d", true), ("e", true)] {
+            assert_eq!(all.find(now, &user, etag).is_some(), stands, "{etag}");
+        }
+    }
+
+    #[test]
     fn phones_together_say_one_thing_and_each_ends_in_its_time() {
         let (mut all, user): (_, Arc<str>) = (Publications::default(), "bob@h".into());
         let at = |seconds: u64| Instant::from_millis(seconds * 1_000);

@@ -347,6 +347,18 @@ mod tests {
         .into()
     }
 
+    #[test]
+    fn a_source_that_the_peer_wrote_itself_gives_way_to_the_one_it_has() {
+        let own = "SIP/2.0/UDP 198.51.100.9:4321;branch=z9hG4bKa";
+        assert_eq!(marked(own, source()), None, "nothing is to be said");
+        let claimed = format!("{own};received=203.0.113.66");
+        let told = marked(&claimed, source()).expect("it is corrected");
+        assert!(
+            told.contains(";received=198.51.100.9") && !told.contains("203.0.113.66"),
+            "{told}"
+        );
+    }
+
     fn read(bytes: Bytes) -> Message {
         match Message::parse(bytes) {
             Parsed::Valid(message) => message,
