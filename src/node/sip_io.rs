@@ -19,7 +19,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::config;
 use crate::directory::Directory;
 use crate::exchange::Expected;
-use crate::sip::{Flow, ShardId, Transport, stun};
+use crate::sip::{Flow, ShardId, Transport, line_ends_before, stun};
 pub use bound::Bound;
 pub use connection::Patience;
 use peers::Peers;
@@ -303,7 +303,9 @@ impl SipIo {
     }
 }
 
+/// The message alone, for everybody from here on: budgets, steering, kept messages, parser.
 fn datagram(local: SocketAddr, remote: SocketAddr, bytes: &[u8]) -> Arrival {
+    let bytes = bytes.get(line_ends_before(bytes)..).unwrap_or_default();
     let flow = Flow { transport: Transport::Udp, local, remote, connection: 0 };
     Arrival::Message(flow, Bytes::copy_from_slice(bytes))
 }

@@ -10,7 +10,7 @@ use super::trace::Direction;
 use crate::base::{Instant, Machine};
 use crate::exchange::{Class, Input, PeerMessage, Turn};
 use crate::sip::peek::peek;
-use crate::sip::{self, Flow, ShardId, line_ends_before};
+use crate::sip::{self, Flow, ShardId};
 
 /// Arrivals taken in one turn: some 2 ms. What stays in the sockets waits there.
 const TAKEN: usize = 1_024;
@@ -90,8 +90,6 @@ impl Shard {
             Arrival::Message(flow, bytes) => {
                 let heard = self.exchange.hear(self.clock.now(), flow, &bytes);
                 let Some(muted) = heard else { return };
-                // Everybody from here on reads the message alone.
-                let bytes = bytes.slice(line_ends_before(&bytes)..);
                 let peeked = peek(&bytes);
                 let elsewhere = peeked.as_ref().is_some_and(|peek| !self.exchange.is_own(peek));
                 let class = Class::of(peeked.as_ref());

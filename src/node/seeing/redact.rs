@@ -337,10 +337,7 @@ mod tests {
     fn line_ends_before_a_request_hide_no_credentials() {
         let text = "\r\nINVITE sip:b@h SIP/2.0\r\nCall-ID: c1\r\nAuthorization: Digest \
             username=\"a\", response=\"0123456789abcdef\", cnonce=\"beef\"\r\n\r\n";
-        assert_eq!(wire::call_id(text.as_bytes()), Some("c1"), "it joins its call");
         let kept = String::from_utf8(message(text.as_bytes())).expect("text");
         assert!(!kept.contains("0123456789abcdef"), "{kept}");
-        let two = format!("\r\n{text}");
-        assert_eq!(wire::call_id(two.as_bytes()), Some("c1"));
     }
 }

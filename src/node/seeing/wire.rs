@@ -2,8 +2,6 @@
 
 use memchr::memchr;
 
-use crate::sip::line_ends_before;
-
 /// The methods that are counted by name; all others are "other", so that labels stay few.
 pub(super) const METHODS: [&str; 14] = [
     "INVITE",
@@ -35,7 +33,6 @@ pub(super) enum Start {
 
 /// What kind of message it is.
 pub(super) fn start(bytes: &[u8]) -> Start {
-    let bytes = bytes.get(line_ends_before(bytes)..).unwrap_or_default();
     let end = memchr(b'\n', bytes).unwrap_or(bytes.len());
     let line = bytes.get(..end).unwrap_or_default();
     if let Some(rest) = line.strip_prefix(b"SIP/2.0 ") {
@@ -63,7 +60,6 @@ pub(super) fn failure(bytes: &[u8]) -> Option<u16> {
 
 /// The Call-ID header's value, in full or compact form (RFC 3261 section 20.8).
 pub(super) fn call_id(bytes: &[u8]) -> Option<&str> {
-    let bytes = bytes.get(line_ends_before(bytes)..)?;
     lines(bytes).skip(1).take_while(|line| !line.is_empty()).find_map(|line| {
         let (name, value) = line.split_at_checked(memchr(b':', line)?)?;
         let name = name.trim_ascii_end();

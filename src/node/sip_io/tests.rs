@@ -105,6 +105,20 @@ fn the_last_answer_still_goes_out_on_a_stream_that_lost_its_frames() {
 }
 
 #[test]
+fn line_ends_before_a_datagrams_message_reach_nobody() {
+    run(async {
+        let mut io = bound(&[Transport::Udp], plain());
+        let address = address_of(&io, Transport::Udp);
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+        for before in [&b"\r\n"[..], b"\r\n\r\n", b"\n"] {
+            peer.send_to(&[before, OPTIONS].concat(), address).expect("sent");
+            let Arrival::Message(_, bytes) = io.receive().await else { panic!("no message") };
+            assert_eq!(bytes, OPTIONS);
+        }
+    });
+}
+
+#[test]
 fn junk_on_a_stream_closes_it_at_once_and_what_came_before_is_answered() {
     run(async {
         let mut io = bound(&[Transport::Tcp], plain());
