@@ -17,7 +17,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::connection::{Connection, Start};
 use super::{Arrival, Shared};
 use crate::directory::TlsPeer;
-use crate::sip::{Flow, Message, Parsed, ShardId, Transport};
+use crate::sip::{Flow, Message, Parsed, ShardId, Transport, line_ends_before};
 
 /// Messages that wait for one stream peer to read; more means that it does not.
 const WRITE_QUEUE: usize = 256;
@@ -137,6 +137,8 @@ impl Streams {
                 None
             }
             StreamEvent::Message(flow, bytes) => {
+                // Streams' frames have none; what a WebSocket carries comes as it was sent.
+                let bytes = bytes.slice(line_ends_before(&bytes)..);
                 self.learn_alias(flow, &bytes);
                 Some(Arrival::Message(flow, bytes))
             }

@@ -108,6 +108,7 @@ fn text_binary_and_fragments_are_messages_and_pings_are_answered() {
         for frames in [
             frame(0x81, OPTIONS),
             frame(0x82, OPTIONS),
+            frame(0x81, &[b"\r\n", OPTIONS].concat()),
             [frame(0x01, head), frame(0x80, tail)].concat(),
         ] {
             stream.write_all(&frames).await.expect("written");
