@@ -1,7 +1,7 @@
 // Deploying a script, and handing it an event.
 (function (global, host) {
   'use strict';
-  const { TwiML, Response, isObject, describe, format, timers, runTimer, restClient } = host.kit;
+  const { TwiML, Response, answerOf, isObject, describe, format, timers, runTimer, restClient } = host.kit;
 
   let exported;
   host.prepare = (environment) => { Object.assign(global.process.env, JSON.parse(environment)); };
@@ -19,15 +19,7 @@
   const plain = (status, type, body) => ({ status, type, headers: {}, body });
   const responseOf = (value) => {
     if (value instanceof TwiML) return plain(200, 'text/xml', value.toString());
-    if (value instanceof Response) {
-      const json = isObject(value.body);
-      return {
-        status: value.statusCode,
-        type: json ? 'application/json' : 'text/plain',
-        headers: value.headers,
-        body: textOf(value.body),
-      };
-    }
+    if (value instanceof Response) return answerOf(value);
     if (value === undefined || value === null || typeof value === 'string') {
       return plain(200, 'text/plain', textOf(value));
     }

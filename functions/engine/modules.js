@@ -1,35 +1,17 @@
 // Twilio, Runtime, process, and what `require` knows.
 (function (global, host) {
   'use strict';
-  const { twiml, Response, format } = host.kit;
+  const { builtins, twilio } = host.kit;
 
   const unavailable = (what) => () => {
     throw new Error(what + ' is not available inside functions');
   };
   const restClient = unavailable('the REST client (getTwilioClient)');
-  global.Twilio = Object.assign(restClient, { twiml, Response });
-  const querystring = {
-    parse: (text) => {
-      const parsed = {};
-      for (const [key, value] of new URLSearchParams(text)) {
-        parsed[key] = key in parsed ? [].concat(parsed[key], value) : value;
-      }
-      return parsed;
-    },
-    stringify: (object) => Object.keys(object).flatMap((key) => [].concat(object[key])
-      .map((value) => encodeURIComponent(key) + '=' + encodeURIComponent(value))).join('&'),
-    escape: encodeURIComponent,
-    unescape: decodeURIComponent,
-  };
-  const modules = {
-    twilio: global.Twilio,
-    url: { URLSearchParams },
-    querystring,
-    util: { inspect: format, format: (...values) => values.map(format).join(' ') },
-  };
+  global.Twilio = Object.assign(restClient, twilio);
+  builtins.twilio = global.Twilio;
   global.require = (name) => {
-    const module = modules[String(name).replace(/^node:/, '')];
-    if (module) return module;
+    name = String(name).replace(/^node:/, '');
+    if (Object.hasOwn(builtins, name)) return builtins[name];
     throw Object.assign(new Error("Cannot find module '" + name + "'"), { code: 'MODULE_NOT_FOUND' });
   };
   const assets = {};

@@ -1,4 +1,4 @@
-/* The JavaScript engine as a WebAssembly reactor: QuickJS-ng behind five exports and four imports.
+/* The JavaScript engine as a WebAssembly reactor: QuickJS-ng behind five exports and a few imports.
  *
  * Life of an image: oh_init, oh_eval (prelude), oh_eval (script), oh_seal; then the memory is copied.
  * Life of a request: a copy of that memory, oh_alloc for the event, oh_handle, and the end.
@@ -13,6 +13,11 @@
 
 IMPORT("log") extern void host_log(int level, const char *text, int length);
 IMPORT("random") extern void host_random(void *bytes, int length);
+/* Both write to `to`, which has room for MAX_DIGEST_BYTES, and give the length; 0 for a name they do not know. */
+IMPORT("digest") extern int host_digest(const char *name, int name_length, const uint8_t *bytes,
+                                        int length, uint8_t *to);
+IMPORT("hmac") extern int host_hmac(const char *name, int name_length, const uint8_t *key,
+                                    int key_length, const uint8_t *bytes, int length, uint8_t *to);
 IMPORT("wait") extern void host_wait(double milliseconds);
 extern void __wasm_call_ctors(void);
 
@@ -22,6 +27,8 @@ enum {
     /* Room that is mapped before the memory is copied, so that few requests have to grow it. */
     HEADROOM_BYTES = 512 * 1024,
     MAX_RANDOM_BYTES = 1024,
+    /* SHA-512. */
+    MAX_DIGEST_BYTES = 64,
 };
 
 static JSRuntime *runtime;
@@ -98,6 +105,23 @@ static JSValue js_random(JSContext *c, JSValueConst this, int count, JSValueCons
     return JS_NewArrayBufferCopy(c, bytes, length);
 }
 
+/* (name, bytes), or (name, key, bytes), of which `key` and `bytes` are Uint8Arrays. */
+static JSValue js_digest(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    uint8_t to[MAX_DIGEST_BYTES];
+    size_t name_length, key_length = 0, length;
+    int made, keyed = count > 2;
+    const uint8_t *key = keyed ? JS_GetUint8Array(c, &key_length, arguments[1]) : NULL;
+    if (keyed && !key) return JS_EXCEPTION;
+    const uint8_t *bytes = JS_GetUint8Array(c, &length, arguments[keyed ? 2 : 1]);
+    if (!bytes) return JS_EXCEPTION;
+    const char *name = JS_ToCStringLen(c, &name_length, arguments[0]);
+    if (!name) return JS_EXCEPTION;
+    if (keyed) made = host_hmac(name, (int)name_length, key, (int)key_length, bytes, (int)length, to);
+    else made = host_digest(name, (int)name_length, bytes, (int)length, to);
+    JS_FreeCString(c, name);
+    return made ? JS_NewArrayBufferCopy(c, to, made) : JS_ThrowTypeError(c, "unknown digest");
+}
+
 static JSValue js_wait(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
     double milliseconds = 0;
     JS_ToFloat64(c, &milliseconds, arguments[0]);
@@ -140,6 +164,8 @@ EXPORT("oh_init") int oh_init(void) {
     JSValue global = JS_GetGlobalObject(context), host = JS_NewObject(context);
     define(host, "log", js_log, 2);
     define(host, "random", js_random, 1);
+    define(host, "digest", js_digest, 2);
+    define(host, "hmac", js_digest, 3);
     define(host, "wait", js_wait, 1);
     define(host, "done", js_done, 1);
     JS_SetPropertyStr(context, global, "__host", host);
@@ -147,19 +173,56 @@ EXPORT("oh_init") int oh_init(void) {
     return 0;
 }
 
-/* `name` and `source` end with a NUL; `line` is the number of the source's first line. */
-EXPORT("oh_eval") uint64_t oh_eval(const char *name, const char *source, int length, int line) {
+/* Runs code and gives its exception or nothing. */
+static uint64_t finish(JSValue value) {
+    if (JS_IsException(value)) return give_exception();
+    JS_FreeValue(context, value);
+    run_jobs();
+    return give(0, "", 0);
+}
+
+/* What came through oh_alloc is of no use any more; zeroed, it is no part of the image either. */
+static void discard(char *text, size_t length) {
+    memset(text, 0, length);
+    free(text);
+}
+
+/* `name` and `source` end with a NUL and are discarded; `line` is the number of the source's first line. */
+EXPORT("oh_eval") uint64_t oh_eval(char *name, char *source, int length, int line) {
     JSEvalOptions options = {
         .version = JS_EVAL_OPTIONS_VERSION,
         .eval_flags = JS_EVAL_TYPE_GLOBAL,
         .filename = name,
         .line_num = line,
     };
-    JSValue value = JS_Eval2(context, source, length, &options);
-    if (JS_IsException(value)) return give_exception();
-    JS_FreeValue(context, value);
-    run_jobs();
-    return give(0, "", 0);
+    uint64_t given = finish(JS_Eval2(context, source, length, &options));
+    discard(source, length);
+    discard(name, strlen(name));
+    return given;
+}
+
+/* As oh_eval, for a file of the prelude: keeps no source text, which would make up half of the image. */
+EXPORT("oh_prelude") uint64_t oh_prelude(char *name, char *source, int length) {
+    JSEvalOptions options = {
+        .version = JS_EVAL_OPTIONS_VERSION,
+        .eval_flags = JS_EVAL_TYPE_GLOBAL | JS_EVAL_FLAG_COMPILE_ONLY,
+        .filename = name,
+        .line_num = 1,
+    };
+    size_t size;
+    JSValue code = JS_Eval2(context, source, length, &options);
+    discard(source, length);
+    discard(name, strlen(name));
+    if (JS_IsException(code)) return give_exception();
+    uint8_t *bytes =
+        JS_WriteObject(context, &size, code, JS_WRITE_OBJ_BYTECODE | JS_WRITE_OBJ_STRIP_SOURCE);
+    JS_FreeValue(context, code);
+    if (!bytes) return give_exception();
+    code = JS_ReadObject(context, bytes, size, JS_READ_OBJ_BYTECODE);
+    memset(bytes, 0, size);
+    js_free(context, bytes);
+    if (JS_IsException(code)) return give_exception();
+    return finish(JS_EvalFunction(context, code));
 }
 
 /* The prelude leaves its two entry points in `__host`; nobody else keeps that object. */

@@ -1,5 +1,6 @@
 //! What goes into a function and what comes out of it, whichever door it has.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Map, Value};
 
 use super::error::{Failure, LoadError};
@@ -152,6 +153,11 @@ impl Response {
         if let Some(Value::String(body)) = reply.get_mut("body") {
             response.body = std::mem::take(body).into_bytes();
         }
+        let bytes = reply.get("base64").and_then(Value::as_str);
+        if let Some(bytes) = bytes {
+            response.body =
+                BASE64_STANDARD.decode(bytes).map_err(|_| malformed("base64 that is none"))?;
+        }
         if let Some(Value::Object(headers)) = reply.get("headers") {
             for (name, value) in headers {
                 for value in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
@@ -161,7 +167,10 @@ impl Response {
         }
         if response.content_type.is_empty() {
             let given = reply.get("type").and_then(Value::as_str).unwrap_or("text/plain");
-            response.content_type = format!("{given}; charset=utf-8");
+            response.content_type = match bytes {
+                Some(_) => given.to_owned(),
+                None => format!("{given}; charset=utf-8"),
+            };
         }
         Ok(response)
     }

@@ -2,6 +2,7 @@
 
 use wasmtime::{AsContextMut, Caller, Extern, Linker, Memory};
 
+use super::crypto;
 use super::error::Failure;
 use super::event::Level;
 use super::instance::{State, slice, slice_mut};
@@ -22,6 +23,7 @@ pub(super) fn link_javascript(linker: &mut Linker<State>) -> wasmtime::Result<()
     linker.func_wrap("offhook", "log", log)?;
     linker.func_wrap("offhook", "random", random)?;
     linker.func_wrap("offhook", "wait", wait)?;
+    crypto::link(linker)?;
     linker.func_wrap("env", "__rquickjs_host_now_us", |caller: Caller<'_, State>| -> f64 {
         caller.data().host.wall().unix_millis() as f64 * 1000.0
     })?;

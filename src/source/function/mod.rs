@@ -6,6 +6,7 @@
 //! caller asks [`Functions::access`] first.
 
 mod cache;
+mod crypto;
 mod error;
 mod event;
 mod guest;
