@@ -59,8 +59,12 @@
     }
     return fields;
   };
-  const nameOfZone = ({ name, offset }, zone) => {
-    if (/^[A-Z]{3,5}$/.test(name) && (name === 'UTC' || /^America\/|^US\/|^Pacific\/Honolulu|^[A-Z]{3}/.test(zone))) return name;
+  // A language has names for the zones of its own part of the world.
+  const NAMED = { 'en-GB': /^Europe\// };
+  const nameOfZone = ({ name, offset }, zone, locale) => {
+    if (name === 'UTC') return name;
+    const named = NAMED[locale] || /^(?:America|US|Canada)\/|^Pacific\/Honolulu$/;
+    if (/^[A-Z]{3,5}$/.test(name) && named.test(zone)) return name;
     const minutes = Math.abs(offset) / 60;
     if (!offset) return 'GMT';
     return `GMT${offset < 0 ? '-' : '+'}${Math.floor(minutes / 60)}${minutes % 60 ? ':' + two(minutes % 60) : ''}`;
@@ -104,14 +108,15 @@
       if (!days.length || !clock.length) return days.length ? days : clock;
       const wide = this.#options.dateStyle ? /full|long/.test(this.#options.dateStyle) : this.#fields.month === 'long';
       const iso = LOCALES[this.#locale].date === 'iso' && this.#locale === 'sv-SE';
-      return [...days, literal(wide ? ' at ' : iso ? ' ' : ', '), ...clock];
+      const bare = days.length === 1 && days[0].type === 'weekday' && !this.#fields.timeZoneName;
+      return [...days, literal(wide ? ' at ' : iso || bare ? ' ' : ', '), ...clock];
     }
     #date(local) {
       const { weekday, year, month, day } = this.#fields;
       const part = (type, value) => ({ type, value });
       const name = weekday && part('weekday', weekday === 'long' ? DAYS[local.getUTCDay()] : weekday === 'narrow'
         ? DAYS[local.getUTCDay()][0] : DAYS[local.getUTCDay()].slice(0, 3));
-      const y = year && part('year', year === '2-digit' ? two(local.getUTCFullYear() % 100) : String(local.getUTCFullYear()));
+      const y = year && part('year', year === '2-digit' && !(this.#options.dateStyle && this.#locale === 'en-GB') ? two(local.getUTCFullYear() % 100) : String(local.getUTCFullYear()));
       const d = day && part('day', day === '2-digit' ? two(local.getUTCDate()) : String(local.getUTCDate()));
       const words = month === 'long' || month === 'short' || month === 'narrow';
       const full = MONTHS[local.getUTCMonth()];
@@ -124,7 +129,7 @@
     #words(name, y, m, d, british) {
       if (british) {
         const rest = [d, m, y].filter(Boolean).flatMap((each, at) => (at ? [literal(' '), each] : [each]));
-        return name ? [name, literal(d ? (y ? (this.#fields.weekday === 'long' ? ' ' : ', ') : (this.#fields.weekday === 'long' ? ' ' : ', ')) : ' '), ...rest] : rest;
+        return name ? [name, literal(d && (this.#fields.weekday !== 'long' || this.#options.dateStyle) ? ', ' : ' '), ...rest] : rest;
       }
       const parts = name ? [name, literal(', ')] : [];
       parts.push(m);
@@ -145,7 +150,8 @@
       const shown = list.filter(Boolean).flatMap((each, at) => (at ? [literal(separator), each] : [each]));
       if (!name) return shown;
       if (!shown.length) return [name];
-      return d && !m && !y ? [d, literal(' '), name] : [name, literal(', '), ...shown];
+      if (d && !m && !y) return order === 'dmy' ? [name, literal(' '), d] : [d, literal(' '), name];
+      return [name, literal(order === 'dmy' && !y ? ' ' : ', '), ...shown];
     }
     #time(local, zone) {
       const { hour, minute, second, fractionalSecondDigits, timeZoneName } = this.#fields;
@@ -167,24 +173,29 @@
         add('fractionalSecond', String(local.getUTCMilliseconds()).padStart(3, '0').slice(0, fractionalSecondDigits), '.');
       }
       if (hour && this.#twelve) {
-        const [before, am, pm] = this.#locale === 'en-US' ? ['\u202F', 'AM', 'PM'] : this.#locale === 'en-CA'
-          ? ['\u202F', 'a.m.', 'p.m.'] : ['\u202F', 'am', 'pm'];
-        add('dayPeriod', hours < 12 ? am : pm, before);
+        const [am, pm] = { 'en-US': ['AM', 'PM'], 'en-CA': ['a.m.', 'p.m.'] }[this.#locale] || ['am', 'pm'];
+        add('dayPeriod', hours < 12 ? am : pm, ' ');
       }
-      if (timeZoneName) add('timeZoneName', nameOfZone(zone, this.#zone), parts.length ? ' ' : ', ');
+      if (timeZoneName) add('timeZoneName', nameOfZone(zone, this.#zone, this.#locale), parts.length ? ' ' : ', ');
       return parts;
     }
   }
 
   const SIGNS = { USD: '$', EUR: '€', GBP: '£', JPY: '¥', INR: '₹', CNY: 'CN¥', KRW: '₩', CAD: 'CA$', AUD: 'A$', NZD: 'NZ$',
     MXN: 'MX$', BRL: 'R$', ILS: '₪', VND: '₫', TWD: 'NT$', HKD: 'HK$', XAF: 'FCFA', PHP: '₱' };
+  // Where a country writes its own money, or somebody else's, differently.
+  const OWN = { 'en-CA': { CAD: '$', USD: 'US$', JPY: 'JP¥' }, 'en-GB': { USD: 'US$', JPY: 'JP¥' } };
   const WHOLE = new Set(['JPY', 'KRW', 'VND', 'XAF', 'CLP', 'ISK', 'UGX']);
-  // Rounds half away from zero on the shortest decimal form, as ICU does.
-  const rounded = (value, digits) => {
+  // Rounds half away from zero on the shortest decimal form, as ICU does; `shift` is 2 for percent.
+  const rounded = (value, digits, shift = 0) => {
     const [mantissa, exponent = '0'] = String(Math.abs(value)).split('e');
-    const shifted = Math.round(Number(`${mantissa}e${Number(exponent) + digits}`));
-    if (!Number.isFinite(shifted) || shifted > 1e21) return Math.abs(value).toFixed(Math.min(digits, 100));
-    const text = BigInt(shifted).toString().padStart(digits + 1, '0');
+    const [whole, part = ''] = mantissa.split('.');
+    const point = whole.length + Number(exponent) + shift + digits;
+    const all = whole + part;
+    if (point < 0) return digits ? '0.' + '0'.repeat(digits) : '0';
+    let kept = BigInt(all.slice(0, point).padEnd(point, '0') || '0');
+    if ((all[point] || '0') >= '5') kept += 1n;
+    const text = kept.toString().padStart(digits + 1, '0');
     return digits ? `${text.slice(0, -digits)}.${text.slice(-digits)}` : text;
   };
   const COMPACT = [[1e12, 'T'], [1e9, 'B'], [1e6, 'M'], [1e3, 'K']];
@@ -212,10 +223,17 @@
       return { locale, numberingSystem: 'latn', style, ...(currency && { currency }), minimumFractionDigits: least, maximumFractionDigits: most };
     }
     #digits(value) {
-      const { least, most, maximumSignificantDigits: significant, minimumIntegerDigits = 1, useGrouping = true } = this.#options;
+      const { style, least, most, maximumSignificantDigits: significant, minimumIntegerDigits = 1, useGrouping = true } = this.#options;
       let text;
-      if (significant) text = rounded(Number(value.toPrecision(significant)), Math.max(0, significant));
-      else text = rounded(value, most);
+      const shift = style === 'percent' ? 2 : 0;
+      if (significant) {
+        const magnitude = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value))) + shift;
+        const digits = significant - 1 - magnitude;
+        text = digits >= 0 ? rounded(value, digits, shift)
+          : rounded(value, 0, shift + digits) + '0'.repeat(-digits);
+      } else {
+        text = rounded(value, most, shift);
+      }
       let [whole, part = ''] = text.split('.');
       while (part.length > (significant ? 0 : least) && part.endsWith('0')) part = part.slice(0, -1);
       whole = whole.padStart(minimumIntegerDigits, '0');
@@ -223,28 +241,27 @@
       return part ? `${whole}.${part}` : whole;
     }
     #format(given) {
-      const { style, currency, currencyDisplay = 'symbol', compact } = this.#options;
+      const { locale, style, currency, currencyDisplay = 'symbol', compact } = this.#options;
       let value = typeof given === 'bigint' ? given : Number(given);
       if (typeof value === 'bigint') return this.#bigint(value);
-      if (Number.isNaN(value)) return 'NaN';
       const negative = value < 0 || Object.is(value, -0);
       let tail = '';
-      if (style === 'percent') { value *= 100; tail = '%'; }
+      if (style === 'percent') tail = '%';
       let text;
       if (!Number.isFinite(value)) {
-        text = '∞';
+        text = Number.isNaN(value) ? 'NaN' : '∞';
       } else if (compact) {
         const [unit, letter] = COMPACT.find(([each]) => Math.abs(value) >= each * 0.9995) || [1, ''];
         const small = Math.abs(value) / unit;
         text = small < 100 && !this.#options.maximumFractionDigits ? String(Number(Number(small).toPrecision(2))) : this.#digits(small);
-        tail = letter + tail;
+        tail = (locale === 'en-GB' ? letter.toLowerCase().replace('b', 'bn').replace('t', 'tn') : letter) + tail;
       } else {
         text = this.#digits(value);
       }
       let sign = '';
       if (style === 'currency') {
         const code = String(currency).toUpperCase();
-        const local = this.#options.locale === 'en-CA' && code === 'CAD' ? '$' : this.#options.locale === 'en-GB' && code === 'USD' ? 'US$' : SIGNS[code];
+        const local = (OWN[locale] || {})[code] || SIGNS[code];
         sign = currencyDisplay === 'code' || !local ? `${code}\u00A0` : currencyDisplay === 'narrowSymbol' ? local.replace(/^[A-Z]+(?=[$¥])/, '') : local;
       }
       const { signDisplay = 'auto' } = this.#options;

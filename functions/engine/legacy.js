@@ -29,15 +29,13 @@
     }
     const found = /^(.*?)(?::(\d*))?$/s.exec(text);
     if (found[2]) url.port = found[2];
-    let hostname = toAscii(found[1]);
-    if (!hostname.startsWith('[')) {
-      const bad = hostname.search(/[^a-z0-9._\-+\u0080-\uffff]/);
-      if (bad >= 0) {
-        after = '/' + found[1].slice(bad) + (found[2] === undefined ? '' : ':' + found[2]) + after;
-        url.port = null;
-        hostname = hostname.slice(0, bad);
-      }
+    let hostname = found[1];
+    const bad = hostname.startsWith('[') ? -1 : hostname.search(/[^A-Za-z0-9._\-+\u0080-\uffff]/);
+    if (bad >= 0) {
+      after = '/' + hostname.slice(bad) + after;
+      hostname = hostname.slice(0, bad);
     }
+    hostname = toAscii(hostname);
     url.host = hostname + (url.port ? ':' + url.port : '');
     url.hostname = hostname.replace(/^\[|\]$/g, '');
     return after;

@@ -53,12 +53,11 @@
   };
   const dirname = (path) => {
     mustBe('string', 'path', path);
-    const end = path.replace(/(?!^)\/+$/, '');
-    const at = end.lastIndexOf('/');
-    if (at < 0) return path === '' || end !== '/' ? '.' : '/';
-    if (/^\/+$/.test(end)) return '/';
-    const folder = end.slice(0, at);
-    return folder === '' ? '/' : /^\/+$/.test(folder) ? folder.length === 1 ? '//' : folder.slice(0, 2) : folder.replace(/(?!^)\/$/, '');
+    let at = path.length - 1;
+    while (at >= 1 && path[at] === '/') at--;
+    while (at >= 1 && path[at] !== '/') at--;
+    if (at < 1) return path[0] === '/' ? '/' : '.';
+    return at === 1 && path[0] === '/' ? '//' : path.slice(0, at);
   };
   const basename = (path, suffix) => {
     if (suffix !== undefined) mustBe('string', 'suffix', suffix);

@@ -18,6 +18,8 @@ IMPORT("digest") extern int host_digest(const char *name, int name_length, const
                                         int length, uint8_t *to);
 IMPORT("hmac") extern int host_hmac(const char *name, int name_length, const uint8_t *key,
                                     int key_length, const uint8_t *bytes, int length, uint8_t *to);
+/* The tz database's file of that name: writes at most `room` bytes of it and gives its length; 0 for no such zone. */
+IMPORT("zone") extern int host_zone(const char *name, int name_length, uint8_t *to, int room);
 IMPORT("wait") extern void host_wait(double milliseconds);
 extern void __wasm_call_ctors(void);
 
@@ -29,6 +31,8 @@ enum {
     MAX_RANDOM_BYTES = 1024,
     /* SHA-512. */
     MAX_DIGEST_BYTES = 64,
+    /* Twice the longest file of the tz database in its slim form. */
+    MAX_ZONE_BYTES = 4096,
 };
 
 static JSRuntime *runtime;
@@ -122,6 +126,17 @@ static JSValue js_digest(JSContext *c, JSValueConst this, int count, JSValueCons
     return made ? JS_NewArrayBufferCopy(c, to, made) : JS_ThrowTypeError(c, "unknown digest");
 }
 
+static JSValue js_zone(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    uint8_t to[MAX_ZONE_BYTES];
+    size_t name_length;
+    const char *name = JS_ToCStringLen(c, &name_length, arguments[0]);
+    if (!name) return JS_EXCEPTION;
+    int length = host_zone(name, (int)name_length, to, sizeof to);
+    JS_FreeCString(c, name);
+    if (length < 0 || length > MAX_ZONE_BYTES) return JS_ThrowRangeError(c, "zone too large");
+    return length ? JS_NewArrayBufferCopy(c, to, length) : JS_UNDEFINED;
+}
+
 static JSValue js_wait(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
     double milliseconds = 0;
     JS_ToFloat64(c, &milliseconds, arguments[0]);
@@ -166,6 +181,7 @@ EXPORT("oh_init") int oh_init(void) {
     define(host, "random", js_random, 1);
     define(host, "digest", js_digest, 2);
     define(host, "hmac", js_digest, 3);
+    define(host, "zone", js_zone, 1);
     define(host, "wait", js_wait, 1);
     define(host, "done", js_done, 1);
     JS_SetPropertyStr(context, global, "__host", host);

@@ -5,8 +5,8 @@
 
   // application/x-www-form-urlencoded, both ways (URL standard, section 5).
   const decode = (text) => {
-    text = text.replaceAll('+', ' ');
-    if (!text.includes('%')) return text.toWellFormed();
+    text = text.replaceAll('+', ' ').toWellFormed();
+    if (!text.includes('%')) return text;
     try { return decodeURIComponent(text); } catch (_) {
       return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) => utf8Decode(Uint8Array.fromHex(run.replaceAll('%', ''))));
     }

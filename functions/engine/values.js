@@ -1,10 +1,10 @@
 // What the files of the prelude share, in `host.kit`. They are evaluated once, in the order of
 // `javascript::PRELUDE`; every function starts from a copy of the heap that they leave. `__host` is
-// the shim's object {log, random, wait, done}; it is gone before a request runs.
+// the shim's object {log, random, digest, hmac, zone, wait, done}; it is gone before a request runs.
 (function (global, host) {
   'use strict';
 
-  // `builtins` is what `require` knows by name; `lazy` members are made when somebody asks for them.
+  // `builtins` is what `require` knows by name, `twilio` what its module and the global Twilio hold.
   host.kit = { builtins: {}, twilio: {} };
 
   const isObject = (value) =>

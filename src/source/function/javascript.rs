@@ -37,6 +37,8 @@ const PRELUDE: &[(&str, &str)] = &[
     ("clone.js", include_str!("../../../functions/engine/clone.js")),
     ("assert.js", include_str!("../../../functions/engine/assert.js")),
     ("crypto.js", include_str!("../../../functions/engine/crypto.js")),
+    ("zone.js", include_str!("../../../functions/engine/zone.js")),
+    ("intl.js", include_str!("../../../functions/engine/intl.js")),
     ("twiml.js", include_str!("../../../functions/engine/twiml.js")),
     ("response.js", include_str!("../../../functions/engine/response.js")),
     ("jwt.js", include_str!("../../../functions/engine/jwt.js")),

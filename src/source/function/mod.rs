@@ -18,6 +18,7 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 mod wasi;
+mod zone;
 
 use std::collections::HashMap;
 use std::fs;

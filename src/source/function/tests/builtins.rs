@@ -54,13 +54,19 @@ fn buffers_and_text_codecs_are_those_of_node() {
 #[test]
 fn addresses_and_queries_are_those_of_node() {
     agrees("URL", 100);
-    agrees("query", 50);
+    agrees("query", 40);
     agrees("legacy", 30);
 }
 
 #[test]
 fn hashes_and_the_rest_of_crypto_are_those_of_node() {
     agrees("crypto", 50);
+}
+
+#[test]
+fn dates_and_numbers_in_english_are_those_of_node() {
+    agrees("dates", 80);
+    agrees("numbers", 60);
 }
 
 #[test]
@@ -221,6 +227,12 @@ fn what_is_not_there_says_so() {
             "crypto.createCipheriv is not available",
         ),
         ("require('crypto').createHash('nope');", "Digest method not supported"),
+        ("new Date().toLocaleString('de-DE');", "The locale de-DE is not available"),
+        (
+            "new Date().toLocaleString('en', {timeZone: 'No/Where'});",
+            "Invalid time zone specified: No/Where",
+        ),
+        ("new Intl.ListFormat('en');", "Intl.ListFormat is not available"),
     ] {
         let response = bench.run(code);
         assert!(text(&response).contains(reason), "{code}: {}", text(&response));
