@@ -45,7 +45,8 @@
     if (typeof expected === 'string') [expected, message] = [undefined, expected];
     if (matches(error, expected)) return;
     check(false, message, error, expected, operator, () => (typeof expected === 'function' && error instanceof Error
-      ? `The error is expected to be an instance of "${expected.name}". Received "${error.name}"\n\nError message:\n\n${error.message}`
+      ? `The error is expected to be an instance of "${expected.name}". Received "${error.name}"\n\n` +
+        `Error message:\n\n${error.message}`
       : `The error did not match what was expected: ${inspect(error)}`));
   };
   const missing = (expected, message, operator, what) => {
@@ -83,7 +84,8 @@
     },
     ifError(value) {
       if (value !== null && value !== undefined) {
-        check(false, undefined, value, null, 'ifError', () => `ifError got unwanted exception: ${value instanceof Error ? value.message : inspect(value)}`);
+        const text = value instanceof Error ? value.message : inspect(value);
+        check(false, undefined, value, null, 'ifError', () => `ifError got unwanted exception: ${text}`);
       }
     },
     throws(run, expected, message) {

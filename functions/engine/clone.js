@@ -4,8 +4,7 @@
   const { kinds } = host.kit;
 
   const refuse = (value) => {
-    let text;
-    try { text = typeof value === 'function' ? String(value) : typeof value === 'symbol' ? String(value) : '#<Object>'; } catch (_) { text = ''; }
+    const text = typeof value === 'object' ? `#<${value.constructor ? value.constructor.name : 'Object'}>` : String(value);
     return new DOMException(`${text} could not be cloned.`, 'DataCloneError');
   };
   const ERRORS = ['EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError'];
@@ -40,7 +39,10 @@
     }
     if (value instanceof Error) {
       const made = keep(new (ERRORS.includes(value.name) ? global[value.name] : Error)(value.message));
-      if (Object.hasOwn(value, 'cause')) Object.defineProperty(made, 'cause', { value: clone(value.cause, seen), writable: true, configurable: true });
+      if (Object.hasOwn(value, 'cause')) {
+        const cause = clone(value.cause, seen);
+        Object.defineProperty(made, 'cause', { value: cause, writable: true, configurable: true });
+      }
       return made;
     }
     if (Array.isArray(value)) return fill(keep(new Array(value.length)));

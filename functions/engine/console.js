@@ -37,7 +37,7 @@
     const entries = isMap ? [...data].map(([key, value], at) => [String(at), value, key])
       : listed ? [...data].map((value, at) => [String(at), value]) : Object.keys(data).map((key) => [key, data[key]]);
     const keys = columns ? [...columns] : [];
-    const rows = entries.map(([index, value, key]) => {
+    const rows = entries.map(([index, value]) => {
       const whole = !isObject(value) || typeof value === 'function';
       const cells = new Map();
       if (!whole) {
@@ -46,10 +46,11 @@
           if (Object.hasOwn(value, name)) cells.set(name, shown(value[name]));
         }
       }
-      return { index, key: key === undefined && !isMap ? undefined : shown(key), cells, value: whole ? shown(value) : undefined };
+      return { index, cells, value: whole ? shown(value) : undefined };
     });
     if (isMap) {
-      return write(1, frame(['(iteration index)', 'Key', 'Values'], entries.map(([index, value, key]) => [index, shown(key), shown(value)])));
+      const pairs = entries.map(([index, value, key]) => [index, shown(key), shown(value)]);
+      return write(1, frame(['(iteration index)', 'Key', 'Values'], pairs));
     }
     const values = rows.some((row) => row.value !== undefined);
     const head = [listed ? '(iteration index)' : '(index)', ...keys, ...(values ? ['Values'] : [])];

@@ -274,7 +274,7 @@
     let tag = value[Symbol.toStringTag];
     if (typeof tag !== 'string' || tag === '' || (Object.hasOwn(value, Symbol.toStringTag)
       && !context.showHidden && keysOf(context, value).includes(Symbol.toStringTag))) tag = '';
-    const { text, braces, keys, make, grouped } = parts(context, value, level, name, tag);
+    const { text, braces, keys, make, grouped } = parts(context, value, level + 1, name, tag);
     if (text !== undefined) return text;
     if (context.depth !== null && level > context.depth) {
       return `[${Array.isArray(value) ? 'Array' : prefix(name, tag, 'Object').slice(0, -1)}]`;
@@ -282,18 +282,14 @@
     level += 1;
     context.seen.push(value);
     context.current = level;
-    const again = parts(context, value, level, name, tag);
-    const output = make ? again.make() : [];
-    for (const key of keys) {
-      const line = property(context, value, level, key, false);
-      output.push(is.error(value) && (key === 'cause' || key === 'errors') &&
-        !Object.prototype.propertyIsEnumerable.call(value, key) && !context.showHidden ? line.replace(/^\w+/, '[$&]').replace('[[', '[').replace(']]', ']') : line);
-    }
+    const output = make ? make() : [];
+    for (const key of keys) output.push(property(context, value, level, key, false));
     context.seen.pop();
     if (context.sorted) {
       const order = typeof context.sorted === 'function' ? context.sorted : undefined;
-      if (!grouped) output.sort(order);
-      else output.splice(output.length - keys.length, keys.length, ...output.slice(output.length - keys.length).sort(order));
+      // Of a list, what comes behind its items.
+      const from = grouped ? output.length - keys.length : 0;
+      output.splice(from, Infinity, ...output.slice(from).sort(order));
     }
     let head = braces[0];
     if (context.circular && context.circular.has(value)) head = `<ref *${context.circular.get(value)}> ${head}`;

@@ -1,7 +1,7 @@
 // URL and URLSearchParams.
 (function (global, host) {
   'use strict';
-  const { address, fault, inspect, utf8Decode, isObject } = host.kit;
+  const { address, fault, wrongType, inspect, utf8Decode, isObject } = host.kit;
 
   // application/x-www-form-urlencoded, both ways (URL standard, section 5).
   const decode = (text) => {
@@ -96,7 +96,7 @@
       this.#changed();
     }
     forEach(visit, receiver) {
-      if (typeof visit !== 'function') throw fault(TypeError, 'ERR_INVALID_ARG_TYPE', 'The "callback" argument must be of type function.' + host.kit.received(visit));
+      if (typeof visit !== 'function') throw wrongType('callback', 'of type function', visit);
       for (const [key, value] of this) visit.call(receiver, value, key, this);
     }
     * entries() { for (let at = 0; at < this.#pairs.length; at++) yield [...this.#pairs[at]]; }

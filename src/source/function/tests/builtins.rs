@@ -129,6 +129,41 @@ fn access_tokens_are_those_of_the_helper_library() {
 const TOKEN: &str = "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCIsImN0eSI6InR3aWxpby1mcGE7dj0xIn0.eyJqdGkiOiJTSzEtMTc5NTIzNzI2NiIsImdyYW50cyI6eyJpZGVudGl0eSI6IngiLCJ2aWRlbyI6eyJyb29tIjoiciJ9fSwiaWF0IjoxNzk1MjM3MjY2LCJleHAiOjE3OTUyNDA4NjYsImlzcyI6IlNLMSIsInN1YiI6IkFDMSJ9.mE4FhB5Kpu3_4ZWksvAdfDjk9sWFCjUPy1rFN0iOD30OA4wcunx4pgS2QqDfp6xbPK1_jP1Em-cVnKy5krrKIQ";
 
 #[test]
+fn the_sample_for_business_hours_knows_where_the_office_is() {
+    let sample = include_str!("../../../../functions/samples/hours.js");
+    let bench = Bench::new(&[("hours.js", sample)]);
+    // A Friday before and after the clocks change in New York, and the Saturday.
+    for (at, expected) in [
+        ("2026-10-30T13:30:00Z", "<Client>office</Client>"),
+        ("2026-10-30T12:30:00Z", "<Say>It is 8:30 AM here.</Say>"),
+        ("2026-11-06T13:30:00Z", "<Say>It is 8:30 AM here.</Say>"),
+        ("2026-11-06T21:59:00Z", "<Client>office</Client>"),
+        ("2026-11-07T15:00:00Z", "<Say>It is 10:00 AM here.</Say>"),
+    ] {
+        let response = bench.invoke("hours", &[("At", at)]);
+        assert!(text(&response).contains(expected), "{at}: {}", text(&response));
+    }
+}
+
+#[test]
+fn the_sample_for_tokens_gives_one() {
+    let sample = include_str!("../../../../functions/samples/access-token.js");
+    let bench = Bench::new(&[("token.js", sample)]);
+    assert_eq!(bench.invoke("token", &[]).status, 400);
+    let mut event = event(&[("identity", "alice")]);
+    for name in ["ACCOUNT_SID", "API_KEY", "API_SECRET", "APP_SID"] {
+        event.context.push((name.to_owned(), format!("{name}-1")));
+    }
+    let response = bench.functions.invoke("token", &event).expect("a response");
+    let body: Value = serde_json::from_slice(&response.body).expect("JSON");
+    assert_eq!(body["identity"], "alice", "{body}");
+    let parts = body["token"].as_str().expect("a token").split('.').count();
+    assert_eq!((response.status, parts), (200, 3));
+    let header = ("Cache-Control".to_owned(), "no-store".to_owned());
+    assert!(response.headers.contains(&header), "{response:?}");
+}
+
+#[test]
 fn requests_are_validated_as_the_helper_library_does() {
     let response = Bench::new(&[]).run(
         "const url = 'https://a.b:443/c?d=e', good = Twilio.getExpectedTwilioSignature('tok',\
