@@ -1,15 +1,113 @@
-// console, Math.random and timers.
+// console and Math.random, with timers.
 (function (global, host) {
   'use strict';
-  const { format, asked, settle } = host.kit;
+  const { formatWithOptions, inspect, isObject, asked, settle } = host.kit;
 
-  const logger = (level) => (...values) => host.log(level, values.map(format).join(' '));
-  global.console = {
-    debug: logger(0), log: logger(1), info: logger(1), dir: logger(1), table: logger(1),
-    trace: logger(1), warn: logger(2), error: logger(3),
-    assert: (truth, ...values) => { if (!truth) global.console.error('Assertion failed', ...values); },
-    time() {}, timeEnd() {}, group() {}, groupEnd() {},
+  // What Node writes to standard output is information here, and what it writes to standard error
+  // keeps its severity; a line of a group is indented.
+  const GROUP = '  ';
+  let indent = '';
+  const write = (level, text) => host.log(level, indent ? text.replace(/^/gm, indent) : text);
+  const logger = (level) => (...values) => write(level, formatWithOptions({}, ...values));
+  const counts = new Map();
+  const started = new Map();
+  const label = (name) => (name === undefined ? 'default' : String(name));
+  const passed = (milliseconds) => {
+    if (milliseconds >= 60000) {
+      const minutes = Math.floor(milliseconds / 60000);
+      const seconds = (milliseconds % 60000 / 1000).toFixed(3).padStart(6, '0');
+      return `${minutes}:${seconds} (m:ss.mmm)`;
+    }
+    return milliseconds >= 1000 ? `${(milliseconds / 1000).toFixed(3)}s` : `${Number(milliseconds.toFixed(3))}ms`;
   };
+
+  // A frame of box characters around cells.
+  const frame = (head, rows) => {
+    const widths = head.map((cell, column) => 2 + rows.reduce((most, row) => Math.max(most, row[column].length), cell.length));
+    const line = (cells) => `│${cells.map((cell, column) => ` ${cell}`.padEnd(widths[column])).join('│')}│\n`;
+    const rule = (left, cross, right) => left + widths.map((width) => '─'.repeat(width)).join(cross) + right;
+    return rule('┌', '┬', '┐') + '\n' + line(head) + rule('├', '┼', '┤') + '\n' + rows.map(line).join('') + rule('└', '┴', '┘');
+  };
+  const shown = (value) => inspect(value, { maxArrayLength: 3, breakLength: Infinity,
+    depth: isObject(value) && !Array.isArray(value) && Object.keys(value).length > 2 ? -1 : 0 });
+  const table = (data, columns) => {
+    if (!isObject(data)) return global.console.log(data);
+    const isMap = data instanceof Map;
+    const listed = isMap || data instanceof Set;
+    const entries = isMap ? [...data].map(([key, value], at) => [String(at), value, key])
+      : listed ? [...data].map((value, at) => [String(at), value]) : Object.keys(data).map((key) => [key, data[key]]);
+    const keys = columns ? [...columns] : [];
+    const rows = entries.map(([index, value]) => {
+      const whole = !isObject(value) || typeof value === 'function';
+      const cells = new Map();
+      if (!whole) {
+        for (const name of columns || Object.keys(value)) {
+          if (!columns && !keys.includes(name)) keys.push(name);
+          if (Object.hasOwn(value, name)) cells.set(name, shown(value[name]));
+        }
+      }
+      return { index, cells, value: whole ? shown(value) : undefined };
+    });
+    if (isMap) {
+      const pairs = entries.map(([index, value, key]) => [index, shown(key), shown(value)]);
+      return write(1, frame(['(iteration index)', 'Key', 'Values'], pairs));
+    }
+    const values = rows.some((row) => row.value !== undefined);
+    const head = [listed ? '(iteration index)' : '(index)', ...keys, ...(values ? ['Values'] : [])];
+    return write(1, frame(head, rows.map((row) => [row.index, ...keys.map((name) => row.cells.get(name) || ''),
+      ...(values ? [row.value === undefined ? '' : row.value] : [])])));
+  };
+
+  const say = (level, name, tail) => write(level, tail === undefined ? name : `${name}: ${tail}`);
+  const clock = (name, what) => {
+    if (started.has(name)) return Date.now() - started.get(name);
+    write(2, `Warning: No such label '${name}' for console.${what}()`);
+    return undefined;
+  };
+  global.console = {
+    debug: logger(0),
+    log: logger(1),
+    info: logger(1),
+    warn: logger(2),
+    error: logger(3),
+    dir: (value, options) => write(1, inspect(value, { customInspect: false, ...options })),
+    dirxml: logger(1),
+    table,
+    trace(...values) {
+      const { stack } = new Error();
+      const head = formatWithOptions({}, ...values);
+      write(1, `Trace${head && ': ' + head}\n${stack.slice(stack.indexOf('\n') + 1).trimEnd()}`);
+    },
+    assert(truth, ...values) {
+      if (truth) return;
+      if (typeof values[0] === 'string') values[0] = `Assertion failed: ${values[0]}`;
+      else values[0] = `Assertion failed${values.length ? `: ${values[0]}` : ''}`;
+      global.console.warn(...values);
+    },
+    count(name) {
+      counts.set(label(name), (counts.get(label(name)) || 0) + 1);
+      say(1, label(name), counts.get(label(name)));
+    },
+    countReset(name) { counts.delete(label(name)); },
+    time(name) { started.set(label(name), Date.now()); },
+    timeEnd(name) {
+      const time = clock(label(name), 'timeEnd');
+      if (time !== undefined) say(1, label(name), passed(time));
+      started.delete(label(name));
+    },
+    timeLog(name, ...values) {
+      const time = clock(label(name), 'timeLog');
+      if (time !== undefined) write(1, formatWithOptions({}, `${label(name)}: ${passed(time)}`, ...values));
+    },
+    group(...values) {
+      if (values.length) global.console.log(...values);
+      indent += GROUP;
+    },
+    groupEnd() { indent = indent.slice(GROUP.length); },
+  };
+  global.console.groupCollapsed = global.console.group;
+  global.console.Console = function Console() { return global.console; };
+  host.kit.builtins.console = global.console;
 
   // The engine's own generator would give every call the numbers frozen into the image.
   Math.random = () => {

@@ -1,53 +1,8 @@
 // fetch with Headers, Request and Response, as far as requests and whole bodies go.
 (function (global, host) {
   'use strict';
-  const { ask } = host.kit;
-
-  const utf8Bytes = (text) => {
-    const latin = unescape(encodeURIComponent(text.toWellFormed()));
-    const bytes = new Uint8Array(latin.length);
-    for (let i = 0; i < latin.length; i++) bytes[i] = latin.charCodeAt(i);
-    return bytes;
-  };
-  // What is not UTF-8 becomes U+FFFD, a byte at a time.
-  const utf8Text = (bytes) => {
-    let text = '';
-    for (let i = 0; i < bytes.length;) {
-      const first = bytes[i++];
-      const more = first < 0x80 ? 0 : first < 0xC2 ? -1 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF5 ? 3 : -1;
-      let point = more === 0 ? first : first & (0x3F >> more);
-      let left = more;
-      for (; left > 0 && (bytes[i + more - left] & 0xC0) === 0x80; left--) {
-        point = (point << 6) | (bytes[i + more - left] & 0x3F);
-      }
-      const least = [0, 0, 0x800, 0x10000][more];
-      const wrong = left !== 0 || point < least || point > 0x10FFFF || (point >= 0xD800 && point < 0xE000);
-      text += wrong ? '\uFFFD' : String.fromCodePoint(point);
-      if (!wrong) i += more;
-    }
-    return text.charCodeAt(0) === 0xFEFF ? text.slice(1) : text;
-  };
-  const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-  const toBase64 = (bytes) => {
-    let text = '';
-    for (let i = 0; i < bytes.length; i += 3) {
-      const group = (bytes[i] << 16) | ((bytes[i + 1] || 0) << 8) | (bytes[i + 2] || 0);
-      const left = bytes.length - i;
-      text += DIGITS[group >> 18] + DIGITS[(group >> 12) & 63] +
-        (left > 1 ? DIGITS[(group >> 6) & 63] : '=') + (left > 2 ? DIGITS[group & 63] : '=');
-    }
-    return text;
-  };
-  const ofBase64 = (text) => {
-    const bytes = new Uint8Array(Math.floor(text.replace(/=+$/, '').length * 3 / 4));
-    let at = 0;
-    for (let i = 0; i < text.length; i += 4) {
-      let group = 0;
-      for (let j = 0; j < 4; j++) group = (group << 6) | Math.max(DIGITS.indexOf(text[i + j]), 0);
-      for (const shift of [16, 8, 0]) if (at < bytes.length) bytes[at++] = (group >> shift) & 255;
-    }
-    return bytes;
-  };
+  const { ask, utf8Encode } = host.kit;
+  const textOf = (bytes) => new TextDecoder().decode(bytes);
 
   class Headers {
     #fields = new Map();
@@ -119,13 +74,13 @@
     }
     async text() {
       const body = this.#take();
-      return body.text !== undefined ? body.text : utf8Text(body.bytes);
+      return body.text !== undefined ? body.text : textOf(body.bytes);
     }
     async json() { return JSON.parse(await this.text()); }
     async bytes() {
       const body = this.#take();
       if (body.bytes) return body.bytes;
-      return body.base64 === undefined ? utf8Bytes(body.text) : ofBase64(body.base64);
+      return body.base64 === undefined ? utf8Encode(body.text).slice() : Uint8Array.fromBase64(body.base64);
     }
     async arrayBuffer() { return (await this.bytes()).buffer; }
     static _peek(one) {
@@ -145,7 +100,7 @@
         throw new TypeError('Request with GET/HEAD method cannot have body.');
       }
       super(body);
-      this.url = from ? from.url : String(input);
+      this.url = from ? from.url : urlOf(input);
       this.method = method;
       this.headers = new Headers(init.headers !== undefined ? init.headers : from ? from.headers : undefined);
       if (type && !this.headers.has('content-type')) this.headers.set('content-type', type);
@@ -154,6 +109,9 @@
     }
     clone() { return new Request(this); }
   }
+  const urlOf = (input) => {
+    try { return new URL(input).href; } catch (cause) { throw new TypeError('Failed to parse URL from ' + input, { cause }); }
+  };
   const methodOf = (method) => {
     method = String(method);
     if (/^(connect|trace|track)$/i.test(method) || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method)) {
@@ -195,7 +153,7 @@
     const operation = { op: 'fetch', url, method, headers, redirect };
     if (body) {
       if (body.text !== undefined && body.base64 === undefined) operation.body = body.text;
-      else operation.base64 = body.base64 || toBase64(body.bytes);
+      else operation.base64 = body.base64 || body.bytes.toBase64();
     }
     let answer;
     try {

@@ -1,7 +1,7 @@
 // Deploying a script, and handing it an event.
 (function (global, host) {
   'use strict';
-  const { TwiML, Response, isObject, format, timers, runTimer, asked, restClient, invoke } = host.kit;
+  const { TwiML, Response, answerOf, isObject, format, timers, runTimer, asked, restClient, invoke } = host.kit;
 
   host.prepare = (environment) => { Object.assign(global.process.env, JSON.parse(environment)); };
 
@@ -9,17 +9,9 @@
     body === null || body === undefined ? '' : isObject(body) ? JSON.stringify(body) : String(body);
   const plain = (status, type, body) => ({ status, type, headers: {}, body });
   const responseOf = (value) => {
-    if (ArrayBuffer.isView(value) || (value instanceof Response && ArrayBuffer.isView(value.body))) return host.kit.bytesOf(value);
+    if (ArrayBuffer.isView(value)) return answerOf({ statusCode: 200, headers: {}, body: value });
     if (value instanceof TwiML) return plain(200, 'text/xml', value.toString());
-    if (value instanceof Response) {
-      const json = isObject(value.body);
-      return {
-        status: value.statusCode,
-        type: json ? 'application/json' : 'text/plain',
-        headers: value.headers,
-        body: textOf(value.body),
-      };
-    }
+    if (value instanceof Response) return answerOf(value);
     if (value === undefined || value === null || typeof value === 'string') {
       return plain(200, 'text/plain', textOf(value));
     }

@@ -5,16 +5,6 @@
   // Those whose answers have not come, by the number that the host gave.
   const asked = new Map();
 
-  class DOMException extends Error {
-    #name;
-    constructor(message = '', name = 'Error') {
-      super(message);
-      this.#name = name;
-    }
-    get name() { return this.#name; }
-    get code() { return { AbortError: 20, TimeoutError: 23 }[this.#name] || 0; }
-  }
-
   // A promise of the answer; `signal` gives it up.
   const ask = (operation, signal) => new Promise((resolve, reject) => {
     if (signal) signal.throwIfAborted();
@@ -92,6 +82,6 @@
     abort(reason) { abort(this.#signal, reason); }
   }
 
-  Object.assign(global, { AbortController, AbortSignal, DOMException });
+  Object.assign(global, { AbortController, AbortSignal });
   Object.assign(host.kit, { asked, ask, settle });
 })(globalThis, globalThis.__host);

@@ -1,4 +1,4 @@
-/* The JavaScript engine as a WebAssembly reactor: QuickJS-ng behind five exports; see IMPORT for what it asks.
+/* The JavaScript engine as a WebAssembly reactor: QuickJS-ng behind six exports; see IMPORT for what it asks.
  *
  * Life of an image: oh_init, oh_eval (prelude), oh_eval (script), oh_seal; then the memory is copied.
  * Life of a request: a copy of that memory, oh_alloc for the event, oh_handle, and the end.
@@ -16,6 +16,13 @@ IMPORT("random") extern void host_random(void *bytes, int length);
 IMPORT("ask") extern int host_ask(const char *text, int length);
 IMPORT("next") extern int host_next(double milliseconds);
 IMPORT("take") extern void host_take(char *text);
+/* Both write to `to`, which has room for MAX_DIGEST_BYTES, and give the length; 0 for a name they do not know. */
+IMPORT("digest") extern int host_digest(const char *name, int name_length, const uint8_t *bytes,
+                                        int length, uint8_t *to);
+IMPORT("hmac") extern int host_hmac(const char *name, int name_length, const uint8_t *key,
+                                    int key_length, const uint8_t *bytes, int length, uint8_t *to);
+/* The tz database's file of that name: writes at most `room` bytes of it and gives its length; 0 for no such zone. */
+IMPORT("zone") extern int host_zone(const char *name, int name_length, uint8_t *to, int room);
 extern void __wasm_call_ctors(void);
 
 enum {
@@ -24,6 +31,10 @@ enum {
     /* Room that is mapped before the memory is copied, so that few requests have to grow it. */
     HEADROOM_BYTES = 512 * 1024,
     MAX_RANDOM_BYTES = 1024,
+    /* SHA-512. */
+    MAX_DIGEST_BYTES = 64,
+    /* Twice the longest file of the tz database in its slim form. */
+    MAX_ZONE_BYTES = 4096,
 };
 
 static JSRuntime *runtime;
@@ -88,6 +99,34 @@ static JSValue js_random(JSContext *c, JSValueConst this, int count, JSValueCons
     return JS_NewArrayBufferCopy(c, bytes, length);
 }
 
+/* (name, bytes), or (name, key, bytes), of which `key` and `bytes` are Uint8Arrays. */
+static JSValue js_digest(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    uint8_t to[MAX_DIGEST_BYTES];
+    size_t name_length, key_length = 0, length;
+    int made, keyed = count > 2;
+    const uint8_t *key = keyed ? JS_GetUint8Array(c, &key_length, arguments[1]) : NULL;
+    if (keyed && !key) return JS_EXCEPTION;
+    const uint8_t *bytes = JS_GetUint8Array(c, &length, arguments[keyed ? 2 : 1]);
+    if (!bytes) return JS_EXCEPTION;
+    const char *name = JS_ToCStringLen(c, &name_length, arguments[0]);
+    if (!name) return JS_EXCEPTION;
+    if (keyed) made = host_hmac(name, (int)name_length, key, (int)key_length, bytes, (int)length, to);
+    else made = host_digest(name, (int)name_length, bytes, (int)length, to);
+    JS_FreeCString(c, name);
+    return made ? JS_NewArrayBufferCopy(c, to, made) : JS_ThrowTypeError(c, "unknown digest");
+}
+
+static JSValue js_zone(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    uint8_t to[MAX_ZONE_BYTES];
+    size_t name_length;
+    const char *name = JS_ToCStringLen(c, &name_length, arguments[0]);
+    if (!name) return JS_EXCEPTION;
+    int length = host_zone(name, (int)name_length, to, sizeof to);
+    JS_FreeCString(c, name);
+    if (length < 0 || length > MAX_ZONE_BYTES) return JS_ThrowRangeError(c, "zone too large");
+    return length ? JS_NewArrayBufferCopy(c, to, length) : JS_UNDEFINED;
+}
+
 /* Begins an operation; its number comes back with its answer. */
 static JSValue js_ask(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
     size_t length;
@@ -150,6 +189,9 @@ EXPORT("oh_init") int oh_init(void) {
     define(host, "log", js_log, 2);
     define(host, "random", js_random, 1);
     define(host, "ask", js_ask, 1);
+    define(host, "digest", js_digest, 2);
+    define(host, "hmac", js_digest, 3);
+    define(host, "zone", js_zone, 1);
     define(host, "wait", js_wait, 1);
     define(host, "done", js_done, 1);
     init_modules(host);
@@ -158,19 +200,56 @@ EXPORT("oh_init") int oh_init(void) {
     return 0;
 }
 
-/* `name` and `source` end with a NUL; `line` is the number of the source's first line. */
-EXPORT("oh_eval") uint64_t oh_eval(const char *name, const char *source, int length, int line) {
+/* Runs code and gives its exception or nothing. */
+static uint64_t finish(JSValue value) {
+    if (JS_IsException(value)) return give_exception();
+    JS_FreeValue(context, value);
+    run_jobs();
+    return give(0, "", 0);
+}
+
+/* What came through oh_alloc is of no use any more; zeroed, it is no part of the image either. */
+static void discard(char *text, size_t length) {
+    memset(text, 0, length);
+    free(text);
+}
+
+/* `name` and `source` end with a NUL and are discarded; `line` is the number of the source's first line. */
+EXPORT("oh_eval") uint64_t oh_eval(char *name, char *source, int length, int line) {
     JSEvalOptions options = {
         .version = JS_EVAL_OPTIONS_VERSION,
         .eval_flags = JS_EVAL_TYPE_GLOBAL,
         .filename = name,
         .line_num = line,
     };
-    JSValue value = JS_Eval2(context, source, length, &options);
-    if (JS_IsException(value)) return give_exception();
-    JS_FreeValue(context, value);
-    run_jobs();
-    return give(0, "", 0);
+    uint64_t given = finish(JS_Eval2(context, source, length, &options));
+    discard(source, length);
+    discard(name, strlen(name));
+    return given;
+}
+
+/* As oh_eval, for a file of the prelude: keeps no source text, which would make up half of the image. */
+EXPORT("oh_prelude") uint64_t oh_prelude(char *name, char *source, int length) {
+    JSEvalOptions options = {
+        .version = JS_EVAL_OPTIONS_VERSION,
+        .eval_flags = JS_EVAL_TYPE_GLOBAL | JS_EVAL_FLAG_COMPILE_ONLY,
+        .filename = name,
+        .line_num = 1,
+    };
+    size_t size;
+    JSValue code = JS_Eval2(context, source, length, &options);
+    discard(source, length);
+    discard(name, strlen(name));
+    if (JS_IsException(code)) return give_exception();
+    uint8_t *bytes =
+        JS_WriteObject(context, &size, code, JS_WRITE_OBJ_BYTECODE | JS_WRITE_OBJ_STRIP_SOURCE);
+    JS_FreeValue(context, code);
+    if (!bytes) return give_exception();
+    code = JS_ReadObject(context, bytes, size, JS_READ_OBJ_BYTECODE);
+    memset(bytes, 0, size);
+    js_free(context, bytes);
+    if (JS_IsException(code)) return give_exception();
+    return finish(JS_EvalFunction(context, code));
 }
 
 /* The prelude leaves its two entry points in `__host`; nobody else keeps that object. */

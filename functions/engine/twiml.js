@@ -17,6 +17,15 @@
     return text;
   };
 
+  // XML 1.0 section 2.3, production 5.
+  const START = ':A-Z_a-z\\xC0-\\xD6\\xD8-\\xF6\\xF8-\\u02FF\\u0370-\\u037D\\u037F-\\u1FFF\\u200C\\u200D\\u2070-\\u218F' +
+    '\\u2C00-\\u2FEF\\u3001-\\uD7FF\\uF900-\\uFDCF\\uFDF0-\\uFFFD\\u{10000}-\\u{EFFFF}';
+  const NAME = new RegExp(`^[${START}][${START}\\-.0-9\\xB7\\u0300-\\u036F\\u203F\\u2040]*$`, 'u');
+  const legalName = (name) => {
+    if (!/^[A-Za-z_:][\w:.-]*$/.test(name) && !NAME.test(legal(name))) throw new Error('Invalid character in name');
+    return name;
+  };
+
   class TwiML {
     #name;
     #attributes = [];
@@ -34,7 +43,7 @@
         if (typeof value === 'function') value = value();
         if (value === undefined || value === null) continue;
         value = Array.isArray(value) ? value.join(' ') : String(value);
-        this.#attributes.push(key, legal(value));
+        this.#attributes.push(legalName(key), legal(value));
       }
       if (text !== undefined && text !== null) this.addText(text);
     }
@@ -42,10 +51,11 @@
       this.#children.push(legal(escapeText(String(text))));
     }
     addChild(name, attributes) {
-      return this._add(new TwiML(legal(String(name)), attributes));
+      return this._add(new TwiML(legalName(String(name)), attributes), attributes);
     }
-    _add(child) {
-      this.#children.push(child);
+    // As the helper library has it: null for all that an element could hold leaves it out.
+    _add(child, attributes, text) {
+      if (text !== null && (attributes !== null || text !== undefined)) this.#children.push(child);
       return child;
     }
     _comment(text, place) {
@@ -116,6 +126,7 @@
     Transcription: 'config parameter',
     VirtualAgent: 'config parameter',
   };
+  const FAX = { FaxResponse: 'receive' };
   const MESSAGING = { MessagingResponse: 'message* redirect*', Message: 'body* media*' };
 
   const defineClasses = (rootName, spec) => {
@@ -133,7 +144,9 @@
       const name = className || element;
       const build = function (attributes, content) {
         const Child = classNamed(name);
-        return this._add(new Child(element, attributes, text ? content : undefined));
+        if (!text) content = undefined;
+        else if (typeof attributes === 'string') [attributes, content] = [{}, attributes];
+        return this._add(new Child(element, attributes, content), attributes, content);
       };
       const define = (alias) =>
         Object.defineProperty(owner.prototype, alias, { value: build, writable: true, configurable: true });
@@ -155,7 +168,9 @@
   const twiml = {
     VoiceResponse: defineClasses('VoiceResponse', VOICE),
     MessagingResponse: defineClasses('MessagingResponse', MESSAGING),
+    FaxResponse: defineClasses('FaxResponse', FAX),
   };
 
-  Object.assign(host.kit, { TwiML, twiml });
+  host.kit.twilio.twiml = twiml;
+  Object.assign(host.kit, { TwiML });
 })(globalThis, globalThis.__host);

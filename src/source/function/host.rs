@@ -2,9 +2,11 @@
 
 use wasmtime::{AsContextMut, Caller, Extern, Linker, Memory};
 
+use super::crypto;
 use super::error::Failure;
 use super::event::Level;
 use super::instance::{State, slice, slice_mut};
+use super::zone;
 use crate::base::Duration;
 
 /// Links what guests of both WebAssembly doors may import.
@@ -36,6 +38,8 @@ pub(super) fn link_javascript(linker: &mut Linker<State>) -> wasmtime::Result<()
     linker.func_wrap("offhook", "random", random)?;
     link_operations(linker)?;
     super::bundle::link(linker)?;
+    crypto::link(linker)?;
+    zone::link(linker)?;
     linker.func_wrap("env", "__rquickjs_host_now_us", |caller: Caller<'_, State>| -> f64 {
         caller.data().host.wall().unix_millis() as f64 * 1000.0
     })?;

@@ -26,14 +26,31 @@ const ENGINE: Option<&[u8]> = None;
 const PRELUDE: &[(&str, &str)] = &[
     ("values.js", include_str!("../../../functions/engine/values.js")),
     ("stack.js", include_str!("../../../functions/engine/stack.js")),
+    ("inspect.js", include_str!("../../../functions/engine/inspect.js")),
+    ("encoding.js", include_str!("../../../functions/engine/encoding.js")),
+    ("buffer.js", include_str!("../../../functions/engine/buffer.js")),
+    ("punycode.js", include_str!("../../../functions/engine/punycode.js")),
+    ("address.js", include_str!("../../../functions/engine/address.js")),
+    ("url.js", include_str!("../../../functions/engine/url.js")),
+    ("querystring.js", include_str!("../../../functions/engine/querystring.js")),
+    ("legacy.js", include_str!("../../../functions/engine/legacy.js")),
+    ("path.js", include_str!("../../../functions/engine/path.js")),
+    ("events.js", include_str!("../../../functions/engine/events.js")),
+    ("util.js", include_str!("../../../functions/engine/util.js")),
+    ("clone.js", include_str!("../../../functions/engine/clone.js")),
+    ("assert.js", include_str!("../../../functions/engine/assert.js")),
+    ("crypto.js", include_str!("../../../functions/engine/crypto.js")),
+    ("zone.js", include_str!("../../../functions/engine/zone.js")),
+    ("intl.js", include_str!("../../../functions/engine/intl.js")),
     ("twiml.js", include_str!("../../../functions/engine/twiml.js")),
     ("response.js", include_str!("../../../functions/engine/response.js")),
     ("remote.js", include_str!("../../../functions/engine/remote.js")),
+    ("jwt.js", include_str!("../../../functions/engine/jwt.js")),
+    ("webhooks.js", include_str!("../../../functions/engine/webhooks.js")),
     ("console.js", include_str!("../../../functions/engine/console.js")),
     ("fetch.js", include_str!("../../../functions/engine/fetch.js")),
     ("store.js", include_str!("../../../functions/engine/store.js")),
     ("control.js", include_str!("../../../functions/engine/control.js")),
-    ("url.js", include_str!("../../../functions/engine/url.js")),
     ("door.js", include_str!("../../../functions/engine/door.js")),
     ("modules.js", include_str!("../../../functions/engine/modules.js")),
     ("require.js", include_str!("../../../functions/engine/require.js")),
@@ -46,6 +63,10 @@ const DEPLOYING: Duration = Duration::from_secs(2);
 
 /// Stands for a file name where it is we who evaluate.
 const DEPLOYER: &str = "offhook:deploy";
+
+/// How long our own code may run once at the start, however busy the machine: a script's limit is
+/// for what users write.
+const PRELUDE_TIME: Duration = Duration::from_secs(10);
 
 /// The engine, ready to deploy scripts.
 pub(super) struct Runtime {
@@ -83,12 +104,15 @@ impl Runtime {
             Ok(Runtime { code, imports, prelude })
         };
         let mut runtime = start().map_err(|e| broken(format!("{e:#}")))?;
-        let mut store = open(sandbox, Limits::default(), Arc::from([]));
+        let limits = Limits { running: PRELUDE_TIME, ..Limits::default() };
+        let mut store = open(sandbox, limits, Arc::from([]));
         let running = runtime.instantiate(&mut store, &runtime.prelude);
         let running = running.map_err(|e| broken(format!("{e:#}")))?;
         running.init(&mut store).map_err(|e| broken(format!("{e:#}")))?;
         for (name, source) in PRELUDE {
-            running.evaluate(&mut store, &format!("offhook:{name}"), source)?;
+            running
+                .evaluate_prelude(&mut store, &format!("offhook:{name}"), source)
+                .map_err(|e| broken(format!("{name}: {e:#}")))?;
         }
         runtime.prelude = runtime
             .imprint(sandbox, running.memory.data(&store))
@@ -219,6 +243,24 @@ impl Running {
         match complete(seal.call_async(store, ()))? {
             0 => Ok(()),
             _ => wasmtime::bail!("the script removed the prelude"),
+        }
+    }
+
+    fn evaluate_prelude(
+        &self,
+        store: &mut Store<State>,
+        name: &str,
+        source: &str,
+    ) -> wasmtime::Result<()> {
+        let file = self.write(store, format!("{name}\0").as_bytes())?;
+        let text = self.write(store, format!("{source}\0").as_bytes())?;
+        let evaluate =
+            self.instance.get_typed_func::<(u32, u32, u32), u64>(&mut *store, "oh_prelude")?;
+        let reply = complete(evaluate.call_async(&mut *store, (file, text, source.len() as u32)))?;
+        match self.read(store, reply)?.split_first() {
+            Some((0, _)) => Ok(()),
+            Some((_, error)) => wasmtime::bail!("{}", String::from_utf8_lossy(error)),
+            None => wasmtime::bail!("no reply"),
         }
     }
 

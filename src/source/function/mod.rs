@@ -9,6 +9,7 @@
 pub mod ask;
 mod bundle;
 mod cache;
+mod crypto;
 mod depends;
 mod error;
 mod event;
@@ -25,6 +26,7 @@ mod tests;
 mod typescript;
 pub mod versions;
 mod wasi;
+mod zone;
 
 use std::collections::HashMap;
 use std::fs;

@@ -147,6 +147,7 @@ const LIBRARY: &str = include_str!("../../../functions/samples/library.wat");
 const COMMAND: &str = include_str!("../../../functions/samples/command.wat");
 
 mod abuse;
+mod builtins;
 mod doors;
 mod files;
 mod modules;

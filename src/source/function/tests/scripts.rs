@@ -62,9 +62,9 @@ fn results_become_responses_by_their_kind() {
     assert_eq!(
         made.headers,
         [
-            header("Location", "/x"),
             header("Set-Cookie", "a=b;HttpOnly"),
-            header("Set-Cookie", "c=d")
+            header("Set-Cookie", "c=d"),
+            header("Location", "/x")
         ]
     );
     let split = bench.run(
