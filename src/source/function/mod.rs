@@ -13,6 +13,7 @@ mod crypto;
 mod depends;
 mod error;
 mod event;
+mod files;
 mod guest;
 mod host;
 mod image;
@@ -31,7 +32,7 @@ mod zone;
 use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,6 +44,8 @@ use depends::Depends;
 pub use crate::directory::grants::{Bounds, Grants, HostGrant};
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
+use files::{Finder, Found, files, is_script};
+pub use files::{is_name, names, tables, unnamed};
 pub use instance::{Limits, MAX_MEMORY};
 pub use sandbox::{Host, Sandbox, Setup, TICK};
 pub use versions::{Versions, version_of};
@@ -60,7 +63,7 @@ pub enum Access {
 
 /// The functions of one project folder.
 pub struct Functions {
-    dir: PathBuf,
+    finder: Finder,
     /// All of it, secrets of single functions included.
     environment: Vec<(String, String)>,
     /// What every function has that is not in `own`.
@@ -128,14 +131,6 @@ enum Program {
     Routes(Box<Table>),
 }
 
-/// A file that has the name asked for.
-#[derive(Clone, PartialEq)]
-struct Found {
-    path: PathBuf,
-    access: Access,
-    stamp: Stamp,
-}
-
 /// Larger files are mistakes: scripts are written by hand, modules hold one decision.
 const MAX_SCRIPT: u64 = 1 << 20;
 const MAX_MODULE: u64 = 16 << 20;
@@ -145,7 +140,7 @@ impl Functions {
     /// `process.env` hold; when it changes, make this anew.
     pub fn new(dir: PathBuf, environment: Vec<(String, String)>, sandbox: Sandbox) -> Functions {
         let functions = Functions {
-            dir,
+            finder: Finder::new(dir),
             environment,
             common: Arc::default(),
             own: HashMap::new(),
@@ -270,12 +265,12 @@ impl Functions {
             let turn = known.map_or(0, |known| known.depends.notice());
             Some((name, Stamp::of(&path)?.with_turn(turn)))
         };
-        files(&self.dir).into_iter().filter_map(stamped).collect()
+        files(self.finder.dir()).into_iter().filter_map(stamped).collect()
     }
 
     /// The names of all functions, in order.
     pub fn names(&self) -> Vec<String> {
-        names(&self.dir).into_iter().map(|(name, _)| name).collect()
+        names(self.finder.dir()).into_iter().map(|(name, _)| name).collect()
     }
 
     /// The function as its files say now, and what loading it logged.
@@ -324,7 +319,7 @@ impl Functions {
         name: &str,
         found: &Found,
     ) -> (Result<Program, LoadError>, Depends, Vec<LogLine>) {
-        let file = found.path.strip_prefix(&self.dir).unwrap_or(&found.path);
+        let file = found.path.strip_prefix(self.finder.dir()).unwrap_or(&found.path);
         let file = &*file.to_string_lossy();
         let broken = |error| (Err(error), Depends::default(), vec![]);
         let script = is_script(&found.path);
@@ -338,7 +333,7 @@ impl Functions {
                 Ok(runtime) => runtime,
                 Err(error) => return broken(LoadError::whole(file, error.to_string())),
             };
-            let bundle = Bundle::new(&self.dir, &found.path);
+            let bundle = Bundle::new(self.finder.dir(), &found.path);
             // A private file may be there only for others to require.
             let library = found.access == Access::Private;
             let deployed = runtime.deploy(&self.sandbox, file, bundle, library, &own.environment);
@@ -357,122 +352,11 @@ impl Functions {
         }
     }
 
-    /// The file of a name; several with one name count in the order of [`SUFFIXES`].
     fn find(&self, name: &str) -> Option<Found> {
-        if !is_name(name) {
-            return None;
-        }
-        let base = self.dir.join(name).into_os_string();
-        SUFFIXES.iter().find_map(|(suffix, access)| {
-            let mut path = base.clone();
-            path.push(suffix);
-            let path = PathBuf::from(path);
-            let stamp = Stamp::of(&path)?;
-            Some(Found { path, access: *access, stamp })
-        })
+        self.finder.find(name, self.sandbox.host().wall())
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The names of all functions under a folder, in order, and who may call each.
-pub fn names(dir: &Path) -> Vec<(String, Access)> {
-    let access = |at: usize| SUFFIXES.get(at).map_or(Access::Private, |(_, access)| *access);
-    files(dir).into_iter().map(|(name, at, _)| (name, access(at))).collect()
-}
-
-/// Files under a folder that look like functions and are none, because nothing could name them.
-pub fn unnamed(dir: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    collect(dir, "", 0, &mut files);
-    files.retain(|(name, ..)| !is_name(name));
-    files.into_iter().map(|(_, _, path)| path).collect()
-}
-
-/// The tables of routes under a folder, in the order of their names.
-pub fn tables(dir: &Path) -> Vec<PathBuf> {
-    let tables = files(dir).into_iter().map(|(_, _, path)| path);
-    tables.filter(|path| path.to_str().is_some_and(table::is_table)).collect()
-}
-
-/// The file of each name, with its place in [`SUFFIXES`]; in the order of the names.
-fn files(dir: &Path) -> Vec<(String, usize, PathBuf)> {
-    let mut files = Vec::new();
-    collect(dir, "", 0, &mut files);
-    files.retain(|(name, ..)| is_name(name));
-    files.sort();
-    files.dedup_by(|later, first| later.0 == first.0);
-    files
-}
-
-/// The strictest first: a file left over from before a function was protected must not open it.
-const SUFFIXES: [(&str, Access); 18] = [
-    (".private.js", Access::Private),
-    (".private.mjs", Access::Private),
-    (".private.ts", Access::Private),
-    (".private.wasm", Access::Private),
-    (".private.wat", Access::Private),
-    (".private.routes.toml", Access::Private),
-    (".protected.js", Access::Protected),
-    (".protected.mjs", Access::Protected),
-    (".protected.ts", Access::Protected),
-    (".protected.wasm", Access::Protected),
-    (".protected.wat", Access::Protected),
-    (".protected.routes.toml", Access::Protected),
-    (".js", Access::Public),
-    (".mjs", Access::Public),
-    (".ts", Access::Public),
-    (".wasm", Access::Public),
-    (".wat", Access::Public),
-    (".routes.toml", Access::Public),
-];
-
-/// Whether a function file is for the JavaScript engine.
-fn is_script(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|ending| ["js", "mjs", "ts"].iter().any(|script| ending == *script))
-}
-
-/// Whether the name stays in the folder, names no hidden file and does not reach a protected file
-/// by its full name.
-pub fn is_name(name: &str) -> bool {
-    const MAX_NAME: usize = 256;
-    let segment = |part: &str| {
-        let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(plain)
-    };
-    name.len() <= MAX_NAME
-        && name.split('/').all(segment)
-        && !name.ends_with(".protected")
-        && !name.ends_with(".private")
-}
-
-fn collect(dir: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, usize, PathBuf)>) {
-    // Deeper folders are packages' insides, or a link in a circle.
-    const MAX_DEPTH: usize = 8;
-    let Ok(entries) = fs::read_dir(dir) else { return };
-    for entry in entries.flatten() {
-        let file = entry.file_name();
-        let Some(file) = file.to_str().filter(|f| !f.starts_with('.') && *f != "node_modules")
-        else {
-            continue;
-        };
-        let path = entry.path();
-        if path.is_dir() {
-            if depth < MAX_DEPTH {
-                collect(&path, &format!("{prefix}{file}/"), depth + 1, files);
-            }
-            continue;
-        }
-        let mut suffixes = SUFFIXES.iter().enumerate();
-        // Declarations alone are for editors.
-        let code = !file.ends_with(".d.ts");
-        let named = suffixes.find_map(|(at, (end, _))| Some((at, file.strip_suffix(end)?)));
-        let named = named.filter(|_| code);
-        if let Some((at, name)) = named {
-            files.push((format!("{prefix}{name}"), at, path));
-        }
     }
 }

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Access, Functions, SUFFIXES, is_name};
+use super::files::SUFFIXES;
+use super::{Access, Functions, is_name};
 use crate::base::WallTime;
 
 /// Versions of one function that are kept; the oldest goes first.
@@ -182,12 +183,15 @@ impl Versions {
 impl Functions {
     /// The files that have a name, relative to the functions folder: the one that counts first.
     pub fn candidates(&self, name: &str) -> Vec<(String, Access)> {
-        candidates(&self.dir, name).into_iter().map(|(file, access, _)| (file, access)).collect()
+        candidates(self.finder.dir(), name)
+            .into_iter()
+            .map(|(file, access, _)| (file, access))
+            .collect()
     }
 
     /// The folder that the functions lie in.
     pub fn folder(&self) -> &Path {
-        &self.dir
+        self.finder.dir()
     }
 }
 
