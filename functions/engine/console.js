@@ -8,7 +8,10 @@
   const GROUP = '  ';
   let indent = '';
   const write = (level, text) => host.log(level, indent ? text.replace(/^/gm, indent) : text);
-  const logger = (level) => (...values) => write(level, formatWithOptions({}, ...values));
+  const logger = (level) => (...values) => {
+    const [first] = values;
+    write(level, values.length === 1 && typeof first === 'string' ? first : formatWithOptions({}, ...values));
+  };
   const counts = new Map();
   const started = new Map();
   const label = (name) => (name === undefined ? 'default' : String(name));

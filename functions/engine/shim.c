@@ -151,6 +151,66 @@ static JSValue js_wait(JSContext *c, JSValueConst this, int count, JSValueConst 
     return answer;
 }
 
+enum { XML_CONTENT, XML_ATTRIBUTE, XML_NAME };
+
+/* What stands for a character that may not stand for itself, or NULL. */
+static const char *xml_reference(char c, int kind) {
+    switch (c) {
+    case '&': return "&amp;";
+    case '<': return "&lt;";
+    case '>': return kind == XML_CONTENT ? "&gt;" : NULL;
+    case '"': return kind == XML_ATTRIBUTE ? "&quot;" : NULL;
+    case '\t': return kind == XML_ATTRIBUTE ? "&#x9;" : NULL;
+    case '\n': return kind == XML_ATTRIBUTE ? "&#xA;" : NULL;
+    case '\r': return "&#xD;";
+    default: return NULL;
+    }
+}
+
+static int is_letter(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
+
+static int is_xml(char c, int kind, size_t at) {
+    if (kind != XML_NAME) return (c >= ' ' && (uint8_t)c < 0x80) || c == '\t' || c == '\n' || c == '\r';
+    return is_letter(c) || c == '_' || c == ':' || (at && ((c >= '0' && c <= '9') || c == '-' || c == '.'));
+}
+
+/* (text, kind): the text as it stands in a document, if it is ASCII and may stand there (XML 1.0 sections 2.2
+ * and 2.4); else undefined, for the prelude to look at it closely. Most texts are, and regular expressions slow. */
+static JSValue js_xml(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    int kind = XML_CONTENT;
+    size_t length, made = 0;
+    JS_ToInt32(c, &kind, arguments[1]);
+    const char *text = JS_ToCStringLen(c, &length, arguments[0]);
+    if (!text) return JS_EXCEPTION;
+    JSValue given = JS_UNDEFINED;
+    for (size_t i = 0; i < length; i++) {
+        if (!is_xml(text[i], kind, i)) goto done;
+        const char *reference = xml_reference(text[i], kind);
+        made += reference ? strlen(reference) : 1;
+    }
+    if (kind == XML_NAME && !length) goto done;
+    if (made == length) {
+        given = JS_DupValue(c, arguments[0]);
+        goto done;
+    }
+    /* One more, for the end that stpcpy writes. */
+    char *to = js_malloc(c, made + 1), *end = to;
+    if (!to) {
+        given = JS_EXCEPTION;
+        goto done;
+    }
+    for (size_t i = 0; i < length; i++) {
+        const char *reference = xml_reference(text[i], kind);
+        if (reference) end = stpcpy(end, reference);
+        else *end++ = text[i];
+    }
+    given = JS_NewStringLen(c, to, made);
+    js_free(c, to);
+done:
+    JS_FreeCString(c, text);
+    return given;
+}
+
 /* The first result counts; jobs that are still waiting then are left alone. */
 static JSValue js_done(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
     if (!has_result) {
@@ -192,6 +252,7 @@ EXPORT("oh_init") int oh_init(void) {
     define(host, "digest", js_digest, 2);
     define(host, "hmac", js_digest, 3);
     define(host, "zone", js_zone, 1);
+    define(host, "xml", js_xml, 2);
     define(host, "wait", js_wait, 1);
     define(host, "done", js_done, 1);
     init_modules(host);

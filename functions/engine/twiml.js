@@ -3,11 +3,6 @@
   'use strict';
   const { isObject } = host.kit;
 
-  const escapeText = (text) =>
-    text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/\r/g, '&#xD;');
-  const escapeAttribute = (text) =>
-    text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/"/g, '&quot;')
-      .replace(/\t/g, '&#x9;').replace(/\n/g, '&#xA;').replace(/\r/g, '&#xD;');
   // XML 1.0 section 2.2: what may not stand in a document even when escaped.
   const ILLEGAL =
     /[\0-\x08\x0B\f\x0E-\x1F\uFFFE\uFFFF]|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?:[^\uD800-\uDBFF]|^)[\uDC00-\uDFFF]/;
@@ -16,21 +11,37 @@
     if (found) throw new Error('Invalid character in string: ' + text + ' at index ' + found.index);
     return text;
   };
-
   // XML 1.0 section 2.3, production 5.
   const START = ':A-Z_a-z\\xC0-\\xD6\\xD8-\\xF6\\xF8-\\u02FF\\u0370-\\u037D\\u037F-\\u1FFF\\u200C\\u200D\\u2070-\\u218F' +
     '\\u2C00-\\u2FEF\\u3001-\\uD7FF\\uF900-\\uFDCF\\uFDF0-\\uFFFD\\u{10000}-\\u{EFFFF}';
   const NAME = new RegExp(`^[${START}][${START}\\-.0-9\\xB7\\u0300-\\u036F\\u203F\\u2040]*$`, 'u');
+
+  // The host's `xml` gives what is plain ASCII and legal; the rest is looked at here.
+  const [CONTENT, ATTRIBUTE, ELEMENT] = [0, 1, 2];
+  const { xml } = host;
+  const escapeText = (text) => {
+    const plain = xml(text, CONTENT);
+    if (plain !== undefined) return plain;
+    return legal(text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/\r/g, '&#xD;'));
+  };
+  const escapeAttribute = (text) => {
+    const plain = xml(text, ATTRIBUTE);
+    if (plain !== undefined) return plain;
+    return legal(text).replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/"/g, '&quot;')
+      .replace(/\t/g, '&#x9;').replace(/\n/g, '&#xA;').replace(/\r/g, '&#xD;');
+  };
   const legalName = (name) => {
-    if (!/^[A-Za-z_:][\w:.-]*$/.test(name) && !NAME.test(legal(name))) throw new Error('Invalid character in name');
+    if (xml(name, ELEMENT) === undefined && !NAME.test(legal(name))) throw new Error('Invalid character in name');
     return name;
   };
 
   class TwiML {
     #name;
-    #attributes = [];
+    #attributes = '';
     #children = [];
-    #around = { before: [], after: [] };
+    // Comments outside of the document's element.
+    #before = '';
+    #after = '';
 
     constructor(name, attributes, text) {
       this.#name = name;
@@ -43,12 +54,12 @@
         if (typeof value === 'function') value = value();
         if (value === undefined || value === null) continue;
         value = Array.isArray(value) ? value.join(' ') : String(value);
-        this.#attributes.push(legalName(key), legal(value));
+        this.#attributes += ' ' + legalName(key) + '="' + escapeAttribute(value) + '"';
       }
       if (text !== undefined && text !== null) this.addText(text);
     }
     addText(text) {
-      this.#children.push(legal(escapeText(String(text))));
+      this.#children.push(escapeText(String(text)));
     }
     addChild(name, attributes) {
       return this._add(new TwiML(legalName(String(name)), attributes), attributes);
@@ -63,25 +74,24 @@
       if (text.includes('--')) {
         throw new Error('Comment text cannot contain double-hypen: ' + text);
       }
-      const comment = { toXml: () => '<!-- ' + legal(text) + ' -->' };
-      (place ? this.#around[place] : this.#children).push(comment);
+      text = '<!-- ' + legal(text) + ' -->';
+      if (place === 'before') this.#before += text;
+      else if (place === 'after') this.#after += text;
+      else this.#children.push(text);
       return this;
     }
     toXml() {
-      let xml = '<' + this.#name;
-      const attributes = this.#attributes;
-      for (let i = 0; i < attributes.length; i += 2) {
-        xml += ' ' + attributes[i] + '="' + escapeAttribute(attributes[i + 1]) + '"';
+      const children = this.#children;
+      let inside = '';
+      for (let i = 0; i < children.length; i++) {
+        const child = children[i];
+        inside += typeof child === 'string' ? child : child.toXml();
       }
-      if (this.#children.every((child) => child === '')) return xml + '/>';
-      xml += '>';
-      for (const child of this.#children) xml += typeof child === 'string' ? child : child.toXml();
-      return xml + '</' + this.#name + '>';
+      const start = '<' + this.#name + this.#attributes;
+      return inside === '' ? start + '/>' : start + '>' + inside + '</' + this.#name + '>';
     }
     toString() {
-      const join = (list) => list.map((comment) => comment.toXml()).join('');
-      return '<?xml version="1.0" encoding="UTF-8"?>' +
-        join(this.#around.before) + this.toXml() + join(this.#around.after);
+      return '<?xml version="1.0" encoding="UTF-8"?>' + this.#before + this.toXml() + this.#after;
     }
   }
 
