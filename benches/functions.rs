@@ -227,6 +227,8 @@ fn main() {
             ticker.tick();
         }
     });
+    // So long a folder's change is fresh, and its files are searched for each time.
+    std::thread::sleep(std::time::Duration::from_secs(4));
     bench.warm();
     bench.named();
     bench.edit();

@@ -24,6 +24,9 @@ IMPORT("hmac") extern int host_hmac(const char *name, int name_length, const uin
 /* The tz database's file of that name: writes at most `room` bytes of it and gives its length; 0 for no such zone. */
 IMPORT("zone") extern int host_zone(const char *name, int name_length, uint8_t *to, int room);
 extern void __wasm_call_ctors(void);
+/* Both in seal.c. */
+extern void oh_settle_heap(JSContext *);
+extern void oh_seal_heap(JSRuntime *);
 
 enum {
     /* Below the 512 KiB the linker reserves, so that JavaScript sees a RangeError, not a trap. */
@@ -313,6 +316,21 @@ EXPORT("oh_prelude") uint64_t oh_prelude(char *name, char *source, int length) {
     return finish(JS_EvalFunction(context, code));
 }
 
+/* Takes what is free between what is in use, so that what is made from now on lies together at the end. */
+static void fill_holes(void) {
+    enum { LEAST = 16, MOST = 64 * 1024 };
+    uint8_t *end = malloc(MOST);
+    for (size_t size = MOST / 2; end && size >= LEAST; size /= 2) {
+        uint8_t *hole;
+        while ((hole = malloc(size)) && hole < end) {}
+        free(hole);
+    }
+    free(end);
+}
+
+/* After the prelude. */
+EXPORT("oh_settle") void oh_settle(void) { oh_settle_heap(context); }
+
 /* The prelude leaves its two entry points in `__host`; nobody else keeps that object. */
 EXPORT("oh_seal") int oh_seal(void) {
     JSValue global = JS_GetGlobalObject(context);
@@ -325,6 +343,8 @@ EXPORT("oh_seal") int oh_seal(void) {
     JS_FreeValue(context, host);
     JS_FreeValue(context, global);
     JS_RunGC(runtime);
+    oh_seal_heap(runtime);
+    fill_holes();
     free(malloc(HEADROOM_BYTES));
     return JS_IsFunction(context, handle_function) && JS_IsFunction(context, pump_function) ? 0 : 1;
 }

@@ -14,14 +14,12 @@ use std::process::Command;
 /// The compiler: the same version gives the same bytes.
 const ZIG: &str = "0.17.0";
 
-/// What is compiled, within the source of `rquickjs-sys`; our shim comes on top.
-const SOURCES: [&str; 5] = [
-    "quickjs/quickjs.c",
-    "quickjs/libregexp.c",
-    "quickjs/libunicode.c",
-    "quickjs/dtoa.c",
-    "wasm-shim/shim.c",
-];
+/// The interpreter, within the source of `rquickjs-sys`; changed before it is compiled.
+const INTERPRETER: &str = "quickjs/quickjs.c";
+
+/// What else is compiled of that; our shim comes on top.
+const SOURCES: [&str; 4] =
+    ["quickjs/libregexp.c", "quickjs/libunicode.c", "quickjs/dtoa.c", "wasm-shim/shim.c"];
 
 /// The settings `rquickjs-sys` itself uses for a wasm32 without an operating system.
 const COMPILE: [&str; 11] = [
@@ -50,9 +48,8 @@ pub fn setup(target: &Path) -> Result<(), String> {
     let (setup_dir, objects) = (target.join("setup"), target.join("toolchain/objects"));
     let (engine, stamp) = (setup_dir.join("engine.wasm"), setup_dir.join("engine.stamp"));
 
-    let modules = engine_dir.join("modules.c");
-    let key =
-        key(&[&shim, &modules, &engine_dir.join("Cargo.toml"), &engine_dir.join("Cargo.lock")])?;
+    let parts = ["shim.c", "modules.c", "counts.h", "seal.c", "Cargo.toml", "Cargo.lock"];
+    let key = key(&parts.map(|part| engine_dir.join(part)))?;
     let made = fs::metadata(&engine).is_ok_and(|m| m.len() > 0);
     if made && fs::read_to_string(&stamp).is_ok_and(|text| text == key) {
         println!("engine: {} is up to date", engine.display());
@@ -64,11 +61,16 @@ pub fn setup(target: &Path) -> Result<(), String> {
     let source = fetch_source(&engine_dir)?;
     let zig = fetch_compiler(target)?;
     println!("engine: compiling QuickJS-ng to WebAssembly (about 20 s)");
-    let inputs = SOURCES.iter().map(|name| source.join(name)).chain([shim]);
+    let interpreter = objects.join("quickjs.c");
+    let text = fs::read_to_string(source.join(INTERPRETER))
+        .map_err(|e| failed("read", &source.join(INTERPRETER), &e))?;
+    fs::write(&interpreter, with_our_counts(&text)?)
+        .map_err(|e| failed("write", &interpreter, &e))?;
+    let inputs = SOURCES.iter().map(|name| source.join(name)).chain([interpreter, shim]);
     let mut compiled = Vec::new();
     for (number, input) in inputs.enumerate() {
         let object = objects.join(format!("{number}.o"));
-        compile(&zig, target, &source, &input, &object)?;
+        compile(&zig, target, (&source, &engine_dir), &input, &object)?;
         compiled.push(object);
     }
     let fresh = setup_dir.join("engine.wasm.new");
@@ -79,10 +81,41 @@ pub fn setup(target: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// The interpreter with reference counts by `counts.h`, and `seal.c` behind it.
+fn with_our_counts(text: &str) -> Result<String, String> {
+    const MACRO: &str = "#define JS_REF_COUNT(p) (js_rc(p)->ref_count)\n";
+    let other =
+        |what: &str| format!("this quickjs.c has another {what}: see functions/engine/counts.h");
+    let parts: Vec<&str> = text.split(MACRO).collect();
+    let [before, after] = parts[..] else { return Err(other("JS_REF_COUNT")) };
+    let mut made = format!("{before}#include \"counts.h\"\n");
+    // A new object's count is written on the object, whatever stood there before.
+    let mut assigned = 0;
+    for (number, part) in after.split("JS_REF_COUNT(").enumerate() {
+        let assignment = part.split_once(") = ").filter(|(name, _)| is_word(name));
+        match (number, assignment) {
+            (0, _) => made += part,
+            (_, Some((name, rest))) => {
+                assigned += 1;
+                made += &format!("js_rc({name})->ref_count = {rest}");
+            }
+            (_, None) => made += &format!("JS_REF_COUNT({part}"),
+        }
+    }
+    if assigned < 15 {
+        return Err(other("way to set counts"));
+    }
+    Ok(made + "\n#include \"seal.c\"\n")
+}
+
+fn is_word(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 /// Everything that decides the outcome, as a short text.
-fn key(files: &[&Path]) -> Result<String, String> {
+fn key(files: &[PathBuf]) -> Result<String, String> {
     let mut hash = DefaultHasher::new();
-    (ZIG, SOURCES, COMPILE, LINK).hash(&mut hash);
+    (ZIG, INTERPRETER, SOURCES, COMPILE, LINK).hash(&mut hash);
     for file in files {
         fs::read(file).map_err(|e| failed("read", file, &e))?.hash(&mut hash);
     }
@@ -130,13 +163,21 @@ pub(crate) fn fetch_compiler(target: &Path) -> Result<PathBuf, String> {
 fn compile(
     zig: &Path,
     target: &Path,
-    source: &Path,
+    (source, engine): (&Path, &Path),
     input: &Path,
     object: &Path,
 ) -> Result<(), String> {
     let mut command = zig_command(zig, target);
     command.arg("cc").args(COMPILE).arg("-isystem").arg(source.join("vendor/wasi-libc/include"));
-    command.arg("-I").arg(source.join("quickjs")).arg("-c").arg(input).arg("-o").arg(object);
+    command
+        .arg("-I")
+        .arg(source.join("quickjs"))
+        .arg("-I")
+        .arg(engine)
+        .arg("-c")
+        .arg(input)
+        .arg("-o")
+        .arg(object);
     run(&mut command).map(drop)
 }
 

@@ -114,6 +114,7 @@ impl Runtime {
                 .evaluate_prelude(&mut store, &format!("offhook:{name}"), source)
                 .map_err(|e| broken(format!("{name}: {e:#}")))?;
         }
+        running.settle(&mut store).map_err(|e| broken(format!("{e:#}")))?;
         runtime.prelude = runtime
             .imprint(sandbox, running.memory.data(&store))
             .map_err(|e| broken(format!("{e:#}")))?;
@@ -244,6 +245,11 @@ impl Running {
             0 => Ok(()),
             _ => wasmtime::bail!("the script removed the prelude"),
         }
+    }
+
+    fn settle(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
+        let settle = self.instance.get_typed_func::<(), ()>(&mut *store, "oh_settle")?;
+        complete(settle.call_async(store, ()))
     }
 
     fn evaluate_prelude(
