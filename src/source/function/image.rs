@@ -77,6 +77,9 @@ fn with_memory(section: &[u8]) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// The kind of a segment that is written to the first memory before anything runs.
+const ACTIVE: u8 = 0;
+
 /// An image of `memory`, whose length is a multiple of the WebAssembly page.
 pub(super) fn image(memory: &[u8]) -> Vec<u8> {
     let mut memories = MemorySection::new();
@@ -85,20 +88,26 @@ pub(super) fn image(memory: &[u8]) -> Vec<u8> {
     exports.export("memory", ExportKind::Memory, 0);
     let mut data = DataSection::new();
     for run in runs(memory) {
-        let start = ConstExpr::i32_const(run.start as i32);
-        data.active(0, &start, memory[run].iter().copied());
+        // The encoder's own way takes the bytes one by one.
+        let mut segment = vec![ACTIVE];
+        ConstExpr::i32_const(run.start as i32).encode(&mut segment);
+        (run.len() as u32).encode(&mut segment);
+        segment.extend_from_slice(&memory[run]);
+        data.raw(&segment);
     }
     let mut module = Module::new();
     module.section(&memories).section(&exports).section(&data);
     module.finish()
 }
 
+const ZEROS: [u8; PAGE] = [0; PAGE];
+
 /// Stretches of pages that are not all zero.
 fn runs(memory: &[u8]) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     for (number, page) in memory.chunks(PAGE).enumerate() {
         let start = number * PAGE;
-        if page.iter().all(|&byte| byte == 0) {
+        if *page == ZEROS[..page.len()] {
             continue;
         }
         match runs.last_mut() {
