@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant as Clock;
 
 use offhook::base::{Duration, Instant, Rng, WallTime};
-use offhook::source::function::{Event, Functions, Host, Limits, Sandbox, Setup, TICK};
+use offhook::source::function::{Event, Functions, Host, Limits, Pace, Sandbox, Setup};
 
 struct BenchHost(Clock, Mutex<Rng>);
 
@@ -222,8 +222,11 @@ fn main() {
     bench.starts();
     let ticker = bench.sandbox.clone();
     std::thread::spawn(move || {
+        let clock = Clock::now();
+        let now = || Instant::ZERO + clock.elapsed();
+        let mut pace = Pace::from(now());
         loop {
-            std::thread::sleep(TICK);
+            std::thread::sleep(pace.sleep(now()));
             ticker.tick();
         }
     });

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::http::client::Client;
 use crate::http::{BoxFuture, Response};
 use crate::source::function::ask::Asks;
-use crate::source::function::{self, Functions, Grants, Level, LoadError, LogLine, Sandbox, TICK};
+use crate::source::function::{self, Functions, Grants, Level, LoadError, LogLine, Pace, Sandbox};
 use crate::source::seen::Reporter;
 use crate::source::turns::{Bounds, Turns};
 use crate::source::{Access, Candidate, FunctionRunner, Invocation, Loaded, inbound, tell_stale};
@@ -379,14 +379,18 @@ impl Ticker {
             wake: Condvar::new(),
         });
         let weak = Arc::downgrade(&ticker);
+        let clock = Clock::start();
         std::thread::spawn(move || {
+            let mut pace = None;
             while let Some(ticker) = weak.upgrade() {
                 if ticker.running.load(Ordering::Acquire) > 0 {
                     drop(ticker);
-                    std::thread::sleep(TICK);
+                    let now = clock.now();
+                    std::thread::sleep(pace.get_or_insert_with(|| Pace::from(now)).sleep(now));
                     sandbox.tick();
                     continue;
                 }
+                pace = None;
                 let guard = ticker.asleep.lock().unwrap_or_else(PoisonError::into_inner);
                 // Looks up now and then, to end with its owner.
                 let idle = std::time::Duration::from_secs(5);

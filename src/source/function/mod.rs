@@ -47,7 +47,7 @@ pub use event::{Cost, Event, Level, LogLine, Response};
 use files::{Finder, Found, files, is_script};
 pub use files::{is_name, names, tables, unnamed};
 pub use instance::{Limits, MAX_MEMORY};
-pub use sandbox::{Host, Sandbox, Setup, TICK};
+pub use sandbox::{Host, Pace, Sandbox, Setup, TICK};
 pub use versions::{Versions, version_of};
 
 /// Who may call a function from outside, as its file name says.

@@ -25,6 +25,28 @@ use crate::directory::grants::Grants;
 /// its limit.
 pub const TICK: Duration = Duration::from_millis(5);
 
+/// How long to sleep between ticks. A sleep ends late; the next one is shorter by that, or fifty of
+/// them would let a runaway live ten milliseconds longer.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    due: Instant,
+}
+
+impl Pace {
+    /// Ticks begin one [`TICK`] from now.
+    pub fn from(now: Instant) -> Pace {
+        Pace { due: now + TICK }
+    }
+
+    /// What is left until the next tick. Of those that were missed, only one is made up for: when
+    /// the machine stood still, so did the guests.
+    pub fn sleep(&mut self, now: Instant) -> Duration {
+        let due = self.due.max(now);
+        self.due = due + TICK;
+        due.since(now)
+    }
+}
+
 /// What guests need of the world outside: the node's clock and chance.
 pub trait Host: Send + Sync {
     /// Monotonic time.
@@ -184,4 +206,23 @@ fn engine(slots: u32) -> wasmtime::Result<Engine> {
     pool.pagemap_scan(if scan { Enabled::Yes } else { Enabled::No });
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sleeps_that_end_late_are_made_up_for_and_a_stop_is_not() {
+        let start = Instant::ZERO + Duration::from_secs(1);
+        let mut pace = Pace::from(start);
+        let mut now = start;
+        for number in 1..=50 {
+            now = now + pace.sleep(now) + Duration::from_micros(900);
+            assert_eq!(now, start + TICK * number + Duration::from_micros(900));
+        }
+        now += Duration::from_secs(3);
+        assert_eq!(pace.sleep(now), Duration::ZERO);
+        assert_eq!(pace.sleep(now), TICK);
+    }
 }
