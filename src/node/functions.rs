@@ -213,7 +213,8 @@ impl FunctionRunner for Runner {
     fn invoke<'a>(&'a self, name: &'a str, invocation: Invocation) -> BoxFuture<'a, Response> {
         Box::pin(async move {
             let asked = self.clock.now();
-            let turn = match self.turns.take(name).await {
+            let most = self.functions().most_at_once(name);
+            let turn = match self.turns.take(name, most).await {
                 Ok(turn) => turn,
                 Err(refused) => {
                     self.tell_refused(name, asked);

@@ -86,6 +86,8 @@ struct State {
 #[derive(Debug, Default)]
 struct Function {
     running: usize,
+    /// May run at one time, as its last request was told.
+    most: usize,
     queue: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
@@ -124,10 +126,12 @@ impl Turns {
         Arc::new(Turns { bounds, state: Mutex::default() })
     }
 
-    /// Waits for a turn.
-    pub async fn take(self: &Arc<Self>, name: &str) -> Result<Turn, Refused> {
+    /// Waits for a turn. So many of this function run at one time at most: none means as
+    /// [`Bounds::each`] says.
+    pub async fn take(self: &Arc<Self>, name: &str, most: Option<u32>) -> Result<Turn, Refused> {
         let turn = || Turn { turns: Arc::clone(self), name: name.to_owned() };
-        let (ticket, given) = match self.lock().enter(&self.bounds, name)? {
+        let most = most.map_or(self.bounds.each, |most| most as usize);
+        let (ticket, given) = match self.lock().enter(&self.bounds, name, most)? {
             None => return Ok(turn()),
             Some(waiting) => waiting,
         };
@@ -153,13 +157,17 @@ impl State {
         &mut self,
         bounds: &Bounds,
         name: &str,
+        most: usize,
     ) -> Result<Option<(u64, oneshot::Receiver<()>)>, Refused> {
-        let queued = self.functions.get(name).map_or(0, |function| function.queue.len());
+        let function = self.functions.entry(name.to_owned()).or_default();
+        function.most = most;
+        let queued = function.queue.len();
         if queued == 0 && self.may_run(bounds, name) {
             self.run(name);
             return Ok(None);
         }
         if queued >= bounds.waiting || self.waiting >= bounds.all_waiting {
+            self.forget_idle(name);
             return Err(Refused::Full);
         }
         if queued == 0 {
@@ -174,10 +182,10 @@ impl State {
     }
 
     fn may_run(&self, bounds: &Bounds, name: &str) -> bool {
-        let running = self.functions.get(name).map_or(0, |function| function.running);
+        let Some(&Function { running, most, .. }) = self.functions.get(name) else { return false };
         let free = bounds.places.saturating_sub(self.running);
         let kept = if running == 0 { 0 } else { bounds.kept };
-        running < bounds.each && free > kept
+        running < most && free > kept
     }
 
     fn run(&mut self, name: &str) {
@@ -261,7 +269,7 @@ mod tests {
         turns: &'a Arc<Turns>,
         name: &'a str,
     ) -> (Waiting<'a>, Option<Result<Turn, Refused>>) {
-        let mut asked: Waiting<'a> = Box::pin(turns.take(name));
+        let mut asked: Waiting<'a> = Box::pin(turns.take(name, None));
         let now = poll(&mut asked);
         (asked, now)
     }
@@ -293,6 +301,20 @@ mod tests {
         assert!(at_once(&turns, "fourth").is_some());
         drop(quick);
         drop((slow, other));
+    }
+
+    #[tokio::test]
+    async fn a_function_with_a_bound_of_its_own_waits_for_itself() {
+        let turns = turns(10, 6, 0);
+        let first = turns.take("one", Some(1)).await.expect("free");
+        let mut second: Waiting<'_> = Box::pin(turns.take("one", Some(1)));
+        assert!(poll(&mut second).is_none(), "nine places are free, but not for it");
+        drop(first);
+        assert!(matches!(poll(&mut second), Some(Ok(_))));
+        let many: Vec<_> = (0..9)
+            .map(|_| poll(&mut (Box::pin(turns.take("many", Some(9))) as Waiting<'_>)))
+            .collect();
+        assert!(many.iter().all(|turn| matches!(turn, Some(Ok(_)))), "more than `each`, too");
     }
 
     #[tokio::test]
@@ -349,7 +371,7 @@ mod tests {
     async fn nobody_waits_for_ever() {
         let turns = turns(1, 1, 0);
         let _running = at_once(&turns, "a").expect("free");
-        assert_eq!(turns.take("a").await.err(), Some(Refused::Late));
+        assert_eq!(turns.take("a", None).await.err(), Some(Refused::Late));
         assert_eq!(turns.lock().waiting, 0);
     }
 }

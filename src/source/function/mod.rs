@@ -33,7 +33,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::routes::Table;
@@ -84,27 +83,9 @@ pub struct Functions {
 struct Own {
     grants: Arc<Grants>,
     environment: Arc<[(String, String)]>,
-    running: AtomicU32,
-}
-
-/// One of the invocations that a function may have at one time.
-struct Turn<'a>(&'a AtomicU32);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Release);
-    }
 }
 
 impl Own {
-    /// The right to one more invocation, until it is dropped.
-    fn take_turn(&self) -> Result<Turn<'_>, Error> {
-        let most = self.grants.bounds.concurrency.unwrap_or(u32::MAX);
-        let free = |count: u32| (count < most).then_some(count + 1);
-        let taken = self.running.fetch_update(Ordering::Acquire, Ordering::Relaxed, free);
-        taken.map(|_| Turn(&self.running)).map_err(|_| Error::Busy)
-    }
-
     /// Whether it saw a name that the other does not see.
     fn saw_more_than(&self, other: &Own) -> bool {
         let sees = |name: &String| other.environment.iter().any(|(known, _)| known == name);
@@ -163,7 +144,7 @@ impl Functions {
         let own = |(name, grants): &(String, Grants)| {
             let environment = visible(&grants.secrets);
             let grants = Arc::new(grants.clone());
-            (name.clone(), Arc::new(Own { grants, environment, running: AtomicU32::new(0) }))
+            (name.clone(), Arc::new(Own { grants, environment }))
         };
         self.own = grants.iter().map(own).collect();
         self
@@ -198,10 +179,15 @@ impl Functions {
         self.find(name).map(|found| found.access)
     }
 
+    /// How many of it may run at one time, where the configuration says so; whoever invokes it
+    /// keeps to that.
+    pub fn most_at_once(&self, name: &str) -> Option<u32> {
+        self.own(name).grants.bounds.concurrency
+    }
+
     /// Runs the function. Blocks: call it where threads may wait.
     pub fn invoke(&self, name: &str, event: &Event) -> Result<Response, Error> {
         let own = self.own(name);
-        let _turn = own.take_turn()?;
         let _slot = self.sandbox.take_slot()?;
         let (known, mut log) = self.current(name, Depends::is_current)?;
         let Some(program) = &known.program else {
