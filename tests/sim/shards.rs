@@ -300,8 +300,8 @@ fn lamps_presence_and_messages_know_no_homes() {
         events::a_user_sees_where_it_is_registered_and_others_do_not,
         messages::a_message_reaches_both_phones_and_the_first_answers_for_them,
         messages::a_gruu_is_written_to_and_watched_like_it_is_called,
-        events::after_a_restart_phones_learn_that_they_must_subscribe_anew,
-        events::what_a_new_directory_forbids_ends,
+        events::endings::after_a_restart_phones_learn_that_they_must_subscribe_anew,
+        events::endings::what_a_new_directory_forbids_ends,
     ]);
 }
 
