@@ -9,27 +9,28 @@
     sorted: false, getters: false, customInspect: true, colors: false, numericSeparator: false,
   };
   const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
-  // What a built-in method accepts is of its kind, whatever its prototype says.
-  const brand = (get) => (value) => {
-    try { get(value); return true; } catch (_) { return false; }
+  // An object is of the same kind as one that its constructor makes, whatever its prototype says.
+  const { kind } = host;
+  const like = (example) => {
+    const wanted = kind(example);
+    return (value) => kind(value) === wanted;
   };
   const getter = (prototype, name) => Object.getOwnPropertyDescriptor(prototype, name).get;
-  const call = (method) => (value) => method.call(value);
   const is = {
-    map: brand(call(getter(Map.prototype, 'size'))),
-    set: brand(call(getter(Set.prototype, 'size'))),
-    date: brand(call(Date.prototype.getTime)),
-    regexp: brand((value) => RegExp.prototype.toString.call(value) && getter(RegExp.prototype, 'source').call(value)),
-    number: brand(call(Number.prototype.valueOf)),
-    string: brand(call(String.prototype.valueOf)),
-    boolean: brand(call(Boolean.prototype.valueOf)),
-    bigint: brand(call(BigInt.prototype.valueOf)),
-    symbol: brand(call(Symbol.prototype.valueOf)),
-    buffer: brand(call(getter(ArrayBuffer.prototype, 'byteLength'))),
-    shared: brand(call(getter(SharedArrayBuffer.prototype, 'byteLength'))),
-    weakMap: brand((value) => WeakMap.prototype.has.call(value, {})),
-    weakSet: brand((value) => WeakSet.prototype.has.call(value, {})),
-    promise: (value) => value instanceof Promise,
+    map: like(new Map()),
+    set: like(new Set()),
+    date: like(new Date()),
+    regexp: like(/./),
+    number: like(Object(0)),
+    string: like(Object('')),
+    boolean: like(Object(true)),
+    bigint: like(Object(0n)),
+    symbol: like(Object(CUSTOM)),
+    buffer: like(new ArrayBuffer(0)),
+    shared: like(new SharedArrayBuffer(0)),
+    weakMap: like(new WeakMap()),
+    weakSet: like(new WeakSet()),
+    promise: like(Promise.resolve()),
     error: (value) => value instanceof Error || tagOf(value) === 'Error',
     typed: (value) => ArrayBuffer.isView(value) && !(value instanceof DataView),
   };

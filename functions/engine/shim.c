@@ -154,6 +154,11 @@ static JSValue js_wait(JSContext *c, JSValueConst this, int count, JSValueConst 
     return answer;
 }
 
+/* The number of what kind of object it is, whatever its prototype says; 0 for other values. */
+static JSValue js_kind(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    return JS_NewInt32(c, JS_IsObject(arguments[0]) ? (int)JS_GetClassID(arguments[0]) : 0);
+}
+
 enum { XML_CONTENT, XML_ATTRIBUTE, XML_NAME };
 
 /* What stands for a character that may not stand for itself, or NULL. */
@@ -256,6 +261,7 @@ EXPORT("oh_init") int oh_init(void) {
     define(host, "hmac", js_digest, 3);
     define(host, "zone", js_zone, 1);
     define(host, "xml", js_xml, 2);
+    define(host, "kind", js_kind, 1);
     define(host, "wait", js_wait, 1);
     define(host, "done", js_done, 1);
     init_modules(host);

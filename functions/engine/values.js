@@ -1,6 +1,6 @@
 // What the files of the prelude share, in `host.kit`. They are evaluated once, in the order of
 // `javascript::PRELUDE`; every function starts from a copy of the heap that they leave. `__host` is
-// the shim's object {log, random, xml, digest, hmac, zone, ask, wait, done, …}; it is gone before a request runs.
+// the shim's object {log, random, kind, xml, digest, hmac, zone, ask, wait, done, …}; it is gone before a request runs.
 (function (global, host) {
   'use strict';
 

@@ -15,9 +15,6 @@
     const found = counts(view, at);
     const [, , , times, types, chars] = found;
     const start = at + HEADER;
-    const transitions = Array.from({ length: times }, (_, i) => ({
-      at: Number(view.getBigInt64(start + 8 * i)), type: view.getUint8(start + 8 * times + i),
-    }));
     const typesAt = start + 9 * times;
     const names = String.fromCharCode(...new Uint8Array(bytes, typesAt + 6 * types, chars));
     const kinds = Array.from({ length: types }, (_, i) => {
@@ -25,7 +22,10 @@
       return { offset: view.getInt32(typesAt + 6 * i), name: names.slice(from, names.indexOf('\0', from)) };
     });
     const footer = String.fromCharCode(...new Uint8Array(bytes, start + sizeOf(found, 8))).trim();
-    return { transitions, kinds, rule: parseRule(footer) };
+    // Looked at where they are: a zone has hundreds of transitions, and a request wants one.
+    const timeOf = (number) => Number(view.getBigInt64(start + 8 * number));
+    const kindOf = (number) => kinds[view.getUint8(start + 8 * times + number)];
+    return { times, timeOf, kindOf, first: kinds[0], rule: parseRule(footer) };
   };
 
   // The rule for times after the last transition, as in POSIX's TZ: `EST5EDT,M3.2.0,M11.1.0`.
@@ -92,12 +92,16 @@
       const offset = (Number(fixed[2]) * 60 + Number(fixed[3] || 0)) * 60 * (fixed[1] === '-' ? -1 : 1);
       return { name: '', offset };
     }
-    const { transitions, kinds, rule } = zoneNamed(name);
+    const { times, timeOf, kindOf, first, rule } = zoneNamed(name);
     const time = Math.floor(milliseconds / 1000);
-    const last = transitions.at(-1);
-    if (rule && (!last || time >= last.at)) return byRule(rule, time);
-    const before = transitions.findLast((each) => each.at <= time);
-    return kinds[before ? before.type : 0];
+    if (rule && (!times || time >= timeOf(times - 1))) return byRule(rule, time);
+    // The last transition that is not later.
+    let [low, high] = [0, times];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (timeOf(middle) <= time) low = middle + 1; else high = middle;
+    }
+    return low ? kindOf(low - 1) : first;
   };
 
   Object.assign(host.kit, { localTime });
