@@ -1,6 +1,17 @@
 /* What sealing a heap does inside QuickJS: included at the end of its source (xtask/src/engine.rs). See counts.h. */
 
-enum { OH_BEFORE_COLLECTION = 8 << 20 };
+enum {
+    OH_BEFORE_COLLECTION = 8 << 20,
+    OH_WORTH_COLLECTING = 256 << 10,
+};
+
+/* The heap's size when it was last sealed. */
+static size_t oh_sealed_size;
+
+/* Whether much was made since the heap was sealed. */
+int oh_has_grown(const JSRuntime *rt) {
+    return rt->malloc_state.malloc_size > oh_sealed_size + OH_WORTH_COLLECTING;
+}
 
 static void oh_keep(const void *object) {
     int *count = &js_rc(object)->ref_count;
@@ -50,7 +61,8 @@ void oh_seal_heap(JSRuntime *rt) {
         else oh_keep(object);
     }
     /* A collection looks at every object: only a request that makes much has one. */
-    rt->malloc_gc_threshold = rt->malloc_state.malloc_size + OH_BEFORE_COLLECTION;
+    oh_sealed_size = rt->malloc_state.malloc_size;
+    rt->malloc_gc_threshold = oh_sealed_size + OH_BEFORE_COLLECTION;
 }
 
 /* Makes the functions of built-in objects that are else made when somebody first looks at them, by writing on

@@ -24,8 +24,9 @@ IMPORT("hmac") extern int host_hmac(const char *name, int name_length, const uin
 /* The tz database's file of that name: writes at most `room` bytes of it and gives its length; 0 for no such zone. */
 IMPORT("zone") extern int host_zone(const char *name, int name_length, uint8_t *to, int room);
 extern void __wasm_call_ctors(void);
-/* Both in seal.c. */
+/* All in seal.c. */
 extern void oh_settle_heap(JSContext *);
+extern int oh_has_grown(const JSRuntime *);
 extern void oh_seal_heap(JSRuntime *);
 
 enum {
@@ -334,8 +335,17 @@ static void fill_holes(void) {
     free(end);
 }
 
-/* After the prelude. */
-EXPORT("oh_settle") void oh_settle(void) { oh_settle_heap(context); }
+static void seal_heap(void) {
+    oh_seal_heap(runtime);
+    fill_holes();
+}
+
+/* After the prelude, and before any script: what lives now is the same for all of them. */
+EXPORT("oh_settle") void oh_settle(void) {
+    oh_settle_heap(context);
+    JS_RunGC(runtime);
+    seal_heap();
+}
 
 /* The prelude leaves its two entry points in `__host`; nobody else keeps that object. */
 EXPORT("oh_seal") int oh_seal(void) {
@@ -348,9 +358,9 @@ EXPORT("oh_seal") int oh_seal(void) {
     JS_FreeAtom(context, name);
     JS_FreeValue(context, host);
     JS_FreeValue(context, global);
-    JS_RunGC(runtime);
-    oh_seal_heap(runtime);
-    fill_holes();
+    /* A small script leaves little behind, and a collection looks at all that the prelude made. */
+    if (oh_has_grown(runtime)) JS_RunGC(runtime);
+    seal_heap();
     free(malloc(HEADROOM_BYTES));
     return JS_IsFunction(context, handle_function) && JS_IsFunction(context, pump_function) ? 0 : 1;
 }
