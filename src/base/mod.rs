@@ -22,6 +22,6 @@ pub use plural::plural;
 pub use rng::{Rng, Seed};
 pub use secret::Secret;
 pub use signer::{Sign, SigningKey};
-pub use small::{Deadlines, Outbox, SmallMap};
+pub use small::{Outbox, SmallMap};
 pub use time::{Duration, Epoch, Instant, WallTime};
-pub use timer::TimerTable;
+pub use timer::{Deadlines, TimerTable};

@@ -5,8 +5,6 @@
 
 use std::collections::VecDeque;
 
-use super::time::Instant;
-
 /// An ordered map of a few entries, in one vector.
 pub type SmallMap<K, V> = litemap::LiteMap<K, V>;
 
@@ -51,49 +49,6 @@ impl<T> Default for Outbox<T> {
     }
 }
 
-/// The deadlines of one machine: a dozen at most, so that looking at all of them is quickest.
-/// The order of keys breaks ties, so that runs repeat exactly.
-#[derive(Clone, Debug)]
-pub struct Deadlines<K>(Vec<(Instant, K)>);
-
-impl<K: Ord> Deadlines<K> {
-    /// None yet.
-    pub const fn new() -> Self {
-        Deadlines(Vec::new())
-    }
-
-    /// Sets or moves the deadline of `key`.
-    pub fn set(&mut self, key: K, at: Instant) {
-        match self.0.iter_mut().find(|(_, set)| *set == key) {
-            Some(entry) => entry.0 = at,
-            None => self.0.push((at, key)),
-        }
-    }
-
-    /// Forgets the deadline of `key`; harmless when there is none.
-    pub fn clear(&mut self, key: &K) {
-        self.0.retain(|(_, set)| set != key);
-    }
-
-    /// The earliest deadline.
-    pub fn next(&self) -> Option<Instant> {
-        self.0.iter().map(|(at, _)| *at).min()
-    }
-
-    /// Takes one key whose deadline is at or before `now`, earliest first.
-    pub fn pop(&mut self, now: Instant) -> Option<K> {
-        let due = self.0.iter().enumerate().filter(|(_, (at, _))| *at <= now);
-        let (index, _) = due.min_by(|(_, one), (_, other)| one.cmp(other))?;
-        Some(self.0.swap_remove(index).1)
-    }
-}
-
-impl<K: Ord> Default for Deadlines<K> {
-    fn default() -> Self {
-        Deadlines::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,22 +62,5 @@ mod tests {
         assert!(outbox.0.capacity() > 0, "whoever takes in a loop pays once");
         assert_eq!(outbox.pop_front(), None);
         assert_eq!(outbox.0.capacity(), 0);
-    }
-
-    #[test]
-    fn due_keys_come_earliest_first_ties_by_key_and_moved_ones_once() {
-        let at = Instant::from_millis;
-        let mut deadlines = Deadlines::new();
-        deadlines.set("late", at(30));
-        deadlines.set("moved", at(5));
-        deadlines.set("moved", at(20));
-        deadlines.set("also", at(20));
-        deadlines.set("cleared", at(1));
-        deadlines.clear(&"cleared");
-        assert_eq!(deadlines.next(), Some(at(20)));
-        assert_eq!(deadlines.pop(at(19)), None);
-        let order: Vec<_> = std::iter::from_fn(|| deadlines.pop(at(40))).collect();
-        assert_eq!(order, ["also", "moved", "late"]);
-        assert_eq!(deadlines.next(), None);
     }
 }

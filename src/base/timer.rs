@@ -1,4 +1,5 @@
-//! Deadlines by key, in one ordered table: set, move, clear, and take what is due.
+//! Deadlines by key: set, move, clear, and take what is due. In one ordered table for what has
+//! thousands, in a plain list for machines of which there are thousands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,24 +71,89 @@ impl<K: Ord + Clone> Default for TimerTable<K> {
     }
 }
 
+/// The deadlines of one machine: a dozen at most, so that looking at all of them is quickest.
+/// The order of keys breaks ties, so that runs repeat exactly.
+#[derive(Clone, Debug)]
+pub struct Deadlines<K>(Vec<(Instant, K)>);
+
+impl<K: Ord> Deadlines<K> {
+    /// None yet.
+    pub const fn new() -> Self {
+        Deadlines(Vec::new())
+    }
+
+    /// Sets or moves the deadline of `key`.
+    pub fn set(&mut self, key: K, at: Instant) {
+        match self.0.iter_mut().find(|(_, set)| *set == key) {
+            Some(entry) => entry.0 = at,
+            None => self.0.push((at, key)),
+        }
+    }
+
+    /// Forgets the deadline of `key`; harmless when there is none.
+    pub fn clear(&mut self, key: &K) {
+        self.0.retain(|(_, set)| set != key);
+    }
+
+    /// The earliest deadline.
+    pub fn next(&self) -> Option<Instant> {
+        self.0.iter().map(|(at, _)| *at).min()
+    }
+
+    /// Takes one key whose deadline is at or before `now`, earliest first.
+    pub fn pop(&mut self, now: Instant) -> Option<K> {
+        let due = self.0.iter().enumerate().filter(|(_, (at, _))| *at <= now);
+        let (index, _) = due.min_by(|(_, one), (_, other)| one.cmp(other))?;
+        Some(self.0.swap_remove(index).1)
+    }
+}
+
+impl<K: Ord> Default for Deadlines<K> {
+    fn default() -> Self {
+        Deadlines::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Both keep the same promises.
+    macro_rules! due_keys_come_earliest_first_ties_by_key_and_moved_ones_once {
+        ($empty:expr) => {
+            let at = Instant::from_millis;
+            let mut kept = $empty;
+            kept.set("late", at(30));
+            kept.set("moved", at(5));
+            kept.set("moved", at(20));
+            kept.set("also", at(20));
+            kept.set("cleared", at(1));
+            kept.clear(&"cleared");
+            kept.clear(&"never set");
+            assert_eq!(kept.next(), Some(at(20)));
+            assert_eq!(kept.pop(at(19)), None);
+            let order: Vec<_> = std::iter::from_fn(|| kept.pop(at(40))).collect();
+            assert_eq!(order, ["also", "moved", "late"]);
+            assert_eq!(kept.next(), None);
+        };
+    }
+
     #[test]
-    fn due_keys_come_earliest_first_and_moved_ones_once() {
-        let at = Instant::from_millis;
+    fn a_table_gives_what_is_due() {
+        due_keys_come_earliest_first_ties_by_key_and_moved_ones_once!(TimerTable::new());
+    }
+
+    #[test]
+    fn a_list_gives_what_is_due() {
+        due_keys_come_earliest_first_ties_by_key_and_moved_ones_once!(Deadlines::new());
+    }
+
+    #[test]
+    fn a_table_knows_each_keys_deadline() {
         let mut table = TimerTable::new();
-        table.set("late", at(30));
-        table.set("moved", at(5));
-        table.set("moved", at(20));
-        table.set("cleared", at(1));
-        table.clear(&"cleared");
-        assert_eq!(table.next(), Some(at(20)));
-        assert_eq!(table.pop(at(19)), None);
-        assert_eq!(table.pop(at(40)), Some("moved"));
-        assert_eq!(table.pop(at(40)), Some("late"));
-        assert_eq!(table.pop(at(40)), None);
-        assert!(table.is_empty());
+        table.set("one", Instant::from_millis(5));
+        assert_eq!((table.get(&"one"), table.len()), (Some(Instant::from_millis(5)), 1));
+        table.clear(&"one");
+        assert!(table.get(&"one").is_none() && table.is_empty());
     }
 }
