@@ -24,6 +24,7 @@ IMPORT("hmac") extern int host_hmac(const char *name, int name_length, const uin
 /* The tz database's file of that name: writes at most `room` bytes of it and gives its length; 0 for no such zone. */
 IMPORT("zone") extern int host_zone(const char *name, int name_length, uint8_t *to, int room);
 extern void __wasm_call_ctors(void);
+extern size_t malloc_usable_size(void *);
 /* All in seal.c. */
 extern void oh_settle_heap(JSContext *);
 extern int oh_has_grown(const JSRuntime *);
@@ -246,9 +247,21 @@ static void run_jobs(void) {
 
 EXPORT("oh_alloc") void *oh_alloc(int length) { return malloc(length); }
 
+static size_t js_size_for(const void *bytes) { return malloc_usable_size((void *)bytes); }
+static void *js_calloc_for(void *opaque, size_t count, size_t size) { return calloc(count, size); }
+static void *js_malloc_for(void *opaque, size_t size) { return malloc(size); }
+static void js_free_for(void *opaque, void *bytes) { free(bytes); }
+static void *js_realloc_for(void *opaque, void *bytes, size_t size) { return realloc(bytes, size); }
+
+/* As the engine's own, which has no sizes here: without them collections come by the number of blocks alone. */
+static const JSMallocFunctions allocator = {
+    js_calloc_for, js_malloc_for, js_free_for, js_realloc_for,
+    js_size_for,
+};
+
 EXPORT("oh_init") int oh_init(void) {
     __wasm_call_ctors();
-    runtime = JS_NewRuntime();
+    runtime = JS_NewRuntime2(&allocator, NULL);
     if (!runtime) return 1;
     JS_SetMaxStackSize(runtime, STACK_BYTES);
     context = JS_NewContext(runtime);

@@ -215,3 +215,36 @@ fn events_list_what_twilios_do_and_the_method_can_be_read() {
         r#"["POST","{\"request\":{\"headers\":{\"user-agent\":\"test\"},\"cookies\":{}}}"]"#;
     assert_eq!(text(&answer), wanted);
 }
+
+#[test]
+fn a_collection_takes_what_a_request_made_and_nothing_that_was_there_before() {
+    let script = r"
+        const kept = new Map([['x', { own: [1, 2, 3] }]]);
+        class Shape { #sides; constructor(sides) { this.#sides = sides; } get sides() { return this.#sides; } }
+        const square = new Shape(4);
+        const pattern = /(b+)/g;
+        exports.handler = function (context, event, callback) {
+            // Circles, of which counts alone would free none: of each size, twice the memory there is.
+            const circles = (count, size) => {
+                for (let i = 0; i < count; i++) {
+                    const one = { pad: new Array(size).fill(i) }, other = { one };
+                    one.other = other;
+                }
+            };
+            circles(8192, 2048);
+            circles(256, 65536);
+            // What was sealed can still be changed, too.
+            kept.get('x').own.push(square.sides);
+            kept.set('y', Object.keys(event).length);
+            Shape.prototype.area = function () { return this.sides ** 2; };
+            delete Array.prototype.flat;
+            const words = ['abba', 'cobb'].map((word) => word.replace(pattern, '<$1>'));
+            callback(null, [...kept.get('x').own, square.area(), kept.size, [].flat, ...words].join());
+        };";
+    let limits = Limits { running: Duration::from_secs(5), ..Limits::default() };
+    let bench = Bench::with(&[("circles.js", script)], 4, limits);
+    for _ in 0..2 {
+        let response = bench.invoke("circles", &[]);
+        assert_eq!(text(&response), "1,2,3,4,16,2,,a<bb>a,co<bb>", "{:?}", response.failure);
+    }
+}
