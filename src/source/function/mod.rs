@@ -6,6 +6,7 @@
 //! Invoking blocks the thread that does it. Nothing here speaks HTTP or checks signatures: the
 //! caller asks [`Functions::access`] first.
 
+mod admit;
 pub mod ask;
 mod bundle;
 mod cache;
@@ -31,6 +32,7 @@ mod zone;
 use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +41,8 @@ use super::routes::Table;
 use super::{Loaded, Stamp};
 use bundle::Bundle;
 use depends::Depends;
+
+pub use admit::admit;
 
 pub use crate::directory::grants::{Bounds, Grants, HostGrant};
 pub use error::{Error, Failure, LoadError};
@@ -69,6 +73,8 @@ pub struct Functions {
     own: HashMap<String, Arc<Own>>,
     sandbox: Sandbox,
     limits: Limits,
+    /// Folders that scripts load nothing from.
+    hidden: Vec<PathBuf>,
     /// Never more entries than files have existed under `dir` since the start.
     known: Mutex<HashMap<String, Arc<Known>>>,
     /// One is held while loading, by the name, so that a burst of requests loads an edit once and
@@ -151,6 +157,7 @@ impl Functions {
             own: HashMap::new(),
             sandbox,
             limits: Limits::default(),
+            hidden: Vec::new(),
             known: Mutex::default(),
             loading: Default::default(),
         };
@@ -195,6 +202,13 @@ impl Functions {
     /// With other limits than the default ones; memory at most [`MAX_MEMORY`].
     pub fn with_limits(mut self, limits: Limits) -> Functions {
         self.limits = Limits { memory: limits.memory.min(MAX_MEMORY), ..limits };
+        self
+    }
+
+    /// With a folder from which scripts load nothing, though it lies in the project: the server's own
+    /// data.
+    pub fn hiding(mut self, folder: PathBuf) -> Functions {
+        self.hidden.push(folder);
         self
     }
 
@@ -338,13 +352,13 @@ impl Functions {
                 Ok(runtime) => runtime,
                 Err(error) => return broken(LoadError::whole(file, error.to_string())),
             };
-            let bundle = Bundle::new(&self.dir, &found.path);
+            let bundle = Bundle::new(&self.dir, &found.path, &self.hidden);
             // A private file may be there only for others to require.
             let library = found.access == Access::Private;
             let deployed = runtime.deploy(&self.sandbox, file, bundle, library, &own.environment);
             return (deployed.0.map(Program::Script), deployed.1, deployed.2);
         }
-        match fs::read(&found.path) {
+        match read_at_most(&found.path, bound) {
             Ok(bytes) if table::is_table(file) => {
                 let (table, log) = table::load(file, &bytes);
                 (table.map(|table| Program::Routes(Box::new(table))), Depends::default(), log)
@@ -386,7 +400,7 @@ pub fn names(dir: &Path) -> Vec<(String, Access)> {
 /// Files under a folder that look like functions and are none, because nothing could name them.
 pub fn unnamed(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    collect(dir, "", 0, &mut files);
+    collect(dir, "", 0, &mut 0, &mut files);
     files.retain(|(name, ..)| !is_name(name));
     files.into_iter().map(|(_, _, path)| path).collect()
 }
@@ -400,7 +414,7 @@ pub fn tables(dir: &Path) -> Vec<PathBuf> {
 /// The file of each name, with its place in [`SUFFIXES`]; in the order of the names.
 fn files(dir: &Path) -> Vec<(String, usize, PathBuf)> {
     let mut files = Vec::new();
-    collect(dir, "", 0, &mut files);
+    collect(dir, "", 0, &mut 0, &mut files);
     files.retain(|(name, ..)| is_name(name));
     files.sort();
     files.dedup_by(|later, first| later.0 == first.0);
@@ -429,19 +443,32 @@ const SUFFIXES: [(&str, Access); 18] = [
     (".routes.toml", Access::Public),
 ];
 
+/// Reads a file that may grow, or be none of finite length.
+fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > most {
+        true => Err(io::Error::other(format!("is larger than {most} bytes"))),
+        false => Ok(bytes),
+    }
+}
+
 /// Whether a function file is for the JavaScript engine.
 fn is_script(path: &Path) -> bool {
     path.extension()
         .is_some_and(|ending| ["js", "mjs", "ts"].iter().any(|script| ending == *script))
 }
 
-/// Whether the name stays in the folder, names no hidden file and does not reach a protected file
-/// by its full name.
+/// Whether the name stays in the folder, names no hidden file and none of a package, and does not
+/// reach a protected file by its full name.
 pub fn is_name(name: &str) -> bool {
     const MAX_NAME: usize = 256;
     let segment = |part: &str| {
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(plain)
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part != "node_modules"
+            && part.chars().all(plain)
     };
     name.len() <= MAX_NAME
         && name.split('/').all(segment)
@@ -449,11 +476,24 @@ pub fn is_name(name: &str) -> bool {
         && !name.ends_with(".private")
 }
 
-fn collect(dir: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, usize, PathBuf)>) {
+/// Entries of folders that are looked at: links in circles make endless ones of a few.
+const MAX_ENTRIES: usize = 50_000;
+
+fn collect(
+    dir: &Path,
+    prefix: &str,
+    depth: usize,
+    looked: &mut usize,
+    files: &mut Vec<(String, usize, PathBuf)>,
+) {
     // Deeper folders are packages' insides, or a link in a circle.
     const MAX_DEPTH: usize = 8;
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
+        *looked += 1;
+        if *looked > MAX_ENTRIES {
+            return;
+        }
         let file = entry.file_name();
         let Some(file) = file.to_str().filter(|f| !f.starts_with('.') && *f != "node_modules")
         else {
@@ -462,7 +502,7 @@ fn collect(dir: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, usiz
         let path = entry.path();
         if path.is_dir() {
             if depth < MAX_DEPTH {
-                collect(&path, &format!("{prefix}{file}/"), depth + 1, files);
+                collect(&path, &format!("{prefix}{file}/"), depth + 1, looked, files);
             }
             continue;
         }
