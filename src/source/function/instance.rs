@@ -21,7 +21,7 @@ use crate::directory::grants::Grants;
 pub use crate::directory::grants::{Limits, MAX_MEMORY};
 
 /// What a host function does at once: a fraction of a tick, whatever it does.
-const PART: usize = 64 << 10;
+pub(super) const PART: usize = 64 << 10;
 
 /// A thread that waits for so long has slept.
 const SHORTEST_WAIT: Duration = Duration::from_micros(100);
