@@ -2,6 +2,8 @@
 
 #[path = "../../fuzz/fuzz_targets/mod.rs"]
 mod fuzz_targets;
+#[path = "../../fuzz/guest_targets/mod.rs"]
+mod guest_targets;
 
 mod corpus;
 mod grammar;
