@@ -7,4 +7,5 @@ mod guest_targets;
 
 mod corpus;
 mod grammar;
+mod guests;
 mod mutation;
