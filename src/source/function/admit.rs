@@ -22,8 +22,8 @@ const MAX_EXPORTS: u32 = 10_000;
 const MAX_IMPORTS: u32 = 200;
 /// Programs in Go have ten thousand.
 const MAX_FUNCTIONS: u32 = 50_000;
-/// Segments are copied one by one when an instance is made.
-const MAX_DATA_SEGMENTS: u32 = 20_000;
+/// Programs in Go have fifty thousand; they are made into one image when the module is compiled.
+const MAX_DATA_SEGMENTS: u32 = 100_000;
 const MAX_ELEMENT_SEGMENTS: u32 = 1_000;
 /// Entries of all element segments: each is written when an instance is made.
 const MAX_ELEMENTS: u32 = 100_000;

@@ -27,7 +27,7 @@ fn modules_that_would_take_long_to_compile_are_refused() {
         ("functions", many(50_001, "(func)")),
         ("imports", many(201, r#"(import "env" "abort" (func (param i32 i32 i32 i32)))"#)),
         ("globals", many(10_001, "(global i32 (i32.const 0))")),
-        ("data segments", many(20_001, "(data \"\")")),
+        ("data segments", many(100_001, "(data \"\")")),
         ("element segments", many(1_001, "(elem func)")),
         ("elements", module(&format!("(func $f) (elem func {})", "$f ".repeat(100_001)))),
         ("locals", body(&format!("(local {})", "i32 ".repeat(10_001)))),
