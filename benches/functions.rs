@@ -1,7 +1,8 @@
-//! What functions cost: warm calls of both kinds, an edit, and a start with a filled cache.
+//! What functions cost: warm calls of both kinds, an edit, and a start with a filled cache; and how
+//! long after its limit a runaway is stopped.
 //!
 //! `cargo bench --bench functions`; needs `cargo xtask setup` before. Goals, at the median: script
-//! 150 µs, WebAssembly 15 µs, edit 50 ms, start 50 ms.
+//! 150 µs, WebAssembly 15 µs, edit 50 ms, start 50 ms; runaways at the most 20 ms late.
 #![allow(missing_docs)]
 #![expect(clippy::disallowed_methods, reason = "measures: stands for the node and its clock")]
 
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant as Clock;
 
 use offhook::base::{Duration, Instant, Rng, WallTime};
-use offhook::source::function::{Event, Functions, Host, Sandbox, Setup, TICK};
+use offhook::source::function::{Event, Functions, Host, Limits, Sandbox, Setup, TICK};
 
 struct BenchHost(Clock, Mutex<Rng>);
 
@@ -52,6 +53,47 @@ fn measure(what: &str, count: usize, mut act: impl FnMut(usize)) {
     println!("{what:32} p50 {:>10.1?}  p95 {:>10.1?}", at(50), at(95));
 }
 
+/// Guests that never end, each in a way of its own: computing, moving memory, having the host do
+/// something long, and all that at once in the engine.
+const RUNAWAYS: [&str; 10] = [
+    "loop.wat",
+    "tail-calls.wat",
+    "memory-fill.wat",
+    "memory-copy.wat",
+    "memory-grow.wat",
+    "random-flood.wat",
+    "loop.js",
+    "regexp.js",
+    "memory-handled.js",
+    "digest.js",
+];
+
+/// How long after their running time guests that never end are stopped.
+fn runaways(project: &Path, sandbox: &Sandbox) {
+    let limits = Limits { running: Duration::from_millis(100), ..Limits::default() };
+    let functions = Functions::new(project.to_owned(), Vec::new(), sandbox.clone());
+    let functions = functions.with_limits(limits);
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hostile");
+    for file in RUNAWAYS {
+        let (stem, ending) = file.split_once('.').expect("an ending");
+        let name = format!("runaway/{stem}-{ending}");
+        let path = project.join(format!("{name}.{ending}"));
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::copy(corpus.join(file), path).expect("copied");
+        functions.check(&name).expect("sound");
+        let late = |_| {
+            let start = Clock::now();
+            let response = functions.invoke(&name, &Event::default()).expect("an answer");
+            assert!(response.failure.is_some(), "{file}: {response:?}");
+            start.elapsed().saturating_sub(limits.running)
+        };
+        let mut late: Vec<Duration> = (0..10).map(late).collect();
+        late.sort();
+        let label = format!("late, {file}");
+        println!("{label:32} p50 {:>10.1?}  max {:>10.1?}", late[4], late[9]);
+    }
+}
+
 fn main() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let cache = dir.path().join("cache");
@@ -75,6 +117,7 @@ fn main() {
             ticker.tick();
         }
     });
+    runaways(&project, &sandbox_);
     let functions = Functions::new(project.clone(), Vec::new(), sandbox_);
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let event = Event {
