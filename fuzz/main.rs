@@ -5,13 +5,21 @@
 use std::sync::OnceLock;
 
 mod fuzz_targets;
+#[cfg(feature = "guests")]
+mod guest_targets;
+#[cfg(not(feature = "guests"))]
+mod guest_targets {
+    /// None: the sandbox is not in this build.
+    pub const TARGETS: &[super::fuzz_targets::Target] = &[];
+}
 
 /// Names the target.
 const VARIABLE: &str = "OFFHOOK_FUZZ_TARGET";
 
 fn chosen() -> fn(&[u8]) {
     let name = std::env::var(VARIABLE).unwrap_or_default();
-    let found = fuzz_targets::TARGETS.iter().find(|(known, _)| *known == name);
+    let mut all = fuzz_targets::TARGETS.iter().chain(guest_targets::TARGETS);
+    let found = all.find(|(known, _)| *known == name);
     found.unwrap_or_else(|| panic!("{VARIABLE}={name} is none of the targets")).1
 }
 

@@ -5,6 +5,7 @@
 //! in every `cargo test`. To add one is to write a file, a line here, and a seed or two.
 
 mod agent_sequence;
+mod answer;
 mod config;
 mod digest_client;
 mod digest_server;
@@ -14,6 +15,7 @@ mod dtmf;
 mod exchange_sequence;
 mod flow;
 mod form;
+mod guest_module;
 mod identity;
 mod jitter;
 mod law;
@@ -46,6 +48,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of them, by name.
 pub const TARGETS: &[Target] = &[
     ("agent_sequence", agent_sequence::run),
+    ("answer", answer::run),
     ("config", config::run),
     ("digest_client", digest_client::run),
     ("digest_server", digest_server::run),
@@ -55,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     ("exchange_sequence", exchange_sequence::run),
     ("flow", flow::run),
     ("form", form::run),
+    ("guest_module", guest_module::run),
     ("identity", identity::run),
     ("jitter", jitter::run),
     ("media_sequence", media_sequence::run),

@@ -35,7 +35,30 @@ pub mod verb;
 pub mod source {
     pub mod e164;
     pub mod routes;
+    pub mod stamp;
     pub mod template;
+    pub use stamp::Stamp;
+
+    #[cfg(feature = "guests")]
+    pub mod function;
+    /// What functions say, without the sandbox that they say it in.
+    #[cfg(not(feature = "guests"))]
+    pub mod function {
+        mod admit;
+        pub mod ask;
+        mod error;
+        mod event;
+        pub use admit::admit;
+        pub use error::{Failure, LoadError};
+        pub use event::Response;
+    }
+
+    /// What came of loading a file: as the program has it beside what it loads.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Loaded<E> {
+        pub broken: Option<E>,
+        pub kept: bool,
+    }
 }
 
 #[path = "../../src/http"]

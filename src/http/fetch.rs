@@ -84,7 +84,8 @@ fn fields(given: &[(String, String)]) -> Result<HeaderMap, Error> {
             own_agent = true;
             fields.insert(name, value);
         } else {
-            fields.append(name, value);
+            let many = |_| Error::BadRequest("too many headers".to_owned());
+            fields.try_append(name, value).map_err(many)?;
         }
     }
     Ok(fields)

@@ -14,8 +14,9 @@ use crate::base::{Duration, Instant, Rng, WallTime};
 use crate::config::Config;
 use crate::http::client::Client;
 use crate::http::{BoxFuture, Response};
+use crate::node::seeing::ladder::printable;
 use crate::source::function::ask::Asks;
-use crate::source::function::{self, Functions, Grants, Level, LoadError, LogLine, Pace, Sandbox};
+use crate::source::function::{self, Functions, Grants, Level, LoadError, LogLine, Sandbox, TICK};
 use crate::source::seen::Reporter;
 use crate::source::turns::{Bounds, Turns};
 use crate::source::{Access, Candidate, FunctionRunner, Invocation, Loaded, inbound, tell_stale};
@@ -89,7 +90,7 @@ pub(super) fn open(
     let configured = config.function_env.iter();
     environment.extend(configured.map(|(name, value)| (name.clone(), value.expose().to_owned())));
     let functions = Functions::new(config.project.join("functions"), environment, sandbox);
-    functions.with_grants(config.function_grants.clone())
+    functions.with_grants(config.function_grants.clone()).hiding(config.server.data.clone())
 }
 
 /// Compiles or loads the JavaScript engine beside the start, so that no request waits for it.
@@ -354,12 +355,19 @@ fn respond(
 /// What a function said goes to our log, under its name.
 fn log(name: &str, lines: &[LogLine]) {
     for line in lines {
+        let text = within_one(&line.text);
         match line.level {
-            Level::Error => tracing::error!("function {name}: {}", line.text),
-            Level::Warning => tracing::warn!("function {name}: {}", line.text),
-            _ => tracing::info!("function {name}: {}", line.text),
+            Level::Error => tracing::error!("function {name}: {text}"),
+            Level::Warning => tracing::warn!("function {name}: {text}"),
+            _ => tracing::info!("function {name}: {text}"),
         }
     }
+}
+
+/// A function's text as one entry of the log: none of its lines looks like an entry of its own, and
+/// nothing in it is an order to a terminal.
+fn within_one(text: &str) -> String {
+    text.trim_end().split('\n').map(printable).collect::<Vec<_>>().join("\n    ")
 }
 
 /// Moves the sandbox's clock while anything runs in it, and sleeps otherwise.
@@ -380,18 +388,14 @@ impl Ticker {
             wake: Condvar::new(),
         });
         let weak = Arc::downgrade(&ticker);
-        let clock = Clock::start();
         std::thread::spawn(move || {
-            let mut pace = None;
             while let Some(ticker) = weak.upgrade() {
                 if ticker.running.load(Ordering::Acquire) > 0 {
                     drop(ticker);
-                    let now = clock.now();
-                    std::thread::sleep(pace.get_or_insert_with(|| Pace::from(now)).sleep(now));
+                    std::thread::sleep(TICK);
                     sandbox.tick();
                     continue;
                 }
-                pace = None;
                 let guard = ticker.asleep.lock().unwrap_or_else(PoisonError::into_inner);
                 // Looks up now and then, to end with its owner.
                 let idle = std::time::Duration::from_secs(5);

@@ -12,6 +12,11 @@ use crate::{run as run_command, target_folder, workspace};
 
 /// The table of targets, one file each.
 const TARGETS: &str = "fuzz/fuzz_targets/mod.rs";
+/// Those that run in the sandbox: its compiler takes minutes to build, so that they have a binary of
+/// their own, with counters in our code alone.
+const GUEST_TARGETS: &str = "fuzz/guest_targets/mod.rs";
+/// Adds what the environment says to the compiler's arguments, for the packages of our own.
+const COUNTED: &str = "fuzz/counted.sh";
 
 /// Counters in every block and the operands of comparisons: what libFuzzer steers by.
 const COVERAGE: [&str; 5] = [
@@ -46,10 +51,15 @@ struct Wanted {
 /// The task.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let wanted = read(arguments)?;
-    let fuzzer = build()?;
+    let guests = names(GUEST_TARGETS)?;
+    let (mut fuzzer, mut guest_fuzzer) = (None, None);
     let mut findings = vec![];
     for name in &wanted.names {
         let target = Target::new(name)?;
+        let fuzzer = match guests.contains(name) {
+            true => built(&mut guest_fuzzer, build_with_guests)?,
+            false => built(&mut fuzzer, build)?,
+        };
         match target.fuzz(&fuzzer, wanted.seconds) {
             Ok(summary) => println!("xtask: {name:<22} {summary}"),
             Err(finding) => {
@@ -72,8 +82,19 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
 }
 
+/// A binary, built when the first target wants it.
+fn built(
+    known: &mut Option<PathBuf>,
+    build: fn() -> Result<PathBuf, String>,
+) -> Result<PathBuf, String> {
+    if known.is_none() {
+        *known = Some(build()?);
+    }
+    known.clone().ok_or_else(|| "nothing was built".to_owned())
+}
+
 fn read(arguments: &[String]) -> Result<Wanted, String> {
-    let known = names()?;
+    let known = [names(TARGETS)?, names(GUEST_TARGETS)?].concat();
     let mut wanted = Wanted { seconds: 60, keep: false, names: vec![] };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
@@ -93,12 +114,12 @@ fn read(arguments: &[String]) -> Result<Wanted, String> {
     Ok(wanted)
 }
 
-/// The names in the table.
-fn names() -> Result<Vec<String>, String> {
-    let path = workspace().join(TARGETS);
+/// The names in a table.
+fn names(table: &str) -> Result<Vec<String>, String> {
+    let path = workspace().join(table);
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let names = names_in(&text);
-    if names.is_empty() { Err(format!("{TARGETS} names no target")) } else { Ok(names) }
+    if names.is_empty() { Err(format!("{table} names no target")) } else { Ok(names) }
 }
 
 fn names_in(table: &str) -> Vec<String> {
@@ -109,15 +130,9 @@ fn names_in(table: &str) -> Vec<String> {
     table.lines().filter_map(entry).collect()
 }
 
-/// Builds the one binary of all targets; its path.
+/// Builds the one binary of all targets but the guests'; its path.
 fn build() -> Result<PathBuf, String> {
-    if run_quietly("c++", "--version").is_err() {
-        return Err("a C++ compiler is missing, which libFuzzer is built with (package g++)".into());
-    }
-    let host = run_quietly("rustc", "-vV")?;
-    let host = host.lines().find_map(|line| line.strip_prefix("host: "));
-    let host = host.ok_or("rustc does not say what it builds for")?.to_owned();
-    let folder = target_folder().join("fuzz");
+    let (host, folder) = (host()?, target_folder().join("fuzz"));
     // With a target named, build scripts and macros of the host are built without counters.
     run_command(
         Command::new("cargo")
@@ -127,6 +142,30 @@ fn build() -> Result<PathBuf, String> {
             .args(["build", "--release", "--quiet", "--target", &host]),
     )?;
     Ok(folder.join(host).join("release/fuzz"))
+}
+
+/// Builds the one with the sandbox in it.
+fn build_with_guests() -> Result<PathBuf, String> {
+    let (host, folder) = (host()?, target_folder().join("fuzz-guests"));
+    run_command(
+        Command::new("cargo")
+            .current_dir(workspace().join("fuzz"))
+            .env("CARGO_TARGET_DIR", &folder)
+            .env("RUSTC_WORKSPACE_WRAPPER", workspace().join(COUNTED))
+            .env("OFFHOOK_COVERAGE", COVERAGE.join(" "))
+            .args(["build", "--release", "--quiet", "--features", "guests", "--target", &host]),
+    )?;
+    Ok(folder.join(host).join("release/fuzz"))
+}
+
+/// What the compiler builds for, when there is what libFuzzer needs.
+fn host() -> Result<String, String> {
+    if run_quietly("c++", "--version").is_err() {
+        return Err("a C++ compiler is missing, which libFuzzer is built with (package g++)".into());
+    }
+    let host = run_quietly("rustc", "-vV")?;
+    let host = host.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| "rustc does not say what it builds for".to_owned())
 }
 
 fn run_quietly(program: &str, argument: &str) -> Result<String, String> {
@@ -247,6 +286,7 @@ fn seeds(target: &str) -> &'static [&'static str] {
         "config" => &["samples/first"],
         "routes" => &["samples/first/functions", "functions/samples"],
         "flow" => &["samples/first/flows"],
+        "guest_module" => &["functions/samples/guests"],
         _ => &[],
     }
 }
@@ -285,7 +325,8 @@ mod tests {
         let table =
             "mod a;\n    (\"a\", a::run),\n    (\"b_c\", b_c::run),\n    (\"x\", y::run),\n";
         assert_eq!(names_in(table), ["a", "b_c"]);
-        assert!(names().expect("the table").len() >= 16);
+        assert!(names(TARGETS).expect("the table").len() >= 16);
+        assert_eq!(names(GUEST_TARGETS).expect("the table"), ["guest_calls"]);
     }
 
     #[test]

@@ -512,3 +512,12 @@ async fn so_many_run_at_one_time_and_no_more() {
     assert_eq!([answers.0.0, answers.1.0, answers.2.0], [200, 200, 200], "one waited");
     assert_eq!(bench.server.most_at_once.load(Ordering::Relaxed), 2);
 }
+
+#[test]
+fn what_a_function_logs_is_one_entry_and_no_order_to_a_terminal() {
+    let forged = "one\n2026-11-21T20:48:01Z ERROR call CA1 failed\r\n\x1b[2Jthree\n\n";
+    assert_eq!(
+        super::within_one(forged),
+        "one\n    2026-11-21T20:48:01Z ERROR call CA1 failed\u{fffd}\n    \u{fffd}[2Jthree"
+    );
+}

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::error::plain;
 use crate::base::Duration;
 use crate::base::id::{CallSid, RecordingSid};
 use crate::directory::grants::Grants;
@@ -21,6 +22,10 @@ pub const MOST_UNDER_WAY: usize = 8;
 pub const MOST_IN_ALL: u32 = 256;
 /// Bytes of one operation as the guest writes it.
 pub const MOST_REQUEST: usize = 512 << 10;
+/// Bytes of the operations that wait for their turn.
+pub const MOST_WAITING: usize = 4 << 20;
+/// Header fields of one request: more than any server takes.
+pub const MOST_FIELDS: usize = 128;
 /// Bytes of one answer's content.
 pub const MOST_ANSWER: usize = 1 << 20;
 /// Bytes of a stored value, as JSON.
@@ -148,9 +153,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Of that kind.
+    /// Of that kind; what the guest wrote may be a part of the message.
     pub fn new(name: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal { name, message: message.into() }
+        Refusal { name, message: plain(&message.into()) }
     }
 }
 
@@ -168,30 +173,34 @@ pub trait Asks: Send {
 }
 
 /// The operations of one invocation, as its guest sees them.
-pub(super) struct Asked {
+pub struct Asked {
     function: String,
     outside: Option<Box<dyn Asks>>,
     begun: u32,
     under_way: Vec<u32>,
-    queued: VecDeque<(u32, Operation)>,
+    /// With the bytes that each was written in.
+    queued: VecDeque<(u32, Operation, usize)>,
+    queued_bytes: usize,
     /// Answers that need nobody outside.
     ready: VecDeque<(u32, Answer)>,
 }
 
 impl Asked {
-    pub(super) fn new(function: &str, outside: Option<Box<dyn Asks>>) -> Asked {
+    /// None yet; without anybody outside each is refused.
+    pub fn new(function: &str, outside: Option<Box<dyn Asks>>) -> Asked {
         Asked {
             function: function.to_owned(),
             outside,
             begun: 0,
             under_way: vec![],
             queued: VecDeque::new(),
+            queued_bytes: 0,
             ready: VecDeque::new(),
         }
     }
 
     /// Begins what `text` says; every number is answered once, unless it is cancelled.
-    pub(super) fn begin(&mut self, grants: &Grants, text: &[u8]) -> u32 {
+    pub fn begin(&mut self, grants: &Grants, text: &[u8]) -> u32 {
         // What is given up costs nothing, and a loop of it is bounded by the running time.
         let request = if text.len() > MOST_REQUEST {
             let message = format!("the request is larger than {MOST_REQUEST} bytes");
@@ -222,8 +231,13 @@ impl Asked {
                 let message = "operations can be asked for only while a handler runs on a server";
                 self.ready.push_back((id, Err(Refusal::new("NotHere", message))));
             }
+            Ok(_) if self.queued_bytes + text.len() > MOST_WAITING => {
+                let message = format!("more than {MOST_WAITING} bytes of operations wait");
+                self.ready.push_back((id, Err(Refusal::new("TooMany", message))));
+            }
             Ok(operation) => {
-                self.queued.push_back((id, operation));
+                self.queued.push_back((id, operation, text.len()));
+                self.queued_bytes += text.len();
                 self.advance();
             }
         }
@@ -233,8 +247,9 @@ impl Asked {
     fn advance(&mut self) {
         let Some(outside) = &mut self.outside else { return };
         while self.under_way.len() < MOST_UNDER_WAY
-            && let Some((id, operation)) = self.queued.pop_front()
+            && let Some((id, operation, bytes)) = self.queued.pop_front()
         {
+            self.queued_bytes -= bytes;
             self.under_way.push(id);
             outside.begin(id, operation);
         }
@@ -242,7 +257,8 @@ impl Asked {
 
     fn cancel(&mut self, id: Option<u64>) {
         let Some(id) = id.and_then(|id| u32::try_from(id).ok()) else { return };
-        self.queued.retain(|(queued, _)| *queued != id);
+        self.queued.retain(|(queued, ..)| *queued != id);
+        self.queued_bytes = self.queued.iter().map(|(.., bytes)| bytes).sum();
         self.ready.retain(|(ready, _)| *ready != id);
         if let Some(at) = self.under_way.iter().position(|going| *going == id) {
             self.under_way.swap_remove(at);
@@ -254,12 +270,12 @@ impl Asked {
     }
 
     /// Whether an answer is still to come.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub fn is_waiting(&self) -> bool {
         !self.ready.is_empty() || !self.under_way.is_empty()
     }
 
     /// The next answer; holds the thread for so long where there is none yet.
-    pub(super) fn next(&mut self, time: Duration) -> Option<(u32, Answer)> {
+    pub fn next(&mut self, time: Duration) -> Option<(u32, Answer)> {
         if let Some(answered) = self.ready.pop_front() {
             return Some(answered);
         }
@@ -328,6 +344,9 @@ fn fetch(function: &str, grants: &Grants, request: &Value) -> Result<Fetch, Refu
     let headers = request["headers"].as_array().map_or(&[][..], Vec::as_slice);
     let headers: Option<Vec<_>> = headers.iter().map(pair).collect();
     let headers = headers.ok_or_else(|| bad("headers: expected [[name, value], …]".to_owned()))?;
+    if headers.len() > MOST_FIELDS {
+        return Err(bad(format!("headers: more than {MOST_FIELDS}")));
+    }
     let redirect = match request["redirect"].as_str() {
         None | Some("follow") => Redirect::Follow,
         Some("error") => Redirect::Error,
@@ -496,6 +515,45 @@ mod tests {
         let wanted: Vec<u32> = (1..=MOST_IN_ALL).filter(|id| *id != 2).collect();
         assert_eq!(ended, wanted, "each once, but for the one given up");
         assert!(!asked.is_waiting());
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes_too() {
+        let slow = Slow::default();
+        let mut asked = Asked::new("f", Some(Box::new(slow)));
+        let body = "x".repeat(MOST_REQUEST / 2);
+        let post = json!({ "op": "fetch", "url": "https://api.example.com/", "body": body });
+        let post = post.to_string();
+        for _ in 0..MOST_IN_ALL {
+            asked.begin(&grants(), post.as_bytes());
+            let kept: usize = asked.queued.iter().map(|(.., bytes)| bytes).sum();
+            assert!(kept <= MOST_WAITING && kept == asked.queued_bytes);
+        }
+        let (mut refused, mut taken) = (0, 0);
+        while let Some((_, answer)) = asked.next(Duration::ZERO) {
+            match answer {
+                Ok(_) => taken += 1,
+                Err(refusal) => refused += u32::from(refusal.name == "TooMany"),
+            }
+        }
+        assert!(taken > MOST_UNDER_WAY as u32 && taken + refused == MOST_IN_ALL);
+        assert_eq!(asked.queued_bytes, 0);
+    }
+
+    #[test]
+    fn what_a_refusal_quotes_is_short() {
+        let long = "x\u{1b}".repeat(100_000);
+        for request in [
+            json!({ "op": long }),
+            json!({ "op": "fetch", "url": format!("https://u@{long}") }),
+            json!({ "op": "fetch", "url": long }),
+            json!({ "op": "fetch", "url": "https://api.example.com", "redirect": long }),
+            json!({ "op": "fetch", "url": "https://api.example.com",
+                "headers": vec![["a", "b"]; 50_000] }),
+        ] {
+            let told = refused(&grants(), request).message;
+            assert!(told.len() < 10_000 && !told.contains('\u{1b}'), "{}", told.len());
+        }
     }
 
     #[test]

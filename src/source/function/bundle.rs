@@ -5,9 +5,10 @@
 //! looked at, there or not, is left as its [`Depends`].
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use serde_json::{Value, json};
 use wasmtime::{Caller, Linker};
@@ -21,10 +22,17 @@ use crate::source::Stamp;
 
 /// Packages in one file, with their data, are below it.
 const MAX_FILE: u64 = 4 << 20;
+/// TypeScript, which is written by hand: its tree takes a hundred times as much.
+const MAX_TYPED: usize = 1 << 20;
 /// All files of a script together: an eighth of the memory that they are compiled into.
 const MAX_BYTES: u64 = 8 << 20;
 /// Files of a script; packages of more have a bundled form.
 const MAX_FILES: usize = 2000;
+/// One package.json, and all that a script's packages have: parsed, they take fifty times as much.
+const MAX_PACKAGE: u64 = 1 << 20;
+const MAX_PACKAGES: u64 = 4 << 20;
+/// What the engine asks: names of files.
+const MAX_REQUEST: usize = 64 << 10;
 /// Paths looked at; several for each file.
 const MAX_PROBES: usize = 20_000;
 
@@ -44,6 +52,10 @@ impl Refused {
     fn outside(id: &str) -> Refused {
         let reason = format!("{id} leads out of the project's folder");
         Refused { code: "ERR_OUTSIDE_PROJECT", reason }
+    }
+
+    fn hidden(id: &str) -> Refused {
+        Refused::missing(format!("{id}: hidden files are no modules"))
     }
 
     fn too_large(reason: String) -> Refused {
@@ -76,6 +88,9 @@ pub(super) struct Bundle {
     assets: Option<Vec<(String, String)>>,
     /// Parsed package.json files, by path.
     packages: HashMap<PathBuf, Option<Arc<Value>>>,
+    package_bytes: u64,
+    /// Folders of the project that nothing is loaded from, canonical.
+    hidden: Vec<PathBuf>,
     /// By the names that stacks show.
     names: HashMap<String, PathBuf>,
     files: usize,
@@ -83,8 +98,9 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    /// For the script at `main` in the folder `functions`, whose project is the folder around it.
-    pub(super) fn new(functions: &Path, main: &Path) -> Bundle {
+    /// For the script at `main` in the folder `functions`, whose project is the folder around it,
+    /// except for what is `hidden` there.
+    pub(super) fn new(functions: &Path, main: &Path, hidden: &[PathBuf]) -> Bundle {
         let relative = main.strip_prefix(functions).unwrap_or(main).to_owned();
         let functions = fs::canonicalize(functions).unwrap_or_else(|_| functions.to_owned());
         let inside = functions.file_name().is_some_and(|name| name == "functions");
@@ -99,6 +115,8 @@ impl Bundle {
             listings: Vec::new(),
             assets: None,
             packages: HashMap::new(),
+            package_bytes: 0,
+            hidden: hidden.iter().filter_map(|folder| fs::canonicalize(folder).ok()).collect(),
             names: HashMap::new(),
             files: 0,
             bytes: 0,
@@ -122,11 +140,13 @@ impl Bundle {
 
     /// The text of a file by the name that stacks show, as the engine was given it.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        fs::read_to_string(self.names.get(name)?).ok()
+        String::from_utf8(super::read_at_most(self.names.get(name)?, MAX_FILE).ok()?).ok()
     }
 
-    /// Answers a request of the engine: a line of JSON, and then the text of a file, if any.
-    fn answer(&mut self, request: &[u8]) -> Vec<u8> {
+    /// Answers a request of the engine: a line of JSON, and then the text of a file, if any; asks
+    /// `is_over` now and then whether the time is.
+    fn answer(&mut self, request: &[u8], is_over: &mut dyn FnMut() -> bool) -> Vec<u8> {
+        let request = request.get(..MAX_REQUEST.min(request.len())).unwrap_or_default();
         let request: Value = serde_json::from_slice(request).unwrap_or_default();
         let field = |name: &str| request[name].as_str().unwrap_or_default();
         let answer = match field("op") {
@@ -135,7 +155,7 @@ impl Bundle {
                 resolve::resolve(self, field("from"), field("specifier"), importing)
                     .map(|id| (json!({ "id": id }), String::new()))
             }
-            "read" => self.read(field("id")),
+            "read" => self.read(field("id"), is_over),
             "open" => self.open_asset(field("id")).map(|text| (json!({}), text)),
             "functions" => Ok((json!({ "entries": self.list(Listing::functions) }), String::new())),
             "assets" => Ok((json!({ "entries": self.assets() }), String::new())),
@@ -150,7 +170,11 @@ impl Bundle {
         reply
     }
 
-    fn read(&mut self, id: &str) -> Result<(Value, String), Refused> {
+    fn read(
+        &mut self,
+        id: &str,
+        is_over: &mut dyn FnMut() -> bool,
+    ) -> Result<(Value, String), Refused> {
         let kind = self.kind(&self.path(id)?)?;
         let (text, path) = self.open(id)?;
         let kind = match kind {
@@ -168,7 +192,10 @@ impl Bundle {
         if !typed {
             return Ok((json!({ "name": name, "kind": kind }), text));
         }
-        match typescript::strip(&text) {
+        if text.len() > MAX_TYPED {
+            return Err(Refused::too_large(format!("{name}: is larger than {MAX_TYPED} bytes")));
+        }
+        match typescript::strip(&text, is_over) {
             Ok(text) => Ok((json!({ "name": name, "kind": kind }), text)),
             Err(Unstripped { line, column, reason }) => {
                 let head = json!({ "error": reason, "name": name, "line": line, "column": column });
@@ -194,18 +221,18 @@ impl Bundle {
                 found.ok_or_else(|| Refused::missing(format!("{id} is gone")))?
             }
         };
-        let length = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        let bytes = super::read_at_most(&path, MAX_FILE);
+        let length = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         (self.files, self.bytes) = (self.files + 1, self.bytes + length);
-        if length > MAX_FILE {
-            let reason = format!("is larger than {MAX_FILE} bytes");
-            return Err(Refused::too_large(reason));
-        }
         if self.bytes > MAX_BYTES || self.files > MAX_FILES {
             let reason =
                 format!("the function loads more than {MAX_FILES} files or {MAX_BYTES} bytes");
             return Err(Refused::too_large(reason));
         }
-        let bytes = fs::read(&path).map_err(|e| Refused::missing(format!("{id}: {e}")))?;
+        let bytes = bytes.map_err(|error| match error.kind() {
+            io::ErrorKind::Other => Refused::too_large(error.to_string()),
+            _ => Refused::missing(format!("{id}: {error}")),
+        })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Refused { code: "ERR_NOT_TEXT", reason: "is not UTF-8".to_owned() })?;
         Ok((text, path))
@@ -259,8 +286,9 @@ impl Bundle {
             return known.clone();
         }
         let found = self.file(&path).ok().flatten();
-        let small = |path: &PathBuf| fs::metadata(path).is_ok_and(|m| m.len() <= MAX_FILE);
-        let text = found.filter(small).and_then(|path| fs::read(path).ok());
+        let room = MAX_PACKAGE.min(MAX_PACKAGES - self.package_bytes);
+        let text = found.and_then(|path| super::read_at_most(&path, room).ok());
+        self.package_bytes += text.as_ref().map_or(0, |text| text.len() as u64);
         let package = text.and_then(|text| serde_json::from_slice(&text).ok()).map(Arc::new);
         self.packages.insert(path, package.clone());
         package
@@ -278,10 +306,20 @@ impl Bundle {
             return Ok(None);
         }
         let Ok(found) = fs::canonicalize(path) else { return Ok(None) };
-        match found.starts_with(&self.root) {
-            true => Ok(Some(found)),
-            false => Err(Refused::outside(&self.id(path))),
+        match found.strip_prefix(&self.root) {
+            Err(_) => Err(Refused::outside(&self.id(path))),
+            Ok(within) if self.is_hidden(&found, within) => Err(Refused::hidden(&self.id(path))),
+            Ok(_) => Ok(Some(found)),
         }
+    }
+
+    /// Whether nothing is loaded from there: what the server keeps, and what is none of the code but
+    /// about it, as `.env` and `.git`. Package managers have hidden folders of their own.
+    fn is_hidden(&self, found: &Path, within: &Path) -> bool {
+        let ours = |part: &&OsStr| *part != "node_modules";
+        let mut parts = within.iter().take_while(ours);
+        parts.any(|part| part.as_encoded_bytes().starts_with(b"."))
+            || self.hidden.iter().any(|folder| found.starts_with(folder))
     }
 
     /// The path of an id or a path from the root with `.` and `..` in it; those that lead above
@@ -345,8 +383,12 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn load(mut caller: Caller<'_, State>, at: u32, length: u32) -> wasmtime::Result<u32> {
     let (memory, state) = host::memory(&mut caller)?.data_and_store_mut(&mut caller);
     let Some(request) = slice(memory, at, length) else { return Err(state.stop(Failure::Pointer)) };
-    state.loaded = match &mut state.bundle {
-        Some(bundle) => bundle.answer(request),
+    state.loaded = match state.bundle.take() {
+        Some(mut bundle) => {
+            let answer = bundle.answer(request, &mut || state.check_time().is_err());
+            state.bundle = Some(bundle);
+            answer
+        }
         None => {
             let error = "it was not loaded when the function was deployed; name it in a literal \
                          require('…'), best at the top of the file";
@@ -354,6 +396,7 @@ fn load(mut caller: Caller<'_, State>, at: u32, length: u32) -> wasmtime::Result
             format!("{head}\n").into_bytes()
         }
     };
+    state.check_time()?;
     Ok(state.loaded.len() as u32)
 }
 

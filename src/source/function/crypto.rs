@@ -1,7 +1,7 @@
 //! Hashes and HMAC for guests: pure functions, so they need no grant and touch nothing outside.
 //!
 //! The guest names the algorithm as Node does, and gives room for [`MAX_DIGEST`] bytes. What it asks
-//! to be hashed is at most its own memory, which bounds how long one call takes.
+//! to be hashed may be all of its memory: its time is looked at meanwhile.
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
@@ -11,7 +11,7 @@ use wasmtime::{Caller, Linker};
 
 use super::error::Failure;
 use super::host::memory;
-use super::instance::{State, slice, slice_mut};
+use super::instance::{PART, State, slice, slice_mut};
 
 /// The longest digest there is: SHA-512's.
 const MAX_DIGEST: u32 = 64;
@@ -25,8 +25,9 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         "offhook",
         "digest",
         |caller: Caller<'_, State>, name: u32, name_length: u32, at: u32, length: u32, to: u32| {
-            write(caller, to, |memory| {
-                digest(span(memory, (name, name_length))?, span(memory, (at, length))?)
+            write(caller, to, |memory, state| {
+                let name = span(memory, (name, name_length))?;
+                digest(name, span(memory, (at, length))?, state)
             })
         },
     )?;
@@ -41,32 +42,38 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
          at: u32,
          length: u32,
          to: u32| {
-            write(caller, to, |memory| {
+            write(caller, to, |memory, state| {
                 let key = span(memory, (key, key_length))?;
-                hmac(span(memory, (name, name_length))?, key, span(memory, (at, length))?)
+                hmac(span(memory, (name, name_length))?, key, span(memory, (at, length))?, state)
             })
         },
     )?;
     Ok(())
 }
 
-/// What reaches out of the guest's memory.
-struct Outside;
+/// Why there is no digest.
+enum Stopped {
+    /// A part reaches out of the guest's memory.
+    Outside,
+    /// The guest's time is over.
+    Late(wasmtime::Error),
+}
 
-fn span(memory: &[u8], (at, length): Span) -> Result<&[u8], Outside> {
-    slice(memory, at, length).ok_or(Outside)
+fn span(memory: &[u8], (at, length): Span) -> Result<&[u8], Stopped> {
+    slice(memory, at, length).ok_or(Stopped::Outside)
 }
 
 /// Writes what `make` finds, and gives its length: 0 when there is no such algorithm.
 fn write(
     mut caller: Caller<'_, State>,
     to: u32,
-    make: impl FnOnce(&[u8]) -> Result<Option<Vec<u8>>, Outside>,
+    make: impl FnOnce(&[u8], &mut State) -> Result<Option<Vec<u8>>, Stopped>,
 ) -> wasmtime::Result<u32> {
     let (memory, state) = memory(&mut caller)?.data_and_store_mut(&mut caller);
-    let made = match make(memory) {
+    let made = match make(memory, state) {
         Ok(made) => made.unwrap_or_default(),
-        Err(Outside) => return Err(state.stop(Failure::Pointer)),
+        Err(Stopped::Outside) => return Err(state.stop(Failure::Pointer)),
+        Err(Stopped::Late(stopped)) => return Err(stopped),
     };
     let Some(room) = slice_mut(memory, to, MAX_DIGEST) else {
         return Err(state.stop(Failure::Pointer));
@@ -78,31 +85,66 @@ fn write(
     Ok(length as u32)
 }
 
-fn digest(name: &[u8], bytes: &[u8]) -> Result<Option<Vec<u8>>, Outside> {
-    Ok(Some(match name {
-        b"md5" => Md5::digest(bytes).to_vec(),
-        b"sha1" => Sha1::digest(bytes).to_vec(),
-        b"sha224" => Sha224::digest(bytes).to_vec(),
-        b"sha256" => Sha256::digest(bytes).to_vec(),
-        b"sha384" => Sha384::digest(bytes).to_vec(),
-        b"sha512" => Sha512::digest(bytes).to_vec(),
-        _ => return Ok(None),
-    }))
+/// Takes all of `bytes` in, part by part: the guest's whole memory takes as long as many ticks.
+fn feed(bytes: &[u8], state: &mut State, mut update: impl FnMut(&[u8])) -> Result<(), Stopped> {
+    for part in bytes.chunks(PART) {
+        state.check_time().map_err(Stopped::Late)?;
+        update(part);
+    }
+    Ok(())
 }
 
-fn hmac(name: &[u8], key: &[u8], bytes: &[u8]) -> Result<Option<Vec<u8>>, Outside> {
-    fn keyed<M: Mac + KeyInit>(key: &[u8], bytes: &[u8]) -> Vec<u8> {
-        let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
-        mac.update(bytes);
-        mac.finalize().into_bytes().to_vec()
+fn digest(name: &[u8], bytes: &[u8], state: &mut State) -> Result<Option<Vec<u8>>, Stopped> {
+    fn of<D: Digest>(bytes: &[u8], state: &mut State) -> Result<Option<Vec<u8>>, Stopped> {
+        let mut digest = D::new();
+        feed(bytes, state, |part| digest.update(part))?;
+        Ok(Some(digest.finalize().to_vec()))
     }
-    Ok(Some(match name {
-        b"md5" => keyed::<Hmac<Md5>>(key, bytes),
-        b"sha1" => keyed::<Hmac<Sha1>>(key, bytes),
-        b"sha224" => keyed::<Hmac<Sha224>>(key, bytes),
-        b"sha256" => keyed::<Hmac<Sha256>>(key, bytes),
-        b"sha384" => keyed::<Hmac<Sha384>>(key, bytes),
-        b"sha512" => keyed::<Hmac<Sha512>>(key, bytes),
-        _ => return Ok(None),
-    }))
+    match name {
+        b"md5" => of::<Md5>(bytes, state),
+        b"sha1" => of::<Sha1>(bytes, state),
+        b"sha224" => of::<Sha224>(bytes, state),
+        b"sha256" => of::<Sha256>(bytes, state),
+        b"sha384" => of::<Sha384>(bytes, state),
+        b"sha512" => of::<Sha512>(bytes, state),
+        _ => Ok(None),
+    }
+}
+
+fn hmac(
+    name: &[u8],
+    key: &[u8],
+    bytes: &[u8],
+    state: &mut State,
+) -> Result<Option<Vec<u8>>, Stopped> {
+    /// Beyond a block of the hash, a key stands for its digest (RFC 2104 section 2).
+    fn keyed<M: Mac + KeyInit, D: Digest>(
+        key: &[u8],
+        bytes: &[u8],
+        state: &mut State,
+    ) -> Result<Option<Vec<u8>>, Stopped> {
+        const LONGEST_BLOCK: usize = 128;
+        let mut digest = D::new();
+        let hashed;
+        let key = match key.len() > LONGEST_BLOCK {
+            true => {
+                feed(key, state, |part| digest.update(part))?;
+                hashed = digest.finalize();
+                &hashed[..]
+            }
+            false => key,
+        };
+        let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
+        feed(bytes, state, |part| mac.update(part))?;
+        Ok(Some(mac.finalize().into_bytes().to_vec()))
+    }
+    match name {
+        b"md5" => keyed::<Hmac<Md5>, Md5>(key, bytes, state),
+        b"sha1" => keyed::<Hmac<Sha1>, Sha1>(key, bytes, state),
+        b"sha224" => keyed::<Hmac<Sha224>, Sha224>(key, bytes, state),
+        b"sha256" => keyed::<Hmac<Sha256>, Sha256>(key, bytes, state),
+        b"sha384" => keyed::<Hmac<Sha384>, Sha384>(key, bytes, state),
+        b"sha512" => keyed::<Hmac<Sha512>, Sha512>(key, bytes, state),
+        _ => Ok(None),
+    }
 }

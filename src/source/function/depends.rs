@@ -46,24 +46,34 @@ impl Listing {
             return files.map(|(name, _, path)| (name, path)).filter(script).collect();
         }
         let mut assets = Vec::new();
-        private_assets(&self.folder, "/", 0, &mut assets);
+        private_assets(&self.folder, "/", 0, &mut 0, &mut assets);
         assets.sort();
         assets
     }
 }
 
-fn private_assets(dir: &Path, prefix: &str, depth: usize, found: &mut Vec<(String, PathBuf)>) {
+fn private_assets(
+    dir: &Path,
+    prefix: &str,
+    depth: usize,
+    looked: &mut usize,
+    found: &mut Vec<(String, PathBuf)>,
+) {
     /// Deeper is a link in a circle.
     const MAX_DEPTH: usize = 8;
     /// A script that wants more of them wants a database.
     const MAX_ASSETS: usize = 1000;
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
+        *looked += 1;
+        if *looked > super::files::MAX_ENTRIES {
+            return;
+        }
         let name = entry.file_name();
         let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
         let path = entry.path();
         if path.is_dir() && depth < MAX_DEPTH {
-            private_assets(&path, &format!("{prefix}{name}/"), depth + 1, found);
+            private_assets(&path, &format!("{prefix}{name}/"), depth + 1, looked, found);
         } else if let Some((stem, ending)) = name.split_once(".private.")
             && found.len() < MAX_ASSETS
         {

@@ -4,6 +4,21 @@ use std::fmt;
 
 use crate::base::Fault;
 
+/// Characters of a text that a guest chose: what people read of one.
+const MOST_TOLD: usize = 2_000;
+
+/// A text that a guest chose, as it may stand in logs, on terminals and in answers about it: not
+/// long, and without control characters that terminals obey.
+pub(super) fn plain(text: &str) -> String {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let safe = |c: char| if obeyed(c) { char::REPLACEMENT_CHARACTER } else { c };
+    let mut told: String = text.chars().take(MOST_TOLD).map(safe).collect();
+    if text.chars().nth(MOST_TOLD).is_some() {
+        told.push('…');
+    }
+    told
+}
+
 /// Why a file could not be made into a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadError {
@@ -142,5 +157,17 @@ impl fmt::Display for Failure {
             Failure::Trap(reason) => write!(f, "trapped: {reason}"),
             Failure::Malformed(reason) => write!(f, "malformed answer: {reason}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_guest_says_of_itself_is_short_and_no_order_to_a_terminal() {
+        assert_eq!(plain("a\tb\r\n\x1b[2Jc\u{9b}"), "a\tb\u{fffd}\n\u{fffd}[2Jc\u{fffd}");
+        assert_eq!(plain(&"ü".repeat(MOST_TOLD)).chars().count(), MOST_TOLD);
+        assert_eq!(plain(&"ü".repeat(1 << 20)).chars().count(), MOST_TOLD + 1);
     }
 }

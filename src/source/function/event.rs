@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::error::{Failure, LoadError};
+use super::error::{Failure, LoadError, plain};
 use crate::base::Duration;
 
 /// A request, as a function's handler sees it. Values are already percent-decoded.
@@ -163,7 +163,7 @@ impl Response {
     }
 
     /// From what the JavaScript prelude answers.
-    pub(super) fn from_json(bytes: &[u8]) -> Result<Response, Failure> {
+    pub fn from_json(bytes: &[u8]) -> Result<Response, Failure> {
         let malformed = |reason: &str| Failure::Malformed(reason.to_owned());
         let Ok(Value::Object(mut reply)) = serde_json::from_slice(bytes) else {
             return Err(malformed("not a JSON object"));
@@ -188,14 +188,14 @@ impl Response {
         if response.content_type.is_empty() {
             let given = reply.get("type").and_then(Value::as_str).unwrap_or("text/plain");
             let charset = if binary { "" } else { "; charset=utf-8" };
-            response.content_type = format!("{given}{charset}");
+            response.add_header("Content-Type", &format!("{given}{charset}"))?;
         }
         Ok(response)
     }
 
     /// From bytes on standard output: a document, or a CGI header block (RFC 3875 section 6)
     /// and a document.
-    pub(super) fn from_output(bytes: Vec<u8>) -> Result<Response, Failure> {
+    pub fn from_output(bytes: Vec<u8>) -> Result<Response, Failure> {
         let mut response = Response { status: 200, ..Response::default() };
         match split_header_block(&bytes) {
             None => response.body = bytes,
@@ -209,6 +209,7 @@ impl Response {
                     let code = value.split(' ').next().and_then(|code| code.parse().ok());
                     response.status =
                         code.filter(|code| (200..600).contains(code)).ok_or_else(|| {
+                            let value = plain(value);
                             Failure::Malformed(format!("Status: {value} is not an HTTP status"))
                         })?;
                 }
@@ -225,23 +226,47 @@ impl Response {
         Ok(response)
     }
 
-    /// Keeps line ends out of header fields: they would split the response.
+    /// Keeps out of header fields what would split the response, and leaves to the server what is
+    /// between it and the client: how long the answer is and how the connection goes on.
     fn add_header(&mut self, name: &str, value: &str) -> Result<(), Failure> {
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if name.is_empty()
             || !name.bytes().all(token)
             || value.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f)
         {
+            let name = plain(name);
             return Err(Failure::Malformed(format!("header field {name:?} cannot be sent")));
         }
         if name.eq_ignore_ascii_case("content-type") {
-            self.content_type = value.to_owned();
-        } else if !name.eq_ignore_ascii_case("content-length") {
+            value.clone_into(&mut self.content_type);
+        } else if !HOP_BY_HOP.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             self.headers.push((name.to_owned(), value.to_owned()));
+        }
+        let fields = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        let bytes = self.content_type.len() + fields.clone().sum::<usize>();
+        if fields.len() > MOST_FIELDS || bytes > MOST_FIELD_BYTES {
+            let why = format!("more than {MOST_FIELDS} header fields or {MOST_FIELD_BYTES} bytes");
+            return Err(Failure::Malformed(why));
         }
         Ok(())
     }
 }
+
+/// Header fields of one answer: clients refuse more, and the server's own table of them has an end.
+const MOST_FIELDS: usize = 128;
+const MOST_FIELD_BYTES: usize = 64 << 10;
+
+/// RFC 9110 section 7.6.1, RFC 9112 section 6.
+const HOP_BY_HOP: [&str; 8] = [
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+];
 
 const XML: &str = "text/xml; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -274,5 +299,52 @@ fn split_header_block(bytes: &[u8]) -> Option<HeaderBlock<'_>> {
             return None;
         }
         block.push((name, value.trim()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(output: &str) -> String {
+        match Response::from_output(output.as_bytes().to_vec()) {
+            Err(Failure::Malformed(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn header_fields_are_few_and_none_is_the_connection_s() {
+        let many = "a: b\n".repeat(40_000);
+        assert!(refused(&format!("{many}\n<Response/>")).contains("more than 128"));
+        let long = format!("a: {}\n\n", "b".repeat(100_000));
+        assert!(refused(&long).contains("65536 bytes"));
+        let told = refused(&format!("Status: {}\n\n", "9".repeat(100_000)));
+        assert!(told.len() < 3_000);
+        let framing = "Transfer-Encoding: chunked\nconnection: upgrade\nContent-Length: 1\n\
+                       Keep-Alive: x\nTE: x\nUpgrade: h2c\nX-Own: yes\n\nbody";
+        let response = Response::from_output(framing.into()).expect("an answer");
+        assert_eq!(response.headers, [("X-Own".to_owned(), "yes".to_owned())]);
+    }
+
+    #[test]
+    fn no_part_of_an_answer_splits_it() {
+        let json = |text: &str| Response::from_json(text.as_bytes());
+        for reply in [
+            r#"{"status":200,"type":"text/plain\r\nSet-Cookie: a=b","body":""}"#,
+            r#"{"status":200,"headers":{"X":"a\r\nY: b"},"body":""}"#,
+            r#"{"status":200,"headers":{"X\r\nY":"b"},"body":""}"#,
+            r#"{"status":200,"headers":{"Content-Type":["a","b\n"]},"body":""}"#,
+            r#"{"status":199,"body":""}"#,
+            r#"{"status":600,"body":""}"#,
+            r#"{"status":200.5,"body":""}"#,
+            r#"{"status":200,"body64":"?"}"#,
+            "[]",
+            "",
+        ] {
+            assert!(matches!(json(reply), Err(Failure::Malformed(_))), "{reply}");
+        }
+        let deep = format!(r#"{{"status":200,"body":{}"#, "[".repeat(100_000));
+        assert!(json(&deep).is_err());
     }
 }

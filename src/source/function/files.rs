@@ -130,7 +130,7 @@ pub fn names(dir: &Path) -> Vec<(String, Access)> {
 /// Files under a folder that look like functions and are none, because nothing could name them.
 pub fn unnamed(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    collect(dir, "", 0, &mut files);
+    collect(dir, "", 0, &mut 0, &mut files);
     files.retain(|(name, ..)| !is_name(name));
     files.into_iter().map(|(_, _, path)| path).collect()
 }
@@ -144,7 +144,7 @@ pub fn tables(dir: &Path) -> Vec<PathBuf> {
 /// The file of each name, with its place in [`SUFFIXES`]; in the order of the names.
 pub(super) fn files(dir: &Path) -> Vec<(String, usize, PathBuf)> {
     let mut files = Vec::new();
-    collect(dir, "", 0, &mut files);
+    collect(dir, "", 0, &mut 0, &mut files);
     files.retain(|(name, ..)| is_name(name));
     files.sort();
     files.dedup_by(|later, first| later.0 == first.0);
@@ -179,13 +179,16 @@ pub(super) fn is_script(path: &Path) -> bool {
         .is_some_and(|ending| ["js", "mjs", "ts"].iter().any(|script| ending == *script))
 }
 
-/// Whether the name stays in the folder, names no hidden file and does not reach a protected file
-/// by its full name.
+/// Whether the name stays in the folder, names no hidden file and none of a package, and does not
+/// reach a protected file by its full name.
 pub fn is_name(name: &str) -> bool {
     const MAX_NAME: usize = 256;
     let segment = |part: &str| {
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(plain)
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part != "node_modules"
+            && part.chars().all(plain)
     };
     name.len() <= MAX_NAME
         && name.split('/').all(segment)
@@ -193,11 +196,24 @@ pub fn is_name(name: &str) -> bool {
         && !name.ends_with(".private")
 }
 
-fn collect(dir: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, usize, PathBuf)>) {
+/// Entries of folders that are looked at: links in circles make endless ones of a few.
+pub(super) const MAX_ENTRIES: usize = 50_000;
+
+fn collect(
+    dir: &Path,
+    prefix: &str,
+    depth: usize,
+    looked: &mut usize,
+    files: &mut Vec<(String, usize, PathBuf)>,
+) {
     // Deeper folders are packages' insides, or a link in a circle.
     const MAX_DEPTH: usize = 8;
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
+        *looked += 1;
+        if *looked > MAX_ENTRIES {
+            return;
+        }
         let file = entry.file_name();
         let Some(file) = file.to_str().filter(|f| !f.starts_with('.') && *f != "node_modules")
         else {
@@ -206,7 +222,7 @@ fn collect(dir: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, usiz
         let path = entry.path();
         if path.is_dir() {
             if depth < MAX_DEPTH {
-                collect(&path, &format!("{prefix}{file}/"), depth + 1, files);
+                collect(&path, &format!("{prefix}{file}/"), depth + 1, looked, files);
             }
             continue;
         }

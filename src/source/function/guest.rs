@@ -2,11 +2,13 @@
 //! input and writes the answer to standard output, and a library with `oh_alloc` and
 //! `oh_handle(pointer, length) -> pointer << 32 | length`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use wasmtime::{ExternType, InstancePre, Memory, Module, Store, ValType};
+use wasmtime::{ExternType, ImportType, InstancePre, Memory, Module, Store, ValType};
 
-use super::error::{Failure, LoadError};
+use super::admit::admit;
+use super::error::{Failure, LoadError, plain};
 use super::event::Response;
 use super::host::is_operation;
 use super::instance::{Limits, State, complete, failure_of, slice, slice_mut};
@@ -32,8 +34,10 @@ impl Guest {
         bytes: &[u8],
         (name, grants): (&str, &Grants),
     ) -> Result<Guest, LoadError> {
+        let wasm = binary(file, bytes)?;
+        admit(&wasm).map_err(|reason| LoadError::whole(file, plain(&reason)))?;
         let engine = sandbox.engine();
-        let module = sandbox.cache().compile(engine, bytes);
+        let module = sandbox.cache().compile(engine, &wasm);
         let module = module.map_err(|e| load_error(file, &format!("{e:#}")))?;
         let door = door_of(&module).map_err(|reason| LoadError::whole(file, reason))?;
         refuse_other_imports(sandbox, file, &module, (name, grants))?;
@@ -99,6 +103,17 @@ fn read(store: &mut Store<State>, memory: Memory, reply: u64) -> wasmtime::Resul
     }
 }
 
+/// The module itself, which may be written as text.
+fn binary<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, LoadError> {
+    // Written by hand; what the parser makes of a text is many times as large.
+    const MAX_TEXT: usize = 1 << 20;
+    if !bytes.starts_with(b"\0asm") && bytes.len() > MAX_TEXT {
+        let reason = format!("is larger than {MAX_TEXT} bytes of text");
+        return Err(LoadError::whole(file, reason));
+    }
+    wat::parse_bytes(bytes).map_err(|error| load_error(file, &error.to_string()))
+}
+
 /// Which door the module has.
 fn door_of(module: &Module) -> Result<Door, String> {
     let function = |name: &str, parameters: &[ValType], results: &[ValType]| {
@@ -141,8 +156,18 @@ fn refuse_other_imports(
     if refused.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = refused.iter().map(|i| format!("{}.{}", i.module(), i.name())).collect();
+    // People look at the first ones; a module may have invented hundreds, of any length.
+    const TOLD: usize = 8;
+    const LONGEST: usize = 100;
+    let shown = |import: &ImportType<'_>| -> String {
+        let name = format!("{}.{}", import.module(), import.name());
+        plain(&name).chars().take(LONGEST).collect()
+    };
+    let names: Vec<_> = refused.iter().take(TOLD).map(shown).collect();
     let mut reason = format!("imports what is not granted: {}", names.join(", "));
+    if let Some(more) = refused.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        reason.push_str(&format!(" and {more} more"));
+    }
     if refused.iter().any(|i| is_operation(i.module(), i.name())) {
         reason.push_str(&format!(
             "; to grant HTTP or the store, write `hosts = [\"HOST\"]` or `store = true` under \
@@ -162,7 +187,7 @@ fn load_error(file: &str, text: &str) -> LoadError {
     });
     let (line, column) = place.unwrap_or((0, 0));
     let reason = text.lines().next().unwrap_or("not a WebAssembly module");
-    LoadError { file: file.to_owned(), line, column, reason: reason.trim_end().to_owned() }
+    LoadError { file: file.to_owned(), line, column, reason: plain(reason.trim_end()) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What every guest may call: the `offhook` module, and AssemblyScript's `env.abort`.
 
-use wasmtime::{AsContextMut, Caller, Extern, Linker, Memory};
+use wasmtime::{Caller, Extern, Linker, Memory};
 
 use super::crypto;
 use super::error::Failure;
@@ -65,12 +65,14 @@ fn log(mut caller: Caller<'_, State>, level: i32, at: u32, length: u32) -> wasmt
 fn random(mut caller: Caller<'_, State>, at: u32, length: u32) -> wasmtime::Result<()> {
     let (memory, state) = memory(&mut caller)?.data_and_store_mut(&mut caller);
     match slice_mut(memory, at, length) {
-        Some(bytes) => {
-            state.host.random(bytes);
-            Ok(())
-        }
+        Some(bytes) => fill_random(state, bytes),
         None => Err(state.stop(Failure::Pointer)),
     }
+}
+
+/// In parts: the guest's whole memory takes as long as several ticks.
+pub(super) fn fill_random(state: &mut State, bytes: &mut [u8]) -> wasmtime::Result<()> {
+    state.in_parts(bytes, |state, part| state.host.random(part))
 }
 
 /// The number of the operation that `text` asks for; its answer comes by [`next`].
@@ -90,8 +92,7 @@ fn next(mut caller: Caller<'_, State>, milliseconds: f64) -> wasmtime::Result<i3
     let time = if milliseconds > 0.0 { milliseconds.min(LONG) } else { 0.0 };
     let time = (milliseconds >= 0.0 || milliseconds.is_nan()).then_some(time);
     let time = time.map(|time| Duration::from_secs_f64(time / 1000.0));
-    let (length, left) = caller.data_mut().next(time)?;
-    caller.as_context_mut().set_epoch_deadline(left);
+    let length = caller.data_mut().next(time)?;
     Ok(length.map_or(-1, |length| i32::try_from(length).unwrap_or(i32::MAX)))
 }
 

@@ -7,11 +7,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use wasmtime::{ResourceLimiter, Store, Trap};
+use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
 
+use super::admit::MAX_TABLE;
 use super::ask::{self, Asked};
 use super::bundle::Bundle;
-use super::error::Failure;
+use super::error::{Failure, plain};
 use super::event::{Cost, Level, LogLine};
 use super::sandbox::{Host, Sandbox};
 use crate::base::{Duration, Instant};
@@ -19,8 +20,11 @@ use crate::directory::grants::Grants;
 
 pub use crate::directory::grants::{Limits, MAX_MEMORY};
 
-/// Tables of guests: function pointers of large programs, with room.
-pub(super) const MAX_TABLE: usize = 20_000;
+/// What a host function does at once: a fraction of a tick, whatever it does.
+pub(super) const PART: usize = 64 << 10;
+
+/// A thread that waits for so long has slept.
+const SHORTEST_WAIT: Duration = Duration::from_micros(100);
 
 /// What host functions know about the invocation that calls them.
 pub(super) struct State {
@@ -47,9 +51,9 @@ pub(super) struct State {
     memory: usize,
     wants_memory: bool,
     started: Instant,
-    sandbox: Sandbox,
-    /// Ticks of running left when the clock was last read, and that reading.
-    running: (u64, u64),
+    /// How long it ran before it last waited, and since when it runs again.
+    ran: Duration,
+    resumed: Instant,
 }
 
 impl ResourceLimiter for State {
@@ -82,12 +86,18 @@ impl State {
     pub(super) fn write_log(&mut self, level: Level, text: &[u8]) -> wasmtime::Result<()> {
         // A line costs the host more than its text.
         const LINE_OVERHEAD: usize = 16;
-        self.log_bytes += text.len() + LINE_OVERHEAD;
-        if self.log_bytes > self.limits.log {
-            return Err(self.stop(Failure::LogFlood));
-        }
+        self.charge_log(text.len() + LINE_OVERHEAD)?;
         self.log.push(LogLine { level, text: String::from_utf8_lossy(text).into_owned() });
         Ok(())
+    }
+
+    /// Counts what was written to the log, whether it is kept or not.
+    pub(super) fn charge_log(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.log_bytes = self.log_bytes.saturating_add(bytes);
+        match self.log_bytes > self.limits.log {
+            true => Err(self.stop(Failure::LogFlood)),
+            false => Ok(()),
+        }
     }
 
     /// Remembers why and gives the error that a host function returns to end its guest.
@@ -106,34 +116,63 @@ impl State {
         self.asked.get_or_insert_with(begin).begin(grants, text)
     }
 
-    /// Waits for an answer as long as the guest asks (none: as long as there is one to come) and
-    /// its wall time allows; gives the answer's length, and the ticks of running left, since
-    /// waiting is not running.
-    pub(super) fn next(
-        &mut self,
-        time: Option<Duration>,
-    ) -> wasmtime::Result<(Option<usize>, u64)> {
-        let (left, since) = self.running;
-        let left = left.saturating_sub(self.sandbox.ticks().saturating_sub(since));
-        let begun = self.host.now();
-        let allowed = self.limits.wall.saturating_sub(begun.since(self.started));
-        let asked = self.asked.as_mut().filter(|asked| asked.is_waiting());
-        let answered = match (asked, time) {
-            (Some(asked), time) => asked.next(time.map_or(allowed, |time| time.min(allowed))),
-            (None, Some(time)) => {
-                self.host.wait(time.min(allowed));
-                None
-            }
-            (None, None) => None,
-        };
-        let idle = answered.is_none() && time.is_none() && !self.is_waiting();
-        if answered.is_none() && !idle && time.is_none_or(|time| time >= allowed) {
+    /// Ends a guest that has run for longer than it may: asked at every tick, and between the parts
+    /// of whatever a host function does that takes its time.
+    pub(super) fn check_time(&mut self) -> wasmtime::Result<()> {
+        let now = self.host.now();
+        if self.ran + now.since(self.resumed) >= self.limits.running {
+            return Err(self.stop(Failure::RunningTime));
+        }
+        if now.since(self.started) >= self.limits.wall {
             return Err(self.stop(Failure::WallTime));
         }
-        let waited = self.host.now().since(begun);
+        Ok(())
+    }
+
+    /// Does `act` on all of `bytes`, which may be the guest's whole memory, part by part.
+    pub(super) fn in_parts(
+        &mut self,
+        bytes: &mut [u8],
+        mut act: impl FnMut(&mut Self, &mut [u8]),
+    ) -> wasmtime::Result<()> {
+        for part in bytes.chunks_mut(PART) {
+            self.check_time()?;
+            act(self, part);
+        }
+        Ok(())
+    }
+
+    /// Waits for an answer as long as the guest asks (none: as long as there is one to come) and
+    /// its wall time allows; gives the answer's length. Waiting is not running.
+    pub(super) fn next(&mut self, time: Option<Duration>) -> wasmtime::Result<Option<usize>> {
+        self.check_time()?;
+        let waiting = self.is_waiting();
+        if !waiting && time.is_none() {
+            self.answer = None;
+            return Ok(None);
+        }
+        let begun = self.host.now();
+        let allowed = self.limits.wall.saturating_sub(begun.since(self.started));
+        let longest = time.map_or(allowed, |time| time.min(allowed));
+        let answered = match self.asked.as_mut().filter(|_| waiting) {
+            Some(asked) => asked.next(longest),
+            None => {
+                self.host.wait(longest);
+                None
+            }
+        };
+        let now = self.host.now();
+        let waited = now.since(begun);
+        // What is over at once was no wait, or a loop of it would be no running.
+        if waited >= SHORTEST_WAIT {
+            self.ran += begun.since(self.resumed);
+            self.resumed = now;
+        }
+        if answered.is_none() && time.is_none_or(|time| time >= allowed) {
+            return Err(self.stop(Failure::WallTime));
+        }
         self.answer = answered.map(|(id, answer)| ask::spell(id, answer, waited));
-        self.running = (left, self.sandbox.ticks());
-        Ok((self.answer.as_ref().map(String::len), left))
+        Ok(self.answer.as_ref().map(String::len))
     }
 
     fn is_waiting(&self) -> bool {
@@ -152,12 +191,11 @@ pub(super) fn open(
     limits: Limits,
     environment: Arc<[(String, String)]>,
 ) -> Store<State> {
-    let ticks = sandbox.ticks_in(limits.running);
     let host = sandbox.host().clone();
+    let started = host.now();
     let mut store = Store::new(
         sandbox.engine(),
         State {
-            started: host.now(),
             host,
             limits,
             environment,
@@ -174,13 +212,18 @@ pub(super) fn open(
             log_bytes: 0,
             memory: 0,
             wants_memory: false,
-            running: (ticks, sandbox.ticks()),
-            sandbox: sandbox.clone(),
+            started,
+            ran: Duration::ZERO,
+            resumed: started,
         },
     );
     store.limiter(|state| state);
-    store.set_epoch_deadline(ticks);
-    store.epoch_deadline_trap();
+    // Each tick has it look at the clock, which is exact where counting ticks is not: they come
+    // late on a busy machine, and may fall into a wait.
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut guest| {
+        guest.data_mut().check_time().map(|()| UpdateDeadline::Continue(1))
+    });
     store
 }
 
@@ -203,7 +246,7 @@ pub(super) fn failure_of(store: &mut Store<State>, error: &wasmtime::Error) -> O
         (None, Some(Trap::Interrupt)) => Some(Failure::RunningTime),
         (None, _) if state.wants_memory => Some(Failure::Memory),
         (None, Some(trap)) => Some(Failure::Trap(trap.to_string())),
-        (None, None) => Some(Failure::Trap(error.root_cause().to_string())),
+        (None, None) => Some(Failure::Trap(plain(&error.root_cause().to_string()))),
     }
 }
 

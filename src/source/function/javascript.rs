@@ -10,7 +10,7 @@ use wasmtime::{Extern, Instance, InstancePre, Linker, Memory, Module, Store};
 
 use super::bundle::Bundle;
 use super::depends::Depends;
-use super::error::{Failure, LoadError};
+use super::error::{Failure, LoadError, plain};
 use super::event::{LogLine, Response};
 use super::image;
 use super::instance::{Limits, State, complete, failure_of, open, slice};
@@ -104,7 +104,7 @@ impl Runtime {
             Ok(Runtime { code, imports, prelude })
         };
         let mut runtime = start().map_err(|e| broken(format!("{e:#}")))?;
-        let limits = Limits { running: PRELUDE_TIME, ..Limits::default() };
+        let limits = Limits { running: PRELUDE_TIME, wall: PRELUDE_TIME, ..Limits::default() };
         let mut store = open(sandbox, limits, Arc::from([]));
         let running = runtime.instantiate(&mut store, &runtime.prelude);
         let running = running.map_err(|e| broken(format!("{e:#}")))?;
@@ -186,7 +186,7 @@ impl Runtime {
         })?;
         match reply.split_first() {
             Some((0, json)) => Response::from_json(json),
-            Some((_, text)) => Err(Failure::Trap(String::from_utf8_lossy(text).into_owned())),
+            Some((_, text)) => Err(Failure::Trap(plain(&String::from_utf8_lossy(text)))),
             None => Err(Failure::Malformed("empty".to_owned())),
         }
     }
@@ -307,11 +307,11 @@ impl Running {
         self.read(store, reply)
     }
 
-    /// Puts `bytes` into memory that the engine gives for it. The engine's allocator is our own
-    /// code and needs little stack: it runs on the caller's.
+    /// Puts `bytes` into memory that the engine gives for it. Its allocator is our own code, but what
+    /// it works on is the script's: it has the stack that all guests have, not the caller's.
     fn write(&self, store: &mut Store<State>, bytes: &[u8]) -> wasmtime::Result<u32> {
         let alloc = self.instance.get_typed_func::<u32, u32>(&mut *store, "oh_alloc")?;
-        match alloc.call(&mut *store, bytes.len() as u32)? {
+        match complete(alloc.call_async(&mut *store, bytes.len() as u32))? {
             0 => Err(store.data_mut().stop(Failure::Memory)),
             at => {
                 self.memory.write(store, at as usize, bytes)?;
@@ -373,7 +373,7 @@ fn load_error(file: &str, text: &str, known: impl Fn(&str) -> bool) -> LoadError
         Some((_, name, numbers)) => (name.as_str(), *numbers),
         None => (file, (0, 0)),
     };
-    LoadError { file: file.to_owned(), line, column, reason: reason.trim().to_owned() }
+    LoadError { file: file.to_owned(), line, column, reason: plain(reason.trim()) }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! Invoking blocks the thread that does it. Nothing here speaks HTTP or checks signatures: the
 //! caller asks [`Functions::access`] first.
 
+mod admit;
 pub mod ask;
 mod bundle;
 mod cache;
@@ -32,7 +33,8 @@ mod zone;
 use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::routes::Table;
@@ -40,13 +42,15 @@ use super::{Loaded, Stamp};
 use bundle::Bundle;
 use depends::Depends;
 
+pub use admit::admit;
+
 pub use crate::directory::grants::{Bounds, Grants, HostGrant};
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
 use files::{Finder, Found, files, is_script};
 pub use files::{is_name, names, tables, unnamed};
 pub use instance::{Limits, MAX_MEMORY};
-pub use sandbox::{Host, Pace, Sandbox, Setup, TICK};
+pub use sandbox::{Host, Sandbox, Setup, TICK};
 pub use versions::{Versions, version_of};
 
 /// Who may call a function from outside, as its file name says.
@@ -71,6 +75,8 @@ pub struct Functions {
     own: HashMap<String, Arc<Own>>,
     sandbox: Sandbox,
     limits: Limits,
+    /// Folders that scripts load nothing from.
+    hidden: Vec<PathBuf>,
     /// Never more entries than files have existed under `dir` since the start.
     known: Mutex<HashMap<String, Arc<Known>>>,
     /// One is held while loading, by the name, so that a burst of requests loads an edit once and
@@ -127,6 +133,7 @@ impl Functions {
             own: HashMap::new(),
             sandbox,
             limits: Limits::default(),
+            hidden: Vec::new(),
             known: Mutex::default(),
             loading: Default::default(),
         };
@@ -171,6 +178,13 @@ impl Functions {
     /// With other limits than the default ones; memory at most [`MAX_MEMORY`].
     pub fn with_limits(mut self, limits: Limits) -> Functions {
         self.limits = Limits { memory: limits.memory.min(MAX_MEMORY), ..limits };
+        self
+    }
+
+    /// With a folder from which scripts load nothing, though it lies in the project: the server's own
+    /// data.
+    pub fn hiding(mut self, folder: PathBuf) -> Functions {
+        self.hidden.push(folder);
         self
     }
 
@@ -319,13 +333,13 @@ impl Functions {
                 Ok(runtime) => runtime,
                 Err(error) => return broken(LoadError::whole(file, error.to_string())),
             };
-            let bundle = Bundle::new(self.finder.dir(), &found.path);
+            let bundle = Bundle::new(self.finder.dir(), &found.path, &self.hidden);
             // A private file may be there only for others to require.
             let library = found.access == Access::Private;
             let deployed = runtime.deploy(&self.sandbox, file, bundle, library, &own.environment);
             return (deployed.0.map(Program::Script), deployed.1, deployed.2);
         }
-        match fs::read(&found.path) {
+        match read_at_most(&found.path, bound) {
             Ok(bytes) if table::is_table(file) => {
                 let (table, log) = table::load(file, &bytes);
                 (table.map(|table| Program::Routes(Box::new(table))), Depends::default(), log)
@@ -344,5 +358,15 @@ impl Functions {
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads a file that may grow, or be none of finite length.
+fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > most {
+        true => Err(io::Error::other(format!("is larger than {most} bytes"))),
+        false => Ok(bytes),
     }
 }

@@ -26,6 +26,9 @@ const ENDINGS: &[&str] = &[
 /// Names are short; what is longer was put together by mistake.
 const MAX_NAME: usize = 1024;
 
+/// What a system takes as a path; stars in a target would make gigabytes of a kilobyte.
+const MAX_TARGET: usize = 4096;
+
 type Found = Result<Option<PathBuf>, Refused>;
 
 /// The id of the file that `specifier` means in the file `from`.
@@ -251,7 +254,11 @@ impl Search<'_> {
         /// Deeper than anybody nests conditions.
         const MAX_DEPTH: usize = 16;
         match value {
-            Value::String(target) => Some(target.replace('*', middle)),
+            Value::String(target) => {
+                let stars = target.bytes().filter(|byte| *byte == b'*').count();
+                let fits = target.len() + stars * middle.len() <= MAX_TARGET;
+                fits.then(|| target.replace('*', middle))
+            }
             Value::Array(choices) if depth < MAX_DEPTH => {
                 choices.iter().find_map(|choice| self.conditional(choice, middle, depth + 1))
             }

@@ -5,47 +5,26 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, Linker, OptLevel, PoolingAllocationConfig,
 };
 
+use super::admit::MAX_TABLE;
 use super::ask::Asks;
 use super::cache::Cache;
 use super::error::{Error, LoadError};
-use super::instance::{MAX_MEMORY, MAX_TABLE, State};
+use super::instance::{MAX_MEMORY, State};
 use super::javascript::Runtime;
 use super::{host, wasi};
 use crate::base::{Duration, Instant, WallTime};
 use crate::directory::grants::Grants;
 
-/// How often the owner calls [`Sandbox::tick`]: a runaway guest lives at most one longer than
-/// its limit.
+/// How often the owner calls [`Sandbox::tick`], at which guests that run look at the clock: a
+/// runaway lives at most one longer than its limit.
 pub const TICK: Duration = Duration::from_millis(5);
-
-/// How long to sleep between ticks. A sleep ends late; the next one is shorter by that, or fifty of
-/// them would let a runaway live ten milliseconds longer.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    due: Instant,
-}
-
-impl Pace {
-    /// Ticks begin one [`TICK`] from now.
-    pub fn from(now: Instant) -> Pace {
-        Pace { due: now + TICK }
-    }
-
-    /// What is left until the next tick. Of those that were missed, only one is made up for: when
-    /// the machine stood still, so did the guests.
-    pub fn sleep(&mut self, now: Instant) -> Duration {
-        let due = self.due.max(now);
-        self.due = due + TICK;
-        due.since(now)
-    }
-}
 
 /// What guests need of the world outside: the node's clock and chance.
 pub trait Host: Send + Sync {
@@ -87,7 +66,6 @@ struct Shared {
     asking: Linker<State>,
     host: Arc<dyn Host>,
     cache: Cache,
-    ticks: AtomicU64,
     slots: u32,
     taken: AtomicUsize,
     javascript: OnceLock<Result<Runtime, LoadError>>,
@@ -113,16 +91,14 @@ impl Sandbox {
             guests,
             asking,
             host: setup.host,
-            ticks: AtomicU64::new(0),
             slots: setup.slots,
             taken: AtomicUsize::new(0),
             javascript: OnceLock::new(),
         })))
     }
 
-    /// Moves the clock of all running guests by one [`TICK`].
+    /// Has all running guests look at the clock.
     pub fn tick(&self) {
-        self.0.ticks.fetch_add(1, Ordering::Relaxed);
         self.0.engine.increment_epoch();
     }
 
@@ -151,15 +127,6 @@ impl Sandbox {
 
     pub(super) fn cache(&self) -> &Cache {
         &self.0.cache
-    }
-
-    pub(super) fn ticks(&self) -> u64 {
-        self.0.ticks.load(Ordering::Relaxed)
-    }
-
-    /// Ticks that last at least so long, whenever the first of them comes.
-    pub(super) fn ticks_in(&self, time: Duration) -> u64 {
-        (time.as_nanos().div_ceil(TICK.as_nanos()) + 1) as u64
     }
 
     /// A place in the pool, until it is dropped.
@@ -193,6 +160,9 @@ fn engine(slots: u32) -> wasmtime::Result<Engine> {
     config.epoch_interruption(true);
     config.max_wasm_stack(WASM_STACK).async_stack_size(WASM_STACK + HOST_STACK);
     config.wasm_backtrace_max_frames(None);
+    // Nobody's guest needs them; `admit` refuses whatever is not in its list, these or others.
+    config.wasm_memory64(false).wasm_multi_memory(false).wasm_relaxed_simd(false);
+    config.wasm_wide_arithmetic(false).wasm_custom_page_sizes(false);
 
     let scan = PoolingAllocationConfig::is_pagemap_scan_available();
     let mut pool = PoolingAllocationConfig::new();
@@ -206,23 +176,4 @@ fn engine(slots: u32) -> wasmtime::Result<Engine> {
     pool.pagemap_scan(if scan { Enabled::Yes } else { Enabled::No });
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sleeps_that_end_late_are_made_up_for_and_a_stop_is_not() {
-        let start = Instant::ZERO + Duration::from_secs(1);
-        let mut pace = Pace::from(start);
-        let mut now = start;
-        for number in 1..=50 {
-            now = now + pace.sleep(now) + Duration::from_micros(900);
-            assert_eq!(now, start + TICK * number + Duration::from_micros(900));
-        }
-        now += Duration::from_secs(3);
-        assert_eq!(pace.sleep(now), Duration::ZERO);
-        assert_eq!(pace.sleep(now), TICK);
-    }
 }

@@ -65,27 +65,41 @@ impl Bench {
     }
 
     fn with(files: &[(&str, &str)], slots: u32, limits: Limits) -> Bench {
+        let mut bench = Bench::with_host(files, slots, TestHost::new());
+        let environment = vec![("GREETING".to_owned(), "hello".to_owned())];
+        let dir = bench.dir.path().to_owned();
+        let functions = Functions::new(dir, environment, bench.sandbox.clone());
+        bench.functions = functions.with_limits(limits);
+        bench
+    }
+
+    fn with_host(files: &[(&str, &str)], slots: u32, host: Arc<dyn Host>) -> Bench {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let setup = Setup { cache: Some(cache()), slots, host: TestHost::new() };
-        let sandbox = Sandbox::new(setup).expect("a sandbox");
+        let sandbox = Sandbox::new(Setup { cache: Some(cache()), slots, host });
+        let sandbox = sandbox.expect("a sandbox");
+        let functions = Functions::new(dir.path().to_owned(), Vec::new(), sandbox.clone());
         let stop = Arc::new(AtomicBool::new(false));
-        let ticker = {
-            let (sandbox, stop) = (sandbox.clone(), stop.clone());
+        let mut bench = Bench { functions, sandbox, dir, stop, ticker: None };
+        bench.replace_ticker(|sandbox, stop| {
             std::thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     std::thread::park_timeout(TICK);
                     sandbox.tick();
                 }
             })
-        };
-        let environment = vec![("GREETING".to_owned(), "hello".to_owned())];
-        let functions = Functions::new(dir.path().to_owned(), environment, sandbox.clone());
-        let functions = functions.with_limits(limits);
-        let bench = Bench { functions, sandbox, dir, stop, ticker: Some(ticker) };
+        });
         for (name, text) in files {
             bench.write(name, text);
         }
         bench
+    }
+
+    /// Ends the thread that ticks, and has another one do it.
+    fn replace_ticker(&mut self, start: impl FnOnce(Sandbox, Arc<AtomicBool>) -> JoinHandle<()>) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.ticker.take().map(JoinHandle::join);
+        self.stop = Arc::new(AtomicBool::new(false));
+        self.ticker = Some(start(self.sandbox.clone(), self.stop.clone()));
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -146,10 +160,12 @@ const MAPPED: &str = include_str!("../../../functions/samples/caller-id.js");
 const LIBRARY: &str = include_str!("../../../functions/samples/library.wat");
 const COMMAND: &str = include_str!("../../../functions/samples/command.wat");
 
-mod abuse;
+mod bombs;
 mod builtins;
 mod doors;
 mod files;
+mod hostile;
 mod modules;
 mod scripts;
+mod survival;
 mod tables;

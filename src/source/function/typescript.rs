@@ -4,7 +4,9 @@
 //! What has no JavaScript of its own underneath (enums, namespaces, parameter properties,
 //! decorators) is refused with its place; nothing is checked and nothing is rewritten.
 
-use tree_sitter::{Node, Parser};
+use std::ops::ControlFlow;
+
+use tree_sitter::{Node, ParseOptions, ParseState, Parser};
 
 /// What cannot be stripped, and where; the column counts bytes, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,17 +16,29 @@ pub(super) struct Unstripped {
     pub(super) reason: &'static str,
 }
 
-/// The JavaScript in a TypeScript file.
-pub(super) fn strip(source: &str) -> Result<String, Unstripped> {
+/// The JavaScript in a TypeScript file, unless `is_over` says that its time is: there are texts that
+/// take hours to read.
+pub(super) fn strip(source: &str, is_over: &mut dyn FnMut() -> bool) -> Result<String, Unstripped> {
     let mut parser = Parser::new();
     let language = tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into();
     parser.set_language(&language).expect("the grammar is of the library's version");
-    let tree = parser.parse(source, None).expect("without a time limit a parser ends");
+    let mut read = |from: usize, _| source.as_bytes().get(from..).unwrap_or_default();
+    let mut progress = |_: &ParseState| match is_over() {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    let options = ParseOptions::new().progress_callback(&mut progress);
+    let tree = parser.parse_with_options(&mut read, None, Some(options)).ok_or(TOO_LONG)?;
     let mut stripped = Stripped { source: source.as_bytes(), out: source.as_bytes().to_vec() };
     let mut failed = None;
     // A list of what is to be visited, not recursion: files may nest as deep as they like.
     let mut open = vec![tree.root_node()];
+    let mut visited = 0u32;
     while let Some(node) = open.pop() {
+        visited = visited.wrapping_add(1);
+        if visited.is_multiple_of(LOOK) && is_over() {
+            return Err(TOO_LONG);
+        }
         if node.is_error() || node.is_missing() {
             // The first in the file: what comes after may follow from it.
             let place = unstripped(node, "this is no TypeScript that can be read");
@@ -41,6 +55,12 @@ pub(super) fn strip(source: &str) -> Result<String, Unstripped> {
         None => Ok(String::from_utf8_lossy(&stripped.out).into_owned()),
     }
 }
+
+const TOO_LONG: Unstripped =
+    Unstripped { line: 1, column: 1, reason: "this takes too long to read" };
+
+/// Nodes between looks at the clock: each may take as long as the file is.
+const LOOK: u32 = 16;
 
 fn earlier(first: Option<Unstripped>, other: Unstripped) -> Option<Unstripped> {
     match first {
@@ -273,7 +293,7 @@ mod tests {
     use super::*;
 
     fn blanked(source: &str, wanted: &str) {
-        let stripped = strip(source).unwrap_or_else(|e| panic!("{source}: {e:?}"));
+        let stripped = strip(source, &mut || false).unwrap_or_else(|e| panic!("{source}: {e:?}"));
         assert_eq!(stripped.len(), source.len(), "{source}");
         let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(squeezed(&stripped), wanted, "{source}");
@@ -339,7 +359,7 @@ mod tests {
             ("const a = () => <T>{};", 1, 17, "block"),
             ("const a: = 1;\nenum E {}", 1, 8, "no TypeScript"),
         ] {
-            let error = strip(source).expect_err(source);
+            let error = strip(source, &mut || false).expect_err(source);
             assert_eq!((error.line, error.column), (line, column), "{source}: {error:?}");
             assert!(error.reason.contains(word), "{source}: {error:?}");
         }
@@ -348,6 +368,6 @@ mod tests {
     #[test]
     fn deep_nesting_harms_nothing() {
         let deep = format!("let a = {}1{} as number;", "(".repeat(20_000), ")".repeat(20_000));
-        assert_eq!(strip(&deep).expect("stripped").len(), deep.len());
+        assert_eq!(strip(&deep, &mut || false).expect("stripped").len(), deep.len());
     }
 }

@@ -6,7 +6,7 @@ use wasmtime::{Caller, Linker};
 
 use super::error::Failure;
 use super::event::Level;
-use super::host::memory;
+use super::host::{fill_random, memory};
 use super::instance::{State, slice, slice_mut};
 
 type Guest<'a> = Caller<'a, State>;
@@ -99,7 +99,13 @@ fn write_output(state: &mut State, bytes: &[u8]) -> wasmtime::Result<()> {
 }
 
 fn write_error(state: &mut State, bytes: &[u8]) -> wasmtime::Result<()> {
-    match bytes.trim_ascii_end() {
+    // A scatter list may show us all of its memory a thousand times: looking at it costs.
+    if bytes.len() > state.limits.log {
+        return Err(state.stop(Failure::LogFlood));
+    }
+    let text = bytes.trim_ascii_end();
+    state.charge_log(bytes.len() - text.len())?;
+    match text {
         [] => Ok(()),
         text => state.write_log(Level::Info, text),
     }
@@ -196,8 +202,7 @@ fn clock_res_get(guest: Guest<'_>, clock: u32, resolution: u32) -> Errno {
 
 fn random_get(guest: Guest<'_>, at: u32, length: u32) -> Errno {
     with(guest, |memory, state| {
-        state.host.random(slice_mut(memory, at, length)?);
-        Some(Ok(SUCCESS))
+        Some(fill_random(state, slice_mut(memory, at, length)?).map(|()| SUCCESS))
     })
 }
 

@@ -1,0 +1,10 @@
+;; Asks for nonsense for ever.
+(module
+  (import "offhook" "ask" (func $ask (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "oh_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "oh_handle") (param i32 i32) (result i64)
+    (loop $l
+      (drop (call $ask (i32.const 0) (i32.const 100)))
+      (br $l))
+    (i64.const 0)))

@@ -1,0 +1,4 @@
+// Answers for ever.
+exports.handler = (context, event, callback) => {
+  for (;;) callback(null, 'x');
+};

@@ -1,0 +1,4 @@
+// Never ends.
+exports.handler = (context, event, callback) => {
+  for (;;) {}
+};

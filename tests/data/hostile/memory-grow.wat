@@ -1,0 +1,9 @@
+;; Asks for memory for ever.
+(module
+  (memory (export "memory") 1)
+  (func (export "oh_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "oh_handle") (param i32 i32) (result i64)
+    (loop $l
+      (drop (memory.grow (i32.const 1)))
+      (br $l))
+    (i64.const 0)))

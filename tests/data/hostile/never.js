@@ -1,0 +1,4 @@
+// Answers never.
+exports.handler = (context, event, callback) => {
+  return new Promise(() => {});
+};

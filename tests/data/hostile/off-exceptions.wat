@@ -1,0 +1,2 @@
+;; Exceptions.
+(module (tag $e) (memory (export "memory") 1) (func (export "_start") (throw $e)))

@@ -1,0 +1,2 @@
+;; Memory that threads share.
+(module (memory (export "memory") 1 1 shared) (func (export "_start")))

@@ -1,0 +1,11 @@
+;; Fills its memory with random bytes, again and again.
+(module
+  (import "offhook" "random" (func $random (param i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "oh_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "oh_handle") (param i32 i32) (result i64)
+    (drop (memory.grow (i32.const 255)))
+    (loop $l
+      (call $random (i32.const 0) (i32.mul (memory.size) (i32.const 65536)))
+      (br $l))
+    (i64.const 0)))

@@ -1,0 +1,5 @@
+// A getter that gets itself.
+exports.handler = (context, event, callback) => {
+  const o = { get a() { return this.a; } };
+  try { o.a; } catch (error) { callback(null, error.name); }
+};

@@ -1,0 +1,4 @@
+// Timers without end.
+exports.handler = (context, event, callback) => {
+  for (;;) setTimeout(() => {}, 1);
+};

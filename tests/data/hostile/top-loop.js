@@ -1,0 +1,2 @@
+// Never ends when it is loaded.
+for (;;) {}

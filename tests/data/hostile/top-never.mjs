@@ -1,0 +1,2 @@
+// Is never loaded to its end.
+await new Promise(() => {});

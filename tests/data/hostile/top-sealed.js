@@ -1,0 +1,3 @@
+// Takes the prelude away when it is loaded.
+delete globalThis.__host;
+exports.handler = () => {};

@@ -1,0 +1,6 @@
+;; Traps.
+(module
+  (memory (export "memory") 1)
+  (func (export "oh_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "oh_handle") (param i32 i32) (result i64)
+    unreachable))
