@@ -92,6 +92,7 @@ fn guests() -> Result<(), String> {
     let modules = guests::build(&workspace(), &target_folder())?;
     let test = ["test", "--test", "guests", "--", "--include-ignored", "--nocapture"];
     let mut cargo = Command::new("cargo");
+    cargo.envs(guests::environment(&target_folder())?);
     run(cargo.current_dir(workspace()).env("OFFHOOK_GUESTS", modules).args(test))
 }
 
