@@ -313,6 +313,9 @@ fn a_new_function_in_any_language_is_built_and_passes_its_test() {
             let early = offhook(project, &["fn", "test", "menu/greet"]);
             let said = String::from_utf8_lossy(&early.stderr).into_owned();
             assert!(said.contains("run `offhook fn build menu/greet`"), "{lang}: {said}");
+            let checked = offhook(project, &["check"]);
+            let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+            assert!(said.contains("warning function: is not built yet"), "{lang}: {said}");
             run(&["fn", "build"]);
             assert!(module.is_file(), "{lang}");
         }

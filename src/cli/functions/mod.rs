@@ -1,6 +1,6 @@
 //! `offhook fn`: functions from their first line to their versions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
@@ -70,6 +70,14 @@ fn open(config: Config) -> Result<(Opened, Arc<dyn FunctionRunner>), String> {
     let opened = Opened::open(config, url).map_err(|error| error.to_string())?;
     let runner = Arc::clone(&opened.project.functions);
     Ok((opened, runner))
+}
+
+/// Folders of sources whose modules were never made, each with its function's name.
+pub(super) fn unbuilt(project: &Path) -> Vec<(PathBuf, String)> {
+    let functions = project.join("functions");
+    let sources = sources::all(project).into_iter();
+    let missing = sources.filter(|source| !functions.join(&source.module).is_file());
+    missing.map(|source| (source.folder, source.name)).collect()
 }
 
 /// An error when a project has no function of that name.
