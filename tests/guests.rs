@@ -282,6 +282,62 @@ fn offhook(project: &Path, arguments: &[&str]) -> Output {
     offhook.current_dir(project).args(arguments).output().expect("it runs")
 }
 
+#[test]
+fn a_missing_compiler_is_named_with_where_to_get_it() {
+    let wanted = [
+        ("c", "`apt install clang lld` or `pip install ziglang`"),
+        ("rust", "https://rustup.rs"),
+        ("assemblyscript", "https://nodejs.org"),
+        ("go", "https://go.dev/dl"),
+    ];
+    for (lang, wanted) in wanted {
+        let project = tempfile::tempdir().expect("a temporary folder");
+        fs::write(project.path().join("offhook.toml"), "").expect("written");
+        let run = |arguments: &[&str]| {
+            let mut offhook = Command::new(env!("CARGO_BIN_EXE_offhook"));
+            offhook.current_dir(&project).args(arguments).env("PATH", project.path());
+            offhook.output().expect("it runs")
+        };
+        let written = run(&["fn", "new", "greet", "--lang", lang]);
+        let said = String::from_utf8_lossy(&written.stdout).into_owned();
+        assert!(written.status.success() && said.contains(wanted), "{lang}: {written:?}");
+        assert!(said.contains("\nnext: offhook fn build greet\n"), "{lang}: {said}");
+        let built = run(&["fn", "build"]);
+        let said = String::from_utf8_lossy(&built.stderr).into_owned();
+        assert_eq!(built.status.code(), Some(1), "{lang}: {said}");
+        assert!(said.starts_with("offhook: functions-src/greet: "), "{lang}: {said}");
+        assert!(said.contains(wanted) && said.contains("is not there yet"), "{lang}: {said}");
+    }
+}
+
+#[test]
+#[ignore = "needs compilers of other languages; run `cargo xtask guests`"]
+fn a_rust_program_is_built_as_a_command() {
+    let project = tempfile::tempdir().expect("a temporary folder");
+    let project = project.path();
+    fs::write(project.join("offhook.toml"), "").expect("written");
+    assert!(offhook(project, &["fn", "new", "greet", "--lang", "rust"]).status.success());
+    let source = project.join("functions-src/greet/src/lib.rs");
+    let text = fs::read_to_string(&source).expect("a source");
+    let text = text.replace(
+        "offhook_function::export!(handle);",
+        "fn main() {\n    offhook_function::run(handle)\n}",
+    );
+    fs::write(source.with_file_name("main.rs"), text).expect("written");
+    fs::remove_file(source).expect("removed");
+    let manifest = project.join("functions-src/greet/Cargo.toml");
+    let text = fs::read_to_string(&manifest).expect("a manifest");
+    let text = text.replace("[lib]\ncrate-type = [\"cdylib\"]\n", "");
+    fs::write(manifest, text).expect("written");
+    let built = offhook(project, &["fn", "build", "greet"]);
+    assert!(built.status.success(), "{built:?}");
+    let said = String::from_utf8_lossy(&built.stderr).into_owned();
+    assert!(said.contains("--target wasm32-wasip1"), "{said}");
+    let answered = offhook(project, &["preview", "function:greet", "--from", "a&b"]);
+    let said = String::from_utf8_lossy(&answered.stdout).into_owned();
+    assert!(said.contains("Hello, a&amp;b"), "{answered:?}");
+}
+
 /// Of languages with sources: a file of them, which can be broken.
 const SOURCES: [(&str, &str); 4] = [
     ("c", "function.c"),

@@ -73,7 +73,7 @@ pub(super) fn compile(source: &Source) -> Result<PathBuf, String> {
             run(c.args(C).args(["-o", OUTPUT]), source)?;
         }
         Language::AssemblyScript => {
-            if !source.folder.join("node_modules").is_dir() {
+            if is_to_be_installed(&source.folder) {
                 let quiet = ["install", "--silent", "--no-audit", "--no-fund"];
                 run(Command::new("npm").args(quiet), source)?;
             }
@@ -83,6 +83,15 @@ pub(super) fn compile(source: &Source) -> Result<PathBuf, String> {
     match output.is_file() {
         true => Ok(output),
         false => Err(format!("the compiler wrote no {OUTPUT}")),
+    }
+}
+
+/// Whether npm was never here, or package.json was edited since.
+fn is_to_be_installed(folder: &Path) -> bool {
+    let time = |file: &str| std::fs::metadata(folder.join(file)).and_then(|found| found.modified());
+    match (time("package.json"), time("node_modules/.package-lock.json")) {
+        (Ok(wanted), Ok(installed)) => wanted > installed,
+        _ => true,
     }
 }
 
