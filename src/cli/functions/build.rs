@@ -8,11 +8,12 @@ use super::super::check::{default_url, many, shown};
 use super::super::serve::{block_on, read_config};
 use super::super::{Outcome, Project, say};
 use super::compilers;
-use super::sources::{self, FOLDER, Source};
+use super::sources::{self, FOLDER, Language, Source};
 use crate::base::hint;
 use crate::config::Config;
 use crate::node::clock::Clock;
 use crate::node::project::Opened;
+use crate::node::seeing::ladder::printable;
 use crate::node::watched::Looks;
 use crate::source::function;
 
@@ -130,10 +131,8 @@ fn build(project: &Project, source: &Source) -> Result<(), String> {
         let stays = if kept.is_file() { "stays as it was" } else { "is not there yet" };
         format!("{folder}: {reason}; {module} {stays}")
     };
-    let module = compilers::compile(source).map_err(failed)?;
-    let bytes =
-        fs::read(&module).map_err(|error| failed(format!("{}: {error}", shown(&module))))?;
     let config = read_config(project)?;
+    let bytes = module(config.clone(), source).map_err(failed)?;
     load(config, source, &bytes).map_err(failed)?;
     let written = function::versions::replace(&kept, &bytes);
     written.map_err(|error| format!("cannot write {}: {error}", shown(&kept)))?;
@@ -145,6 +144,23 @@ fn build(project: &Project, source: &Source) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// What the compiler makes of the sources.
+fn module(config: Config, source: &Source) -> Result<Vec<u8>, String> {
+    let read = |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", shown(path)));
+    if source.language != Language::Python || compilers::missing(source.language).is_some() {
+        return read(&compilers::compile(source)?);
+    }
+    let file = source.folder.join("function.py");
+    let script = read(&file)?;
+    let url = default_url(&config);
+    block_on(async move {
+        let opened = Opened::open(config, url).map_err(|error| error.to_string())?;
+        let (made, log) = opened.python_module("function.py", &script);
+        log.iter().for_each(|line| eprintln!("{}", printable(&line.text)));
+        made.map_err(|error| error.to_string())
+    })
 }
 
 /// Whether the module loads, with what is granted to its function.

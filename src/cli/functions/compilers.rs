@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::sources::{Language, Source};
+use crate::source::function::python;
 
 /// Where a compiler that writes one file is told to write it, in the folder of sources.
 const OUTPUT: &str = "function.wasm";
@@ -49,6 +50,12 @@ pub(super) fn missing(language: Language) -> Option<String> {
                 .into(),
         ),
         Language::C => None,
+        Language::Python if !python::IS_THERE => Some(
+            "Python needs an offhook that was built with it: `cargo xtask python`, then `cargo \
+             build --release --features python` (functions/python/README.md)"
+                .into(),
+        ),
+        Language::Python => None,
     }
 }
 
@@ -79,6 +86,7 @@ pub(super) fn compile(source: &Source) -> Result<PathBuf, String> {
             }
             run(Command::new("npm").args(["run", "--silent", "build"]), source)?;
         }
+        Language::Python => return Err("Python has no compiler: its engine is in here".to_owned()),
     }
     match output.is_file() {
         true => Ok(output),

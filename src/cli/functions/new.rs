@@ -17,7 +17,7 @@ pub(in crate::cli) struct New {
     /// The function's name, which is its path behind /functions/
     #[arg(value_name = "NAME")]
     name: String,
-    /// The language it is written in: js, ts, routes, wat, c, rust, assemblyscript, go
+    /// The language it is written in: js, ts, routes, wat, c, rust, assemblyscript, go, python
     #[arg(long, value_name = "LANG", default_value = "js")]
     lang: String,
     /// Only calls, and requests with a valid signature, may run it
@@ -165,6 +165,7 @@ mod tests {
             ("rs", Language::Rust),
             ("assemblyscript", Language::AssemblyScript),
             ("golang", Language::Go),
+            ("py", Language::Python),
         ];
         let folder = project();
         for (lang, language) in languages {

@@ -24,6 +24,7 @@ pub(super) enum Language {
     Go,
     AssemblyScript,
     C,
+    Python,
 }
 
 /// A folder of sources.
@@ -46,6 +47,7 @@ impl Language {
             () if has("go.mod") => Some(Language::Go),
             () if has("package.json") && has("function.ts") => Some(Language::AssemblyScript),
             () if has("function.c") => Some(Language::C),
+            () if has("function.py") => Some(Language::Python),
             () => None,
         }
     }

@@ -109,6 +109,11 @@ pub(super) const TEMPLATES: &[Template] = &[
             (".gitignore", file!("go/template/.gitignore")),
         ],
     },
+    Template {
+        names: &["python", "py"],
+        place: Place::Sources,
+        files: &[("function.py", file!("python/template/function.py"))],
+    },
 ];
 
 #[cfg(test)]
@@ -124,6 +129,7 @@ mod tests {
             ("rust", "rust/src", "offhook-function/src/"),
             ("assemblyscript", "assemblyscript/template", ""),
             ("go", "go/template", ""),
+            ("python", "python/template", ""),
         ];
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("functions");
         for (lang, folder, prefix) in folders {
