@@ -1,21 +1,22 @@
 //! Functions in other languages against golden events: the templates that greet, and the samples
-//! that map caller IDs. One document per event is what all of them have to answer.
+//! that map caller IDs. One document per event is what all of them have to answer. And the way of
+//! a user: a new function in each language, built, tested, broken, and one that asks the world.
 //!
 //! What needs a compiler is built by `cargo xtask guests`, which names its folder in
 //! `OFFHOOK_GUESTS` and runs the ignored test.
 #![expect(clippy::disallowed_methods, reason = "stands for the node, which owns the clock")]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant as Clock;
 
 use offhook::base::{Duration, Instant, Rng, WallTime};
-use offhook::source::function::ask::{Answer, Asks, Operation, StoreOperation};
-use offhook::source::function::{
-    Error, Event, Functions, Grants, Host, Response, Sandbox, Setup, TICK,
-};
+use offhook::source::function::{Error, Event, Functions, Host, Response, Sandbox, Setup, TICK};
 use serde_json::Value;
 
 struct TestHost(Clock, Mutex<Rng>);
@@ -33,27 +34,6 @@ impl Host for TestHost {
     }
     /// No guest here waits.
     fn wait(&self, _time: Duration) {}
-    fn asks(&self, _function: &str, _grants: &Arc<Grants>) -> Option<Box<dyn Asks>> {
-        Some(Box::new(OneValue(None)))
-    }
-}
-
-/// A store in which every key has the same value; and the operation that waits for it.
-struct OneValue(Option<(u32, Operation)>);
-
-impl Asks for OneValue {
-    fn begin(&mut self, id: u32, operation: Operation) {
-        self.0 = Some((id, operation));
-    }
-    fn cancel(&mut self, _id: u32) {}
-    fn next(&mut self, _time: Duration) -> Option<(u32, Answer)> {
-        let (id, operation) = self.0.take()?;
-        let Operation::Store(store, StoreOperation::Get { key }) = operation else {
-            panic!("asked for {operation:?}");
-        };
-        let value = format!("<{key}> of \"{store}\"");
-        Some((id, Ok(serde_json::json!({ "key": key, "value": value, "revision": 1 }))))
-    }
 }
 
 fn repository() -> &'static Path {
@@ -69,10 +49,6 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        Bench::granting(Vec::new())
-    }
-
-    fn granting(grants: Vec<(String, Grants)>) -> Bench {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let host = Arc::new(TestHost(Clock::now(), Mutex::new(Rng::from_number(1))));
         let sandbox = Sandbox::new(Setup { cache: None, slots: 4, host }).expect("a sandbox");
@@ -85,7 +61,6 @@ impl Bench {
             }
         });
         let functions = Functions::new(dir.path().to_owned(), Vec::new(), sandbox);
-        let functions = functions.with_grants(grants);
         Bench { functions, dir, stop }
     }
 
@@ -217,17 +192,210 @@ fn guests_of_all_languages_answer_the_same() {
 
 #[test]
 #[ignore = "needs compilers of other languages; run `cargo xtask guests`"]
-fn a_guest_that_asks_loads_with_a_grant_and_gets_its_answer() {
+fn guests_remember_callers_in_the_store_and_ask_another_server_for_their_names() {
     let folder = std::env::var_os("OFFHOOK_GUESTS").expect("OFFHOOK_GUESTS, set by xtask");
-    let file = Path::new(&folder).join("store/c-zig.wasm");
-    let bench = Bench::new();
-    match bench.functions.invoke(&bench.add(&file), &Event::default()) {
-        Err(Error::Load(error)) => assert!(error.reason.contains("offhook.ask"), "{error}"),
-        other => panic!("loaded without a grant: {other:?}"),
+    let entries = fs::read_dir(Path::new(&folder).join("returning")).expect("built guests");
+    let mut files: Vec<PathBuf> = entries.map(|e| e.expect("an entry").path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "nothing was built");
+    for file in files {
+        let bench = Bench::new();
+        match bench.functions.invoke(&bench.add(&file), &Event::default()) {
+            Err(Error::Load(error)) => assert!(error.reason.contains("offhook.ask"), "{error}"),
+            other => panic!("loaded without a grant: {other:?}"),
+        }
+        let directory = Directory::start();
+        let project = tempfile::tempdir().expect("a temporary folder");
+        let port = directory.port;
+        let toml = format!(
+            "[webhook]\nallow = [\"127.0.0.0/8\"]\n\
+             [functions]\nenv = {{ CRM_URL = \"http://127.0.0.1:{port}/who\" }}\n\
+             [[function]]\nname = \"returning\"\nstore = true\nhosts = [\"127.0.0.1:{port}\"]\n"
+        );
+        fs::write(project.path().join("offhook.toml"), toml).expect("written");
+        let functions = project.path().join("functions");
+        fs::create_dir(&functions).expect("made");
+        fs::copy(&file, functions.join("returning.wasm")).expect("copied");
+        let cases = [
+            ("+15550001111", "Welcome"),
+            ("+15550001111", "Welcome back, Ada \"of\" &lt;London&gt;"),
+            ("+15550002222", "Welcome"),
+            ("+15550002222", "Welcome back, caller number 2"),
+            ("+15550001111", "Welcome back, Ada \"of\" &lt;London&gt;"),
+        ];
+        let cases = cases.map(|(from, said)| {
+            let expected = format!("<Response><Say>{said}</Say></Response>");
+            serde_json::json!({ "event": { "From": from }, "expected": expected })
+        });
+        fs::write(functions.join("returning.test.json"), Value::from(cases.to_vec()).to_string())
+            .expect("written");
+        let tested = offhook(project.path(), &["fn", "test", "--json"]);
+        assert!(tested.status.success(), "{}: {tested:?}", file.display());
+        let asked = directory.asked.lock().expect("not poisoned").clone();
+        assert_eq!(asked, ["/who?number=%2B15550001111", "/who?number=%2B15550002222"]);
+        println!("guests: returning, {}: store and fetch", file.display());
     }
-    let grants = Grants { store: Some("office".to_owned()), ..Grants::default() };
-    let bench = Bench::granting(vec![("c-zig".to_owned(), grants)]);
-    let answer = bench.functions.invoke(&bench.add(&file), &Event::default()).expect("an answer");
-    let said = "<Say>&lt;greeting&gt; of \"office\"</Say></Response>";
-    assert!(body(&answer).ends_with(said), "{}: {:?}", body(&answer), answer.log);
+}
+
+/// Knows one name; and what it was asked for.
+struct Directory {
+    port: u16,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Directory {
+    fn start() -> Directory {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let told = asked.clone();
+        // Ends with the test program.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("a connection");
+                let mut line = String::new();
+                let mut lines = BufReader::new(&stream);
+                lines.read_line(&mut line).expect("a request");
+                let mut rest = String::new();
+                while lines.read_line(&mut rest).is_ok_and(|length| length > 2) {
+                    rest.clear();
+                }
+                let target = line.split(' ').nth(1).expect("a target").to_owned();
+                let (status, body) = match target.ends_with("1111") {
+                    true => ("200 OK", r#"{"name":"Ada \"of\" <London>"}"#),
+                    false => ("404 Not Found", "{}"),
+                };
+                told.lock().expect("not poisoned").push(target);
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n");
+                let answer = format!("{head}Connection: close\r\n\r\n{body}");
+                stream.write_all(answer.as_bytes()).expect("written");
+            }
+        });
+        Directory { port, asked }
+    }
+}
+
+/// A command on a project.
+fn offhook(project: &Path, arguments: &[&str]) -> Output {
+    let mut offhook = Command::new(env!("CARGO_BIN_EXE_offhook"));
+    offhook.current_dir(project).args(arguments).output().expect("it runs")
+}
+
+#[test]
+fn a_missing_compiler_is_named_with_where_to_get_it() {
+    let wanted = [
+        ("c", "`apt install clang lld` or `pip install ziglang`"),
+        ("rust", "https://rustup.rs"),
+        ("assemblyscript", "https://nodejs.org"),
+        ("go", "https://go.dev/dl"),
+    ];
+    for (lang, wanted) in wanted {
+        let project = tempfile::tempdir().expect("a temporary folder");
+        fs::write(project.path().join("offhook.toml"), "").expect("written");
+        let run = |arguments: &[&str]| {
+            let mut offhook = Command::new(env!("CARGO_BIN_EXE_offhook"));
+            offhook.current_dir(&project).args(arguments).env("PATH", project.path());
+            offhook.output().expect("it runs")
+        };
+        let written = run(&["fn", "new", "greet", "--lang", lang]);
+        let said = String::from_utf8_lossy(&written.stdout).into_owned();
+        assert!(written.status.success() && said.contains(wanted), "{lang}: {written:?}");
+        assert!(said.contains("\nnext: offhook fn build greet\n"), "{lang}: {said}");
+        let built = run(&["fn", "build"]);
+        let said = String::from_utf8_lossy(&built.stderr).into_owned();
+        assert_eq!(built.status.code(), Some(1), "{lang}: {said}");
+        assert!(said.starts_with("offhook: functions-src/greet: "), "{lang}: {said}");
+        assert!(said.contains(wanted) && said.contains("is not there yet"), "{lang}: {said}");
+    }
+}
+
+#[test]
+#[ignore = "needs compilers of other languages; run `cargo xtask guests`"]
+fn a_rust_program_is_built_as_a_command() {
+    let project = tempfile::tempdir().expect("a temporary folder");
+    let project = project.path();
+    fs::write(project.join("offhook.toml"), "").expect("written");
+    assert!(offhook(project, &["fn", "new", "greet", "--lang", "rust"]).status.success());
+    let source = project.join("functions-src/greet/src/lib.rs");
+    let text = fs::read_to_string(&source).expect("a source");
+    let text = text.replace(
+        "offhook_function::export!(handle);",
+        "fn main() {\n    offhook_function::run(handle)\n}",
+    );
+    fs::write(source.with_file_name("main.rs"), text).expect("written");
+    fs::remove_file(source).expect("removed");
+    let manifest = project.join("functions-src/greet/Cargo.toml");
+    let text = fs::read_to_string(&manifest).expect("a manifest");
+    let text = text.replace("[lib]\ncrate-type = [\"cdylib\"]\n", "");
+    fs::write(manifest, text).expect("written");
+    let built = offhook(project, &["fn", "build", "greet"]);
+    assert!(built.status.success(), "{built:?}");
+    let said = String::from_utf8_lossy(&built.stderr).into_owned();
+    assert!(said.contains("--target wasm32-wasip1"), "{said}");
+    let answered = offhook(project, &["preview", "function:greet", "--from", "a&b"]);
+    let said = String::from_utf8_lossy(&answered.stdout).into_owned();
+    assert!(said.contains("Hello, a&amp;b"), "{answered:?}");
+}
+
+/// Of languages with sources: a file of them, which can be broken.
+const SOURCES: [(&str, &str); 4] = [
+    ("c", "function.c"),
+    ("rust", "src/lib.rs"),
+    ("assemblyscript", "function.ts"),
+    ("go", "main.go"),
+];
+
+#[test]
+#[ignore = "needs compilers of other languages; run `cargo xtask guests`"]
+fn a_new_function_in_any_language_is_built_and_passes_its_test() {
+    for lang in ["js", "ts", "routes", "wat", "c", "rust", "assemblyscript", "go"] {
+        let project = tempfile::tempdir().expect("a temporary folder");
+        let project = project.path();
+        fs::write(project.join("offhook.toml"), "").expect("written");
+        let run = |arguments: &[&str]| {
+            let output = offhook(project, arguments);
+            assert!(output.status.success(), "{lang}: {arguments:?}: {output:?}");
+            String::from_utf8(output.stdout).expect("UTF-8")
+        };
+        let written = run(&["fn", "new", "menu/greet", "--lang", lang, "--protected"]);
+        if written.contains("needs: ") {
+            println!("guests: {lang} is LEFT OUT: {written}");
+            continue;
+        }
+        let source = SOURCES.iter().find(|(name, _)| *name == lang);
+        let module = project.join("functions/menu/greet.protected.wasm");
+        if source.is_some() {
+            let early = offhook(project, &["fn", "test", "menu/greet"]);
+            let said = String::from_utf8_lossy(&early.stderr).into_owned();
+            assert!(said.contains("run `offhook fn build menu/greet`"), "{lang}: {said}");
+            let checked = offhook(project, &["check"]);
+            let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+            assert!(said.contains("warning function: is not built yet"), "{lang}: {said}");
+            run(&["fn", "build"]);
+            assert!(module.is_file(), "{lang}");
+        }
+        run(&["fn", "test", "menu/greet", "--write"]);
+        run(&["fn", "test"]);
+        let expected = project.join("functions/menu/greet.test/call.xml");
+        let expected = fs::read_to_string(expected).expect("what came");
+        assert!(expected.contains("+15550001111"), "{lang}: {expected}");
+        let list = run(&["fn", "list"]);
+        assert!(list.starts_with("menu/greet  protected  functions/menu/greet"), "{list}");
+        assert_eq!(list.lines().count(), 1, "its sources and tests are no functions: {list}");
+        run(&["fn", "bench", "menu/greet", "-n", "20"]);
+        let Some((_, file)) = source else { continue };
+        let path = project.join("functions-src/menu/greet.protected").join(file);
+        let good = (fs::read(&module).expect("a module"), fs::read(&path).expect("a source"));
+        fs::write(&path, [&good.1[..], b"\nno program {\n"].concat()).expect("written");
+        let broken = offhook(project, &["fn", "build", "menu/greet"]);
+        let said = String::from_utf8_lossy(&broken.stderr).into_owned();
+        assert_eq!(broken.status.code(), Some(1), "{lang}: {said}");
+        let line = good.1.split(|byte| *byte == b'\n').count() + 1;
+        let place = said.contains(&format!("{file}:{line}")) || said.contains(&format!("({line},"));
+        assert!(place, "{lang}: no {file}:{line} in {said}");
+        assert!(said.contains("functions/menu/greet.protected.wasm stays as it was"), "{said}");
+        assert_eq!(fs::read(&module).expect("a module"), good.0, "{lang}");
+        println!("guests: {lang}: new, build, test, list, bench, a broken edit");
+    }
 }

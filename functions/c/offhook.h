@@ -69,6 +69,20 @@ static inline oh_text oh_next(double milliseconds) {
   return (oh_text){at, (size_t)length};
 }
 
+static inline oh_text oh_value_of(oh_text answer, oh_text *error);
+static inline int oh_is_answer_to(oh_text answer, int id);
+
+/* One operation from its start to its end: its value, as JSON. Where it fails the value is nothing
+ * (its `at` null) and `error` `{"name": …, "message": …}`. For several at one time use oh_ask and
+ * oh_next; an answer to one of those that comes meanwhile is lost. */
+static inline oh_text oh_call(oh_text operation, oh_text *error) {
+  int id = oh_ask(operation);
+  oh_text answer;
+  do answer = oh_next(-1);
+  while (answer.at && !oh_is_answer_to(answer, id));
+  return oh_value_of(answer, error);
+}
+
 /* --- Text ---------------------------------------------------------------------------------- */
 
 #ifdef __clang__
@@ -131,6 +145,67 @@ static void *oh_take_memory(size_t length) {
   return at;
 }
 #endif
+
+/* --- JSON that is sent ---------------------------------------------------------------------- */
+
+static inline size_t oh_put_quoted(char *to, oh_text text) {
+  static const char hex[] = "0123456789abcdef";
+  size_t length = 0;
+  to[length++] = '"';
+  for (size_t i = 0; i < text.length; i++) {
+    unsigned char c = (unsigned char)text.at[i];
+    if (c < ' ') {
+      const char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+      for (size_t k = 0; k < sizeof escape; k++) to[length++] = escape[k];
+      continue;
+    }
+    if (c == '"' || c == '\\') to[length++] = '\\';
+    to[length++] = (char)c;
+  }
+  to[length++] = '"';
+  return length;
+}
+
+/* `pattern` with the next argument, an oh_text, in the place of each `?` (as a JSON string, with its
+ * quotes) and of each `#` (as it is): oh_json("{\"op\":\"kv.get\",\"key\":?}", key). */
+static inline oh_text oh_json(const char *pattern, ...) {
+  __builtin_va_list texts;
+  size_t room = 0, length = 0;
+  __builtin_va_start(texts, pattern);
+  for (const char *c = pattern; *c; c++)
+    room += *c == '?' || *c == '#' ? __builtin_va_arg(texts, oh_text).length * 6 + 2 : 1;
+  __builtin_va_end(texts);
+  char *to = oh_take_memory(room);
+  __builtin_va_start(texts, pattern);
+  for (const char *c = pattern; *c; c++) {
+    if (*c == '?') {
+      length += oh_put_quoted(to + length, __builtin_va_arg(texts, oh_text));
+    } else if (*c == '#') {
+      oh_text text = __builtin_va_arg(texts, oh_text);
+      for (size_t i = 0; i < text.length; i++) to[length++] = text.at[i];
+    } else {
+      to[length++] = *c;
+    }
+  }
+  __builtin_va_end(texts);
+  return (oh_text){to, length};
+}
+
+/* A number as it is written. */
+static inline oh_text oh_decimal(uint64_t number) {
+  char *end = (char *)oh_take_memory(20) + 20, *at = end;
+  do *--at = (char)('0' + number % 10);
+  while (number /= 10);
+  return (oh_text){at, (size_t)(end - at)};
+}
+
+/* The number that a text begins with; 0 where there is none. */
+static inline uint64_t oh_number(oh_text text) {
+  uint64_t number = 0;
+  for (size_t i = 0; i < text.length && text.at[i] >= '0' && text.at[i] <= '9'; i++)
+    number = number * 10 + (uint64_t)(text.at[i] - '0');
+  return number;
+}
 
 /* --- The answer ---------------------------------------------------------------------------- */
 
@@ -295,6 +370,16 @@ static inline oh_text oh_first(oh_text value) {
     value.length = oh_value_end(value, 0);
   }
   return oh_decode(value);
+}
+
+static inline int oh_is_answer_to(oh_text answer, int id) {
+  return oh_equal(oh_member(answer, oh_of("id")), oh_decimal((uint64_t)id));
+}
+
+static inline oh_text oh_value_of(oh_text answer, oh_text *error) {
+  *error = oh_member(answer, oh_of("error"));
+  if (!answer.at) *error = oh_of("{\"name\":\"NoAnswer\",\"message\":\"the operation has no answer\"}");
+  return error->at ? (oh_text){0, 0} : oh_member(answer, oh_of("value"));
 }
 
 /* A parameter of the request, `From` and so on. */

@@ -134,6 +134,10 @@ async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
     for (name, grants) in &opened.config.function_grants {
         println!("function {name}: {grants}");
     }
+    for (sources, name) in super::functions::unbuilt(&opened.config.project) {
+        let message = format!("is not built yet; run `offhook fn build {name}`");
+        findings.tell(&sources, None, Severity::Warning, "function", message);
+    }
     for path in function::unnamed(&folder) {
         let message = "cannot be called: a function's name has letters, digits, _ - . ~ and /, and \
                        .private or .protected once at most";

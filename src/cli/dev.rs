@@ -1,6 +1,7 @@
 //! `offhook dev`: serves a project, and shows each request for a bin or a function in one block.
 //!
-//! What was saved, and what is wrong with it, is in the log as `serve` has it.
+//! What was saved, and what is wrong with it, is in the log as `serve` has it. Functions whose
+//! sources are in `functions-src` are built where they are stale, and after every edit.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
@@ -8,11 +9,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::functions::{build_changed, build_stale, looked_at};
 use super::serve::{read_config, serve, start_logging};
 use super::{Outcome, Project};
 use crate::node::Options;
 use crate::node::function_log::name_of;
 use crate::node::seeing::ladder::printable;
+use crate::node::watched::Looks;
 use crate::source::document::media_type;
 use crate::source::explain::millis;
 use crate::source::seen::{Seen, Watcher};
@@ -29,9 +32,25 @@ impl Dev {
     pub(super) fn run(self) -> Outcome {
         start_logging();
         let config = read_config(&self.project)?;
+        self.build_functions();
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let options = Options { watcher: Some(Arc::new(Printer { colour })), ..Options::default() };
         serve(config, options)
+    }
+
+    /// Builds what is stale, and what changes from now on until the program ends.
+    fn build_functions(&self) {
+        let mut looks = Looks::new(looked_at(&self.project.folder));
+        build_stale(&self.project);
+        let project = self.project.clone();
+        let watch = move || {
+            loop {
+                build_changed(&project, &mut looks, None);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("build".to_owned()).spawn(watch) {
+            tracing::warn!("sources of functions are not watched: {error}");
+        }
     }
 }
 

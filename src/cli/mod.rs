@@ -50,7 +50,7 @@ enum Command {
     Serve(serve::Serve),
     /// Serve a project, and show each request, its event, its answer, its log and its cost
     Dev(dev::Dev),
-    /// Functions: write, list, test, measure, read their log, roll back
+    /// Functions: write, build, list, test, measure, read their log, roll back
     #[command(subcommand)]
     Fn(functions::Fn),
     /// Check configuration, bins, functions and flows without starting

@@ -112,6 +112,17 @@ pub(super) fn check_all(functions: &Functions, sandbox: Sandbox) -> Checked {
     names.map(|name| (name.clone(), functions.check(&name))).collect()
 }
 
+/// The module of a Python script, with the clock of the sandbox running, and what was logged.
+pub(super) fn python_module(
+    sandbox: Sandbox,
+    file: &str,
+    script: &[u8],
+) -> (Result<Vec<u8>, LoadError>, Vec<LogLine>) {
+    let ticker = Ticker::start(sandbox.clone());
+    let _running = ticker.running();
+    function::python::module_of(&sandbox, file, script)
+}
+
 /// The functions by name, each with what is wrong with it.
 pub(super) type Checked = Vec<(String, Result<(), function::Error>)>;
 

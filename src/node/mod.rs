@@ -32,7 +32,7 @@ mod start;
 mod threads;
 pub mod trace;
 mod turn;
-mod watched;
+pub mod watched;
 
 use std::io;
 use std::net::SocketAddr;

@@ -139,6 +139,15 @@ impl Opened {
         tokio::task::spawn_blocking(check).await.unwrap_or_default()
     }
 
+    /// The module of a Python script, and what its top level logged.
+    pub fn python_module(
+        &self,
+        file: &str,
+        script: &[u8],
+    ) -> (Result<Vec<u8>, function::LoadError>, Vec<function::LogLine>) {
+        functions::python_module(self.sandbox.clone(), file, script)
+    }
+
     /// What loads the bins and functions of this project as they are saved.
     pub(super) fn loader(&self) -> Loader {
         let versions = versions_of(&self.config);

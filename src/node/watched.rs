@@ -3,6 +3,7 @@
 //! Editors empty a file before they write it, and an empty configuration is a sound one that has
 //! nobody in; so a version counts when nobody has touched it since the look before.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -67,6 +68,36 @@ impl<S: Clone + PartialEq> Watched<S> {
     }
 }
 
+/// Things that a command looks at until they change, by name.
+#[derive(Debug)]
+pub struct Looks<S>(HashMap<String, Watched<S>>);
+
+impl<S: Clone + PartialEq> Looks<S> {
+    /// As they are now.
+    pub fn new(now: Vec<(String, S)>) -> Looks<S> {
+        let seen = now.into_iter().map(|(name, state)| (name, Watched::new(Some(state))));
+        Looks(seen.collect())
+    }
+
+    /// Waits for a moment, and gives the names of those that are new or have changed, and rest.
+    pub fn wait(&mut self, look: impl FnOnce() -> Vec<(String, S)>) -> Vec<String> {
+        std::thread::sleep(LOOK);
+        self.settled(look())
+    }
+
+    fn settled(&mut self, now: Vec<(String, S)>) -> Vec<String> {
+        self.0.retain(|name, _| now.iter().any(|(there, _)| there == name));
+        let mut changed = Vec::new();
+        for (name, state) in now {
+            let watched = self.0.entry(name.clone()).or_insert_with(|| Watched::new(None));
+            if watched.settled(Some(state)) {
+                changed.push(name);
+            }
+        }
+        changed
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +121,21 @@ mod tests {
         assert!(!watched.settled(whole));
         assert!(watched.settled(whole), "rests");
         assert!(!watched.settled(whole), "once");
+    }
+
+    #[test]
+    fn of_several_those_count_that_changed_and_rest() {
+        let at = |a: u8, b: u8| vec![("a".to_owned(), a), ("b".to_owned(), b)];
+        let mut looks = Looks::new(at(1, 1));
+        assert!(looks.settled(at(1, 1)).is_empty(), "nothing happened");
+        assert!(looks.settled(at(2, 1)).is_empty(), "it may be half written");
+        assert_eq!(looks.settled(at(2, 1)), ["a"]);
+        assert!(looks.settled(at(2, 1)).is_empty(), "once");
+        let mut more = at(2, 1);
+        more.push(("c".to_owned(), 1));
+        assert!(looks.settled(more.clone()).is_empty());
+        assert_eq!(looks.settled(more), ["c"], "what is new counts, too");
+        assert!(looks.settled(at(2, 1)).is_empty(), "what is gone is forgotten");
+        assert_eq!(looks.0.len(), 2);
     }
 }

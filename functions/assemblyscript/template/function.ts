@@ -1,6 +1,6 @@
-// Greets who calls. Build it and put it beside your other functions:
+// Greets who calls. `offhook fn build {{name}}` makes functions/{{name}}.wasm of it; by hand:
 //
-//   npm install && npm run build && cp function.wasm ../NAME.wasm
+//   npm install && npm run build && cp function.wasm ../../functions/{{name}}.wasm
 import { Event, Level, answer, document, log, text } from "./offhook";
 
 export { oh_alloc } from "./offhook";

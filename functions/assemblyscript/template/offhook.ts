@@ -43,6 +43,64 @@ export function next(milliseconds: f64): string | null {
   return String.UTF8.decodeUnsafe(at, length);
 }
 
+/** How an operation ended: with a value, or with an error that has a name and a message. */
+export class Reply {
+  constructor(private reply: Json) {}
+
+  get failed(): bool { return this.reply.get("error").there; }
+
+  /** "NotGranted", "Conflict", "Network" and so on; empty where it succeeded. */
+  get error(): string { return this.reply.get("error").get("name").text; }
+
+  get message(): string { return this.reply.get("error").get("message").text; }
+
+  get value(): Json { return this.reply.get("value"); }
+}
+
+/** One operation from its start to its end. For several at one time use `ask` and `next`; an answer
+ * to one of those that comes meanwhile is lost. */
+export function call(operation: string): Reply {
+  const id = ask(operation).toString();
+  while (true) {
+    const answer = next(-1);
+    if (answer == null) throw new Error("the operation has no answer");
+    const reply = new Json(answer);
+    if (reply.get("id").text == id) return new Reply(reply);
+  }
+}
+
+/** A text as it stands in JSON, with its quotes. */
+export function quote(value: string): string {
+  let quoted = '"';
+  for (let i = 0; i < value.length; i++) {
+    const c = value.charCodeAt(i);
+    if (c < 0x20) quoted += "\\u00" + (c < 16 ? "0" : "") + c.toString(16);
+    else quoted += c == 0x22 || c == 0x5c ? "\\" + value.charAt(i) : value.charAt(i);
+  }
+  return quoted + '"';
+}
+
+/** A value in a JSON text; or none. */
+export class Json {
+  constructor(private json: string, private at: i32 = 0) {}
+
+  get there(): bool {
+    if (this.at < 0) return false;
+    const at = blank(this.json, this.at);
+    return at < this.json.length && this.json.charCodeAt(at) != 0x6e; // null
+  }
+
+  /** The member of an object. */
+  get(name: string): Json {
+    return new Json(this.json, member(this.json, this.at, name));
+  }
+
+  /** A string decoded, anything else as it is written; empty where there is none. */
+  get text(): string {
+    return this.there ? first(this.json, blank(this.json, this.at)) : "";
+  }
+}
+
 /** What the program ends with when it throws: the reason goes to the log. */
 export function aborted(message: string | null, file: string | null, line: u32, column: u32): void {
   log(Level.Error, `${file ? file : "?"}:${line}:${column}: ${message ? message : "aborted"}`);

@@ -1,9 +1,9 @@
-/* Greets who calls. Build with zig (`pip install ziglang`, then `python3 -m ziglang`) or clang:
+/* Greets who calls. `offhook fn build {{name}}` makes functions/{{name}}.wasm of it, with clang or
+ * zig; by hand:
  *
- *   zig cc -target wasm32-freestanding -mbulk-memory -O2 -nostdlib -Wl,--no-entry function.c -o NAME.wasm
- *   clang --target=wasm32 -mbulk-memory -O2 -nostdlib -Wl,--no-entry function.c -o NAME.wasm
+ *   zig cc -target wasm32-freestanding -mbulk-memory -O2 -nostdlib -Wl,--no-entry function.c -o ../../functions/{{name}}.wasm
  *
- * and try it without a server: cc function.c -o try && ./try < event.json
+ * and without a server: cc function.c -o try && ./try < event.json
  */
 #include "offhook.h"
 

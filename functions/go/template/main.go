@@ -1,8 +1,8 @@
-// Greets who calls. Build it and put it beside your other functions:
+// Greets who calls. `offhook fn build {{name}}` makes functions/{{name}}.wasm of it; by hand:
 //
-//	GOOS=wasip1 GOARCH=wasm go build -ldflags=-s -o ../NAME.wasm .
+//	GOOS=wasip1 GOARCH=wasm go build -ldflags=-s -o ../../functions/{{name}}.wasm .
 //
-// and try it without a server: go run . < event.json
+// and without a server: go run . < event.json
 package main
 
 import (

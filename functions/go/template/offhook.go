@@ -10,16 +10,27 @@ import (
 	"strings"
 )
 
-// Values are the texts of one name: JSON holds one as a string, more as an array.
+// Values are the texts of one name: JSON holds one as a string, more as an array. Of what else a
+// JSON body may bring (numbers, objects) they are the text as it was written.
 type Values []string
 
-// UnmarshalJSON takes a string or an array of strings.
+// UnmarshalJSON takes any value.
 func (v *Values) UnmarshalJSON(data []byte) error {
+	list := []json.RawMessage{data}
 	if len(data) > 0 && data[0] == '[' {
-		return json.Unmarshal(data, (*[]string)(v))
+		if err := json.Unmarshal(data, &list); err != nil {
+			return err
+		}
 	}
-	*v = make(Values, 1)
-	return json.Unmarshal(data, &(*v)[0])
+	*v = make(Values, len(list))
+	for i, item := range list {
+		if len(item) == 0 || item[0] != '"' {
+			(*v)[i] = string(item)
+		} else if err := json.Unmarshal(item, &(*v)[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // First is the first of them, or nothing.

@@ -1,5 +1,9 @@
 //! What the host does for a function: log, chance, and operations that were granted.
 
+use std::fmt;
+
+use crate::json::Value;
+
 /// How serious a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -79,4 +83,60 @@ pub fn next(milliseconds: Option<f64>) -> Option<String> {
         bytes
     };
     String::from_utf8(bytes).ok()
+}
+
+/// Why an operation failed: `NotGranted`, `Conflict`, `Network` and so on, and in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What programs tell it by.
+    pub name: String,
+    /// For people.
+    pub message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// One operation from its start to its end: its value. To have several under way at one time use
+/// [`ask`] and [`next`]; an answer to one of those that comes meanwhile is lost.
+pub fn call(operation: &str) -> Result<Value, Failure> {
+    let id = ask(operation);
+    loop {
+        let answer = next(None).as_deref().and_then(Value::parse);
+        let Some(answer) = answer else {
+            let (name, message) = ("NoAnswer".to_owned(), "the operation has no answer".to_owned());
+            return Err(Failure { name, message });
+        };
+        if answer.member("id").and_then(Value::as_str) == Some(&id.to_string()) {
+            return outcome(&answer);
+        }
+    }
+}
+
+fn outcome(answer: &Value) -> Result<Value, Failure> {
+    let Some(error) = answer.member("error") else {
+        return Ok(answer.member("value").cloned().unwrap_or(Value::Null));
+    };
+    let text = |name| error.member(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Err(Failure { name: text("name"), message: text("message") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_value_or_why_there_is_none() {
+        let read = |text| outcome(&Value::parse(text).expect("JSON"));
+        assert_eq!(read(r#"{"id":1,"value":true}"#), Ok(Value::Bool(true)));
+        assert_eq!(read(r#"{"id":1,"value":null}"#), Ok(Value::Null));
+        let failed = read(r#"{"id":1,"error":{"name":"NotGranted","message":"no"}}"#);
+        assert_eq!(failed.expect_err("refused").to_string(), "NotGranted: no");
+        assert_eq!(call("{}").expect_err("nobody here").name, "NoAnswer");
+    }
 }

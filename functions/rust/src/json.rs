@@ -37,13 +37,28 @@ impl Value {
         }
     }
 
-    /// The text of a string or number.
+    /// The text of a string, number or truth value.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Value::String(text) | Value::Number(text) => Some(text),
+            Value::Bool(true) => Some("true"),
+            Value::Bool(false) => Some("false"),
             _ => None,
         }
     }
+}
+
+/// A text as it stands in JSON, with its quotes.
+pub fn quote(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            ' '.. => quoted.push(c),
+            _ => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+        }
+    }
+    quoted + "\""
 }
 
 struct Reader<'a> {
@@ -201,6 +216,15 @@ mod tests {
             assert_eq!(Value::parse(text), None, "{text}");
         }
         assert_eq!(Value::parse(&"[".repeat(100_000)), None);
+    }
+
+    #[test]
+    fn a_quoted_text_is_the_text_again() {
+        for text in ["", "a\"\\/\n\0é😀\u{7f}", "\\u0041"] {
+            let quoted = quote(text);
+            assert_eq!(Value::parse(&quoted), Some(Value::String(text.to_owned())), "{quoted}");
+        }
+        assert_eq!(quote("\n"), "\"\\u000a\"");
     }
 
     #[test]

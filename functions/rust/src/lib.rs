@@ -10,8 +10,8 @@ mod json;
 mod twiml;
 
 pub use event::{Event, Malformed};
-pub use host::{ask, log, next, random, Level};
-pub use json::Value;
+pub use host::{ask, call, log, next, random, Failure, Level};
+pub use json::{quote, Value};
 pub use twiml::{response, Element};
 
 /// What goes back to who asked.

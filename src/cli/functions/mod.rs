@@ -1,6 +1,6 @@
 //! `offhook fn`: functions from their first line to their versions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
@@ -14,20 +14,27 @@ use crate::source::FunctionRunner;
 use crate::source::function;
 
 mod bench;
+mod build;
+mod compilers;
 mod diff;
 mod fixture;
 mod list;
 mod logs;
 mod new;
+mod sources;
 mod templates;
 mod test;
 mod versions;
 
+pub(super) use build::{build_changed, build_stale, looked_at};
+
 /// What to do with functions.
 #[derive(Subcommand, Debug)]
 pub(super) enum Fn {
-    /// Write a commented function, and a first test of it
+    /// Write a commented function in any language, and a first test of it
     New(new::New),
+    /// Compile functions whose sources are in functions-src
+    Build(build::Build),
     /// List functions: who may call them, their file, what is wrong with them
     List(list::List),
     /// Compare what functions answer to events with what is expected
@@ -46,6 +53,7 @@ impl Fn {
     pub(super) fn run(self) -> Outcome {
         match self {
             Fn::New(command) => command.run(),
+            Fn::Build(command) => command.run(),
             Fn::List(command) => command.run(),
             Fn::Test(command) => command.run(),
             Fn::Bench(command) => command.run(),
@@ -64,12 +72,23 @@ fn open(config: Config) -> Result<(Opened, Arc<dyn FunctionRunner>), String> {
     Ok((opened, runner))
 }
 
+/// Folders of sources whose modules were never made, each with its function's name.
+pub(super) fn unbuilt(project: &Path) -> Vec<(PathBuf, String)> {
+    let functions = project.join("functions");
+    let sources = sources::all(project).into_iter();
+    let missing = sources.filter(|source| !functions.join(&source.module).is_file());
+    missing.map(|source| (source.folder, source.name)).collect()
+}
+
 /// An error when a project has no function of that name.
 fn known(project: &Path, name: &str) -> Result<(), String> {
     let names: Vec<String> =
         function::names(&project.join("functions")).into_iter().map(|(name, _)| name).collect();
     if names.iter().any(|known| known == name) {
         return Ok(());
+    }
+    if sources::all(project).iter().any(|source| source.name == name) {
+        return Err(format!("{name} is not built yet; run `offhook fn build {name}`"));
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Err(format!("there is no function {name}; {}", hint(name, &names)))

@@ -86,6 +86,40 @@ pub(super) fn image(memory: &[u8]) -> Vec<u8> {
     memories.memory(memory_type((memory.len() / WASM_PAGE) as u64));
     let mut exports = ExportSection::new();
     exports.export("memory", ExportKind::Memory, 0);
+    let mut module = Module::new();
+    module.section(&memories).section(&exports).section(&data(memory));
+    module.finish()
+}
+
+/// `engine` with the memory that a run of it left in the place of its own: what needs no start any
+/// more. It holds for the same reason as taking it apart.
+pub(super) fn whole(engine: &[u8], memory: &[u8]) -> Result<Vec<u8>, String> {
+    let mut module = Module::new();
+    for payload in Parser::new(0).parse_all(engine) {
+        let payload = payload.map_err(|e| format!("cannot read the engine: {e}"))?;
+        match &payload {
+            Payload::MemorySection(_) => {
+                let mut memories = MemorySection::new();
+                memories.memory(memory_type((memory.len() / WASM_PAGE) as u64));
+                module.section(&memories);
+            }
+            Payload::DataSection(_) => {
+                module.section(&data(memory));
+            }
+            Payload::DataCountSection { .. }
+            | Payload::CustomSection(_)
+            | Payload::StartSection { .. } => {}
+            other => {
+                if let Some((id, range)) = other.as_section() {
+                    copy(&mut module, id, engine, range);
+                }
+            }
+        }
+    }
+    Ok(module.finish())
+}
+
+fn data(memory: &[u8]) -> DataSection {
     let mut data = DataSection::new();
     for run in runs(memory) {
         // The encoder's own way takes the bytes one by one.
@@ -95,9 +129,7 @@ pub(super) fn image(memory: &[u8]) -> Vec<u8> {
         segment.extend_from_slice(&memory[run]);
         data.raw(&segment);
     }
-    let mut module = Module::new();
-    module.section(&memories).section(&exports).section(&data);
-    module.finish()
+    data
 }
 
 const ZEROS: [u8; PAGE] = [0; PAGE];
@@ -136,5 +168,45 @@ mod tests {
         let module = image(&memory);
         assert!(module.len() < 4 * PAGE);
         wasmparser::validate(&module).expect("a valid module");
+    }
+
+    #[test]
+    fn an_engine_begins_where_its_run_ended() {
+        let engine = small_engine();
+        let mut memory = vec![0; 2 * WASM_PAGE];
+        memory[70_000] = 42;
+        let module = whole(&engine, &memory).expect("a module");
+        wasmparser::validate(&module).expect("valid");
+        let store_engine = wasmtime::Engine::default();
+        let module = wasmtime::Module::new(&store_engine, module).expect("compiled");
+        let mut store = wasmtime::Store::new(&store_engine, ());
+        let instance = wasmtime::Instance::new(&mut store, &module, &[]).expect("an instance");
+        let f = instance.get_typed_func::<(), i32>(&mut store, "f").expect("a function");
+        assert_eq!(f.call(&mut store, ()).expect("a number"), 42);
+        let memory = instance.get_memory(&mut store, "memory").expect("a memory");
+        assert_eq!(&memory.data(&store)[8..11], &[0; 3], "its own data is gone");
+    }
+
+    /// One page with some data, and a function that reads beyond it.
+    fn small_engine() -> Vec<u8> {
+        use wasm_encoder::{CodeSection, Function, FunctionSection, MemArg, TypeSection, ValType};
+        let (mut types, mut functions, mut code) =
+            (TypeSection::new(), FunctionSection::new(), CodeSection::new());
+        types.ty().function([], [ValType::I32]);
+        functions.function(0);
+        let mut memories = MemorySection::new();
+        memories.memory(memory_type(1));
+        let mut exports = ExportSection::new();
+        exports.export("memory", ExportKind::Memory, 0).export("f", ExportKind::Func, 0);
+        let mut body = Function::new([]);
+        let place = MemArg { offset: 0, align: 0, memory_index: 0 };
+        body.instructions().i32_const(70_000).i32_load8_u(place).end();
+        code.function(&body);
+        let mut data = DataSection::new();
+        data.active(0, &ConstExpr::i32_const(8), *b"old");
+        let mut module = Module::new();
+        module.section(&types).section(&functions).section(&memories).section(&exports);
+        module.section(&code).section(&data);
+        module.finish()
     }
 }

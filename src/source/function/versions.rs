@@ -310,8 +310,8 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(new, path)
 }
 
-/// As [`write_whole`], for a file of the project, which keeps its permissions.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file of the project whole or not at all; it keeps its permissions.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }

@@ -36,6 +36,13 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(WASI, "fd_seek", |_: u32, _: i64, _: i32, _: u32| SPIPE)?;
     linker.func_wrap(WASI, "fd_prestat_get", |_: u32, _: u32| BADF)?;
     linker.func_wrap(WASI, "fd_prestat_dir_name", |_: u32, _: u32, _: u32| BADF)?;
+    // Interpreters ask for files at their start, and go on without them.
+    linker.func_wrap(
+        WASI,
+        "path_open",
+        |_: u32, _: u32, _: u32, _: u32, _: u32, _: u64, _: u64, _: u32, _: u32| BADF,
+    )?;
+    linker.func_wrap(WASI, "path_filestat_get", |_: u32, _: u32, _: u32, _: u32, _: u32| BADF)?;
     linker.func_wrap(WASI, "environ_sizes_get", environ_sizes_get)?;
     linker.func_wrap(WASI, "environ_get", environ_get)?;
     linker.func_wrap(WASI, "args_sizes_get", args_sizes_get)?;

@@ -1,8 +1,7 @@
-//! Greets who calls. Build it and put it beside your other functions:
+//! Greets who calls. `offhook fn build {{name}}` makes functions/{{name}}.wasm of it; by hand:
 //!
-//!   rustup target add wasm32-unknown-unknown
 //!   cargo build --release --target wasm32-unknown-unknown
-//!   cp target/wasm32-unknown-unknown/release/function.wasm ../NAME.wasm
+//!   cp target/wasm32-unknown-unknown/release/function.wasm ../../functions/{{name}}.wasm
 
 use offhook_function::{log, response, Answer, Element, Event, Level};
 
