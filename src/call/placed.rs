@@ -25,8 +25,13 @@ pub(super) struct Plan {
 
 /// The caller that a placed call shows: towards telephones a number of ours, else a SIP user.
 pub fn shown_by(placement: &Placement, policy: &Policy) -> Result<String, Denied> {
-    let written = &placement.shown;
-    if !matches!(placement.to, Callee::Number(_)) {
+    // From counts also where CallerId is shown in its place: webhooks and rows have it.
+    may_show(&placement.to, &placement.from, policy)?;
+    may_show(&placement.to, &placement.shown, policy)
+}
+
+fn may_show(to: &Callee, written: &str, policy: &Policy) -> Result<String, Denied> {
+    if !matches!(to, Callee::Number(_)) {
         return sip_caller_id(written).map_err(|Forbidden { text, .. }| Denied::new(21212, text));
     }
     let Some(number) = normalise(written) else {

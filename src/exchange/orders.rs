@@ -199,6 +199,10 @@ impl Exchange {
             reason: None,
         };
         self.enter(number, entry);
+        // Its messages are this call's story from here on.
+        if let Some(call_id) = row.as_ref().and_then(|row| row.sip_call_id.clone()) {
+            self.tell(Told::Dialog { call: sid, leg, call_id });
+        }
         if let Some(moved) = self.legs.table.get_mut(&leg) {
             moved.call = number;
         }

@@ -364,6 +364,9 @@ fn calls_go_only_where_any_call_may_and_show_only_what_is_ours() {
     assert_eq!(denied(place(&mut world, "+14155550100", "+14155550199")), 21210, "not ours");
     assert_eq!(denied(place(&mut world, "+14155550100", "alice")), 21212);
     assert_eq!(denied(place(&mut world, "sip:bob@office.localhost", "a b")), 21212);
+    assert_eq!(denied(place(&mut world, "sip:bob@office.localhost", "a\r\nVia: b")), 21212);
+    let hidden = [("To", "client:bob"), ("From", "a\nb"), ("CallerId", NUMBER), ("Url", VOICE)];
+    assert_eq!(denied(world.place(&hidden)), 21212, "also where another is shown");
     assert_eq!(denied(place(&mut world, "client:nobody", NUMBER)), 21211);
     assert_eq!(denied(world.place(&[("To", "client:bob"), ("From", NUMBER), ("Url", "x")])), 21205);
     let bad = [("To", "client:bob"), ("From", NUMBER), ("Url", VOICE), ("StatusCallback", "bin")];
