@@ -151,7 +151,7 @@ async fn calls_are_placed_where_they_are_granted() {
     assert!(far("client").contains("calls = [\"client:*\"]"), "{got}");
     assert!(far("sip").contains("calls = [\"*@evil.example\"]"), "{got}");
     assert_eq!(got["look"], "NotGranted", "to place calls is not to look at them");
-    let error = |code: u32| json!(["Error", 400, code]);
+    let error = |code: u32| json!(["RestException", 400, code]);
     assert_eq!(
         got["errors"],
         json!([error(21205), error(21211), error(21201), error(20001), error(21210)])
@@ -202,4 +202,42 @@ fn recorded(sid: RecordingSid, call: CallSid, status: RecordingStatus) -> Record
         source: "RecordVerb",
         owed: None,
     }
+}
+
+#[tokio::test]
+async fn the_sample_rings_one_of_ours_and_joins_it_with_who_called() {
+    let bench = Bench::new("[[function]]\nname = \"call-back\"\ncalls = [\"client:*\"]\n");
+    bench.write(
+        "call-back.protected.js",
+        include_str!("../../../../functions/samples/call-back.protected.js"),
+    );
+    let mut rng = Rng::from_number(7);
+    let database = bench.folder.path().join("data/offhook.db");
+    let store = Arc::new(Sqlite::open(&database, &mut rng).await.expect("opened"));
+    let sid = CallSid::random(&mut rng);
+    let told = serve(&bench, store, move |_| Outcome::Done(Box::new(call(sid, Status::Initiated))));
+    let asked = |query: &[(&str, &str)]| {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Invocation { query: query.iter().map(own).collect(), ..Invocation::default() }
+    };
+    let functions = &bench.opened.project.functions;
+    let begun = asked(&[("From", "+14155550100"), ("To", "+16505551111")]);
+    let answer = functions.invoke("call-back", begun).await;
+    let answer = String::from_utf8_lossy(&answer.body);
+    assert!(answer.contains("We call you back"), "{answer}");
+    let next = {
+        let told = told.lock().expect("whole");
+        let Order::Place(placement) = &told[0] else { panic!("{told:?}") };
+        assert_eq!(placement.to.text(), "client:alice");
+        let Script::At { request, .. } = &placement.script else { panic!("a URL") };
+        request.url.clone()
+    };
+    assert_eq!(next, "function:call-back?number=%2B14155550100");
+    let answered = asked(&[("number", "+14155550100"), ("From", "+16505551111")]);
+    let answer = functions.invoke("call-back", answered).await;
+    let answer = String::from_utf8_lossy(&answer.body);
+    assert!(
+        answer.contains("callerId=\"+16505551111\"") && answer.contains(">+14155550100</Dial>"),
+        "{answer}"
+    );
 }
