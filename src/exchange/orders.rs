@@ -49,10 +49,8 @@ impl Exchange {
 
     /// The leg of that name: rare enough to look for it among all.
     fn leg_with(&self, sid: CallSid) -> Option<(CallNumber, LegId)> {
-        let of = |(number, entry): (&CallNumber, &Box<CallEntry>)| {
-            Some((*number, entry.call.leg_of(sid)?))
-        };
-        self.calls.table.iter().find_map(of)
+        let mut calls = self.calls.table.iter();
+        calls.find_map(|(number, entry)| Some((*number, entry.call.leg_of(sid)?)))
     }
 
     /// Places a call under the rules for any that goes out: trunks' prefixes, caps, caller IDs.

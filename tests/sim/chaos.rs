@@ -154,7 +154,10 @@ fn change(world: &mut World, rng: &mut Rng) {
         if legs.is_empty() {
             return;
         }
-        let sid = legs[rng.below(legs.len() as u64) as usize];
+        let sid = match rng.below(2) {
+            0 => legs[rng.below(legs.len() as u64) as usize],
+            _ => world.rows.leg(legs.len() - 1).sid,
+        };
         let twiml = format!("<Response>{}{}</Response>", verb(rng), verb(rng));
         let parameters = match rng.below(8) {
             0 => [("Status", "completed")],
