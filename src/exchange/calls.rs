@@ -101,6 +101,7 @@ impl Exchange {
             user,
             has_line,
             payer: None,
+            counted: None,
             origin,
             reason: None,
         };
@@ -159,6 +160,9 @@ impl Exchange {
             }
             call::Output::Done => {
                 if let Some(entry) = self.calls.table.remove(&number) {
+                    if let Some(name) = &entry.counted {
+                        self.config.ledger.leave(name);
+                    }
                     self.tell(Told::Over { call: entry.sid });
                 }
                 self.calls.timers.clear(&number);

@@ -260,6 +260,8 @@ struct CallEntry {
     has_line: bool,
     /// Who answers for what it costs where no user does.
     payer: Option<Payer>,
+    /// By what name the ledger counts it among the calls that its payer placed.
+    counted: Option<String>,
     /// Where it came from, for those whom it is passed on to.
     origin: identity::Origin,
     /// Why its latest party left, as that one's network said, and who is told.

@@ -62,6 +62,8 @@ impl Exchange {
         let Some((transport, local)) = self.config.listeners.first().copied() else {
             return Err(unavailable("no SIP listener is configured"));
         };
+        let payer = placement.payer.take();
+        let counted = self.count(now, payer.as_ref())?;
         self.calls.last += 1;
         let number = CallNumber(self.calls.last);
         let id = caller_leg(number);
@@ -79,7 +81,6 @@ impl Exchange {
             epoch: self.config.epoch,
         };
         let setup = setup.placed(&placement, &shown);
-        let payer = placement.payer.take();
         let origin = identity::Origin { caller: shown, known: true, ..identity::Origin::default() };
         let call = Call::placed(setup, placement, destination, self.rng.fork(), now);
         let row = call.row();
@@ -93,11 +94,31 @@ impl Exchange {
             user: None,
             has_line: false,
             payer,
+            counted,
             origin,
             reason: None,
         };
         self.enter(number, entry);
         row.ok_or_else(|| unavailable("the call could not be made"))
+    }
+
+    /// Counts a placed call, wherever it goes: phones that ring cost nothing but patience and room.
+    fn count(&self, now: Instant, payer: Option<&Payer>) -> Result<Option<String>, Denied> {
+        let Some(Payer { name, caps }) = payer else { return Ok(None) };
+        let counted = format!("placed by {name}");
+        match self.config.ledger.take(now, &counted, *caps) {
+            Ok(()) => Ok(Some(counted)),
+            Err(cap) => {
+                let over = match cap {
+                    caps::Cap::Calls(most) => format!("has {most} calls already (its `max_calls`)"),
+                    caps::Cap::NewCalls(most) => {
+                        format!("places more than {most} calls a second (its `calls_per_second`)")
+                    }
+                };
+                let message = format!("Too Many Requests: {name} {over}");
+                Err(Denied { status: 429, code: 20429, message })
+            }
+        }
     }
 
     fn enter(&mut self, number: CallNumber, entry: CallEntry) {
@@ -193,6 +214,7 @@ impl Exchange {
             user: parent.user.clone(),
             has_line: parent.has_line,
             payer: parent.payer.clone(),
+            counted: None,
             origin: identity::Origin { called: None, diverted: vec![], ..parent.origin.clone() },
             reason: None,
         };

@@ -407,16 +407,43 @@ fn what_functions_call_is_capped_in_all_of_a_server() {
         let numbers = [("To", "+14155550100"), ("From", NUMBER), ("Url", VOICE)];
         world.place_for(&numbers, payer()).expect("placed");
         world.seconds(3);
-        let second = world.place_for(&numbers, payer()).expect("begun");
-        world.seconds(1);
-        assert_eq!(world.rows.calls[&second.sid].status.as_str(), "failed");
+        for to in ["+14155550100", "client:bob"] {
+            let order = [("To", to), ("From", NUMBER), ("Url", VOICE)];
+            let denied = world.place_for(&order, payer()).expect_err("one too many");
+            assert_eq!((denied.status, denied.code), (429, 20429));
+            assert!(denied.message.contains("function f has 1 calls already"), "{denied}");
+        }
+        world.end();
+        // What it dials itself counts, too.
+        let dials = "https://app.example/dials";
+        world.web.page(dials, Page::xml("<Dial>+14155550100</Dial><Dial>+14155550100</Dial>"));
+        let order = [("To", "+14155550100"), ("From", NUMBER), ("Url", dials)];
+        world.place_for(&order, payer()).expect("there is room again");
+        world.seconds(4);
+        assert_eq!(world.rings("carrier"), 2, "one leg into the network, and no more");
         assert!(world.told("function f has 1 calls out already"), "{:?}", world.notes);
         world.end();
-        assert!(world.place_for(&numbers, payer()).is_ok());
-        world.seconds(3);
-        assert_eq!(world.rings("carrier"), 2, "there is room again");
-        world.end();
     });
+}
+
+#[test]
+fn a_leg_that_leaves_its_call_sounds_alone() {
+    let mut world = World::sounding(12);
+    world.web.page(VOICE, Page::xml(&format!("<Dial>{BOB}</Dial><Say>You are alone</Say>")));
+    world.phone("alice");
+    world.phone("bob");
+    world.answers_after("bob", 1);
+    world.dial("alice", "500");
+    world.seconds(4);
+    assert!(world.talk_together("alice", "bob"));
+    let child = world.rows.leg(1).sid;
+    let document = "<Response><Say>Hello Bob, this is for you</Say></Response>";
+    world.changed(child, &[("Twiml", document)]);
+    world.millis(500);
+    assert!(!world.hears("alice", "bob") && !world.hears("bob", "alice"));
+    world.end();
+    assert_eq!(world.heard("bob"), ["Hello Bob, this is for you"]);
+    assert_eq!(world.heard("alice"), ["You are alone"]);
 }
 
 #[test]
