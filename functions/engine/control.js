@@ -1,4 +1,4 @@
-// context.getTwilioClient(): calls and recordings of this server, as far as they can be had.
+// context.getTwilioClient(): calls and recordings of this server.
 (function (global, host) {
   'use strict';
   const { ask, restError } = host.kit;
@@ -9,12 +9,14 @@
       if (name in own) own[name] = own[name] === null ? null : new Date(own[name]);
     }
     own.dateCreated = own.startTime;
+    own.dateUpdated = own.endTime || own.answerTime || own.startTime;
     return Object.assign(own, extend(own.sid));
   };
   const control = async (what, fields) => {
     try {
       return await ask({ op: 'control', what, ...fields });
     } catch (error) {
+      if (error.code) throw restError(error.status, error.code, error.message);
       if (error.name === 'NotFound') throw restError(404, 20404, 'The requested resource was not found: ' + error.message);
       throw error;
     }
@@ -27,6 +29,11 @@
     },
   });
   const refuse = (what) => async () => { throw new Error(what + ' is not available inside functions yet'); };
+  // Options as the REST API names them; whether they are known and meant is for the server to say.
+  const parameters = (options) => Object.entries(Object(options)).flatMap(([name, value]) => {
+    const values = value === undefined || value === null ? [] : [].concat(value);
+    return values.map((one) => [name.slice(0, 1).toUpperCase() + name.slice(1), String(one)]);
+  });
   const listOf = (what, fields, extend) => async (options = {}) => {
     const { limit = 50, pageSize, ...filter } = typeof options === 'number' ? { limit: options } : options;
     for (const name of Object.keys(filter)) {
@@ -37,27 +44,31 @@
 
   const call = (sid) => ({
     fetch: async () => shown(await control('call', { sid }), call),
-    update: async (options = {}) => {
-      const { status, ...others } = options;
-      if (Object.keys(others).length || (status !== 'completed' && status !== 'canceled')) {
-        throw new Error("calls can only be ended by functions, with { status: 'completed' }");
-      }
-      return shown(await control('end', { sid }), call);
-    },
+    update: async (options) => shown(await control('update', { sid, parameters: parameters(options) }), call),
+    recordings: only(Object.assign((recordingSid) => only({
+      ...recording(recordingSid),
+      update: refuse('calls(sid).recordings(sid).update'),
+    }, 'calls(sid).recordings(sid)'), {
+      list: (options = {}) => recordingsOf({ ...options, callSid: sid }),
+      create: refuse('calls(sid).recordings.create'),
+    }), 'calls(sid).recordings'),
   });
   const recording = (sid) => ({
     fetch: async () => shown(await control('recording', { sid }), recording),
     remove: () => control('removeRecording', { sid }),
   });
+  const recordingsOf = listOf('recordings', ['callSid'], recording);
 
   // The account's own credentials are the only ones there are: arguments are not looked at.
   const restClient = function () {
     const calls = Object.assign((sid) => only(call(sid), 'calls(sid)'), {
       list: listOf('calls', ['status', 'from', 'to'], call),
-      create: refuse('calls.create'),
+      create: async (options) => shown(await control('create', { parameters: parameters(options) }), call),
+      get: (sid) => only(call(sid), 'calls(sid)'),
     });
     const recordings = Object.assign((sid) => only(recording(sid), 'recordings(sid)'), {
-      list: listOf('recordings', ['callSid'], recording),
+      list: recordingsOf,
+      get: (sid) => only(recording(sid), 'recordings(sid)'),
     });
     const account = { calls: only(calls, 'calls'), recordings: only(recordings, 'recordings') };
     return only(account, 'getTwilioClient()');

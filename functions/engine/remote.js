@@ -26,7 +26,7 @@
     if (operation) {
       asked.delete(id);
       operation.done();
-      if (error) operation.reject(Object.assign(new Error(error.message), { name: error.name }));
+      if (error) operation.reject(Object.assign(new Error(error.message), error));
       else operation.resolve(value);
     }
     return waited;

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use offhook::base::Duration;
-use offhook::directory::grants::{Grants, HostGrant};
+use offhook::directory::grants::{Control, Grants, HostGrant};
 use offhook::source::function::Response;
 use offhook::source::function::ask::{
     Answer, Asked, Asks, MOST_FIELDS, MOST_IN_ALL, MOST_KEY, MOST_UNDER_WAY, MOST_VALUE, Operation,
@@ -68,7 +68,7 @@ impl Asks for Outside {
 fn grants() -> Grants {
     let hosts = ["a.example", "*.b.example", "https://c.example:8443", "[::1]:80"];
     let hosts = hosts.iter().map(|host| HostGrant::parse(host).expect("a host")).collect();
-    Grants { hosts, store: Some("s".to_owned()), control: true, ..Grants::default() }
+    Grants { hosts, store: Some("s".to_owned()), control: Control::Full, ..Grants::default() }
 }
 
 fn asked(bytes: &[u8]) {

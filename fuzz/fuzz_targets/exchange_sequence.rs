@@ -9,9 +9,9 @@ use std::sync::{Arc, OnceLock};
 use offhook::audio::Clip;
 use offhook::base::id::{CallSid, RecordingSid};
 use offhook::base::{Duration, Epoch, Instant, Machine, Rng, Secret, WallTime};
-use offhook::call::{FetchError, Fetched, Persist};
+use offhook::call::{Change, FetchError, Fetched, Order, Persist, Placement};
 use offhook::directory::Directory;
-use offhook::exchange::{Config, Exchange, Input, Output, Ticket};
+use offhook::exchange::{Config, Exchange, Input, OrderNumber, Output, Ticket};
 use offhook::media::{self, RecordingEnd, SessionId};
 use offhook::sip::auth::answer;
 use offhook::sip::locate::{Answer, Question, Record, Srv, Unanswered};
@@ -61,6 +61,8 @@ struct World {
     rows: BTreeMap<CallSid, bool>,
     calls: u32,
     outputs: usize,
+    orders: u64,
+    outcomes: u64,
 }
 
 fn directories() -> &'static [Arc<Directory>; 3] {
@@ -116,6 +118,8 @@ impl World {
             rows: BTreeMap::new(),
             calls: 0,
             outputs: 0,
+            orders: 0,
+            outcomes: 0,
         }
     }
 
@@ -156,8 +160,36 @@ impl World {
                     let flow = flow(steps.below(3));
                     self.handle(Input::Sip(sip::Input::Unreachable { flow }));
                 }
+                5..=9 => self.ordered(steps),
                 _ => {}
             },
+        }
+    }
+
+    /// Somebody places a call, or changes one that there is or was.
+    fn ordered(&mut self, steps: &mut Steps<'_>) {
+        let twiml = format!("<Response>{}</Response>", steps.pick(&DOCUMENTS));
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let order = if steps.below(2) == 0 {
+            let to = steps.pick(&["client:alice", "sip:x@198.51.100.9", "+14155550123", "+900"]);
+            let from = steps.pick(&["+16505551111", "alice", "+14155550100"]);
+            let more = steps.pick(&[("Timeout", "5"), ("SendDigits", "w1"), ("TimeLimit", "9")]);
+            let given = [("To", to), ("From", from), ("Twiml", &twiml), more].map(own);
+            Placement::read(&given).map(|placement| Order::Place(Box::new(placement)))
+        } else {
+            let Some(sid) = self.rows.keys().nth(steps.below(8)).copied() else { return };
+            let turn = match steps.below(8) {
+                0 => ("Status", "completed"),
+                1 => ("Status", "canceled"),
+                2 => ("Url", "/functions/next"),
+                _ => ("Twiml", twiml.as_str()),
+            };
+            Change::read(&[own(turn)]).map(|change| Order::Change(sid, Box::new(change)))
+        };
+        if let Ok(order) = order {
+            self.orders += 1;
+            self.handle(Input::Order(OrderNumber(self.orders), Box::new(order)));
+            assert_eq!(self.orders, self.outcomes, "each is answered at once");
         }
     }
 
@@ -276,6 +308,10 @@ impl World {
                 }
                 Output::Ask(question) => self.questions.push(question),
                 Output::Persist(persist) => self.persist(persist),
+                Output::Ordered(number, _) => {
+                    self.outcomes += 1;
+                    assert_eq!(number, OrderNumber(self.orders));
+                }
                 _ => {}
             }
         }

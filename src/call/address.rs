@@ -2,17 +2,23 @@
 
 use url::Url;
 
+/// Where a document comes from that came with an order: it has no URL, and what is relative in it
+/// is relative to ours.
+pub(super) const INLINE: &str = "twiml:inline";
+
 /// Resolves `written` against the document that came from `base`; empty means that document.
 ///
 /// Bins and functions have two names, `bin:NAME` and a web address: relative URLs inside them
 /// resolve by the web address, and what stays on our own server goes back to the short name, so
 /// that a call's own documents need no way round through the network.
 pub(super) fn resolve(public_url: &str, base: &str, written: &str) -> Option<String> {
+    let inline = base == INLINE;
     if written.is_empty() {
-        return Some(base.to_owned());
+        return (!inline).then(|| base.to_owned());
     }
     let local = local(base);
     let from = match local {
+        _ if inline => public_url.to_owned(),
         Some((folder, name)) => format!("{public_url}/{folder}/{name}"),
         None => base.to_owned(),
     };
@@ -27,7 +33,7 @@ pub(super) fn resolve(public_url: &str, base: &str, written: &str) -> Option<Str
         return None;
     }
     let resolved = String::from(resolved);
-    if local.is_some() {
+    if local.is_some() || inline {
         for (folder, scheme) in [("bins", "bin"), ("functions", "function")] {
             let name = resolved
                 .strip_prefix(public_url)
@@ -74,6 +80,15 @@ mod tests {
 
     fn at(base: &str, written: &str) -> Option<String> {
         resolve(US, base, written)
+    }
+
+    #[test]
+    fn a_document_without_a_url_is_at_home_here() {
+        assert_eq!(at(INLINE, "/functions/next").as_deref(), Some("function:next"));
+        assert_eq!(at(INLINE, "/bins/next").as_deref(), Some("bin:next"));
+        assert_eq!(at(INLINE, "https://a.example/x").as_deref(), Some("https://a.example/x"));
+        assert_eq!(at(INLINE, ""), None, "it cannot be asked for again");
+        assert_eq!(resolve_sound(US, INLINE, "/assets/a.wav").as_deref(), Some("/assets/a.wav"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::effect::{
 use super::hold::Holds;
 use super::interpreter::{Fetching, Role, Script};
 use super::party::{Owner, Party, Presence, Watcher, sip_parameters};
+use super::placed::Plan;
 use super::recordings::Recording;
 use super::sounds::Sounds;
 use super::transfer::Transfer;
@@ -39,6 +40,8 @@ pub struct Setup {
     pub leg: LegId,
     /// Who calls whom.
     pub incoming: Incoming,
+    /// For a call that we made, who was shown as its caller: it may show that again.
+    pub shown: Option<String>,
     /// The account.
     pub account: AccountSid,
     /// The handler, its fallback and its status callback.
@@ -92,6 +95,8 @@ pub struct Call {
     pub(super) changes: Persist,
     pub(super) transfer: Option<Transfer>,
     pub(super) holds: Holds,
+    /// What is to happen once the party that we call has answered.
+    pub(super) plan: Option<Box<Plan>>,
     outputs: Outbox<Output>,
     stage: Stage,
 }
@@ -134,12 +139,26 @@ pub(super) enum Timer {
     Sound(RequestId),
     /// Whoever is to take a referrer's place never answered.
     Transfer,
+    /// Whom we call never answered.
+    Answer,
 }
 
 impl Call {
     /// A call that somebody makes to us. It rings at once and asks for its document.
-    pub fn incoming(setup: Setup, mut rng: Rng, now: Instant) -> Call {
+    pub fn incoming(setup: Setup, rng: Rng, now: Instant) -> Call {
         let party = caller(&setup, now);
+        let leg = setup.leg;
+        let mut call = Call::new(setup, party, rng, now);
+        call.leg(leg, leg::Command::Ring);
+        call.status_event(leg, "initiated");
+        call.status_event(leg, "ringing");
+        call.first_document();
+        call.settle();
+        call
+    }
+
+    /// One of whom nothing is known but its first party.
+    pub(super) fn new(setup: Setup, party: Party, mut rng: Rng, now: Instant) -> Call {
         let leg = setup.leg;
         let mut call = Call {
             setup,
@@ -158,16 +177,17 @@ impl Call {
             changes: Persist::default(),
             transfer: None,
             holds: Holds::default(),
+            plan: None,
             outputs: Outbox::new(),
             stage: Stage::Running,
         };
         call.timers.set(Timer::Limit, now + MAX_CALL);
-        call.leg(leg, leg::Command::Ring);
-        call.status_event(leg, "initiated");
-        call.status_event(leg, "ringing");
-        call.first_document();
-        call.settle();
         call
+    }
+
+    /// Its longest duration counts from there.
+    pub(super) fn last_from(&mut self, since: Instant) {
+        self.timers.set(Timer::Limit, since + MAX_CALL);
     }
 
     /// Its SID.
@@ -280,7 +300,7 @@ impl Call {
     }
 
     /// Ends everything that is left, without asking for anything more.
-    fn close(&mut self, reason: &str) {
+    pub(super) fn close(&mut self, reason: &str) {
         if self.stage != Stage::Running {
             return;
         }
@@ -321,7 +341,7 @@ impl Call {
     fn due(&mut self, timer: Timer) {
         match timer {
             Timer::Limit => {
-                self.note(32015, "the call has lasted for 4 hours and is ended");
+                self.note(32015, "the call has lasted as long as it may and is ended");
                 self.close("the longest duration was reached");
             }
             Timer::Verb(leg) => self.agenda.push_back((leg, verb::Event::Due)),
@@ -344,6 +364,7 @@ impl Call {
                 self.sound(request, Err(FetchError { code: 11203, message }));
             }
             Timer::Transfer => self.transfer_unanswered(),
+            Timer::Answer => self.placed_unanswered(),
         }
     }
 }
@@ -423,7 +444,6 @@ impl Machine for Call {
             Input::Sound(request, result) => self.sound(request, result),
             Input::Adopted(referrer, guest) => self.adopt(referrer, guest),
             Input::Elsewhere(referrer, replaces) => self.call_in(referrer, &replaces),
-            Input::End => self.close("ended from outside"),
             Input::Shutdown => self.close("the server is going down"),
         }
         self.settle();

@@ -58,9 +58,9 @@ fn rank(refusal: Refusal) -> u8 {
 }
 
 /// Why a caller ID may not be shown.
-struct Forbidden {
-    code: u32,
-    text: String,
+pub(super) struct Forbidden {
+    pub code: u32,
+    pub text: String,
 }
 
 impl Call {
@@ -181,34 +181,39 @@ impl Call {
         if let Destination::Sip { .. } = call.target.destination {
             return match asked {
                 Some(id) => sip_caller_id(id),
-                None => Ok(user_part(&incoming.from).to_owned()),
+                None => Ok(self.shown_user().to_owned()),
             };
         }
-        let written = asked.unwrap_or_else(|| user_part(&incoming.from));
+        let written = asked.unwrap_or_else(|| self.shown_user());
         if written.chars().count() > MAX_CALLER_ID {
             let text = format!("callerId is longer than {MAX_CALLER_ID} characters");
             return Err(Forbidden { code: 13248, text });
         }
         let policy = &self.setup.policy;
         let Some(number) = normalise(written) else {
-            return match (asked, &incoming.sip) {
-                (Some(id), _) => Err(Forbidden {
+            let stranger = incoming.sip.is_none() && self.setup.shown.is_none();
+            return match asked {
+                Some(id) => Err(Forbidden {
                     code: 13214,
                     text: format!("callerId {id:?} is not a telephone number"),
                 }),
                 // A withheld number stays withheld on the way through.
-                (None, None) => Ok(incoming.from.clone()),
-                (None, Some(_)) if policy.any_caller_id => Ok(written.to_owned()),
-                (None, Some(_)) => Err(Forbidden {
+                None if stranger => Ok(incoming.from.clone()),
+                None if policy.any_caller_id => Ok(written.to_owned()),
+                None => Err(Forbidden {
                     code: 13247,
                     text: "a call from a SIP phone to a number needs a callerId that is ours"
                         .to_owned(),
                 }),
             };
         };
-        let ends = [&incoming.from, &incoming.to];
-        let own_end = incoming.sip.is_none()
-            && ends.iter().any(|end| normalise(end).as_ref() == Some(&number));
+        // A call that we made came from nobody: whom it reached has lent us no number.
+        let ends: &[&String] = match &self.setup.shown {
+            Some(shown) => &[shown],
+            None if incoming.sip.is_none() => &[&incoming.from, &incoming.to],
+            None => &[],
+        };
+        let own_end = ends.iter().any(|end| normalise(end).as_ref() == Some(&number));
         if policy.any_caller_id || policy.owned.contains(&number) || own_end {
             return Ok(number);
         }
@@ -279,7 +284,7 @@ pub(super) fn user_part(address: &str) -> &str {
 }
 
 /// Towards SIP any name will do that is a SIP user without escapes.
-fn sip_caller_id(written: &str) -> Result<String, Forbidden> {
+pub(super) fn sip_caller_id(written: &str) -> Result<String, Forbidden> {
     let number = normalise(written);
     let text = written.trim();
     let text = text.strip_prefix("client:").unwrap_or_else(|| user_part(text));

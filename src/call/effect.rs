@@ -251,8 +251,6 @@ pub enum Input {
     /// The other answer to it: that call is carried by another exchange of this server, where
     /// somebody can call in to take the dialog's place.
     Elsewhere(LegId, Box<leg::Replaces>),
-    /// Somebody wants it to end now.
-    End,
     /// The server is going down: end now.
     Shutdown,
 }

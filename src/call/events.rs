@@ -26,7 +26,11 @@ impl Call {
             Event::Held => self.held(leg),
             Event::Resumed => self.resumed(leg),
             Event::Ringing => self.target_rings(leg),
+            Event::EarlyMedia if self.is_placed(leg) => self.target_rings(leg),
             Event::EarlyMedia => self.tell_dial(leg, Progress::EarlyMedia),
+            Event::Answered { sip_call_id, .. } if self.is_placed(leg) => {
+                self.placed_answered(leg, sip_call_id);
+            }
             Event::Answered { sip_call_id, headers } if leg != self.caller() => {
                 let reply =
                     Reply { sip_call_id: Some(sip_call_id), sip_status: Some(200), headers };
@@ -83,6 +87,9 @@ impl Call {
             && party.sending == Some(play)
         {
             party.sending = None;
+            if leg == self.caller() {
+                return self.follow_plan();
+            }
             self.tell_dial(leg, Progress::DigitsSent);
         }
     }

@@ -37,7 +37,7 @@ pub(super) enum Role {
 /// A document that was asked for.
 #[derive(Debug)]
 pub(super) struct Fetching {
-    leg: LegId,
+    pub(super) leg: LegId,
     pub(super) url: String,
     role: Role,
 }
@@ -75,14 +75,8 @@ impl Call {
         extra: Vec<(String, String)>,
         role: Role,
     ) {
-        self.counts.documents += 1;
-        self.counts.idle_documents += 1;
-        let looping = self.counts.idle_documents > MAX_IDLE_DOCUMENTS;
-        if looping || self.counts.documents > MAX_DOCUMENTS {
-            let many = if looping { MAX_IDLE_DOCUMENTS } else { MAX_DOCUMENTS };
-            let url = shown(&url);
-            self.note(14106, format!("{many} documents and no end: the call is ended at {url}"));
-            return self.hang_up(leg, Status::Failed, "the documents form a loop");
+        if !self.count_document(leg, &url) {
+            return;
         }
         let Some(party) = self.parties.get(&leg) else { return };
         let mut parameters = parameters::of_party(self.setup.account, party);
@@ -92,6 +86,28 @@ impl Call {
         self.fetches.insert(request, Fetching { leg, url: url.clone(), role });
         let fetch = Fetch { call: self.setup.sid, url, method, parameters };
         self.output(Output::Fetch(request, fetch));
+    }
+
+    /// Counts one more document; a call with too many is ended.
+    fn count_document(&mut self, leg: LegId, url: &str) -> bool {
+        self.counts.documents += 1;
+        self.counts.idle_documents += 1;
+        let looping = self.counts.idle_documents > MAX_IDLE_DOCUMENTS;
+        if !looping && self.counts.documents <= MAX_DOCUMENTS {
+            return true;
+        }
+        let many = if looping { MAX_IDLE_DOCUMENTS } else { MAX_DOCUMENTS };
+        let url = shown(url);
+        self.note(14106, format!("{many} documents and no end: the call is ended at {url}"));
+        self.hang_up(leg, Status::Failed, "the documents form a loop");
+        false
+    }
+
+    /// Runs a document that came with an order.
+    pub(super) fn begin_ordered(&mut self, leg: LegId, fetched: Fetched) {
+        if self.count_document(leg, &fetched.base) {
+            self.begin(leg, Role::Main, fetched);
+        }
     }
 
     /// A document came, or did not.

@@ -9,9 +9,12 @@ pub mod effect;
 mod events;
 mod hold;
 mod interpreter;
+pub mod order;
 mod parameters;
 mod party;
+mod placed;
 mod recordings;
+mod redirect;
 mod sounds;
 mod status;
 mod transfer;
@@ -21,7 +24,10 @@ pub use effect::{
     Begun, CallRecord, Callback, Direction, Fetch, FetchError, Fetched, Input, Method, Note,
     Output, Persist, RecordingRecord, RecordingStatus, Speech, Status,
 };
+pub use order::{Change, Denied, Order, Placement};
 pub use party::Owner;
+pub use placed::shown_by;
+pub use redirect::Changed;
 pub use transfer::Guest;
 pub(crate) use transfer::REPLACES;
 

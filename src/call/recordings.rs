@@ -18,6 +18,8 @@ pub(super) struct Recording {
     record: RecordingRecord,
     /// Its callback, the URL absolute.
     report: Option<Report>,
+    /// Whether the verb that began it is there to be told of its end.
+    awaited: bool,
 }
 
 impl Call {
@@ -41,7 +43,7 @@ impl Call {
             owed: None,
         };
         let report = plan.report.and_then(|report| self.absolute(leg, report));
-        self.recordings.insert(sid, Box::new(Recording { leg, record, report }));
+        self.recordings.insert(sid, Box::new(Recording { leg, record, report, awaited: true }));
         let talking = self.parties.get(&leg).is_some_and(|party| party.is_talking());
         let Some(tracks) = tracks.filter(|_| talking) else {
             return self.recorded(sid, RecordingEnd::Failed, Duration::ZERO, false);
@@ -81,6 +83,13 @@ impl Call {
         }
     }
 
+    /// Ends what that leg records for a verb that is no more.
+    pub(super) fn abandon_recordings(&mut self, leg: LegId) {
+        let running = self.recordings.iter_mut().filter(|(_, recording)| recording.leg == leg);
+        running.for_each(|(_, recording)| recording.awaited = false);
+        self.stop_recordings(leg);
+    }
+
     /// A leg that is over can end nothing more: what it still recorded has failed.
     pub(super) fn lose_recordings(&mut self, leg: LegId) {
         let running = self.recordings.iter().filter(|(_, recording)| recording.leg == leg);
@@ -105,7 +114,7 @@ impl Call {
         };
         recording.record.status = status;
         recording.record.duration = Some(length);
-        let leg = recording.leg;
+        let (leg, awaited) = (recording.leg, recording.awaited);
         self.recording_event(sid, event);
         self.recordings.remove(&sid);
         if status == RecordingStatus::Completed
@@ -115,7 +124,9 @@ impl Call {
         }
         let url = self.recording_url(sid);
         let recorded = Recorded { sid, url, end, length, heard };
-        self.agenda.push_back((leg, verb::Event::Recorded(recorded)));
+        if awaited {
+            self.agenda.push_back((leg, verb::Event::Recorded(recorded)));
+        }
     }
 
     /// The last report of a recording that runs, made out in advance for the case that the process

@@ -19,14 +19,29 @@ struct Sender {
 impl Call {
     /// Writes the party's row and reports `event` to whoever watches it.
     pub(super) fn status_event(&mut self, leg: LegId, event: &str) {
-        let sender = Sender {
+        let sender = self.sender();
+        let Some(party) = self.parties.get_mut(&leg) else { return };
+        let report = sender.report(party, event);
+        self.write_row(leg, sender, report);
+    }
+
+    fn sender(&self) -> Sender {
+        Sender {
             account: self.setup.account,
             epoch: self.setup.epoch,
             now: self.now,
             public_url: self.setup.public_url.clone(),
-        };
+        }
+    }
+
+    /// Writes the party's row anew, without any event.
+    pub(super) fn row_changed(&mut self, leg: LegId) {
+        let sender = self.sender();
+        self.write_row(leg, sender, None);
+    }
+
+    fn write_row(&mut self, leg: LegId, sender: Sender, report: Option<Callback>) {
         let Some(party) = self.parties.get_mut(&leg) else { return };
-        let report = sender.report(party, event);
         let mut record = party.record.clone();
         record.owed = sender.owed(party);
         self.changes.calls.retain(|row| row.sid != record.sid);

@@ -45,8 +45,8 @@ enum Place {
 /// A party that changes calls, leg and row and all.
 #[derive(Clone, Debug)]
 pub struct Guest {
-    leg: LegId,
-    party: Party,
+    pub(super) leg: LegId,
+    pub(super) party: Party,
 }
 
 impl Guest {

@@ -1,10 +1,12 @@
 //! `[functions]` and `[[function]]`: what functions find, and what each may do.
 
 use super::handlers::WrittenGrant;
+use super::limits::caps;
 use super::parts::Span;
 use super::reader::{Reader, Source};
 use crate::base::{Duration, Secret, hint};
-use crate::directory::grants::{Bounds, Grants, HostGrant, Limits};
+use crate::directory::Caps;
+use crate::directory::grants::{Bounds, CalleeGrant, Calls, Control, Grants, HostGrant, Limits};
 
 /// Names in every function's environment that the configuration does not write.
 const OWN: [&str; 2] = ["ACCOUNT_SID", "AUTH_TOKEN"];
@@ -69,7 +71,8 @@ fn function(
     let grants = Grants {
         hosts: hosts(source, &mut table),
         store: store(source, &mut table),
-        control: table.flag(source, "control").unwrap_or(false),
+        control: control(source, &mut table),
+        calls: Calls { to: calls(source, &mut table), caps: caps(source, &mut table, Caps::USER) },
         secrets: secrets(source, &mut table, env),
         bounds: bounds(source, &mut table),
     };
@@ -92,6 +95,37 @@ fn hosts(source: &mut Source<'_>, table: &mut Reader<'_>) -> Vec<HostGrant> {
         }
     }
     hosts
+}
+
+/// `"read"` is a look at calls and recordings, `true` is all that can be done with them.
+fn control(source: &mut Source<'_>, table: &mut Reader<'_>) -> Control {
+    let Some(item) = table.item("control") else { return Control::Nothing };
+    match (item.as_bool(), item.as_str()) {
+        (Some(true), _) => Control::Full,
+        (Some(false), _) => Control::Nothing,
+        (None, Some("read")) => Control::Read,
+        _ => {
+            source.error(item.span(), "control: expected true, false or \"read\"");
+            Control::Nothing
+        }
+    }
+}
+
+fn calls(source: &mut Source<'_>, table: &mut Reader<'_>) -> Vec<CalleeGrant> {
+    let mut to = vec![];
+    for (text, span) in table.texts(source, "calls").unwrap_or_default() {
+        match CalleeGrant::parse(&text) {
+            Some(callee) => to.push(callee),
+            None => source.error(
+                span,
+                format!(
+                    "calls: \"{text}\" is nobody to call; expected a number's beginning such as \
+                     +1415, *@office.example, client:* or *"
+                ),
+            ),
+        }
+    }
+    to
 }
 
 /// `true` is the store that all share who say so; a text is the store of that name.
@@ -222,7 +256,9 @@ mod tests {
              secrets = [\"KEY\"]\nwall = \"20s\"\nrunning = \"500ms\"\nmemory = \"16MiB\"\n\
              log = \"8KiB\"\nresponse = \"2MiB\"\nconcurrency = 4\n\
              [[function]]\nname = \"own\"\nstore = \"counters\"\ncontrol = true\n\
-             [[function]]\nname = \"env\"\nstore = false\n",
+             [[function]]\nname = \"env\"\nstore = false\n\
+             [[function]]\nname = \"look\"\ncontrol = \"read\"\n\
+             calls = [\"+1415\", \"client:*\"]\nmax_calls = 3\n",
         );
         let config = config.expect("sound");
         let shown: Vec<String> =
@@ -234,6 +270,8 @@ mod tests {
                  20s; running 500ms; memory 16384 KiB; log 8 KiB; response 2048 KiB; concurrency 4",
                 "own: the store \"counters\"; control of calls and recordings",
                 "env: nothing",
+                "look: a look at calls and recordings; calls to +1415, client:* (at one time 3, a \
+                 second 1)",
             ]
         );
         assert!(!format!("{config:?}").contains("\"k\""), "no secret is in what can be printed");
@@ -250,7 +288,9 @@ mod tests {
             ),
             ("hosts = [\"a\", \"http://b\"]", "5:15", "hosts: \"http://b\" is no host"),
             ("secrets = [\"API_KAY\"]", "5:12", "did you mean \"API_KEY\"?"),
-            ("control = 1", "5:11", "control: expected true or false"),
+            ("control = 1", "5:11", "control: expected true, false or \"read\""),
+            ("calls = [\"+1\", \"0900\"]", "5:16", "calls: \"0900\" is nobody to call"),
+            ("max_calls = -1", "5:13", "max_calls: expected 0 to"),
             ("store = 1", "5:9", "store: expected true, false or a name"),
             ("wall = \"61s\"", "5:8", "wall: expected a time such as"),
             ("wall = \"5\"", "5:8", "wall: expected a time"),

@@ -7,6 +7,7 @@ use std::fmt;
 
 use url::{Host, Url};
 
+use super::Caps;
 use crate::base::Duration;
 
 /// What one function may do, and how much of it.
@@ -16,8 +17,10 @@ pub struct Grants {
     pub hosts: Vec<HostGrant>,
     /// The store that it keeps values in: those who name the same one share it.
     pub store: Option<String>,
-    /// Whether it may look at calls and recordings, and end calls.
-    pub control: bool,
+    /// What it may do with calls and recordings.
+    pub control: Control,
+    /// Whom it may call.
+    pub calls: Calls,
     /// Names of environment values that are hidden from functions which do not name them.
     pub secrets: Vec<String>,
     /// Limits other than the usual ones.
@@ -30,9 +33,14 @@ impl Grants {
         self.hosts.iter().any(|host| host.covers(url))
     }
 
+    /// Whether it may do anything about calls.
+    pub fn may_control(&self) -> bool {
+        self.control != Control::Nothing || !self.calls.to.is_empty()
+    }
+
     /// Whether any operation is granted.
     pub fn may_ask(&self) -> bool {
-        !self.hosts.is_empty() || self.store.is_some() || self.control
+        !self.hosts.is_empty() || self.store.is_some() || self.may_control()
     }
 }
 
@@ -49,8 +57,22 @@ impl fmt::Display for Grants {
             Some("") => parts.push("the store".to_owned()),
             Some(name) => parts.push(format!("the store \"{name}\"")),
         }
-        if self.control {
-            parts.push("control of calls and recordings".to_owned());
+        match self.control {
+            Control::Nothing => {}
+            Control::Read => parts.push("a look at calls and recordings".to_owned()),
+            Control::Full => parts.push("control of calls and recordings".to_owned()),
+        }
+        if !self.calls.to.is_empty() {
+            let to: Vec<&str> = self.calls.to.iter().map(|to| &*to.written).collect();
+            let Caps { calls, new_calls } = self.calls.caps;
+            let most =
+                |most: u32| if most == 0 { "any number".to_owned() } else { most.to_string() };
+            parts.push(format!(
+                "calls to {} (at one time {}, a second {})",
+                to.join(", "),
+                most(calls),
+                most(new_calls.per_second)
+            ));
         }
         if !self.secrets.is_empty() {
             parts.push(format!("secrets {}", self.secrets.join(", ")));
@@ -73,6 +95,95 @@ impl fmt::Display for Grants {
             true => f.write_str("nothing"),
             false => f.write_str(&parts.join("; ")),
         }
+    }
+}
+
+/// What a function may do with calls and recordings that there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Control {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Look at them.
+    Read,
+    /// Change and end calls, and remove recordings, too.
+    Full,
+}
+
+/// The calls that a function may place. Trunks' prefixes and caps, and the rules for caller IDs,
+/// hold besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calls {
+    /// To whom; empty: to nobody.
+    pub to: Vec<CalleeGrant>,
+    /// How much of the telephone network they may use, together.
+    pub caps: Caps,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Calls { to: vec![], caps: Caps::USER }
+    }
+}
+
+/// Whom a function may call, as the operator wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalleeGrant {
+    written: String,
+    callees: Callees,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Callees {
+    Any,
+    /// Numbers that begin so, E.164.
+    Numbers(String),
+    /// SIP addresses at that host, lower case.
+    Host(String),
+    /// Users of ours, by name alone.
+    Clients,
+}
+
+impl CalleeGrant {
+    /// Reads `+1415`, `+`, `*@office.example`, `client:*` or `*`.
+    pub fn parse(written: &str) -> Option<CalleeGrant> {
+        let callees = match written.strip_prefix('+') {
+            Some(digits) if digits.len() <= 15 && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                Callees::Numbers(written.to_owned())
+            }
+            Some(_) => return None,
+            None if written == "*" => Callees::Any,
+            None if written == "client:*" => Callees::Clients,
+            None => {
+                let host = written.strip_prefix("*@").filter(|host| !host.is_empty())?;
+                let plain = is_plain(host) || host.starts_with('[') && host.ends_with(']');
+                plain.then(|| Callees::Host(host.to_ascii_lowercase()))?
+            }
+        };
+        Some(CalleeGrant { written: written.to_owned(), callees })
+    }
+}
+
+impl Calls {
+    /// Whether a telephone number, E.164, may be called.
+    pub fn cover_number(&self, number: &str) -> bool {
+        self.cover(
+            |callees| matches!(callees, Callees::Numbers(start) if number.starts_with(start)),
+        )
+    }
+
+    /// Whether SIP addresses at that host, in lower case, may be called.
+    pub fn cover_host(&self, host: &str) -> bool {
+        self.cover(|callees| matches!(callees, Callees::Host(granted) if granted == host))
+    }
+
+    /// Whether users may be called by name alone.
+    pub fn cover_clients(&self) -> bool {
+        self.cover(|callees| *callees == Callees::Clients)
+    }
+
+    fn cover(&self, fits: impl Fn(&Callees) -> bool) -> bool {
+        self.to.iter().any(|to| to.callees == Callees::Any || fits(&to.callees))
     }
 }
 
@@ -263,6 +374,27 @@ mod tests {
             ["", "*.", "a b", "http://x", "https://", "a*.example", "x:y", "x/path", "*.1.2.3.4"]
         {
             assert_eq!(HostGrant::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn calls_go_where_they_are_granted_and_nowhere_that_looks_like_it() {
+        let calls = |to: &[&str]| {
+            let to = to.iter().map(|to| CalleeGrant::parse(to).expect("sound")).collect();
+            Calls { to, ..Calls::default() }
+        };
+        let some = calls(&["+1415", "*@Office.example"]);
+        assert!(some.cover_number("+14155550100") && !some.cover_number("+1900555010"));
+        assert!(some.cover_host("office.example") && !some.cover_host("evil.office.example"));
+        assert!(!some.cover_clients() && calls(&["client:*"]).cover_clients());
+        let any = calls(&["*"]);
+        assert!(any.cover_number("+1900") && any.cover_host("x") && any.cover_clients());
+        assert!(calls(&["+"]).cover_number("+4930") && !calls(&["+"]).cover_host("+4930"));
+        assert!(!Calls::default().cover_number("+14155550100"));
+        for wrong in
+            ["", "1415", "+1 415", "+x", "@office", "*@", "*@a b", "sip:a@b", "client:", "**"]
+        {
+            assert_eq!(CalleeGrant::parse(wrong), None, "{wrong}");
         }
     }
 

@@ -11,7 +11,7 @@ use crate::leg::sip::Input as LegInput;
 use crate::sip::Message;
 
 /// What a request starts with (RFC 3261 section 8.1.1.6). More would only make loops longer.
-const MAX_FORWARDS: u8 = 70;
+pub(super) const MAX_FORWARDS: u8 = 70;
 
 /// Numbers of legs that each call has for itself: those it dials, and the caller's.
 const LEGS: u64 = (LEGS_PER_CALL + 1).next_power_of_two();
@@ -78,6 +78,7 @@ impl Exchange {
             leg: id,
             next_leg: id.0 + 1,
             incoming: admitted.incoming,
+            shown: None,
             account: self.directory.account_sid,
             voice: admitted.voice,
             public_url: self.directory.public_url.clone(),
@@ -91,9 +92,19 @@ impl Exchange {
         let max_forwards =
             invite.max_forwards().unwrap_or(MAX_FORWARDS).min(MAX_FORWARDS).saturating_sub(1);
         let Owner { domain, user } = admitted.owner;
-        let reason = None;
-        let entry =
-            CallEntry { call, sid, max_forwards, flow, domain, user, has_line, origin, reason };
+        let entry = CallEntry {
+            call,
+            sid,
+            max_forwards,
+            flow,
+            domain,
+            user,
+            has_line,
+            payer: None,
+            counted: None,
+            origin,
+            reason: None,
+        };
         self.calls.table.insert(number, Box::new(entry));
         self.calls.talking.push_back(number);
     }
@@ -149,6 +160,9 @@ impl Exchange {
             }
             call::Output::Done => {
                 if let Some(entry) = self.calls.table.remove(&number) {
+                    if let Some(name) = &entry.counted {
+                        self.config.ledger.leave(name);
+                    }
                     self.tell(Told::Over { call: entry.sid });
                 }
                 self.calls.timers.clear(&number);
@@ -162,14 +176,6 @@ impl Exchange {
         if let (Some(placed), Some(call)) = (placed, call) {
             let (name, position, base) = (placed.name, placed.position, begun.base.clone());
             self.tell(Told::Verb { call, leg, name, position, base });
-        }
-    }
-
-    /// Ends one call: rare enough to look for it among all.
-    pub(super) fn end_call(&mut self, now: Instant, sid: CallSid) {
-        let found = self.calls.table.iter().find(|(_, entry)| entry.sid == sid);
-        if let Some(number) = found.map(|(number, _)| *number) {
-            self.tell_call(now, number, call::Input::End);
         }
     }
 

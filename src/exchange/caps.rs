@@ -69,7 +69,11 @@ impl Usage {
         self.leave_trunk(leg);
         let before = self.legs.get(&leg).and_then(|[user, _]| user.clone());
         let user = user.filter(|_| before.is_none());
-        let user = user.map(|(name, caps)| (name, format!("user {name}"), caps));
+        let plain = |name: &str| match name.contains('@') {
+            true => format!("user {name}"),
+            false => name.to_owned(),
+        };
+        let user = user.map(|(name, caps)| (name, plain(name), caps));
         let trunk = Some((trunk.0, trunk.0.to_owned(), trunk.1));
         let over = |who: &str, cap| {
             let user = trunk.as_ref().is_none_or(|(_, trunk, _)| trunk != who);

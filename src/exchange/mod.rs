@@ -12,7 +12,8 @@ use bytes::Bytes;
 use crate::audio::Clip;
 use crate::base::id::{CallSid, LegId, RequestId};
 use crate::base::{Duration, Epoch, Instant, Machine, Rng, TimerTable};
-use crate::call::{self, Call, Fetch, FetchError, Fetched, Note, Persist, Policy, Speech};
+use crate::call::order::Payer;
+use crate::call::{self, Call, Fetch, FetchError, Fetched, Note, Order, Persist, Policy, Speech};
 use crate::directory::Directory;
 use crate::leg::sip::{MediaAddress, SipLeg};
 use crate::media;
@@ -35,6 +36,7 @@ mod ledger;
 mod legs;
 mod locating;
 mod old_digest;
+mod orders;
 mod peers;
 mod pings;
 mod refusal;
@@ -54,6 +56,7 @@ pub use guard::Counters;
 pub use identity::Certificate;
 pub use ledger::Ledger;
 pub use locating::Expected;
+pub use orders::{OrderNumber, Outcome};
 pub use peers::PeerMessage;
 pub use registration::Registered;
 pub use routing::session_settings;
@@ -125,8 +128,8 @@ pub enum Input {
     Certificate(String, Result<Certificate, String>),
     /// The configuration changed; calls in progress keep what they began with.
     Directory(Arc<Directory>),
-    /// That call ends now, if it is one of ours.
-    End(CallSid),
+    /// Somebody wants a call placed or changed; [`Output::Ordered`] follows at once.
+    Order(OrderNumber, Box<Order>),
     /// No new calls from here on (503 with Retry-After).
     Drain,
     /// All calls end now.
@@ -164,6 +167,8 @@ pub enum Output {
     Trunk(TrunkChange),
     /// For the stories of calls; nothing depends on it.
     Told(Told),
+    /// What became of an order.
+    Ordered(OrderNumber, Outcome),
     /// For another exchange of this server. What cannot be delivered may be dropped.
     Peer(ShardId, PeerMessage),
 }
@@ -253,6 +258,10 @@ struct CallEntry {
     user: Option<String>,
     /// Whether that user had a line of its own then: only such a line may carry its calls.
     has_line: bool,
+    /// Who answers for what it costs where no user does.
+    payer: Option<Payer>,
+    /// By what name the ledger counts it among the calls that its payer placed.
+    counted: Option<String>,
     /// Where it came from, for those whom it is passed on to.
     origin: identity::Origin,
     /// Why its latest party left, as that one's network said, and who is told.
@@ -510,7 +519,7 @@ impl Machine for Exchange {
                 self.configure_trunks(now);
                 self.review_subscriptions(now);
             }
-            Input::End(sid) => self.end_call(now, sid),
+            Input::Order(number, order) => self.order(now, number, *order),
             Input::Drain => {
                 self.draining = true;
                 self.unregister_all(now);

@@ -212,7 +212,8 @@ impl Exchange {
             let domain = directory.domain(user.rsplit_once('@')?.1);
             Some((user, domain.map_or(Caps::USER, |domain| domain.caps)))
         });
-        let user = user.as_ref().map(|(user, caps)| (user.as_str(), *caps));
+        let payer = || call?.payer.as_ref().map(|payer| (payer.name.as_str(), payer.caps));
+        let user = user.as_ref().map(|(user, caps)| (user.as_str(), *caps)).or_else(payer);
         let caps = key.find(directory).map_or(Caps::TRUNK, |trunk| trunk.caps);
         let Err(over) = self.usage.take(now, id, user, (&key.to_string(), caps)) else {
             return Ok(uri);

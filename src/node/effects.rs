@@ -7,6 +7,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use super::bindings::{self, Bindings};
+use super::orders::Orders;
 use super::seeing::Observer;
 use super::{RESULTS, rows};
 use crate::audio::Clip;
@@ -30,6 +31,7 @@ pub(super) struct Effects {
     pub(super) voices: Arc<Voices>,
     pub(super) store: Arc<dyn Store>,
     pub(super) observer: Observer,
+    orders: Arc<Orders>,
     results: mpsc::Sender<Input>,
     tasks: RefCell<JoinSet<()>>,
     pending: Cell<usize>,
@@ -49,6 +51,7 @@ impl Effects {
         voices: Arc<Voices>,
         store: Arc<dyn Store>,
         observer: Observer,
+        orders: Arc<Orders>,
         outbox: Arc<Notify>,
         epoch: Epoch,
     ) -> (std::rc::Rc<Self>, mpsc::Receiver<Input>) {
@@ -59,6 +62,7 @@ impl Effects {
             voices,
             store,
             observer,
+            orders,
             results,
             tasks: RefCell::new(JoinSet::new()),
             pending: Cell::new(0),
@@ -116,6 +120,7 @@ impl Effects {
             }
             Output::Binding(change) => self.bindings.put(change),
             Output::Trunk(change) => self.bindings.put_trunk(change),
+            Output::Ordered(number, outcome) => self.orders.told(number, outcome),
             // Carried out where they arise.
             Output::Transmit(..)
             | Output::Expect(..)

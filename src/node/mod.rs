@@ -19,6 +19,7 @@ mod link;
 mod loader;
 mod media;
 pub mod media_io;
+mod orders;
 pub mod phone_line;
 pub mod project;
 pub mod recording;

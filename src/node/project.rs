@@ -164,10 +164,11 @@ impl Opened {
     pub(super) fn control(
         &self,
         store: Arc<dyn Store>,
+        orders: Arc<super::orders::Orders>,
         shards: Vec<tokio::sync::mpsc::Sender<crate::exchange::Input>>,
     ) {
         let (recordings, account) = (recordings_folder(&self.config), self.account.sid);
-        let served = functions::Served { store, recordings, account, shards };
+        let served = functions::Served { store, recordings, account, orders, shards };
         // Set once, at the start.
         let _ = self.backing.served.set(served);
     }

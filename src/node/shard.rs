@@ -12,6 +12,7 @@ use super::clock::Clock;
 use super::dns::Dns;
 use super::effects::Effects;
 use super::link::{Link, Parcel};
+use super::orders::Orders;
 use super::seeing::Observer;
 use super::sip_io::{Arrival, SipIo};
 use super::trace::{Direction, Trace};
@@ -58,6 +59,7 @@ pub(super) struct Parts {
     pub(super) voices: Arc<Voices>,
     pub(super) store: Arc<dyn Store>,
     pub(super) observer: Observer,
+    pub(super) orders: Arc<Orders>,
     pub(super) outbox: Arc<Notify>,
     pub(super) dns: Vec<SocketAddr>,
     pub(super) directory: Arc<Directory>,
@@ -147,6 +149,7 @@ impl Shard {
             parts.voices,
             parts.store,
             parts.observer.clone(),
+            parts.orders,
             parts.outbox,
             parts.clock.epoch(),
         );

@@ -15,6 +15,7 @@ use super::function_log::FunctionLog;
 use super::http_io::{self, HttpThread};
 use super::link::Link;
 use super::media_io;
+use super::orders::Orders;
 use super::project::{Opened, names, recordings_folder};
 use super::recover::{LastSign, recover};
 use super::seeing::{Observer, Seeing, metrics};
@@ -167,7 +168,7 @@ impl Node {
         let log = FunctionLog::start(&config.server.data, clock);
         let log = log.map_err(|error| StartError::Data(config.server.data.clone(), error))?;
         opened.project.watchers.add(Arc::new(log));
-        let door = sip.door();
+        let (door, orders) = (sip.door(), Arc::<Orders>::default());
         let team = Team {
             config: &config,
             clock,
@@ -179,6 +180,7 @@ impl Node {
             voices,
             store: Arc::clone(&store),
             observer: observer.clone(),
+            orders: Arc::clone(&orders),
             outbox: Arc::new(Notify::new()),
             options,
         };
@@ -218,7 +220,7 @@ impl Node {
         let http = http.map_err(StartError::System)?;
 
         let (stop, stopping) = watch::channel(false);
-        opened.control(Arc::clone(&store), inlets.clone());
+        opened.control(Arc::clone(&store), orders, inlets.clone());
         let outbox = Outbox::new(store, Arc::clone(&opened.client));
         tokio::task::spawn_local(reload::deliver(outbox, woken, clock, stopping.clone()));
         let mut loader = opened.loader();
@@ -258,6 +260,7 @@ struct Team<'a> {
     voices: Arc<Voices>,
     store: Arc<dyn Store>,
     observer: Observer,
+    orders: Arc<Orders>,
     outbox: Arc<Notify>,
     options: Options,
 }
@@ -285,6 +288,7 @@ impl Team<'_> {
             voices: Arc::clone(&self.voices),
             store: Arc::clone(&self.store),
             observer: self.observer.clone(),
+            orders: Arc::clone(&self.orders),
             outbox: Arc::clone(&self.outbox),
             dns: self.config.dns.servers.clone(),
             directory: Arc::clone(&self.directory),

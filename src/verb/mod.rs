@@ -32,8 +32,10 @@ use crate::markup::{Diagnostic, Element};
 pub use attribute::{Kind, Spec, nearest};
 pub use document::{Document, Placed};
 pub use number::normalise;
+pub use play::DIGITS;
 pub use schema::schema;
-pub use target::{Destination, Target};
+pub use sip::address as sip_destination;
+pub use target::{CALL_EVENTS, Destination, Target};
 pub use turn::{
     Ask, Event, Handover, Method, Outcome, Outgoing, Progress, Recorded, Recording, Referral,
     Reply, Report, Request, Sound, Speech, Step, Track, Turn, seconds,

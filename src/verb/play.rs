@@ -10,7 +10,7 @@ use super::turn::{Ask, Event, Sound, Step, Turn};
 use super::{Definition, Run, Verb};
 
 /// What `digits` and `sendDigits` take; `w` is half a second, `W` a whole one.
-pub(super) const DIGITS: &str = "0123456789ABCD#*wW";
+pub const DIGITS: &str = "0123456789ABCD#*wW";
 
 pub(super) const ATTRIBUTES: &[Spec] = &[
     spec("loop", Kind::Integer(0, u32::MAX), "1", 13410),

@@ -51,7 +51,7 @@ impl Refer {
             match child.name.as_str() {
                 "Sip" if to.is_none() => {
                     Attributes::new(child, &[], findings);
-                    let named = sip::destination(&noun_text(child), None, child, findings);
+                    let named = sip::destination(&noun_text(child), None, child.position, findings);
                     to = Some(target(named));
                 }
                 "Sip" => {

@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 
 use crate::base::Secret;
-use crate::markup::{Diagnostic, Element};
+use crate::markup::{Diagnostic, Element, Position};
 
 use super::Noun;
 use super::attribute::{Attributes, Kind, Spec, spec};
@@ -66,7 +66,7 @@ pub(super) fn parse(element: &Element, findings: &mut Vec<Diagnostic>) -> Target
             }
         }
     }
-    target.destination = destination(&text, login, element, findings);
+    target.destination = destination(&text, login, element.position, findings);
     if let Destination::Sip { headers, .. } = &mut target.destination {
         headers.append(&mut added);
     }
@@ -87,7 +87,17 @@ fn login(attributes: &mut Attributes<'_>) -> Option<(String, Secret)> {
 fn headers(element: &Element, into: &mut Vec<(String, String)>, findings: &mut Vec<Diagnostic>) {
     for header in element.elements().filter(|child| child.name == "Header") {
         let value = |name| header.attribute(name).map_or("", |a| a.value.as_str());
-        add_header(value("name"), value("value"), header, into, findings);
+        add_header(value("name"), value("value"), header.position, into, findings);
+    }
+}
+
+/// A SIP address outside of any document, with the headers that stand in it; or what is wrong.
+pub fn address(text: &str, login: Option<(String, Secret)>) -> Result<Destination, Diagnostic> {
+    let mut findings = Vec::new();
+    let found = destination(text, login, Position::START, &mut findings);
+    match findings.into_iter().next() {
+        Some(finding) => Err(finding),
+        None => Ok(found),
     }
 }
 
@@ -96,7 +106,7 @@ fn headers(element: &Element, into: &mut Vec<(String, String)>, findings: &mut V
 pub(super) fn destination(
     text: &str,
     login: Option<(String, Secret)>,
-    element: &Element,
+    position: Position,
     findings: &mut Vec<Diagnostic>,
 ) -> Destination {
     let (address, query) = text.split_once('?').unwrap_or((text, ""));
@@ -112,19 +122,19 @@ pub(super) fn destination(
     if !visible || user_is_empty || host.trim_start_matches(':').is_empty() || uri.len() > MAX_URI {
         let shown: String = text.chars().take(60).collect();
         let message = format!("{shown:?} is not a SIP URI; it cannot be called");
-        let finding = Diagnostic::warning(13243, element.position, message);
+        let finding = Diagnostic::warning(13243, position, message);
         findings.push(finding.expecting("sip:user@host"));
         return Destination::Invalid { text: shown, code: 13243 };
     }
     let mut headers = Vec::new();
     if query.len() > MAX_HEADERS {
         let message = format!("headers longer than {MAX_HEADERS} characters are left out");
-        findings.push(Diagnostic::warning(13253, element.position, message));
+        findings.push(Diagnostic::warning(13253, position, message));
     } else {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = percent_decode_str(value).decode_utf8_lossy();
-            add_header(name, &value, element, &mut headers, findings);
+            add_header(name, &value, position, &mut headers, findings);
         }
     }
     Destination::Sip { uri, headers, login }
@@ -143,7 +153,7 @@ fn without_vendor_parameters(uri: &str) -> String {
 fn add_header(
     name: &str,
     value: &str,
-    element: &Element,
+    position: Position,
     into: &mut Vec<(String, String)>,
     findings: &mut Vec<Diagnostic>,
 ) {
@@ -156,13 +166,13 @@ fn add_header(
     let one_line = !value.contains(|c: char| c.is_control());
     if into.len() >= MAX_HEADER_COUNT {
         let message = format!("more than {MAX_HEADER_COUNT} headers; {name} is left out");
-        findings.push(Diagnostic::warning(13251, element.position, message));
+        findings.push(Diagnostic::warning(13251, position, message));
     } else if allowed && name.chars().all(token) && one_line {
         into.push((name.to_owned(), value.to_owned()));
     } else {
         let shown: String = name.chars().take(60).collect();
         let message = format!("the header {shown:?} is left out");
-        let finding = Diagnostic::warning(13252, element.position, message);
+        let finding = Diagnostic::warning(13252, position, message);
         findings.push(finding.expecting("X-… or User-to-User, on one line"));
     }
 }

@@ -73,9 +73,8 @@ impl Target {
     }
 }
 
-/// The events that a noun's `statusCallbackEvent` takes.
-pub(super) const CALL_EVENTS: Kind =
-    Kind::Words(&["initiated", "ringing", "answered", "completed"]);
+/// The events of a call that somebody may be told of.
+pub const CALL_EVENTS: &[&str] = &["initiated", "ringing", "answered", "completed"];
 
 /// The rows of `Number` and `Sip` that are the same but for the codes of bad values.
 pub(super) const fn shared(method: u32, digits: u32) -> [Spec; 14] {
@@ -85,7 +84,7 @@ pub(super) const fn shared(method: u32, digits: u32) -> [Spec; 14] {
         spec("method", Kind::Method, "POST", method),
         spec("statusCallback", Kind::Url, "", 11100),
         spec("statusCallbackMethod", Kind::Method, "POST", method),
-        spec("statusCallbackEvent", CALL_EVENTS, "completed", 12200),
+        spec("statusCallbackEvent", Kind::Words(CALL_EVENTS), "completed", 12200),
         spec("machineDetection", Kind::NotYet, "", 13211),
         spec("machineDetectionTimeout", Kind::NotYet, "", 13211),
         spec("machineDetectionSpeechThreshold", Kind::NotYet, "", 13211),

@@ -220,6 +220,8 @@ pub enum Progress {
     DigitsSent,
     /// Its document ended without hanging up.
     Accepted,
+    /// Somebody took it away for another document.
+    Redirected,
     /// It is over.
     Ended {
         /// How.

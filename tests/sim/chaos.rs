@@ -80,6 +80,11 @@ fn people(world: &mut World, rng: &mut Rng) {
 
 /// One call with everything left to chance.
 fn chaos(seed: u64, sound: bool) -> World {
+    ordered(seed, sound, None)
+}
+
+/// The same, which somebody places or changes from outside, too; by chance of its own.
+fn ordered(seed: u64, sound: bool, mut orders: Option<Rng>) -> World {
     let mut rng = Rng::from_number(seed ^ 0xc4a05);
     let office = Office::new()
         .fallback(FALLBACK)
@@ -100,18 +105,73 @@ fn chaos(seed: u64, sound: bool) -> World {
         &["", "<Hangup/>", "<Gather numDigits='1' timeout='3'/><Hangup/>", "<Say>Call</Say>"],
     );
     world.web.page("https://app.example/screen", Page::xml(screen));
-    world.dial("caller", NUMBER);
+    let places = orders.as_mut().is_some_and(|orders| orders.below(2) == 0);
+    match orders.as_mut().filter(|_| places) {
+        Some(orders) => place(&mut world, orders),
+        None => world.dial("caller", NUMBER),
+    }
     for _ in 0..rng.below(5) {
         world.millis(rng.below(5_000));
         act(&mut world, &mut rng);
+        if let Some(orders) = &mut orders {
+            change(&mut world, orders);
+        }
     }
     // A document may well ask for itself for ever; people do not listen for ever.
     world.seconds(5);
     if !world.until(60, |world| world.calls() == 0) {
         world.hang_up("caller");
+        if orders.is_some() {
+            ["bob", "carol", "carrier"].iter().for_each(|name| world.hang_up(name));
+        }
     }
     world.end();
     world
+}
+
+fn place(world: &mut World, rng: &mut Rng) {
+    let to =
+        pick(rng, &["client:bob", "sip:carol@office.localhost", "+14155550100", "+9111222333"]);
+    let more = pick(rng, &["Timeout", "TimeLimit"]);
+    let number = pick(rng, &["4", "9"]);
+    let digits = pick(rng, &["", "w1#"]);
+    let order = [
+        ("To", to),
+        ("From", OWN_NUMBER),
+        ("Url", VOICE),
+        ("FallbackUrl", FALLBACK),
+        ("StatusCallback", "https://app.example/status"),
+        ("SendDigits", digits),
+        (more, number),
+    ];
+    world.place(&order).expect("it is sound");
+}
+
+/// Any leg that there ever was may be meant, and more than one at a time.
+fn change(world: &mut World, rng: &mut Rng) {
+    for _ in 0..rng.below(3) {
+        let legs: Vec<_> = world.rows.calls.keys().copied().collect();
+        if legs.is_empty() {
+            return;
+        }
+        let sid = match rng.below(2) {
+            0 => legs[rng.below(legs.len() as u64) as usize],
+            _ => world.rows.leg(legs.len() - 1).sid,
+        };
+        let twiml = format!("<Response>{}{}</Response>", verb(rng), verb(rng));
+        let parameters = match rng.below(8) {
+            0 => [("Status", "completed")],
+            1 => [("Status", "canceled")],
+            2 | 3 => [("Url", ACTION)],
+            _ => [("Twiml", twiml.as_str())],
+        };
+        let over = world.rows.calls[&sid].status.is_final();
+        let changed = world.change(sid, &parameters);
+        assert!(!over || !matches!(changed, Some(Ok(_))), "{sid} is over");
+        if let Some(Err(denied)) = changed {
+            assert_eq!(denied.code, 21220, "{denied}");
+        }
+    }
 }
 
 fn act(world: &mut World, rng: &mut Rng) {
@@ -158,6 +218,22 @@ fn every_call_ends_whole() {
     for seed in 0..seeds(300) {
         check(&chaos(seed, false), seed);
     }
+}
+
+#[test]
+fn every_call_that_is_placed_or_changed_from_outside_ends_whole() {
+    let (mut turned, mut left, mut placed) = (0, 0, 0);
+    for seed in 0..seeds(300) {
+        let orders = Rng::from_number(seed ^ 0x04de4);
+        World::among(1 + (seed % 3) as u8, seed, || {
+            let world = ordered(seed, seed % 20 == 0, Some(orders));
+            check(&world, seed);
+            turned += usize::from(world.told("another document was ordered"));
+            left += usize::from(world.told("the leg left the call that dialled it"));
+            placed += usize::from(world.rows.leg(0).direction.as_str() == "outbound-api");
+        });
+    }
+    assert!(turned > 40 && left > 4 && placed > 100, "{turned} {left} {placed}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod latch;
 mod lines;
 mod loss;
 mod messages;
+mod orders;
 mod protocol;
 mod record;
 mod refer;

@@ -5,5 +5,6 @@ mod dialling;
 mod documents;
 mod endings;
 mod gathering;
+mod orders;
 mod recording;
 mod stage;

@@ -8,7 +8,8 @@ use crate::audio::Clip;
 use crate::base::id::{AccountSid, CallSid, LegId, RecordingSid, RequestId};
 use crate::base::{Duration, Epoch, Instant, Machine, Rng, WallTime};
 use crate::call::{
-    Call, Callback, Fetch, FetchError, Fetched, Input, Output, Policy, RecordingRecord, Setup,
+    Call, Callback, Change, Changed, Denied, Fetch, FetchError, Fetched, Input, Output, Placement,
+    Policy, RecordingRecord, Setup, order::Callee, shown_by,
 };
 use crate::call::{CallRecord, Persist};
 use crate::directory::{Handler, Voice};
@@ -139,12 +140,37 @@ impl Opening {
         self
     }
 
+    /// A call that we make, by these parameters.
+    pub fn placed(self, parameters: &[(&str, &str)]) -> Stage {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let parameters: Vec<(String, String)> = parameters.iter().map(own).collect();
+        let mut placement = Placement::read(&parameters).expect("sound");
+        placement.resolve(US).expect("URLs");
+        self.begin(|setup, rng, now| {
+            let shown = shown_by(&placement, &setup.policy).expect("ours");
+            let setup = setup.placed(&placement, &shown);
+            let destination = match placement.to.clone() {
+                Callee::Number(number) => crate::leg::Destination::Number(number),
+                Callee::Sip { uri, headers, login } => {
+                    crate::leg::Destination::Sip { uri, headers, login }
+                }
+                Callee::Client(_) => panic!("an exchange finds those"),
+            };
+            Call::placed(setup, placement, destination, rng, now)
+        })
+    }
+
     pub fn start(self) -> Stage {
+        self.begin(Call::incoming)
+    }
+
+    fn begin(self, make: impl FnOnce(Setup, Rng, Instant) -> Call) -> Stage {
         let mut rng = Rng::from_number(self.seed);
         let setup = Setup {
             sid: CallSid::random(&mut rng),
             leg: CALLER,
             incoming: self.incoming,
+            shown: None,
             account: AccountSid::from_bytes([7; 16]),
             voice: self.voice,
             public_url: US.to_owned(),
@@ -158,7 +184,7 @@ impl Opening {
             web.entry(url.to_owned()).or_default().push_back(answer.map(str::to_owned));
         }
         let mut stage = Stage {
-            call: Call::incoming(setup, rng, now),
+            call: make(setup, rng, now),
             now,
             lines: Vec::new(),
             fetches: Vec::new(),
@@ -226,6 +252,23 @@ impl Stage {
     pub fn input(&mut self, input: Input) {
         assert!(!self.done, "nothing may come after the end");
         self.call.handle(self.now, input);
+        self.drain();
+    }
+
+    /// Orders a change of a leg, by these parameters.
+    pub fn change(&mut self, leg: LegId, parameters: &[(&str, &str)]) -> Result<Changed, Denied> {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let parameters: Vec<(String, String)> = parameters.iter().map(own).collect();
+        let mut change = Change::read(&parameters)?;
+        change.resolve(US)?;
+        let changed = self.call.change(self.now, leg, change);
+        self.drain();
+        changed
+    }
+
+    /// Goes on with another call: that of a leg that left.
+    pub fn follow(&mut self, call: Call) {
+        self.call = call;
         self.drain();
     }
 

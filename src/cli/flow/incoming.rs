@@ -80,6 +80,7 @@ pub(in crate::cli) fn setup(opened: &Opened, arrival: Arrival, rng: &mut Rng) ->
         sid: CallSid::random(rng),
         leg: CALLER,
         incoming: arrival.incoming,
+        shown: None,
         account: opened.account.sid,
         voice: arrival.voice,
         public_url: opened.public_url.clone(),

@@ -1,6 +1,7 @@
 //! Calls from their INVITE to the last thing that is forgotten.
 
 use super::*;
+use crate::call::Change;
 
 /// A call from the trunk to our number, whose handler was asked.
 fn called(stage: &mut Stage) -> String {
@@ -64,11 +65,18 @@ fn a_call_that_is_ended_from_outside_leaves_nothing_and_no_other_ends() {
     stage.document("<Dial><Sip>sip:bob@office.example</Sip></Dial>");
     let fork = stage.requests("INVITE")[0].1.clone();
     let sid = stage.exchange.calls.table.values().next().expect("a call").sid;
-    stage.give(Input::End(CallSid::random(&mut crate::base::Rng::from_number(1))));
+    let ends = |sid| {
+        let status = [("Status".to_owned(), "completed".to_owned())];
+        let change = Box::new(Change::read(&status).expect("sound"));
+        Input::Order(OrderNumber(1), Box::new(Order::Change(sid, change)))
+    };
+    stage.give(ends(CallSid::random(&mut crate::base::Rng::from_number(1))));
+    assert_eq!(stage.outcomes, [Outcome::Elsewhere]);
     assert_eq!(stage.exchange.calls(), 1, "another call's name");
     stage.receive(PHONE, &response(&fork, 180, "r", ""));
     stage.sent.clear();
-    stage.give(Input::End(sid));
+    stage.give(ends(sid));
+    assert!(matches!(stage.outcomes.last(), Some(Outcome::Done(row)) if row.status.is_final()));
     assert_eq!(stage.requests("CANCEL").len(), 1);
     stage.receive(PHONE, &response(&fork, 487, "r", ""));
     nothing_is_left(&mut stage);

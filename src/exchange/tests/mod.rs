@@ -39,6 +39,7 @@ struct Stage {
     asked: Vec<locate::Question>,
     registered: Vec<Registered>,
     told: Vec<Told>,
+    outcomes: Vec<Outcome>,
     port: u16,
     branches: u32,
     /// Where messages come from, if not as datagrams from their source.
@@ -128,6 +129,7 @@ impl Stage {
             asked: vec![],
             registered: vec![],
             told: vec![],
+            outcomes: vec![],
             port: 20_000,
             branches: 0,
             flow: None,
@@ -160,6 +162,7 @@ impl Stage {
                 Output::Registered(registered) => self.registered.push(registered),
                 Output::Expect(address, name) => self.expected.push((address, name)),
                 Output::Told(told) => self.told.push(told),
+                Output::Ordered(_, outcome) => self.outcomes.push(outcome),
                 Output::Peer(..) => panic!("there is no other exchange"),
                 Output::Speak(..) | Output::Load(..) | Output::Persist(_) => {}
                 Output::Binding(_) | Output::Trunk(_) | Output::Certificate(_) => {}

@@ -1,5 +1,5 @@
-//! Calls and recordings for functions with `control = true`: rows as the store has them, and calls
-//! ended through their exchange.
+//! Calls and recordings for functions that may have them: rows as the store has them, and orders
+//! that exchanges carry out.
 //!
 //! A call's row may be written a second after the call began, so that whoever asks for one that is
 //! not there waits a little.
@@ -13,8 +13,9 @@ use tokio::sync::mpsc;
 
 use crate::base::WallTime;
 use crate::base::id::{AccountSid, CallSid};
-use crate::call::{CallRecord, RecordingRecord, RecordingStatus};
+use crate::call::{CallRecord, Change, Denied, RecordingRecord, RecordingStatus, Status};
 use crate::exchange::Input;
+use crate::node::orders::Orders;
 use crate::source::function::ask::{Answer, ControlOperation, Refusal};
 use crate::store::{Store, StoreError};
 
@@ -33,6 +34,8 @@ pub(in crate::node) struct Served {
     pub(in crate::node) recordings: PathBuf,
     /// Its account.
     pub(in crate::node) account: AccountSid,
+    /// Who waits for its exchanges.
+    pub(in crate::node) orders: Arc<Orders>,
     /// Its exchanges.
     pub(in crate::node) shards: Vec<mpsc::Sender<Input>>,
 }
@@ -47,11 +50,15 @@ impl Served {
                     wanted.as_deref().is_none_or(|wanted| wanted == found)
                 };
                 let fits = |row: &&CallRecord| {
-                    is(&status, row.status.as_str()) && is(&from, &row.from) && is(&to, &row.to)
+                    is(&status, shown(row.status)) && is(&from, &row.from) && is(&to, &row.to)
                 };
                 Ok(rows.iter().filter(fits).take(limit).map(|row| self.call(row)).collect())
             }
-            ControlOperation::End(sid) => self.end(sid).await,
+            ControlOperation::Place(placement) => {
+                let row = self.orders.place(&self.shards, *placement).await?;
+                Ok(self.call(&row))
+            }
+            ControlOperation::Change(sid, change) => self.change(sid, *change).await,
             ControlOperation::Recording(sid) => {
                 let row = self.store.recording(sid).await.map_err(broken)?;
                 let row = row.ok_or_else(|| not_found(sid))?;
@@ -92,33 +99,33 @@ impl Served {
         }
     }
 
-    /// Ends a call that goes on; one that is over stays as it is.
-    async fn end(&self, sid: CallSid) -> Answer {
-        // Whichever exchange has it; before its row is looked for, which may be late.
-        for shard in &self.shards {
-            let told = shard.send(Input::End(sid)).await;
-            told.map_err(|_| Refusal::new("Unavailable", "the server is going down"))?;
+    /// Changes what becomes of a call, wherever it is carried.
+    async fn change(&self, sid: CallSid, change: Change) -> Answer {
+        match self.orders.change(&self.shards, sid, change).await? {
+            Some(row) => Ok(self.call(&row)),
+            // It is over, or never was.
+            None => {
+                self.row(sid).await?;
+                Err(Denied::not_in_progress().into())
+            }
         }
-        let row = self.row(sid).await?;
-        if let Some(parent) = row.parent.filter(|_| !row.status.is_final()) {
-            let message = format!("{sid} was dialled by {parent}: end that call");
-            return Err(Refusal::new("NotSupported", message));
-        }
-        Ok(self.call(&row))
     }
 
     fn call(&self, row: &CallRecord) -> Value {
         let talked = row.answered.map(|answered| {
             row.ended.map_or(0, |end| end.unix_millis().saturating_sub(answered.unix_millis()))
         });
+        let (account, sid) = (self.account, row.sid);
         json!({
-            "sid": row.sid.to_string(),
-            "accountSid": self.account.to_string(),
+            "sid": sid.to_string(),
+            "accountSid": account.to_string(),
+            "apiVersion": "2010-04-01",
+            "uri": format!("/2010-04-01/Accounts/{account}/Calls/{sid}.json"),
             "parentCallSid": row.parent.map(|sid| sid.to_string()),
             "from": row.from,
             "to": row.to,
             "direction": row.direction.as_str(),
-            "status": row.status.as_str(),
+            "status": shown(row.status),
             "startTime": millis(Some(row.started)),
             "answerTime": millis(row.answered),
             "endTime": millis(row.ended),
@@ -139,6 +146,14 @@ impl Served {
             "source": row.source,
             "uri": format!("/2010-04-01/Accounts/{account}/Recordings/{sid}.json"),
         })
+    }
+}
+
+/// A call's status in the words of the REST API, which knows none for one that only begins.
+fn shown(status: Status) -> &'static str {
+    match status {
+        Status::Initiated => "queued",
+        status => status.as_str(),
     }
 }
 

@@ -13,7 +13,9 @@ use url::Url;
 use super::error::plain;
 use crate::base::Duration;
 use crate::base::id::{CallSid, RecordingSid};
-use crate::directory::grants::Grants;
+use crate::call::order::{Callee, Change, Denied, Payer, Placement};
+use crate::directory::grants::{Control, Grants};
+use crate::sip::uri::SipUri;
 
 /// Operations under way at one time; further ones wait for their turn. Their answers are buffered,
 /// so that this bounds memory, too.
@@ -36,7 +38,7 @@ pub const MOST_KEY: usize = 256;
 pub const MOST_LISTED: usize = 1_000;
 
 /// An operation that is granted, ready to be carried out.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Operation {
     /// An HTTP request.
     Fetch(Fetch),
@@ -47,7 +49,7 @@ pub enum Operation {
 }
 
 /// An operation on calls or recordings.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum ControlOperation {
     /// One call.
     Call(CallSid),
@@ -62,8 +64,10 @@ pub enum ControlOperation {
         /// Only to there.
         to: Option<String>,
     },
-    /// Ends a call.
-    End(CallSid),
+    /// Places a call.
+    Place(Box<Placement>),
+    /// Changes what becomes of a call.
+    Change(CallSid, Box<Change>),
     /// One recording.
     Recording(RecordingSid),
     /// The newest recordings, newest first.
@@ -150,12 +154,21 @@ pub struct Refusal {
     pub name: &'static str,
     /// What is wrong and what to do, for people.
     pub message: String,
+    /// The HTTP status and the vendor's code, where that is what the REST API answers.
+    pub rest: Option<(u16, u32)>,
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Refusal {
+        let Denied { status, code, message } = denied;
+        Refusal { name: "Denied", message, rest: Some((status, code)) }
+    }
 }
 
 impl Refusal {
     /// Of that kind; what the guest wrote may be a part of the message.
     pub fn new(name: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal { name, message: plain(&message.into()) }
+        Refusal { name, message: plain(&message.into()), rest: None }
     }
 }
 
@@ -291,8 +304,12 @@ pub(super) fn spell(id: u32, answer: Answer, waited: Duration) -> String {
     let waited = waited.as_secs_f64() * 1000.0;
     let answer = match answer {
         Ok(value) => json!({ "id": id, "waited": waited, "value": value }),
-        Err(Refusal { name, message }) => {
-            json!({ "id": id, "waited": waited, "error": { "name": name, "message": message } })
+        Err(Refusal { name, message, rest }) => {
+            let mut error = json!({ "name": name, "message": message });
+            if let Some((status, code)) = rest {
+                (error["status"], error["code"]) = (status.into(), code.into());
+            }
+            json!({ "id": id, "waited": waited, "error": error })
         }
     };
     answer.to_string()
@@ -307,10 +324,7 @@ fn operation(function: &str, grants: &Grants, request: &Value) -> Result<Operati
             Some(store) => stored(op, request).map(|op| Operation::Store(store.clone(), op)),
             None => Err(not_granted(function, "keep values", "store = true")),
         },
-        "control" if !grants.control => {
-            Err(not_granted(function, "control calls", "control = true"))
-        }
-        "control" => control(request).map(Operation::Control),
+        "control" => control(function, grants, request).map(Operation::Control),
         other => Err(Refusal::new("BadOperation", format!("there is no operation \"{other}\""))),
     }
 }
@@ -367,17 +381,37 @@ pub fn permit(function: &str, grants: &Grants, url: &Url) -> Result<(), Refusal>
     Err(not_granted(function, &what, &format!("hosts = [\"{host}{port}\"]")))
 }
 
-fn control(request: &Value) -> Result<ControlOperation, Refusal> {
+/// What is asked of calls and recordings: looking at them, changing them and placing new ones are
+/// granted each by itself.
+fn control(function: &str, grants: &Grants, request: &Value) -> Result<ControlOperation, Refusal> {
+    let what = request["what"].as_str().unwrap_or_default();
+    match what {
+        "create" => return place(function, grants, request),
+        "call" | "calls" | "recording" | "recordings" if grants.control == Control::Nothing => {
+            return Err(not_granted(function, "look at calls", "control = \"read\""));
+        }
+        "update" | "end" | "removeRecording" if grants.control != Control::Full => {
+            return Err(not_granted(function, "control calls", "control = true"));
+        }
+        _ => {}
+    }
     let text = |name: &str| request[name].as_str().map(str::to_owned);
     let limit = request["limit"].as_u64().map_or(MOST_LISTED, |limit| limit as usize);
     let limit = limit.min(MOST_LISTED);
-    match request["what"].as_str().unwrap_or_default() {
+    match what {
         "call" => Ok(ControlOperation::Call(sid(request, "sid")?)),
         "calls" => {
             let (status, from, to) = (text("status"), text("from"), text("to"));
             Ok(ControlOperation::Calls { limit, status, from, to })
         }
-        "end" => Ok(ControlOperation::End(sid(request, "sid")?)),
+        "update" => {
+            let sid = sid(request, "sid")?;
+            Ok(ControlOperation::Change(sid, Box::new(Change::read(&parameters(request)?)?)))
+        }
+        "end" => {
+            let ends = [("Status".to_owned(), "completed".to_owned())];
+            Ok(ControlOperation::Change(sid(request, "sid")?, Box::new(Change::read(&ends)?)))
+        }
         "recording" => Ok(ControlOperation::Recording(sid(request, "sid")?)),
         "recordings" => {
             let call = request.get("callSid").map(|_| sid(request, "callSid")).transpose()?;
@@ -386,6 +420,37 @@ fn control(request: &Value) -> Result<ControlOperation, Refusal> {
         "removeRecording" => Ok(ControlOperation::RemoveRecording(sid(request, "sid")?)),
         other => Err(Refusal::new("BadOperation", format!("control: \"{other}\""))),
     }
+}
+
+/// A call to be placed: whom the function may call is granted by destination.
+fn place(function: &str, grants: &Grants, request: &Value) -> Result<ControlOperation, Refusal> {
+    if grants.calls.to.is_empty() {
+        return Err(not_granted(function, "place calls", "calls = [\"+1415\", …]"));
+    }
+    let mut placement = Placement::read(&parameters(request)?)?;
+    let (granted, line) = match &placement.to {
+        Callee::Number(number) => (grants.calls.cover_number(number), number.clone()),
+        Callee::Client(_) => (grants.calls.cover_clients(), "client:*".to_owned()),
+        Callee::Sip { uri, .. } => {
+            let host = SipUri::parse(uri).map(|uri| uri.host().to_ascii_lowercase());
+            let host = host.unwrap_or_default();
+            (grants.calls.cover_host(&host), format!("*@{host}"))
+        }
+    };
+    if !granted {
+        let what = format!("call {}", placement.to.text());
+        return Err(not_granted(function, &what, &format!("calls = [\"{line}\"]")));
+    }
+    placement.payer = Some(Payer { name: format!("function {function}"), caps: grants.calls.caps });
+    Ok(ControlOperation::Place(Box::new(placement)))
+}
+
+/// Names and values as the REST API has them; a name may come again.
+fn parameters(request: &Value) -> Result<Vec<(String, String)>, Refusal> {
+    let bad = || Refusal::new("BadOperation", "parameters: expected [[name, value], …]");
+    let pair = |pair: &Value| Some((pair[0].as_str()?.to_owned(), pair[1].as_str()?.to_owned()));
+    let list = request["parameters"].as_array().ok_or_else(bad)?;
+    list.iter().map(pair).collect::<Option<_>>().ok_or_else(bad)
 }
 
 fn sid<T: std::str::FromStr>(request: &Value, name: &str) -> Result<T, Refusal> {
@@ -472,8 +537,8 @@ mod tests {
         let told = refused(&nothing, json!({ "op": "kv.get", "key": "a" }));
         assert!(told.message.contains("store = true"));
         let told = refused(&grants(), json!({ "op": "control", "what": "calls" }));
-        assert!(told.message.contains("control = true"));
-        let control = Grants { control: true, ..Grants::default() };
+        assert!(told.message.contains("control = \"read\""));
+        let control = Grants { control: Control::Full, ..Grants::default() };
         let told = refused(&control, json!({ "op": "control", "what": "end", "sid": "CA1" }));
         assert_eq!(told.name, "NotFound");
         for url in ["file:///etc/passwd", "https://u:p@api.example.com/", "nonsense", ""] {

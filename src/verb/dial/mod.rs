@@ -159,7 +159,7 @@ fn plain(text: &str, element: &Element, findings: &mut Vec<Diagnostic>) -> Targe
         let message = "a SIP URI is the text of <Dial>; it is called as <Sip>";
         let finding = Diagnostic::warning(13223, element.position, message);
         findings.push(finding.expecting("<Sip>"));
-        return Target::plain(sip::destination(text, None, element, findings));
+        return Target::plain(sip::destination(text, None, element.position, findings));
     }
     Target::plain(number::destination(text, element, findings))
 }

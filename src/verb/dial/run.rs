@@ -135,6 +135,7 @@ impl Dialling {
             }
             Progress::DigitsSent => self.screen_or_join(turn, at),
             Progress::Accepted => self.join(turn, at),
+            Progress::Redirected => return self.redirected(turn, at),
             Progress::Ended { outcome, reply } => {
                 return self.ended(turn, at, sid, outcome, reply);
             }
@@ -248,6 +249,25 @@ impl Dialling {
             _ => self.settle(outcome, Some(sid), self.reply(at, reply)),
         }
         self.go_on(turn)
+    }
+
+    /// The party talks on, for nobody here knows how long.
+    fn redirected(&mut self, turn: &mut Turn<'_>, at: usize) -> Step {
+        let party = std::mem::replace(&mut self.targets[at], Party::Over);
+        if self.caller_hears == Hearing::Target(at) {
+            turn.ask(Ask::Part);
+            self.caller_hears = Hearing::Nothing;
+        }
+        self.settle(Outcome::Completed, None, None);
+        match party {
+            Party::Joined { .. } => {
+                if let Some(result) = &mut self.result {
+                    result.bridged = true;
+                }
+                self.finish(turn)
+            }
+            _ => self.go_on(turn),
+        }
     }
 
     /// Somebody still rings, or the next one does, or that was all.

@@ -25,6 +25,7 @@ mod handset;
 mod link;
 mod media;
 mod office;
+mod orders;
 mod planes;
 pub mod raw;
 pub mod rows;
@@ -39,6 +40,7 @@ pub use handset::{Handset, Pickup};
 pub use link::{Link, Network};
 pub use media::{Media, Owner};
 pub use office::{NUMBER, OWN_NUMBER, Office, VOICE};
+pub use orders::Orders;
 pub use raw::{Peer, header, respond};
 pub use rows::Rows;
 pub use voice::Voice;
@@ -91,6 +93,8 @@ pub struct World {
     pub media: Media,
     pub notes: Vec<(Instant, Note)>,
     pub registered: Vec<(Instant, String, usize)>,
+    /// What became of orders.
+    pub orders: Orders,
     /// Whether every datagram is kept; benches turn it off.
     pub keep: bool,
     /// Every datagram that was sent: when, from, to, bytes.
@@ -190,6 +194,7 @@ impl World {
             media,
             notes: Vec::new(),
             registered: Vec::new(),
+            orders: Orders::default(),
             keep: true,
             sent: Vec::new(),
             names: HashMap::new(),
@@ -475,6 +480,7 @@ impl World {
                 self.later(now + delay, Arrival::Exchange(index, input));
             }
             Output::Persist(persist) => self.rows.write(now, persist),
+            Output::Ordered(number, outcome) => self.orders.told(number, outcome),
             Output::Note(note) => self.notes.push((now, note)),
             Output::Told(_) | Output::Trunk(_) => {}
             Output::Binding(change) => self.rows.keep(change),
