@@ -146,7 +146,7 @@ pub fn answer(door: u8, program: &[u8]) -> Response {
     let place = lock(place());
     let length = (program.len() as u16).to_le_bytes();
     *lock(&place.world.program) = length.iter().chain(program).copied().collect();
-    let name = if door % 2 == 0 { "command" } else { "library" };
+    let name = if door.is_multiple_of(2) { "command" } else { "library" };
     let answer = place.functions.invoke(name, &Event::default());
     let answer = answer.expect("its place is free and its file is sound");
     check(&answer);
