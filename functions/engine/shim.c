@@ -30,6 +30,11 @@ enum {
     STACK_BYTES = 256 * 1024,
     /* Room that is mapped before the memory is copied, so that few requests have to grow it. */
     HEADROOM_BYTES = 512 * 1024,
+    /* Free pieces that are looked for, each half as large as the one before. */
+    LARGEST_PIECE = 64 * 1024,
+    SMALLEST_PIECE = 64,
+    /* What the function that runs has on the stack. */
+    RED_ZONE = 1024,
     MAX_RANDOM_BYTES = 1024,
     /* SHA-512. */
     MAX_DIGEST_BYTES = 64,
@@ -40,6 +45,8 @@ enum {
 static JSRuntime *runtime;
 static JSContext *context;
 static JSValue handle_function, pump_function, result;
+/* The first promise that was rejected while nobody listened, and its reason. */
+static JSValue lost_promise, lost_reason;
 static int has_result;
 static char *reply;
 static size_t reply_capacity;
@@ -160,6 +167,26 @@ static JSValue js_done(JSContext *c, JSValueConst this, int count, JSValueConst 
     return JS_UNDEFINED;
 }
 
+static void lose(JSValueConst promise, JSValueConst reason) {
+    JS_FreeValue(context, lost_promise);
+    JS_FreeValue(context, lost_reason);
+    lost_promise = JS_DupValue(context, promise);
+    lost_reason = JS_DupValue(context, reason);
+}
+
+static void track(JSContext *c, JSValueConst promise, JSValueConst reason, bool handled, void *opaque) {
+    if (!handled && JS_IsUndefined(lost_promise)) lose(promise, reason);
+    if (handled && JS_IsStrictEqual(context, promise, lost_promise)) lose(JS_UNDEFINED, JS_UNDEFINED);
+}
+
+/* [reason], where a promise was rejected and nobody listens yet. */
+static JSValue js_lost(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    if (JS_IsUndefined(lost_promise)) return JS_UNDEFINED;
+    JSValue array = JS_NewArray(c);
+    JS_SetPropertyUint32(c, array, 0, JS_DupValue(c, lost_reason));
+    return array;
+}
+
 static void define(JSValueConst object, const char *name, JSCFunction *function, int arity) {
     JS_SetPropertyStr(context, object, name, JS_NewCFunction(context, function, name, arity));
 }
@@ -184,7 +211,8 @@ EXPORT("oh_init") int oh_init(void) {
     JS_SetMaxStackSize(runtime, STACK_BYTES);
     context = JS_NewContext(runtime);
     if (!context) return 2;
-    handle_function = pump_function = result = JS_UNDEFINED;
+    handle_function = pump_function = result = lost_promise = lost_reason = JS_UNDEFINED;
+    JS_SetHostPromiseRejectionTracker(runtime, track, NULL);
     JSValue global = JS_GetGlobalObject(context), host = JS_NewObject(context);
     define(host, "log", js_log, 2);
     define(host, "random", js_random, 1);
@@ -194,6 +222,7 @@ EXPORT("oh_init") int oh_init(void) {
     define(host, "zone", js_zone, 1);
     define(host, "wait", js_wait, 1);
     define(host, "done", js_done, 1);
+    define(host, "lost", js_lost, 0);
     init_modules(host);
     JS_SetPropertyStr(context, global, "__host", host);
     JS_FreeValue(context, global);
@@ -252,6 +281,37 @@ EXPORT("oh_prelude") uint64_t oh_prelude(char *name, char *source, int length) {
     return finish(JS_EvalFunction(context, code));
 }
 
+/* Makes what nobody uses any more zero, so that it is no part of the image: free pieces of the heap, and the stack below
+ * this call. Every request would copy it where it lies beside what changes. */
+static void wipe(void) {
+    char *end = malloc(HEADROOM_BYTES);
+    void **held = NULL;
+    free(end);
+    for (size_t size = LARGEST_PIECE; size >= SMALLEST_PIECE; size /= 2) {
+        for (;;) {
+            void **piece = malloc(size);
+            if (!piece) break;
+            /* From here on nothing was ever in use. */
+            if ((char *)piece >= end) {
+                free(piece);
+                break;
+            }
+            memset(piece, 0, size);
+            *piece = held;
+            held = piece;
+        }
+    }
+    while (held) {
+        void **piece = held;
+        held = *piece;
+        *piece = NULL;
+        free(piece);
+    }
+    /* The linker puts the stack first; nothing is at its very end, address 0. */
+    char *low = (char *)(uintptr_t)RED_ZONE, *here = __builtin_frame_address(0);
+    if (here > low + RED_ZONE) memset(low, 0, here - RED_ZONE - low);
+}
+
 /* The prelude leaves its two entry points in `__host`; nobody else keeps that object. */
 EXPORT("oh_seal") int oh_seal(void) {
     JSValue global = JS_GetGlobalObject(context);
@@ -263,8 +323,9 @@ EXPORT("oh_seal") int oh_seal(void) {
     JS_FreeAtom(context, name);
     JS_FreeValue(context, host);
     JS_FreeValue(context, global);
+    lose(JS_UNDEFINED, JS_UNDEFINED);
     JS_RunGC(runtime);
-    free(malloc(HEADROOM_BYTES));
+    wipe();
     return JS_IsFunction(context, handle_function) && JS_IsFunction(context, pump_function) ? 0 : 1;
 }
 

@@ -1,5 +1,5 @@
 // What the files of the prelude share, in `host.kit`. They are evaluated once, in the order of
-// `javascript::PRELUDE`; every function starts from a copy of the heap that they leave. `__host` is
+// `prelude::FILES`; every function starts from a copy of the heap that they leave. `__host` is
 // the shim's object {log, random, digest, hmac, zone, ask, wait, done, …}; it is gone before a request runs.
 (function (global, host) {
   'use strict';

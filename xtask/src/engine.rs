@@ -1,5 +1,6 @@
 //! Builds the JavaScript engine: QuickJS-ng, from the C source inside the crate `rquickjs-sys`,
-//! compiled to bare wasm32 with the clang inside the Python package `ziglang`.
+//! compiled to bare wasm32 with the clang inside the Python package `ziglang`. What its errors say
+//! is replaced by what those of Node say, as `wording.txt` has it.
 //!
 //! Needs `cargo` and `python3` with pip, and the network the first time. Writes
 //! `TARGET/setup/engine.wasm`, which `build.rs` embeds, and keeps the compiler in
@@ -15,13 +16,11 @@ use std::process::Command;
 const ZIG: &str = "0.17.0";
 
 /// What is compiled, within the source of `rquickjs-sys`; our shim comes on top.
-const SOURCES: [&str; 5] = [
-    "quickjs/quickjs.c",
-    "quickjs/libregexp.c",
-    "quickjs/libunicode.c",
-    "quickjs/dtoa.c",
-    "wasm-shim/shim.c",
-];
+const SOURCES: [&str; 4] =
+    ["quickjs/libregexp.c", "quickjs/libunicode.c", "quickjs/dtoa.c", "wasm-shim/shim.c"];
+
+/// The file whose errors are worded anew.
+const REWORDED: &str = "quickjs/quickjs.c";
 
 /// The settings `rquickjs-sys` itself uses for a wasm32 without an operating system.
 const COMPILE: [&str; 11] = [
@@ -51,8 +50,9 @@ pub fn setup(target: &Path) -> Result<(), String> {
     let (engine, stamp) = (setup_dir.join("engine.wasm"), setup_dir.join("engine.stamp"));
 
     let modules = engine_dir.join("modules.c");
-    let key =
-        key(&[&shim, &modules, &engine_dir.join("Cargo.toml"), &engine_dir.join("Cargo.lock")])?;
+    let (wording, callee) = (engine_dir.join("wording.txt"), engine_dir.join("callee.c"));
+    let (manifest, lock) = (engine_dir.join("Cargo.toml"), engine_dir.join("Cargo.lock"));
+    let key = key(&[&shim, &modules, &wording, &callee, &manifest, &lock])?;
     let made = fs::metadata(&engine).is_ok_and(|m| m.len() > 0);
     if made && fs::read_to_string(&stamp).is_ok_and(|text| text == key) {
         println!("engine: {} is up to date", engine.display());
@@ -64,7 +64,10 @@ pub fn setup(target: &Path) -> Result<(), String> {
     let source = fetch_source(&engine_dir)?;
     let zig = fetch_compiler(target)?;
     println!("engine: compiling QuickJS-ng to WebAssembly (about 20 s)");
-    let inputs = SOURCES.iter().map(|name| source.join(name)).chain([shim]);
+    let worded = objects.join("quickjs.c");
+    reword(&source.join(REWORDED), &wording, &worded)?;
+    let others = SOURCES.iter().map(|name| source.join(name));
+    let inputs = [worded, shim].into_iter().chain(others);
     let mut compiled = Vec::new();
     for (number, input) in inputs.enumerate() {
         let object = objects.join(format!("{number}.o"));
@@ -82,11 +85,25 @@ pub fn setup(target: &Path) -> Result<(), String> {
 /// Everything that decides the outcome, as a short text.
 fn key(files: &[&Path]) -> Result<String, String> {
     let mut hash = DefaultHasher::new();
-    (ZIG, SOURCES, COMPILE, LINK).hash(&mut hash);
+    (ZIG, REWORDED, SOURCES, COMPILE, LINK).hash(&mut hash);
     for file in files {
         fs::read(file).map_err(|e| failed("read", file, &e))?.hash(&mut hash);
     }
     Ok(format!("{:016x}", hash.finish()))
+}
+
+/// Writes `source` to `to` with each text that `wording` names replaced, wherever it is.
+fn reword(source: &Path, wording: &Path, to: &Path) -> Result<(), String> {
+    let mut text = fs::read_to_string(source).map_err(|e| failed("read", source, &e))?;
+    let table = fs::read_to_string(wording).map_err(|e| failed("read", wording, &e))?;
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let (from, into) = line.split_once(" => ").ok_or(format!("{line}: no \" => \""))?;
+        if !text.contains(from) {
+            return Err(format!("{}: {} is not in it", source.display(), from));
+        }
+        text = text.replace(from, into);
+    }
+    fs::write(to, text).map_err(|e| failed("write", to, &e))
 }
 
 /// The folder where cargo keeps the source of `rquickjs-sys`.
@@ -136,7 +153,10 @@ fn compile(
 ) -> Result<(), String> {
     let mut command = zig_command(zig, target);
     command.arg("cc").args(COMPILE).arg("-isystem").arg(source.join("vendor/wasi-libc/include"));
-    command.arg("-I").arg(source.join("quickjs")).arg("-c").arg(input).arg("-o").arg(object);
+    // What `wording.txt` includes lies beside it.
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/engine");
+    command.arg("-I").arg(source.join("quickjs")).arg("-I").arg(ours);
+    command.arg("-c").arg(input).arg("-o").arg(object);
     run(&mut command).map(drop)
 }
 

@@ -14,48 +14,13 @@ use super::error::{Failure, LoadError};
 use super::event::{LogLine, Response};
 use super::image;
 use super::instance::{Limits, State, complete, failure_of, open, slice};
-use super::{host, sandbox::Sandbox};
+use super::{host, prelude, sandbox::Sandbox};
 use crate::base::Duration;
 
 #[cfg(javascript_engine)]
 const ENGINE: Option<&[u8]> = Some(include_bytes!(env!("OFFHOOK_ENGINE_WASM")));
 #[cfg(not(javascript_engine))]
 const ENGINE: Option<&[u8]> = None;
-
-/// What scripts find around them, in the order in which it is evaluated.
-const PRELUDE: &[(&str, &str)] = &[
-    ("values.js", include_str!("../../../functions/engine/values.js")),
-    ("stack.js", include_str!("../../../functions/engine/stack.js")),
-    ("inspect.js", include_str!("../../../functions/engine/inspect.js")),
-    ("encoding.js", include_str!("../../../functions/engine/encoding.js")),
-    ("buffer.js", include_str!("../../../functions/engine/buffer.js")),
-    ("punycode.js", include_str!("../../../functions/engine/punycode.js")),
-    ("address.js", include_str!("../../../functions/engine/address.js")),
-    ("url.js", include_str!("../../../functions/engine/url.js")),
-    ("querystring.js", include_str!("../../../functions/engine/querystring.js")),
-    ("legacy.js", include_str!("../../../functions/engine/legacy.js")),
-    ("path.js", include_str!("../../../functions/engine/path.js")),
-    ("events.js", include_str!("../../../functions/engine/events.js")),
-    ("util.js", include_str!("../../../functions/engine/util.js")),
-    ("clone.js", include_str!("../../../functions/engine/clone.js")),
-    ("assert.js", include_str!("../../../functions/engine/assert.js")),
-    ("crypto.js", include_str!("../../../functions/engine/crypto.js")),
-    ("zone.js", include_str!("../../../functions/engine/zone.js")),
-    ("intl.js", include_str!("../../../functions/engine/intl.js")),
-    ("twiml.js", include_str!("../../../functions/engine/twiml.js")),
-    ("response.js", include_str!("../../../functions/engine/response.js")),
-    ("remote.js", include_str!("../../../functions/engine/remote.js")),
-    ("jwt.js", include_str!("../../../functions/engine/jwt.js")),
-    ("webhooks.js", include_str!("../../../functions/engine/webhooks.js")),
-    ("console.js", include_str!("../../../functions/engine/console.js")),
-    ("fetch.js", include_str!("../../../functions/engine/fetch.js")),
-    ("store.js", include_str!("../../../functions/engine/store.js")),
-    ("control.js", include_str!("../../../functions/engine/control.js")),
-    ("door.js", include_str!("../../../functions/engine/door.js")),
-    ("modules.js", include_str!("../../../functions/engine/modules.js")),
-    ("require.js", include_str!("../../../functions/engine/require.js")),
-    ("handle.js", include_str!("../../../functions/engine/handle.js")),
-];
 
 /// What the top level of a script and of its packages may run, once: large packages parse a
 /// megabyte of JavaScript.
@@ -109,7 +74,7 @@ impl Runtime {
         let running = runtime.instantiate(&mut store, &runtime.prelude);
         let running = running.map_err(|e| broken(format!("{e:#}")))?;
         running.init(&mut store).map_err(|e| broken(format!("{e:#}")))?;
-        for (name, source) in PRELUDE {
+        for (name, source) in prelude::FILES {
             running
                 .evaluate_prelude(&mut store, &format!("offhook:{name}"), source)
                 .map_err(|e| broken(format!("{name}: {e:#}")))?;

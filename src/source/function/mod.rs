@@ -18,6 +18,7 @@ mod host;
 mod image;
 mod instance;
 mod javascript;
+mod prelude;
 mod resolve;
 mod sandbox;
 mod table;
