@@ -307,9 +307,22 @@
   };
   for (const signed of [true, false]) for (const little of [true, false]) defineWide(signed, little);
 
-  global.Buffer = Buffer;
+  // `Buffer(text)` without `new` is older still; packages look at what Buffer has of its own.
+  const called = function Buffer(source, encoding, length) {
+    if (new.target && new.target !== called) return Reflect.construct(Bytes, [source, encoding, length], new.target);
+    return new Bytes(source, encoding, length);
+  };
+  const Bytes = Buffer;
+  Object.setPrototypeOf(called, Uint8Array);
+  called.prototype = Buffer.prototype;
+  for (const name of Object.getOwnPropertyNames(Buffer)) {
+    if (!Object.hasOwn(called, name)) called[name] = Buffer[name];
+  }
+  Object.defineProperty(Buffer.prototype, 'constructor', { value: called, writable: true, configurable: true });
+
+  global.Buffer = called;
   builtins.buffer = {
-    Buffer, SlowBuffer: Buffer, atob: global.atob, btoa: global.btoa, kMaxLength: MAX_LENGTH,
+    Buffer: called, SlowBuffer: called, atob: global.atob, btoa: global.btoa, kMaxLength: MAX_LENGTH,
     constants: { MAX_LENGTH, MAX_STRING_LENGTH: 2 ** 29 - 24 }, INSPECT_MAX_BYTES: 50,
     isUtf8: (bytes) => { let good = true; host.kit.utf8Decode(bytes, () => { good = false; }); return good; },
     isAscii: (bytes) => bytes.every((byte) => byte < 128),

@@ -1,7 +1,7 @@
 // console and Math.random, with timers.
 (function (global, host) {
   'use strict';
-  const { formatWithOptions, inspect, isObject, asked, settle } = host.kit;
+  const { formatWithOptions, inspect, isObject, wrongType, asked, settle } = host.kit;
 
   // What Node writes to standard output is information here, and what it writes to standard error
   // keeps its severity; a line of a group is indented.
@@ -122,12 +122,33 @@
   const timers = new Map();
   let timerNumber = 0;
   let timerNow = 0;
+  class Timeout {
+    #number;
+    #wait;
+    #entry;
+    constructor(callback, wait, values, repeat) {
+      this.#number = ++timerNumber;
+      this.#wait = wait;
+      this.#entry = { due: timerNow + wait, callback, values, every: repeat && wait };
+      timers.set(this.#number, this.#entry);
+    }
+    // A handler's answer ends everything: nothing is kept alive by a timer, nor let go.
+    ref() { return this; }
+    unref() { return this; }
+    hasRef() { return true; }
+    refresh() {
+      this.#entry.due = timerNow + this.#wait;
+      timers.set(this.#number, this.#entry);
+      return this;
+    }
+    close() { timers.delete(this.#number); return this; }
+    [Symbol.toPrimitive]() { return this.#number; }
+  }
   const addTimer = (repeat) => (callback, delay, ...values) => {
-    const wait = Math.max(Number(delay) || 0, repeat ? 1 : 0);
-    timers.set(++timerNumber, { due: timerNow + wait, callback, values, every: repeat && wait });
-    return timerNumber;
+    if (typeof callback !== 'function') throw wrongType('callback', 'of type function', callback);
+    return new Timeout(callback, Math.max(Number(delay) || 0, repeat ? 1 : 0), values, repeat);
   };
-  const clearTimer = (number) => { timers.delete(number); };
+  const clearTimer = (timer) => { timers.delete(Number(timer)); };
   const runTimer = () => {
     let next = 0;
     for (const [number, timer] of timers) {

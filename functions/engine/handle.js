@@ -1,29 +1,25 @@
 // Deploying a script, and handing it an event.
 (function (global, host) {
   'use strict';
-  const { TwiML, Response, answerOf, isObject, format, timers, runTimer, asked, restClient, invoke } = host.kit;
+  const { TwiML, Response, answerOf, format, timers, runTimer, asked, restClient, invoke } = host.kit;
 
   host.prepare = (environment) => { Object.assign(global.process.env, JSON.parse(environment)); };
 
-  const textOf = (body) =>
-    body === null || body === undefined ? '' : isObject(body) ? JSON.stringify(body) : String(body);
   const plain = (status, type, body) => ({ status, type, headers: {}, body });
   const responseOf = (value) => {
     if (ArrayBuffer.isView(value)) return answerOf({ statusCode: 200, headers: {}, body: value });
     if (value instanceof TwiML) return plain(200, 'text/xml', value.toString());
     if (value instanceof Response) return answerOf(value);
     if (value === undefined || value === null || typeof value === 'string') {
-      return plain(200, 'text/plain', textOf(value));
+      return plain(200, 'text/plain', value || '');
     }
     return plain(200, 'application/json', JSON.stringify(value));
   };
   const errorResponse = (error) => {
     host.log(3, format(error));
-    if (!(error instanceof Error)) {
-      return plain(500, isObject(error) ? 'application/json' : 'text/plain', textOf(error));
-    }
-    const { name, message, stack = String(error) } = error;
-    return plain(500, 'application/json', JSON.stringify({ name, message, stack }));
+    if (!(error instanceof Error)) return answerOf({ statusCode: 500, headers: {}, body: error });
+    const { name, message, stack } = error;
+    return plain(500, 'application/json', JSON.stringify({ message, name, stack }));
   };
 
   let finished = false;
@@ -40,6 +36,8 @@
     if (finished) host.log(2, 'after the callback: ' + format(error)); else finish(errorResponse, error);
   };
 
+  host.kit.uncaught = fail;
+
   host.handle = (input) => {
     const { context, event } = host.kit.received(JSON.parse(input));
     const full = Object.assign({}, global.process.env, context, { getTwilioClient: restClient });
@@ -54,7 +52,9 @@
     if (timers.size || asked.size) {
       try { runTimer(); } catch (error) { fail(error); }
     } else {
-      fail(new Error('the handler ended without calling its callback'));
+      // As in Node, a rejection that nobody listened to is what went wrong.
+      const lost = host.lost();
+      fail(lost ? lost[0] : new Error('the handler ended without calling its callback'));
     }
   };
 })(globalThis, globalThis.__host);

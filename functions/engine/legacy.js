@@ -128,7 +128,7 @@
     Url, parse, format, resolve, URL, URLSearchParams,
     resolveObject: (from, to) => parse(resolve(from, to)),
     domainToASCII: (name) => { try { return new URL('ws://' + name).hostname; } catch (_) { return ''; } },
-    domainToUnicode: (name) => name,
+    domainToUnicode: (name) => builtins.punycode.toUnicode(builtins.url.domainToASCII(name)),
     urlToHttpOptions: (url) => ({ protocol: url.protocol, hostname: url.hostname.replace(/^\[|\]$/g, ''), hash: url.hash,
       search: url.search, pathname: url.pathname, path: url.pathname + url.search, href: url.href,
       ...(url.port !== '' && { port: Number(url.port) }),

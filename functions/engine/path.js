@@ -96,6 +96,9 @@
   builtins['path/posix'] = path;
   builtins.os = {
     EOL: '\n', platform: () => 'linux', type: () => 'Linux', arch: () => 'wasm32', endianness: () => 'LE',
-    hostname: () => 'localhost', tmpdir: () => '/tmp', homedir: () => '/', release: () => '', cpus: () => [],
+    hostname: () => 'localhost', tmpdir: () => '/tmp', homedir: () => '/', release: () => '', version: () => '',
+    cpus: () => [], availableParallelism: () => 1, loadavg: () => [0, 0, 0], totalmem: () => 0, freemem: () => 0,
+    uptime: () => 0, networkInterfaces: () => ({}), constants: { signals: {}, errno: {} },
+    userInfo: () => ({ username: 'function', uid: -1, gid: -1, shell: null, homedir: '/' }),
   };
 })(globalThis, globalThis.__host);

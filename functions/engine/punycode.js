@@ -50,5 +50,44 @@
     return mapped.split('.').map((label) => (/[^\0-\x7f]/.test(label) ? 'xn--' + encode(label) : label)).join('.');
   };
 
+  // RFC 3492 section 6.2.
+  const decode = (text) => {
+    const end = text.lastIndexOf('-');
+    const points = Array.from(text.slice(0, Math.max(end, 0)), (character) => character.codePointAt(0));
+    let [n, i, bias] = [FIRST, 0, FIRST_BIAS];
+    for (let at = end > 0 ? end + 1 : 0; at < text.length;) {
+      const before = i;
+      for (let [weight, k] = [1, BASE]; ; k += BASE) {
+        const value = parseInt(text[at++], BASE);
+        if (Number.isNaN(value)) throw new RangeError('Invalid input');
+        // In RFC 3492 letters are 0 to 25 and digits 26 to 35; parseInt has it the other way round.
+        const digit = value < 10 ? value + 26 : value - 10;
+        i += digit * weight;
+        const t = Math.min(Math.max(k - bias, T_MIN), T_MAX);
+        if (digit < t) break;
+        weight *= BASE - t;
+      }
+      bias = adapt(i - before, points.length + 1, before === 0);
+      n += Math.floor(i / (points.length + 1));
+      i %= points.length + 1;
+      points.splice(i++, 0, n);
+    }
+    return String.fromCodePoint(...points);
+  };
+  const byLabel = (name, change) => {
+    const parts = name.split('@');
+    const labels = parts.pop().replace(/[\u3002\uFF0E\uFF61]/g, '.').split('.');
+    return [...parts, labels.map(change).join('.')].join('@');
+  };
+  const toUnicode = (name) => byLabel(name, (label) => (label.startsWith('xn--') ? decode(label.slice(4).toLowerCase()) : label));
+
+  host.kit.builtins.punycode = {
+    version: '2.1.0', encode, decode, toUnicode,
+    toASCII: (name) => byLabel(name, (label) => (/[^\0-\x7f]/.test(label) ? 'xn--' + encode(label) : label)),
+    ucs2: {
+      decode: (text) => Array.from(text, (character) => character.codePointAt(0)),
+      encode: (points) => String.fromCodePoint(...points),
+    },
+  };
   host.kit.toAscii = toAscii;
 })(globalThis, globalThis.__host);

@@ -23,30 +23,39 @@
 
   // What Node has and functions have not, and what there is instead.
   const network = () => (typeof global.fetch === 'function'
-    ? 'functions open no sockets: use fetch()'
+    ? 'functions open no sockets: use fetch(), http or https'
     : 'functions open no sockets');
-  const files = 'functions have no file system: read a private asset with '
-    + "Runtime.getAssets()['/name'].open(), or require a JSON file";
-  const processes = 'functions start no processes and no threads';
+  const files = () => 'functions have no file system: read a private asset with '
+    + "Runtime.getAssets()['/name'].open() or fs.readFileSync(), or require a JSON file";
+  const processes = () => 'functions start no processes and no threads';
   const absent = {
     fs: files, 'fs/promises': files,
-    net: network, tls: network, dgram: network, dns: network, 'dns/promises': network,
-    http: network, https: network, http2: network,
+    net: network, tls: network, dgram: network, dns: network, 'dns/promises': network, http2: network,
     child_process: processes, cluster: processes, worker_threads: processes,
   };
-  const others = ('assert async_hooks buffer console constants crypto diagnostics_channel domain events '
-    + 'inspector module os path perf_hooks process punycode querystring readline repl stream '
-    + 'stream/promises stream/web string_decoder sys timers timers/promises trace_events tty url util '
-    + 'util/types v8 vm wasi zlib').split(' ');
+  const other = () => 'of the modules of Node, functions have ' + Object.keys(builtins)
+    .filter((name) => !absences.includes(name)).sort().join(', ');
+  const absences = [...Object.keys(absent), ...('async_hooks diagnostics_channel domain inspector readline repl '
+    + 'stream/web trace_events tty v8 vm wasi zlib').split(' ')];
   const bare = (specifier) => specifier.replace(/^node:/, '');
   const isBuiltin = (specifier) => Object.hasOwn(builtins, bare(specifier));
-  const advice = (name) => {
-    if (Object.hasOwn(absent, name)) {
-      return typeof absent[name] === 'function' ? absent[name]() : absent[name];
-    }
-    if (!others.includes(name)) return undefined;
-    return 'of the modules of Node, functions have ' + Object.keys(builtins).sort().join(', ');
+  const advice = (name) => (Object.hasOwn(absent, name) ? absent[name] : other)();
+
+  // What few scripts require is compiled for those alone. Each file sets all the names that it is for.
+  const compiled = (file) => {
+    const { text } = ask({ op: 'builtin', name: file });
+    host.compile('offhook:' + file, text, 1)(global, host);
   };
+  const lazily = (file, names) => {
+    for (const name of names) {
+      Object.defineProperty(builtins, name, { configurable: true, enumerable: true,
+        get() { compiled(file); return builtins[name]; },
+        set(value) { Object.defineProperty(builtins, name, { value, writable: true, configurable: true, enumerable: true }); } });
+    }
+  };
+  lazily('stream.js', ['stream', 'stream/promises']);
+  lazily('http.js', ['http', 'https']);
+  lazily('absent.js', absences);
 
   const missing = (specifier, from, why) => {
     const error = failure(`Cannot find module '${specifier}' from ${from.slice(1)}: ${why}`, MISSING);
@@ -67,8 +76,7 @@
       if (!known.closed) resolutions.set(key, known);
     }
     if (known.id) return known.id;
-    const why = specifier.startsWith('node:') || known.code === MISSING
-      ? advice(bare(specifier)) || known.error : known.error;
+    const why = specifier.startsWith('node:') ? other() : known.error;
     if (known.code && known.code !== MISSING) throw failure(`'${specifier}' from ${from.slice(1)}: ${why}`, known.code);
     throw missing(specifier, from, why);
   };
@@ -250,6 +258,8 @@
     return entries;
   };
   const texts = new Map();
+  // The text of an asset for `fs`; undefined where there is none.
+  const textOf = (id) => { try { return open(id); } catch (_) { return undefined; } };
   const open = (id) => {
     if (!texts.has(id)) {
       const { text, error, code } = ask({ op: 'open', id });
@@ -299,8 +309,9 @@
       for (const { call, specifier } of literals(record.text)) {
         attempt(() => {
           const id = resolve(record.id, specifier, call.startsWith('import'));
-          if (id[0] !== '/' || call.startsWith('require.')) return;
-          if (own) load(id); else read(id);
+          if (call.startsWith('require.')) return;
+          // Of built-in modules, this compiles those that only some scripts have.
+          if (own || id[0] !== '/') load(id); else read(id);
         });
       }
       if (own && record.text.includes('getFunctions')) {
@@ -366,5 +377,5 @@
 
   const invoke = (...values) => handler().apply(outcome.exports, values);
 
-  Object.assign(host.kit, { invoke });
+  Object.assign(host.kit, { invoke, advice, absences, textOf });
 })(globalThis, globalThis.__host);

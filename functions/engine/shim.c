@@ -1,6 +1,6 @@
 /* The JavaScript engine as a WebAssembly reactor: QuickJS-ng behind six exports; see IMPORT for what it asks.
  *
- * Life of an image: oh_init, oh_eval (prelude), oh_eval (script), oh_seal; then the memory is copied.
+ * Life of an image: oh_init, oh_prelude (each file), oh_settle; oh_step (a script's), oh_seal; then the memory is copied.
  * Life of a request: a copy of that memory, oh_alloc for the event, oh_handle, and the end.
  * A reply is (pointer << 32 | length); its first byte is 0 for a result and 1 for an exception. */
 #include "quickjs.h"
@@ -35,6 +35,11 @@ enum {
     STACK_BYTES = 256 * 1024,
     /* Room that is mapped before the memory is copied, so that few requests have to grow it. */
     HEADROOM_BYTES = 512 * 1024,
+    /* Free pieces that are looked for, each half as large as the one before. */
+    LARGEST_PIECE = 64 * 1024,
+    SMALLEST_PIECE = 64,
+    /* What the function that runs has on the stack. */
+    RED_ZONE = 1024,
     MAX_RANDOM_BYTES = 1024,
     /* SHA-512. */
     MAX_DIGEST_BYTES = 64,
@@ -45,6 +50,8 @@ enum {
 static JSRuntime *runtime;
 static JSContext *context;
 static JSValue handle_function, pump_function, result;
+/* The first promise that was rejected while nobody listened, and its reason. */
+static JSValue lost_promise, lost_reason;
 static int has_result;
 static char *reply;
 static size_t reply_capacity;
@@ -230,6 +237,26 @@ static JSValue js_done(JSContext *c, JSValueConst this, int count, JSValueConst 
     return JS_UNDEFINED;
 }
 
+static void lose(JSValueConst promise, JSValueConst reason) {
+    JS_FreeValue(context, lost_promise);
+    JS_FreeValue(context, lost_reason);
+    lost_promise = JS_DupValue(context, promise);
+    lost_reason = JS_DupValue(context, reason);
+}
+
+static void track(JSContext *c, JSValueConst promise, JSValueConst reason, bool handled, void *opaque) {
+    if (!handled && JS_IsUndefined(lost_promise)) lose(promise, reason);
+    if (handled && JS_IsStrictEqual(context, promise, lost_promise)) lose(JS_UNDEFINED, JS_UNDEFINED);
+}
+
+/* [reason], where a promise was rejected and nobody listens yet. */
+static JSValue js_lost(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
+    if (JS_IsUndefined(lost_promise)) return JS_UNDEFINED;
+    JSValue array = JS_NewArray(c);
+    JS_SetPropertyUint32(c, array, 0, JS_DupValue(c, lost_reason));
+    return array;
+}
+
 static void define(JSValueConst object, const char *name, JSCFunction *function, int arity) {
     JS_SetPropertyStr(context, object, name, JS_NewCFunction(context, function, name, arity));
 }
@@ -266,7 +293,8 @@ EXPORT("oh_init") int oh_init(void) {
     JS_SetMaxStackSize(runtime, STACK_BYTES);
     context = JS_NewContext(runtime);
     if (!context) return 2;
-    handle_function = pump_function = result = JS_UNDEFINED;
+    handle_function = pump_function = result = lost_promise = lost_reason = JS_UNDEFINED;
+    JS_SetHostPromiseRejectionTracker(runtime, track, NULL);
     JSValue global = JS_GetGlobalObject(context), host = JS_NewObject(context);
     define(host, "log", js_log, 2);
     define(host, "random", js_random, 1);
@@ -278,6 +306,7 @@ EXPORT("oh_init") int oh_init(void) {
     define(host, "kind", js_kind, 1);
     define(host, "wait", js_wait, 1);
     define(host, "done", js_done, 1);
+    define(host, "lost", js_lost, 0);
     init_modules(host);
     JS_SetPropertyStr(context, global, "__host", host);
     JS_FreeValue(context, global);
@@ -298,21 +327,17 @@ static void discard(char *text, size_t length) {
     free(text);
 }
 
-/* `name` and `source` end with a NUL and are discarded; `line` is the number of the source's first line. */
-EXPORT("oh_eval") uint64_t oh_eval(char *name, char *source, int length, int line) {
-    JSEvalOptions options = {
-        .version = JS_EVAL_OPTIONS_VERSION,
-        .eval_flags = JS_EVAL_TYPE_GLOBAL,
-        .filename = name,
-        .line_num = line,
-    };
-    uint64_t given = finish(JS_Eval2(context, source, length, &options));
-    discard(source, length);
+/* Has the prelude do the next step of a deployment, `name`, with that text. Both end with a NUL and are discarded. */
+EXPORT("oh_step") uint64_t oh_step(char *name, char *text, int length) {
+    JSValue argument = JS_NewStringLen(context, text, length);
+    JSValue value = ask_prelude(context, name, 1, &argument);
+    JS_FreeValue(context, argument);
+    discard(text, length);
     discard(name, strlen(name));
-    return given;
+    return finish(value);
 }
 
-/* As oh_eval, for a file of the prelude: keeps no source text, which would make up half of the image. */
+/* Evaluates a file of the prelude: keeps no source text, which would make up half of the image. */
 EXPORT("oh_prelude") uint64_t oh_prelude(char *name, char *source, int length) {
     JSEvalOptions options = {
         .version = JS_EVAL_OPTIONS_VERSION,
@@ -336,45 +361,44 @@ EXPORT("oh_prelude") uint64_t oh_prelude(char *name, char *source, int length) {
     return finish(JS_EvalFunction(context, code));
 }
 
-/* Takes what is free between what is in use, so that what is made from now on lies together at the end. */
-static void fill_holes(void) {
-    enum { LEAST = 16, MOST = 64 * 1024 };
-    uint8_t *end = malloc(MOST);
-    for (size_t size = MOST / 2; end && size >= LEAST; size /= 2) {
+/* Takes what is free between what is in use, and makes it and the stack below this call zero: so it is no part of the
+ * image, and what is made from now on lies together at the end. */
+static void tidy(void) {
+    uint8_t *end = malloc(HEADROOM_BYTES);
+    for (size_t size = LARGEST_PIECE; end && size >= SMALLEST_PIECE; size /= 2) {
         uint8_t *hole;
-        while ((hole = malloc(size)) && hole < end) {}
+        while ((hole = malloc(size)) && hole < end) memset(hole, 0, size);
         free(hole);
     }
     free(end);
+    /* The linker puts the stack first; nothing is at its very end, address 0. */
+    char *low = (char *)(uintptr_t)RED_ZONE, *here = __builtin_frame_address(0);
+    if (here > low + RED_ZONE) memset(low, 0, here - RED_ZONE - low);
 }
 
-static void seal_heap(void) {
-    oh_seal_heap(runtime);
-    fill_holes();
-}
-
-/* After the prelude, and before any script: what lives now is the same for all of them. */
+/* After the prelude, and before any script, which does not see `__host`: the prelude alone has it. What lives now is
+ * the same for all scripts. */
 EXPORT("oh_settle") void oh_settle(void) {
-    oh_settle_heap(context);
-    JS_RunGC(runtime);
-    seal_heap();
-}
-
-/* The prelude leaves its two entry points in `__host`; nobody else keeps that object. */
-EXPORT("oh_seal") int oh_seal(void) {
     JSValue global = JS_GetGlobalObject(context);
-    JSValue host = JS_GetPropertyStr(context, global, "__host");
-    handle_function = JS_GetPropertyStr(context, host, "handle");
-    pump_function = JS_GetPropertyStr(context, host, "pump");
     JSAtom name = JS_NewAtom(context, "__host");
     JS_DeleteProperty(context, global, name, 0);
     JS_FreeAtom(context, name);
-    JS_FreeValue(context, host);
     JS_FreeValue(context, global);
+    oh_settle_heap(context);
+    JS_RunGC(runtime);
+    oh_seal_heap(runtime);
+    tidy();
+}
+
+/* The prelude leaves its two entry points in `__host`. */
+EXPORT("oh_seal") int oh_seal(void) {
+    handle_function = JS_GetPropertyStr(context, prelude, "handle");
+    pump_function = JS_GetPropertyStr(context, prelude, "pump");
+    lose(JS_UNDEFINED, JS_UNDEFINED);
     /* A small script leaves little behind, and a collection looks at all that the prelude made. */
     if (oh_has_grown(runtime)) JS_RunGC(runtime);
-    seal_heap();
-    free(malloc(HEADROOM_BYTES));
+    oh_seal_heap(runtime);
+    tidy();
     return JS_IsFunction(context, handle_function) && JS_IsFunction(context, pump_function) ? 0 : 1;
 }
 

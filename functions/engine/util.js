@@ -108,6 +108,9 @@
     isNumberObject: (value) => typeof value === 'object' && kinds.number(value),
     isStringObject: (value) => typeof value === 'object' && kinds.string(value),
     isBooleanObject: (value) => typeof value === 'object' && kinds.boolean(value),
+    isSymbolObject: (value) => typeof value === 'object' && kinds.symbol(value),
+    isBigIntObject: (value) => typeof value === 'object' && kinds.bigint(value),
+    isProxy: () => false, isExternal: () => false, isModuleNamespaceObject: tagged('Module'),
     isBoxedPrimitive: (value) => typeof value === 'object' &&
       ['number', 'string', 'boolean', 'bigint', 'symbol'].some((kind) => kinds[kind](value)),
   };
@@ -146,6 +149,17 @@
     isArray: Array.isArray, debuglog: () => () => {}, toUSVString: (text) => String(text).toWellFormed(),
     stripVTControlCharacters: (text) => String(text).replace(/\x1b\[[0-9;?]*[ -/]*[@-~]/g, ''),
   };
+  // Of old, but packages still ask.
+  const { util } = builtins;
+  for (const kind of ['undefined', 'boolean', 'number', 'string', 'symbol', 'function']) {
+    util['is' + kind[0].toUpperCase() + kind.slice(1)] = (value) => typeof value === kind;
+  }
+  Object.assign(util, {
+    isNull: (value) => value === null, isNullOrUndefined: (value) => value === null || value === undefined,
+    isObject: (value) => value !== null && typeof value === 'object',
+    isPrimitive: (value) => value === null || (typeof value !== 'object' && typeof value !== 'function'),
+    isDate: types.isDate, isRegExp: types.isRegExp, isError: types.isNativeError, isBuffer: (value) => Buffer.isBuffer(value),
+  });
   builtins['util/types'] = types;
   builtins.string_decoder = { StringDecoder };
   Object.assign(host.kit, { equal });

@@ -1,6 +1,7 @@
 // What the files of the prelude share, in `host.kit`. They are evaluated once, in the order of
-// `javascript::PRELUDE`; every function starts from a copy of the heap that they leave. `__host` is
-// the shim's object {log, random, kind, xml, digest, hmac, zone, ask, wait, done, …}; it is gone before a request runs.
+// `prelude::FILES`; every function starts from a copy of the heap that they leave. `__host` is
+// the shim's object {log, random, kind, xml, digest, hmac, zone, ask, wait, done, …}; it is gone before
+// a script is loaded.
 (function (global, host) {
   'use strict';
 

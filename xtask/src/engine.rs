@@ -1,5 +1,6 @@
 //! Builds the JavaScript engine: QuickJS-ng, from the C source inside the crate `rquickjs-sys`,
-//! compiled to bare wasm32 with the clang inside the Python package `ziglang`.
+//! compiled to bare wasm32 with the clang inside the Python package `ziglang`. What its errors say
+//! is replaced by what those of Node say, as `wording.txt` has it.
 //!
 //! Needs `cargo` and `python3` with pip, and the network the first time. Writes
 //! `TARGET/setup/engine.wasm`, which `build.rs` embeds, and keeps the compiler in
@@ -48,7 +49,16 @@ pub fn setup(target: &Path) -> Result<(), String> {
     let (setup_dir, objects) = (target.join("setup"), target.join("toolchain/objects"));
     let (engine, stamp) = (setup_dir.join("engine.wasm"), setup_dir.join("engine.stamp"));
 
-    let parts = ["shim.c", "modules.c", "counts.h", "seal.c", "Cargo.toml", "Cargo.lock"];
+    let parts = [
+        "shim.c",
+        "modules.c",
+        "counts.h",
+        "seal.c",
+        "wording.txt",
+        "callee.c",
+        "Cargo.toml",
+        "Cargo.lock",
+    ];
     let key = key(&parts.map(|part| engine_dir.join(part)))?;
     let made = fs::metadata(&engine).is_ok_and(|m| m.len() > 0);
     if made && fs::read_to_string(&stamp).is_ok_and(|text| text == key) {
@@ -65,8 +75,8 @@ pub fn setup(target: &Path) -> Result<(), String> {
     let interpreter = objects.join("quickjs.c");
     let text = fs::read_to_string(source.join(INTERPRETER))
         .map_err(|e| failed("read", &source.join(INTERPRETER), &e))?;
-    fs::write(&interpreter, with_our_counts(&text)?)
-        .map_err(|e| failed("write", &interpreter, &e))?;
+    let text = with_our_counts(&reworded(text, &engine_dir.join("wording.txt"))?)?;
+    fs::write(&interpreter, text).map_err(|e| failed("write", &interpreter, &e))?;
     let inputs = SOURCES.iter().map(|name| source.join(name)).chain([interpreter, shim]);
     let mut compiled = Vec::new();
     for (number, input) in inputs.enumerate() {
@@ -121,6 +131,19 @@ fn key(files: &[PathBuf]) -> Result<String, String> {
         fs::read(file).map_err(|e| failed("read", file, &e))?.hash(&mut hash);
     }
     Ok(format!("{:016x}", hash.finish()))
+}
+
+/// The interpreter with each text that `wording` names replaced, wherever it is.
+fn reworded(mut text: String, wording: &Path) -> Result<String, String> {
+    let table = fs::read_to_string(wording).map_err(|e| failed("read", wording, &e))?;
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let (from, into) = line.split_once(" => ").ok_or(format!("{line}: no \" => \""))?;
+        if !text.contains(from) {
+            return Err(format!("{}: {from} is not in quickjs.c", wording.display()));
+        }
+        text = text.replace(from, into);
+    }
+    Ok(text)
 }
 
 /// The folder where cargo keeps the source of a crate that the one in this folder needs.

@@ -17,6 +17,7 @@ use crate::source::Invocation;
 use crate::store::Sqlite;
 
 mod control;
+mod http;
 mod values;
 
 /// How long `/slow` takes.

@@ -17,7 +17,7 @@ use super::depends::{Depends, Listing};
 use super::error::Failure;
 use super::instance::{State, slice, slice_mut};
 use super::typescript::{self, Unstripped};
-use super::{host, resolve};
+use super::{host, prelude, resolve};
 use crate::source::Stamp;
 
 /// Packages in one file, with their data, are below it.
@@ -383,13 +383,18 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn load(mut caller: Caller<'_, State>, at: u32, length: u32) -> wasmtime::Result<u32> {
     let (memory, state) = host::memory(&mut caller)?.data_and_store_mut(&mut caller);
     let Some(request) = slice(memory, at, length) else { return Err(state.stop(Failure::Pointer)) };
-    state.loaded = match state.bundle.take() {
-        Some(mut bundle) => {
+    let builtin = builtin(request);
+    state.loaded = match (state.bundle.take(), builtin) {
+        (bundle, Some(text)) => {
+            state.bundle = bundle;
+            format!("{{}}\n{text}").into_bytes()
+        }
+        (Some(mut bundle), None) => {
             let answer = bundle.answer(request, &mut || state.check_time().is_err());
             state.bundle = Some(bundle);
             answer
         }
-        None => {
+        (None, None) => {
             let error = "it was not loaded when the function was deployed; name it in a literal \
                          require('…'), best at the top of the file";
             let head = json!({ "code": "MODULE_NOT_FOUND", "closed": true, "error": error });
@@ -398,6 +403,12 @@ fn load(mut caller: Caller<'_, State>, at: u32, length: u32) -> wasmtime::Result
     };
     state.check_time()?;
     Ok(state.loaded.len() as u32)
+}
+
+/// The text of a module of ours that the request names: there while a handler runs, too.
+fn builtin(request: &[u8]) -> Option<&'static str> {
+    let request: Value = serde_json::from_slice(request).ok()?;
+    (request["op"] == "builtin").then(|| prelude::module(request["name"].as_str()?)).flatten()
 }
 
 fn loaded(mut caller: Caller<'_, State>, at: u32) -> wasmtime::Result<()> {

@@ -14,48 +14,13 @@ use super::error::{Failure, LoadError, plain};
 use super::event::{LogLine, Response};
 use super::image;
 use super::instance::{Limits, State, complete, failure_of, open, slice};
-use super::{host, sandbox::Sandbox};
+use super::{host, prelude, sandbox::Sandbox};
 use crate::base::Duration;
 
 #[cfg(javascript_engine)]
 const ENGINE: Option<&[u8]> = Some(include_bytes!(env!("OFFHOOK_ENGINE_WASM")));
 #[cfg(not(javascript_engine))]
 const ENGINE: Option<&[u8]> = None;
-
-/// What scripts find around them, in the order in which it is evaluated.
-const PRELUDE: &[(&str, &str)] = &[
-    ("values.js", include_str!("../../../functions/engine/values.js")),
-    ("stack.js", include_str!("../../../functions/engine/stack.js")),
-    ("inspect.js", include_str!("../../../functions/engine/inspect.js")),
-    ("encoding.js", include_str!("../../../functions/engine/encoding.js")),
-    ("buffer.js", include_str!("../../../functions/engine/buffer.js")),
-    ("punycode.js", include_str!("../../../functions/engine/punycode.js")),
-    ("address.js", include_str!("../../../functions/engine/address.js")),
-    ("url.js", include_str!("../../../functions/engine/url.js")),
-    ("querystring.js", include_str!("../../../functions/engine/querystring.js")),
-    ("legacy.js", include_str!("../../../functions/engine/legacy.js")),
-    ("path.js", include_str!("../../../functions/engine/path.js")),
-    ("events.js", include_str!("../../../functions/engine/events.js")),
-    ("util.js", include_str!("../../../functions/engine/util.js")),
-    ("clone.js", include_str!("../../../functions/engine/clone.js")),
-    ("assert.js", include_str!("../../../functions/engine/assert.js")),
-    ("crypto.js", include_str!("../../../functions/engine/crypto.js")),
-    ("zone.js", include_str!("../../../functions/engine/zone.js")),
-    ("intl.js", include_str!("../../../functions/engine/intl.js")),
-    ("remote.js", include_str!("../../../functions/engine/remote.js")),
-    ("jwt.js", include_str!("../../../functions/engine/jwt.js")),
-    ("webhooks.js", include_str!("../../../functions/engine/webhooks.js")),
-    ("fetch.js", include_str!("../../../functions/engine/fetch.js")),
-    ("store.js", include_str!("../../../functions/engine/store.js")),
-    ("control.js", include_str!("../../../functions/engine/control.js")),
-    ("twiml.js", include_str!("../../../functions/engine/twiml.js")),
-    ("response.js", include_str!("../../../functions/engine/response.js")),
-    ("console.js", include_str!("../../../functions/engine/console.js")),
-    ("door.js", include_str!("../../../functions/engine/door.js")),
-    ("modules.js", include_str!("../../../functions/engine/modules.js")),
-    ("require.js", include_str!("../../../functions/engine/require.js")),
-    ("handle.js", include_str!("../../../functions/engine/handle.js")),
-];
 
 /// What the top level of a script and of its packages may run, once: large packages parse a
 /// megabyte of JavaScript.
@@ -109,7 +74,7 @@ impl Runtime {
         let running = runtime.instantiate(&mut store, &runtime.prelude);
         let running = running.map_err(|e| broken(format!("{e:#}")))?;
         running.init(&mut store).map_err(|e| broken(format!("{e:#}")))?;
-        for (name, source) in PRELUDE {
+        for (name, source) in prelude::FILES {
             running
                 .evaluate_prelude(&mut store, &format!("offhook:{name}"), source)
                 .map_err(|e| broken(format!("{name}: {e:#}")))?;
@@ -155,15 +120,12 @@ impl Runtime {
         let running = self.instantiate(store, &self.prelude).map_err(broken)?;
         let environment: serde_json::Map<String, Value> =
             store.data().environment.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
-        let environment = Value::from(Value::from(environment).to_string());
-        let main = Value::from(store.data().bundle.as_ref().map_or("", Bundle::main));
+        let environment = Value::from(environment).to_string();
+        let main = store.data().bundle.as_ref().map_or_else(String::new, |b| b.main().to_owned());
+        let library = if library { "library" } else { "" };
         // Each runs the jobs that it left to the end.
-        for step in [
-            format!("__host.prepare({environment})"),
-            format!("__host.deploy({main})"),
-            format!("__host.complete({library})"),
-        ] {
-            running.evaluate(store, DEPLOYER, &step).map_err(|error| match error.line {
+        for (step, text) in [("prepare", &*environment), ("deploy", &main), ("complete", library)] {
+            running.step(store, step, text).map_err(|error| match error.line {
                 0 => LoadError { file: file.to_owned(), ..error },
                 _ => error,
             })?;
@@ -258,52 +220,43 @@ impl Running {
         name: &str,
         source: &str,
     ) -> wasmtime::Result<()> {
-        let file = self.write(store, format!("{name}\0").as_bytes())?;
-        let text = self.write(store, format!("{source}\0").as_bytes())?;
-        let evaluate =
-            self.instance.get_typed_func::<(u32, u32, u32), u64>(&mut *store, "oh_prelude")?;
-        let reply = complete(evaluate.call_async(&mut *store, (file, text, source.len() as u32)))?;
-        match self.read(store, reply)?.split_first() {
+        match self.call(store, "oh_prelude", name, source)?.split_first() {
             Some((0, _)) => Ok(()),
             Some((_, error)) => wasmtime::bail!("{}", String::from_utf8_lossy(error)),
             None => wasmtime::bail!("no reply"),
         }
     }
 
-    fn evaluate(
-        &self,
-        store: &mut Store<State>,
-        file: &str,
-        source: &str,
-    ) -> Result<(), LoadError> {
-        let outcome = self.try_evaluate(store, file, source).map_err(|error| {
+    /// Has the prelude do a step of a deployment.
+    fn step(&self, store: &mut Store<State>, step: &str, text: &str) -> Result<(), LoadError> {
+        let outcome = self.call(store, "oh_step", step, text).map_err(|error| {
             let reason = failure_of(store, &error)
                 .map_or_else(|| error.to_string(), |failure| format!("top-level code {failure}"));
-            LoadError::whole(file, reason)
+            LoadError::whole(DEPLOYER, reason)
         })?;
         match outcome.split_first() {
             Some((0, _)) => Ok(()),
             Some((_, text)) => {
                 let bundle = store.data().bundle.as_ref();
                 let known = |name: &str| bundle.is_some_and(|bundle| bundle.has(name));
-                Err(load_error(file, &String::from_utf8_lossy(text), known))
+                Err(load_error(DEPLOYER, &String::from_utf8_lossy(text), known))
             }
-            None => Err(LoadError::whole(file, "the JavaScript engine gave no answer")),
+            None => Err(LoadError::whole(DEPLOYER, "the JavaScript engine gave no answer")),
         }
     }
 
-    fn try_evaluate(
+    /// Calls an export that takes two texts, of which it wants the length of the second.
+    fn call(
         &self,
         store: &mut Store<State>,
-        file: &str,
-        source: &str,
+        export: &str,
+        name: &str,
+        text: &str,
     ) -> wasmtime::Result<Vec<u8>> {
-        let name = self.write(store, format!("{}\0", file.replace('\0', "")).as_bytes())?;
-        let text = self.write(store, format!("{source}\0").as_bytes())?;
-        let evaluate =
-            self.instance.get_typed_func::<(u32, u32, u32, i32), u64>(&mut *store, "oh_eval")?;
-        let arguments = (name, text, source.len() as u32, 1);
-        let reply = complete(evaluate.call_async(&mut *store, arguments))?;
+        let at = self.write(store, format!("{name}\0").as_bytes())?;
+        let source = self.write(store, format!("{text}\0").as_bytes())?;
+        let call = self.instance.get_typed_func::<(u32, u32, u32), u64>(&mut *store, export)?;
+        let reply = complete(call.call_async(&mut *store, (at, source, text.len() as u32)))?;
         self.read(store, reply)
     }
 

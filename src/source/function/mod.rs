@@ -20,6 +20,7 @@ mod host;
 mod image;
 mod instance;
 mod javascript;
+mod prelude;
 pub mod python;
 mod resolve;
 mod sandbox;

@@ -1,6 +1,5 @@
-// Keeps the way to the host, and asks for files when its top level is over.
-const host = globalThis.__host;
-exports.handler = (context, event, callback) => {
-  const told = ['/f.js', '/../etc/passwd', '/etc/passwd'].map((id) => host.load(JSON.stringify({ op: 'read', id })));
-  callback(null, String(told.every((text) => text.includes('closed'))));
-};
+// Takes the way to the host while it is loaded, to ask for files that are none of its business.
+const corners = [typeof __host, Function('return typeof __host')(), (0, eval)('typeof __host'),
+  (() => {}).constructor.constructor('return typeof globalThis.__host')(),
+  Object.getOwnPropertyNames(globalThis).includes('__host')];
+exports.handler = (context, event, callback) => callback(null, corners.join());

@@ -76,6 +76,35 @@ fn small_modules_are_those_of_node() {
     agrees("util", 50);
     agrees("events and assert", 20);
     agrees("clone", 5);
+    agrees("more modules", 20);
+}
+
+#[test]
+fn errors_say_what_those_of_node_say() {
+    agrees("errors", 60);
+}
+
+/// Each case is a script that calls `done` with what it saw of the module `stream`, which is `S`.
+#[test]
+fn streams_do_what_those_of_node_do() {
+    let cases = cases("streams");
+    let mut body = "const S = require('stream');\nconst cases = [\n".to_owned();
+    for (code, _) in &cases {
+        body.push_str(&format!("(done) => {{ {code} }},\n"));
+    }
+    body.push_str(
+        "];\nconst out = [];\n\
+         const next = () => { const one = cases[out.length];\n\
+         if (one) one((value) => { out.push(JSON.stringify(value)); setTimeout(next, 0); });\n\
+         else callback(null, out); };\nnext();",
+    );
+    let response = Bench::new(&[]).run(&body);
+    let given: Vec<String> = serde_json::from_slice(&response.body)
+        .unwrap_or_else(|e| panic!("{e}: {}", text(&response)));
+    for ((code, expected), given) in cases.iter().zip(&given) {
+        assert_eq!(given, expected, "{code}");
+    }
+    assert!(given.len() == cases.len() && given.len() > 20, "{}", given.len());
 }
 
 #[test]

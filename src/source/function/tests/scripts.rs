@@ -78,20 +78,33 @@ fn errors_are_500_with_name_message_and_stack() {
     let bench = Bench::new(&[]);
     for body in [
         "null.x;",
-        "callback(new TypeError(\"cannot read property 'x' of null\"));",
-        "return Promise.reject(new TypeError(\"cannot read property 'x' of null\"));",
+        "callback(new TypeError(\"Cannot read properties of null (reading 'x')\"));",
+        "return Promise.reject(new TypeError(\"Cannot read properties of null (reading 'x')\"));",
+        // As Node has it: a rejection that nobody listens to.
+        "Promise.resolve().then(() => null.x);",
+        "process.nextTick(() => null.x);",
     ] {
         let response = bench.run(body);
         assert_eq!(response.status, 500, "{body}");
         assert_eq!(response.failure, None, "{body}");
         let error: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON");
         assert_eq!(error["name"], "TypeError", "{body}");
-        assert_eq!(error["message"], "cannot read property 'x' of null", "{body}");
+        assert_eq!(error["message"], "Cannot read properties of null (reading 'x')", "{body}");
         assert!(error["stack"].as_str().expect("text").contains("run.js:2:"), "{body}: {error}");
         assert_eq!(response.log.last().map(|line| line.level), Some(Level::Error), "{body}");
     }
     let response = bench.run("callback('bad');");
     assert_eq!((response.status, text(&response)), (500, "bad"));
+    for (code, message) in [
+        ("event.From.split(',');", "event.From.split is not a function"),
+        ("new Twilio.twiml.FooResponse();", "Twilio.twiml.FooResponse is not a constructor"),
+        ("event.list ['of'].map(1)(2);", "Cannot read properties of undefined (reading 'of')"),
+        ("event.toString().foo();", "event.toString(...).foo is not a function"),
+    ] {
+        let response = bench.run(&format!("event.From = 5; {code}"));
+        let error: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON");
+        assert_eq!(error["message"], message, "{code}");
+    }
     let response = bench.run("");
     assert!(text(&response).contains("without calling its callback"), "{}", text(&response));
 }
