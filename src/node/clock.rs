@@ -13,11 +13,18 @@ impl Clock {
     /// A clock whose zero is now.
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
     pub fn start() -> Clock {
+        Clock { start: std::time::Instant::now(), epoch: Epoch::new(Clock::on_the_wall()) }
+    }
+
+    /// Wall time as the system has it at this moment: for what people hold against their own
+    /// clocks, such as office hours. A machine may learn the time long after our start, and one
+    /// that was suspended has missed some.
+    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
+    pub fn on_the_wall() -> WallTime {
         let since_1970 = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
-        let wall = WallTime::from_unix_millis(since_1970.as_millis() as u64);
-        Clock { start: std::time::Instant::now(), epoch: Epoch::new(wall) }
+        WallTime::from_unix_millis(since_1970.as_millis() as u64)
     }
 
     /// Time since the start.

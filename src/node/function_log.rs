@@ -30,29 +30,33 @@ const LONGEST: usize = 4_096;
 /// Bytes that are written together, and a line more.
 const MOST_AT_ONCE: usize = 1 << 16;
 
+/// A disk that is full is not asked for every line.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+
 /// How often a follower looks for more.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Writes what functions log.
 pub(super) struct FunctionLog {
     lines: SyncSender<String>,
-    clock: Clock,
 }
 
 impl FunctionLog {
     /// Opens the file, and starts the thread that writes it.
-    pub(super) fn start(data: &Path, clock: Clock) -> io::Result<FunctionLog> {
+    pub(super) fn start(data: &Path) -> io::Result<FunctionLog> {
         let path = data.join(FILE);
-        let file = open(&path)?;
+        // What is wrong with the file is told at the start; later it is tried again.
+        drop(open(&path)?);
         let (lines, waiting) = sync_channel(MOST_WAITING);
         let write = move || {
             stand_back();
-            if let Err(error) = write(&path, file, &waiting) {
-                tracing::warn!("what functions log is written no more: {error}");
+            while let Err(error) = write(&path, &waiting) {
+                tracing::warn!("what functions log cannot be written, and some is lost: {error}");
+                std::thread::sleep(AFTER_ERROR);
             }
         };
         std::thread::Builder::new().name("function-log".to_owned()).spawn(write)?;
-        Ok(FunctionLog { lines, clock })
+        Ok(FunctionLog { lines })
     }
 }
 
@@ -65,7 +69,7 @@ impl Watcher for FunctionLog {
         if seen.kind != Kind::Function {
             return;
         }
-        let time = self.clock.wall().rfc3339();
+        let time = Clock::on_the_wall().rfc3339();
         let put = |level: &str, text: &str| {
             let end = text.floor_char_boundary(LONGEST);
             let text = text.get(..end).unwrap_or_default();
@@ -100,9 +104,13 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-fn write(path: &Path, mut file: File, waiting: &Receiver<String>) -> io::Result<()> {
+/// Until nobody logs any more, or to the first error.
+fn write(path: &Path, waiting: &Receiver<String>) -> io::Result<()> {
+    let Ok(first) = waiting.recv() else { return Ok(()) };
+    let mut file = open(path)?;
     let mut length = file.metadata()?.len();
-    while let Ok(mut text) = waiting.recv() {
+    let mut next = Some(first);
+    while let Some(mut text) = next.take().or_else(|| waiting.recv().ok()) {
         while text.len() < MOST_AT_ONCE
             && let Ok(more) = waiting.try_recv()
         {
@@ -186,8 +194,8 @@ mod tests {
         assert_eq!(lines.there().expect("nothing yet"), Vec::<String>::new());
         send.send("one\n".to_owned()).expect("room");
         let writer = {
-            let (path, file) = (path.clone(), open(&path).expect("made"));
-            std::thread::spawn(move || write(&path, file, &waiting))
+            let path = path.clone();
+            std::thread::spawn(move || write(&path, &waiting))
         };
         let large = format!("{}\n", "x".repeat((MOST_BYTES / 2) as usize));
         for _ in 0..3 {
@@ -206,5 +214,19 @@ mod tests {
         assert_eq!(lines.more().expect("read"), Vec::<String>::new(), "not whole yet");
         file.write_all(b" line\n").expect("written");
         assert_eq!(lines.more().expect("read"), ["half line"]);
+    }
+
+    #[test]
+    fn a_disk_error_ends_one_batch_and_not_the_log() {
+        let data = tempfile::tempdir().expect("a folder");
+        let path = data.path().join("not there yet").join(FILE);
+        let (send, waiting) = sync_channel(8);
+        send.send("lost\n".to_owned()).expect("room");
+        assert!(write(&path, &waiting).is_err());
+        fs::create_dir(path.parent().expect("a folder")).expect("made");
+        send.send("kept\n".to_owned()).expect("room");
+        drop(send);
+        write(&path, &waiting).expect("written");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "kept\n");
     }
 }

@@ -165,7 +165,7 @@ impl Node {
         if let Some(watcher) = &options.watcher {
             opened.project.watchers.add(Arc::clone(watcher));
         }
-        let log = FunctionLog::start(&config.server.data, clock);
+        let log = FunctionLog::start(&config.server.data);
         let log = log.map_err(|error| StartError::Data(config.server.data.clone(), error))?;
         opened.project.watchers.add(Arc::new(log));
         let (door, orders) = (sip.door(), Arc::<Orders>::default());

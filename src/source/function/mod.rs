@@ -223,7 +223,7 @@ impl Functions {
             Program::Script(script) => match self.sandbox.javascript() {
                 // The script's image already holds the environment.
                 Ok(runtime) => runtime.invoke(&mut store, script, &event.to_json(&[])),
-                Err(error) => return Err(Error::Load(error.clone())),
+                Err(error) => return Err(Error::Load(error)),
             },
             Program::Guest(guest) => guest.invoke(&mut store, event.to_json(&own.environment)),
             Program::Routes(_) => unreachable!("it was answered without a store"),

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, Linker, OptLevel, PoolingAllocationConfig,
@@ -68,7 +68,9 @@ struct Shared {
     cache: Cache,
     slots: u32,
     taken: AtomicUsize,
-    javascript: OnceLock<Result<Runtime, LoadError>>,
+    javascript: OnceLock<Runtime>,
+    /// When the JavaScript engine last failed to start, and why; held while it starts.
+    failed: Mutex<Option<(Instant, LoadError)>>,
 }
 
 impl fmt::Debug for Sandbox {
@@ -94,6 +96,7 @@ impl Sandbox {
             slots: setup.slots,
             taken: AtomicUsize::new(0),
             javascript: OnceLock::new(),
+            failed: Mutex::default(),
         })))
     }
 
@@ -105,11 +108,32 @@ impl Sandbox {
     /// Compiles the JavaScript engine, or loads it from the cache, so that the first request does
     /// not wait for it.
     pub fn warm_up(&self) -> Result<(), LoadError> {
-        self.javascript().map(drop).map_err(Clone::clone)
+        self.javascript().map(drop)
     }
 
-    pub(super) fn javascript(&self) -> Result<&Runtime, &LoadError> {
-        self.0.javascript.get_or_init(|| Runtime::start(self)).as_ref()
+    /// The engine, started by whoever needs it first. A start that failed, on a machine that stood
+    /// still perhaps, is tried again after a while.
+    pub(super) fn javascript(&self) -> Result<&Runtime, LoadError> {
+        const AGAIN: Duration = Duration::from_secs(10);
+        if let Some(runtime) = self.0.javascript.get() {
+            return Ok(runtime);
+        }
+        let mut failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = self.0.javascript.get() {
+            return Ok(runtime);
+        }
+        if let Some((at, error)) = &*failed
+            && self.0.host.now().since(*at) < AGAIN
+        {
+            return Err(error.clone());
+        }
+        match Runtime::start(self) {
+            Ok(runtime) => Ok(self.0.javascript.get_or_init(|| runtime)),
+            Err(error) => {
+                *failed = Some((self.0.host.now(), error.clone()));
+                Err(error)
+            }
+        }
     }
 
     pub(super) fn engine(&self) -> &Engine {
