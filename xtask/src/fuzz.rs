@@ -122,12 +122,13 @@ fn names(table: &str) -> Result<Vec<String>, String> {
     if names.is_empty() { Err(format!("{table} names no target")) } else { Ok(names) }
 }
 
+/// Entries are `("name", name::run)`, on lines of their own or not.
 fn names_in(table: &str) -> Vec<String> {
-    let entry = |line: &str| {
-        let (name, rest) = line.trim().strip_prefix("(\"")?.split_once("\", ")?;
+    let entry = |text: &str| {
+        let (name, rest) = text.split_once("\", ")?;
         rest.starts_with(&format!("{name}::run")).then(|| name.to_owned())
     };
-    table.lines().filter_map(entry).collect()
+    table.split("(\"").skip(1).filter_map(entry).collect()
 }
 
 /// Builds the one binary of all targets but the guests'; its path.
