@@ -16,7 +16,7 @@ use crate::source::function;
 use crate::source::routes::ENDING;
 use crate::speech::{self, Voices};
 
-mod bins;
+pub(super) mod bins;
 mod handlers;
 mod routes;
 

@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+use super::check::bins::wrong_urls;
 use super::check::default_url;
 use super::flow::incoming::{self, Arrival, hint};
 use super::serve::{block_on, read_config};
@@ -13,7 +14,8 @@ use crate::base::{Instant, Machine, Rng, nearest};
 use crate::call::{Call, Fetch, FetchError, Method, Output};
 use crate::config::Config;
 use crate::directory::{Handler, Voice};
-use crate::node::project::Opened;
+use crate::markup;
+use crate::node::project::{Opened, names};
 use crate::source::{Answer, view};
 use crate::verb::{Document, normalise};
 
@@ -203,6 +205,9 @@ async fn show(opened: &Opened, fetch: &Fetch) -> ExitCode {
     match answer.document() {
         Err(error) => failed(&error),
         Ok(fetched) => {
+            for finding in missing(opened, &answer) {
+                eprintln!("{finding}");
+            }
             tell(&fetched.document);
             ExitCode::SUCCESS
         }
@@ -215,6 +220,20 @@ fn print_body(answer: &Answer) {
         Ok(text) => println!("{}", text.trim_end()),
         Err(_) => eprintln!("{} bytes of {kind}, not shown", answer.body.len()),
     }
+}
+
+/// Documents of this project that the answer asks for, and that do not exist.
+fn missing(opened: &Opened, answer: &Answer) -> Vec<String> {
+    let Ok(tree) = markup::parse(&answer.body) else { return vec![] };
+    let resolve = |written: &str| {
+        let joined = url::Url::parse(&answer.url).and_then(|base| base.join(written));
+        let url = joined.map_or_else(|_| written.to_owned(), String::from);
+        url.strip_prefix(&opened.public_url).map_or_else(|| url.clone(), str::to_owned)
+    };
+    wrong_urls(&names(&opened.config), &tree.root, &resolve)
+        .into_iter()
+        .map(|(at, message)| format!("{at}: warning 11200: {message}"))
+        .collect()
 }
 
 fn tell(document: &Document) {

@@ -2,12 +2,15 @@
 //!
 //! Knows names only; whether a bin or function is itself sound is for those who load it.
 
+use std::path::PathBuf;
+
 use percent_encoding::percent_decode_str;
 
 use super::{Config, FILE, Problem, Severity};
 use crate::base::hint;
 use crate::directory::Handler;
 use crate::sip::uri::SipUri;
+use crate::source::{asset, root};
 
 /// A handler where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub struct Names {
     pub functions: Vec<String>,
     /// Functions that are private by their file name: no call can run them.
     pub private: Vec<String>,
+    /// The folder of the assets.
+    pub assets: PathBuf,
 }
 
 impl Names {
@@ -60,6 +65,21 @@ impl Names {
             ));
         }
         missing("function", name, &self.functions)
+    }
+
+    /// Why a document cannot be asked of this path of the server: of a bin or a function, or of
+    /// what is at the root, which may be an asset, too.
+    pub fn wrong_path(&self, path: &str) -> Option<String> {
+        let path = path.split(['?', '#']).next().unwrap_or(path);
+        let named = |folder: &str| path.strip_prefix(folder).filter(|name| !name.contains('%'));
+        if let Some(name) = named("/bins/") {
+            return self.wrong_bin(name);
+        }
+        if let Some(name) = named("/functions/") {
+            return self.wrong_function(name);
+        }
+        let name = root::name(path)?;
+        self.wrong_function(&name).filter(|_| asset::find(&self.assets, &name).is_none())
     }
 
     /// Why nothing can be granted to this function; private ones are functions, too.
@@ -156,6 +176,7 @@ mod tests {
             bins: own(&["hello", "bye"]),
             functions: own(&["menu/route"]),
             private: own(&["keys"]),
+            ..Names::default()
         };
         config.handler_problems(&names).iter().map(ToString::to_string).collect()
     }

@@ -31,4 +31,4 @@ pub use client::{Client, Config, Outgoing, Reply};
 pub use error::Error;
 pub use guard::Guard;
 pub use message::{Headers, Request, Response};
-pub use route::{BoxFuture, Handler, Routes};
+pub use route::{BoxFuture, Found, Handler, Otherwise, Routes};

@@ -19,9 +19,28 @@ pub trait Handler: Send + Sync {
     fn handle<'a>(&'a self, request: Request, arguments: Vec<String>) -> BoxFuture<'a, Response>;
 }
 
+/// What is at a path.
+pub struct Found {
+    /// The methods that it takes.
+    pub methods: &'static [&'static str],
+    /// Answers them.
+    pub handler: Arc<dyn Handler>,
+    /// What the handler is given with the request.
+    pub arguments: Vec<String>,
+}
+
+/// Knows of paths that no pattern describes.
+pub trait Otherwise: Send + Sync {
+    /// What is at the path; `None` where nothing is.
+    fn find<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Option<Found>>;
+}
+
 /// Patterns and their handlers, tried in the order in which they were added.
 #[derive(Clone, Default)]
-pub struct Routes(Vec<Route>);
+pub struct Routes {
+    lines: Vec<Route>,
+    otherwise: Option<Arc<dyn Otherwise>>,
+}
 
 #[derive(Clone)]
 struct Route {
@@ -56,12 +75,18 @@ impl Routes {
     ) {
         let text = pattern;
         let pattern = text.trim_start_matches('/').split('/').map(segment).collect();
-        self.0.push(Route { methods, text, pattern, handler });
+        self.lines.push(Route { methods, text, pattern, handler });
+    }
+
+    /// Asks there for paths that no pattern fits, those of lines that are added later included.
+    pub fn otherwise(&mut self, otherwise: Arc<dyn Otherwise>) {
+        self.otherwise = Some(otherwise);
     }
 
     /// Takes over another table's lines, after one's own.
     pub fn merge(&mut self, other: Routes) {
-        self.0.extend(other.0);
+        self.lines.extend(other.lines);
+        self.otherwise = self.otherwise.take().or(other.otherwise);
     }
 
     /// Answers a request: 404 when no pattern fits, 405 when one fits but not the method. HEAD is
@@ -69,12 +94,20 @@ impl Routes {
     pub async fn handle(&self, request: Request) -> Response {
         let method = if request.method == "HEAD" { "GET" } else { &request.method };
         let mut allowed: Vec<&str> = Vec::new();
-        for route in &self.0 {
+        for route in &self.lines {
             let Some(arguments) = arguments(&route.pattern, &request.path) else { continue };
             if route.methods.contains(&method) {
                 return route.handler.handle(request, arguments).await;
             }
             allowed.extend(route.methods);
+        }
+        if let (true, Some(otherwise)) = (allowed.is_empty(), &self.otherwise)
+            && let Some(found) = otherwise.find(&request.path).await
+        {
+            if found.methods.contains(&method) {
+                return found.handler.handle(request, found.arguments).await;
+            }
+            allowed.extend(found.methods);
         }
         if allowed.is_empty() {
             let mut text = format!("404: nothing is served at {}", request.path);
@@ -90,7 +123,7 @@ impl Routes {
 
     /// What of the patterns a path was meant for, with the path's own words in their places.
     fn nearest(&self, path: &str) -> Option<String> {
-        let near = self.0.iter().map(|route| filled(route.text, path));
+        let near = self.lines.iter().map(|route| filled(route.text, path));
         // What a path is already, it was not meant for.
         let near: Vec<(String, String)> = near.filter(|(_, shown)| shown != path).collect();
         let found = nearest(path, near.iter().map(|(compared, _)| compared.as_str()))?;

@@ -13,8 +13,9 @@ use crate::base::Secret;
 /// The header that carries it.
 pub const HEADER: &str = "X-Twilio-Signature";
 
-/// The text that is signed: the URL, then each name with its values, by byte order of the names.
-/// A repeated name gives its distinct values, sorted.
+/// The text that is signed: the URL, then each name with its value, by byte order of the names.
+/// A repeated name gives its distinct values, sorted, each behind the name: so all of the official
+/// libraries check it.
 pub fn text(url: &str, form: &[(String, String)]) -> String {
     let mut fields: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, value) in form {
@@ -22,8 +23,7 @@ pub fn text(url: &str, form: &[(String, String)]) -> String {
     }
     let mut text = url.to_owned();
     for (name, values) in fields {
-        text.push_str(name);
-        text.extend(values);
+        text.extend(values.into_iter().flat_map(|value| [name, value]));
     }
     text
 }
@@ -42,7 +42,7 @@ pub fn sign_sha256(token: &Secret, url: &str, form: &[(String, String)]) -> Stri
 }
 
 /// Whether a request that claims to be from this account is: compares in constant time, and tries
-/// the URL with and without its default port, since producers differ.
+/// the URL with and without its port, as the official libraries do, since producers differ.
 pub fn verify(token: &Secret, url: &str, form: &[(String, String)], signature: &str) -> bool {
     let Ok(claimed) = STANDARD.decode(signature.trim()) else { return false };
     port_variants(url).iter().any(|url| mac(token, url, form).verify_slice(&claimed).is_ok())
@@ -55,17 +55,20 @@ fn mac(token: &Secret, url: &str, form: &[(String, String)]) -> Hmac<sha1::Sha1>
     mac
 }
 
-/// The URL as given, and with its default port left out or written out.
+/// The URL as given, without its port, and with its scheme's where it has none.
 fn port_variants(url: &str) -> Vec<String> {
     let mut variants = vec![url.to_owned()];
     let Some((scheme, rest)) = url.split_once("://") else { return variants };
-    let default = if matches!(scheme, "https" | "wss") { ":443" } else { ":80" };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    match authority.strip_suffix(default) {
-        Some(host) => variants.push(format!("{scheme}://{host}{path}")),
-        None => variants.push(format!("{scheme}://{authority}{default}{path}")),
-    }
+    // A colon within the brackets of an IPv6 address comes before no port (RFC 3986 section 3.2.2).
+    let port =
+        authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let standard = if matches!(scheme, "https" | "wss") { 443 } else { 80 };
+    variants.push(match port {
+        Some((host, _)) => format!("{scheme}://{host}{path}"),
+        None => format!("{scheme}://{authority}:{standard}{path}"),
+    });
     variants
 }
 
@@ -102,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn repeated_fields_count_once_for_each_value() {
+    fn repeated_fields_count_once_for_each_value_behind_their_name() {
         let form = [("a", "2"), ("a", "1"), ("a", "2"), ("B", "x")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(text("http://h/", &form), "http://h/Bxa12");
+        assert_eq!(text("http://h/", &form), "http://h/Bxa1a2");
     }
 
     #[test]
-    fn verifying_takes_either_spelling_of_the_port_and_nothing_else() {
+    fn verifying_takes_the_url_with_and_without_its_port_and_nothing_else() {
         let signed = sign(&token(), URL, &fields());
         assert!(verify(&token(), URL, &fields(), &signed));
         assert!(verify(
@@ -118,12 +121,21 @@ mod tests {
             &fields(),
             &signed
         ));
-        assert!(!verify(
-            &token(),
-            "https://mycompany.com:444/myapp.php?foo=1&bar=2",
-            &fields(),
-            &signed
-        ));
+        for (asked, signed_over, valid) in [
+            ("https://h:443/p?q", "https://h/p?q", true),
+            ("https://h/p?q", "https://h:443/p?q", true),
+            ("http://127.0.0.1:8080/p", "http://127.0.0.1/p", true),
+            ("http://127.0.0.1:8080/p", "http://127.0.0.1:8080/p", true),
+            ("http://[::1]:8080/p", "http://[::1]/p", true),
+            ("http://[::1]/p", "http://[::1]:80/p", true),
+            ("https://h/p", "https://h:444/p", false),
+            ("https://h:443/p", "http://h/p", false),
+            ("http://h:8080/p", "http://h:8081/p", false),
+            ("https://h/p:443", "https://h/p", false),
+        ] {
+            let signed = sign(&token(), signed_over, &fields());
+            assert_eq!(verify(&token(), asked, &fields(), &signed), valid, "{asked} {signed_over}");
+        }
         assert!(!verify(&Secret::new("12346"), URL, &fields(), &signed));
         assert!(!verify(&token(), URL, &fields()[1..], &signed));
         assert!(!verify(&token(), URL, &fields(), "not base64!"));

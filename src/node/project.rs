@@ -201,6 +201,7 @@ pub fn names(config: &Config) -> Names {
         bins: Bins::new(config.project.join("bins")).names(),
         functions: named(functions),
         private: named(private),
+        assets: config.project.join("assets"),
     }
 }
 

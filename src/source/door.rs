@@ -47,7 +47,11 @@ impl Project {
         let origin = request.headers.first("Origin").map(str::to_owned);
         if let Some(response) = self.in_its_place(name, &request, origin.as_deref(), call) {
             let (method, target) = (request.method.as_str(), &*request.target());
-            let report = &Report::default();
+            // Whoever signs means to come in: the log says over what, if it was for nothing.
+            let tried =
+                response.status == 403 && request.headers.first(signature::HEADER).is_some();
+            let failure = tried.then(|| format!("not run: {}", text_of(&response)));
+            let report = &Report { failure, ..Report::default() };
             let (kind, response) = (Kind::Function, &response);
             self.watchers.tell(&Seen { kind, name, method, target, call, response, report });
             return response.clone();
@@ -97,10 +101,10 @@ impl Project {
         match self.functions.access(name) {
             Some(Access::Private) | None => {
                 let text = format!("404: there is no function {name}: add functions/{name}.js");
-                Some(Response::text(404, &text))
+                Some(self.readable(Response::text(404, &text), origin))
             }
             Some(_) if request.method == "OPTIONS" && !call => Some(self.preflight(origin)),
-            Some(access) => self.refusal(access, request, call),
+            Some(access) => Some(self.readable(self.refusal(access, request, call)?, origin)),
         }
     }
 
@@ -175,14 +179,25 @@ impl Project {
     /// Whether a request is signed by this account for this server's public address. The fields of
     /// a form are signed with the URL; any other body must be vouched for by its hash there.
     pub(super) fn is_signed(&self, request: &Request) -> bool {
-        let url = format!("{}{}", self.public_url, request.target());
         let Some(given) = request.headers.first(signature::HEADER) else { return false };
         let kind = request.headers.first("Content-Type").unwrap_or("");
         if !request.body.is_empty() && !form::is_form(kind) && !is_vouched_for(request) {
             return false;
         }
+        let url = self.signed_url(request);
         signature::verify(&self.auth_token, &url, &request.form(), given)
     }
+
+    /// The URL that a request's signature covers: the one asked for, as the outside writes it.
+    pub(super) fn signed_url(&self, request: &Request) -> String {
+        format!("{}{}", self.public_url, request.target())
+    }
+}
+
+/// The first line of an answer of ours.
+fn text_of(response: &Response) -> String {
+    let text = String::from_utf8_lossy(&response.body);
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 fn is_vouched_for(request: &Request) -> bool {

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod function;
 pub mod inbound;
 pub mod project;
+pub mod root;
 pub mod routes;
 pub mod seen;
 pub mod sound;

@@ -15,6 +15,7 @@ use crate::http::{BoxFuture, Handler, Request, Response, Routes, signature};
 use super::asset;
 use super::bin::Bins;
 use super::door::METHODS;
+use super::root::Root;
 use super::seen::{Reporter, Watchers};
 
 /// Who may ask for a function or an asset.
@@ -91,9 +92,12 @@ pub struct Project {
     pub watchers: Watchers,
 }
 
+/// Methods that assets take.
+pub(super) const ASSET_METHODS: &[&str] = &["GET"];
+
 /// What a request is for.
 #[derive(Clone, Copy, Debug)]
-enum Resource {
+pub(super) enum Resource {
     Bin,
     BinBySid,
     Function,
@@ -101,7 +105,7 @@ enum Resource {
 }
 
 /// One line of the route table.
-struct Served(Arc<Project>, Resource);
+pub(super) struct Served(pub(super) Arc<Project>, pub(super) Resource);
 
 impl Handler for Served {
     fn handle<'a>(&'a self, request: Request, arguments: Vec<String>) -> BoxFuture<'a, Response> {
@@ -128,7 +132,8 @@ impl Project {
         add(&["GET", "POST"], "/bins/{name}", Resource::Bin);
         add(&["GET", "POST"], "/twiml/{sid}", Resource::BinBySid);
         add(METHODS, "/functions/{name…}", Resource::Function);
-        add(&["GET"], "/assets/{path…}", Resource::Asset);
+        add(ASSET_METHODS, "/assets/{path…}", Resource::Asset);
+        routes.otherwise(Arc::new(Root(Arc::clone(project))));
         routes
     }
 
@@ -144,7 +149,9 @@ impl Project {
             Access::Public => None,
             Access::Protected if local || self.is_signed(request) => None,
             Access::Protected => {
-                let text = format!("403: {} wants a valid {}", request.path, signature::HEADER);
+                let (path, field, url) =
+                    (&request.path, signature::HEADER, self.signed_url(request));
+                let text = format!("403: {path} wants a valid {field}, made over {url}");
                 Some(Response::text(403, &text))
             }
             Access::Private => Some(Response::text(404, "404: there is no such thing")),

@@ -12,6 +12,7 @@ use super::project::{Access, FunctionRunner, Invocation, Project};
 use super::{Bins, Sources};
 
 mod doors;
+mod root;
 
 const XML: &str = "text/xml";
 const GOOD: &str = "<Response><Hangup/></Response>";

@@ -16,7 +16,7 @@ use crate::http::{Client, Headers, Outgoing, Request, Response, form};
 use crate::verb::Document;
 
 use super::document::{BadDocument, Documents, read_document};
-use super::project::{ERROR_HEADER, Project};
+use super::project::{ERROR_HEADER, Project, Resource};
 use super::sound::Sounds;
 
 /// All sources of one server.
@@ -175,6 +175,14 @@ impl Sources {
             .map(Own::Bin)
             .or_else(|| rest("/functions/").map(Own::Function))
             .or_else(|| rest("/assets/").map(Own::Asset))
+            .or_else(|| {
+                // Looks at the disk as every request for a function does: a few entries.
+                let found = self.project.at_root(path)?;
+                Some(match found.resource {
+                    Resource::Function => Own::Function(found.name),
+                    _ => Own::Asset(found.name),
+                })
+            })
     }
 
     async fn serve(

@@ -95,7 +95,9 @@ fn check_one(file: &Path, sample: &[(String, String)], known: &Names, findings: 
         }
     }
     if let Ok(tree) = markup::parse(rendered.as_bytes()) {
-        check_urls(known, &tree.root, file, findings);
+        for (position, message) in wrong_urls(known, &tree.root, &str::to_owned) {
+            findings.tell(file, Some(position), Severity::Warning, 11200, message);
+        }
     }
 }
 
@@ -108,22 +110,34 @@ fn shapes_markup(text: &str) -> bool {
 /// Attributes that hold a document's URL.
 const URLS: [&str; 2] = ["action", "url"];
 
-/// Looks for documents of our own that are asked for and do not exist.
-fn check_urls(known: &Names, element: &Element, file: &Path, findings: &mut Findings) {
+/// The documents of our own that a document asks for and that do not exist: where, and what is
+/// wrong. `resolve` makes of a URL as written what it stands for where the document is served.
+pub(in crate::cli) fn wrong_urls(
+    known: &Names,
+    element: &Element,
+    resolve: &dyn Fn(&str) -> String,
+) -> Vec<(Position, String)> {
+    let mut wrong = Vec::new();
+    let mut look = |url: &str, position: Position| {
+        wrong.extend(wrong_url(known, &resolve(url)).map(|message| (position, message)));
+    };
     for attribute in &element.attributes {
         if URLS.contains(&attribute.name.as_str()) {
-            check_url(known, &attribute.value, attribute.position, file, findings);
+            look(&attribute.value, attribute.position);
         }
     }
+    let mut inner = Vec::new();
     for node in &element.children {
         match node {
-            Node::Element(child) => check_urls(known, child, file, findings),
+            Node::Element(child) => inner.extend(wrong_urls(known, child, resolve)),
             Node::Text { text, position } if element.name == "Redirect" => {
-                check_url(known, text.trim(), *position, file, findings);
+                look(text.trim(), *position);
             }
             Node::Text { .. } => {}
         }
     }
+    wrong.extend(inner);
+    wrong
 }
 
 pub(super) fn check_url(
@@ -133,14 +147,63 @@ pub(super) fn check_url(
     file: &Path,
     findings: &mut Findings,
 ) {
-    let path = url.split(['?', '#']).next().unwrap_or(url);
-    let named = |folder: &str, scheme: &str| {
-        let name = path.strip_prefix(folder).or_else(|| path.strip_prefix(scheme))?;
-        (!name.contains('%')).then_some(name)
-    };
-    let bin = named("/bins/", "bin:").and_then(|name| known.wrong_bin(name));
-    let function = named("/functions/", "function:").and_then(|name| known.wrong_function(name));
-    if let Some(message) = bin.or(function) {
+    if let Some(message) = wrong_url(known, url) {
         findings.tell(file, Some(position), Severity::Warning, 11200, message);
+    }
+}
+
+/// Why a URL of ours names no document.
+fn wrong_url(known: &Names, url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let named = |scheme: &str| path.strip_prefix(scheme).filter(|name| !name.contains('%'));
+    match (named("bin:"), named("function:")) {
+        (Some(name), _) => known.wrong_bin(name),
+        (_, Some(name)) => known.wrong_function(name),
+        // Of another host.
+        _ if path.starts_with("//") => None,
+        _ => known.wrong_path(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_the_root_must_lead_to_a_function_or_an_asset() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("next.xml"), "<Response/>").expect("written");
+        let known = Names {
+            functions: vec!["ivr-choice".to_owned(), "a/b".to_owned()],
+            private: vec!["keys".to_owned()],
+            assets: folder.path().to_owned(),
+            ..Names::default()
+        };
+        for fine in ["/ivr-choice?x=1", "/a/b", "/next.xml", "/healthz", "//h/nope", "https://h/x"]
+        {
+            assert_eq!(wrong_url(&known, fine), None, "{fine}");
+        }
+        for (url, said) in [
+            ("/nope", "there is no function \"nope\""),
+            ("/ivr-chioce", "did you mean \"ivr-choice\"?"),
+            ("/functions/nope", "there is no function \"nope\""),
+            ("/bins/nope", "there is no bin \"nope\""),
+            ("/keys", "is private by its file name"),
+        ] {
+            let wrong = wrong_url(&known, url).unwrap_or_default();
+            assert!(wrong.contains(said), "{url}: {wrong}");
+        }
+    }
+
+    #[test]
+    fn urls_are_looked_at_wherever_they_stand() {
+        let text = "<Response><Gather action=\"/nope\"><Say>x</Say></Gather>\
+                    <Redirect>/gone</Redirect></Response>";
+        let tree = markup::parse(text.as_bytes()).expect("markup");
+        let told = wrong_urls(&Names::default(), &tree.root, &str::to_owned);
+        let told: Vec<String> = told.iter().map(|(at, text)| format!("{at} {text}")).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("1:19 there is no function \"nope\""), "{told:?}");
+        assert!(told[1].contains("there is no function \"gone\""), "{told:?}");
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::source::seen::{Seen, Watcher, Watchers};
 
 /// What a request for a function is answered.
-async fn ask(
+pub(super) async fn ask(
     project: &Arc<Project>,
     method: &str,
     target: &str,
@@ -76,11 +76,17 @@ async fn configured_origins_may_read_answers_and_others_may_not() {
         ("GET", "route", own, Some(own)),
         ("GET", "route", "https://app.example.evil", None),
         ("GET", "open", own, Some("*")),
+        ("GET", "guarded", own, Some(own)),
+        ("GET", "guarded", "https://other.example", None),
+        ("POST", "none", own, Some(own)),
+        ("GET", "hidden", own, Some(own)),
     ] {
         let answer =
             ask(&project, method, &format!("/functions/{name}"), &[("Origin", origin)]).await;
         let given = answer.headers.first("Access-Control-Allow-Origin");
         assert_eq!(given, allowed, "{method} {name} {origin}");
+        let varies = answer.headers.iter().filter(|(name, _)| *name == "Vary").count();
+        assert_eq!(varies, usize::from(name != "open"), "{method} {name} {origin}");
     }
 }
 

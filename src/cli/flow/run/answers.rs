@@ -8,6 +8,7 @@ use crate::base::Duration;
 use crate::base::id::{CallSid, RequestId};
 use crate::call::{Fetch, FetchError, Input, Speech};
 use crate::http::Headers;
+use crate::node::project::names;
 use crate::source::{Answer, asset};
 
 impl Stage<'_> {
@@ -37,7 +38,7 @@ impl Stage<'_> {
         if self.opened.sources.is_own(&fetch.url) {
             return (self.opened.sources.ask_for(fetch).await, Duration::ZERO);
         }
-        (Err(unknown(&fetch.url)), Duration::ZERO)
+        (Err(self.unknown(&fetch.url)), Duration::ZERO)
     }
 
     /// The answer that comes next at that URL; the last one stays.
@@ -90,8 +91,8 @@ impl Stage<'_> {
             match self.next_webhook(url) {
                 Some(webhook) => std::fs::read(self.opened.config.project.join(&webhook.file))
                     .map(Into::into)
-                    .map_err(|_| unknown(url)),
-                None => Err(unknown(url)),
+                    .map_err(|_| self.unknown(url)),
+                None => Err(self.unknown(url)),
             }
         };
         let clip = sound.and_then(|bytes| {
@@ -110,9 +111,13 @@ impl Stage<'_> {
         }
         self.clips.push_back((clip, seen));
     }
-}
 
-fn unknown(url: &str) -> FetchError {
-    let message = format!("{url}: nothing answers here; add `webhook {url} returns FILE`");
-    FetchError { code: 11200, message }
+    /// Nothing answers: a path of ours that leads to nothing is told as `check` tells it.
+    fn unknown(&self, url: &str) -> FetchError {
+        let own = url.strip_prefix(&self.opened.public_url);
+        let wrong = own.and_then(|path| names(&self.opened.config).wrong_path(path));
+        let why = wrong
+            .unwrap_or_else(|| format!("nothing answers here; add `webhook {url} returns FILE`"));
+        FetchError { code: 11200, message: format!("{url}: {why}") }
+    }
 }

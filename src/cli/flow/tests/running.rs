@@ -21,6 +21,34 @@ fn a_menu_takes_a_key() {
 }
 
 #[test]
+fn documents_name_functions_and_assets_at_the_root() {
+    let says = |verbs: &str| {
+        format!(
+            "exports.handler = (context, event, callback) => {{\n\
+             const twiml = new Twilio.twiml.VoiceResponse();\n{verbs}\ncallback(null, twiml);\n}};"
+        )
+    };
+    let choice = says("twiml.say('Chose ' + event.Digits); twiml.redirect('./done');");
+    let done = says("twiml.say('Done'); twiml.redirect({ method: 'GET' }, '/bye.xml?x=1');");
+    let files = [
+        ("functions/ivr-choice.js", choice.as_str()),
+        ("functions/done.js", done.as_str()),
+        ("assets/bye.xml", "<Response><Say>Bye</Say></Response>"),
+    ];
+    let body = "<Gather numDigits='1' action='/ivr-choice'><Say>Press one</Say></Gather>";
+    let steps = format!(
+        "{CALL} expect say Press\n press 1\n expect say \"Chose 1\"\n expect say Done\n \
+         expect say Bye\n expect status completed\n"
+    );
+    passes(body, &files, &steps);
+    let steps = format!("{CALL} expect say Never\n");
+    let failure = fails("<Redirect>/ivr-chioce</Redirect>", &files, &steps);
+    let told = format!("{failure:?}");
+    assert!(told.contains("there is no function"), "{told}");
+    assert!(told.contains("did you mean") && told.contains("ivr-choice"), "{told}");
+}
+
+#[test]
 fn a_key_that_nobody_heeds_is_shown_where_the_flow_fails() {
     let body = "<Say>A long welcome to everybody</Say><Gather numDigits='1' action='/x'/>";
     let steps = format!("{CALL} expect say welcome\n press 1\n expect redirect\n");
