@@ -213,7 +213,7 @@ impl Runner {
     ) -> Result<Loaded<LoadError>, function::Error> {
         let _running = self.ticker.running();
         let (loaded, lines) = functions.load(name)?;
-        log(name, &lines);
+        log(name, &lines, false);
         Ok(loaded)
     }
 }
