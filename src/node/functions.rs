@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::http::client::Client;
 use crate::http::{BoxFuture, Response};
 use crate::node::seeing::ladder::printable;
+use crate::node::seeing::redact;
 use crate::source::function::ask::Asks;
 use crate::source::function::{self, Functions, Grants, Level, LoadError, LogLine, Sandbox, TICK};
 use crate::source::seen::Reporter;
@@ -212,7 +213,7 @@ impl Runner {
     ) -> Result<Loaded<LoadError>, function::Error> {
         let _running = self.ticker.running();
         let (loaded, lines) = functions.load(name)?;
-        log(name, &lines);
+        log(name, &lines, false);
         Ok(loaded)
     }
 }
@@ -342,7 +343,7 @@ fn respond(
         }
     };
     if !reporter.is_shown() {
-        log(name, &answer.log);
+        log(name, &answer.log, answer.numbers);
     }
     let mut response = Response::new(answer.status, &answer.content_type, answer.body);
     for (header, value) in answer.headers {
@@ -363,10 +364,13 @@ fn respond(
     response
 }
 
-/// What a function said goes to our log, under its name.
-fn log(name: &str, lines: &[LogLine]) {
+/// What a function said goes to our log, under its name; what a table says, without the numbers.
+fn log(name: &str, lines: &[LogLine], numbers: bool) {
     for line in lines {
-        let text = within_one(&line.text);
+        let mut text = within_one(&line.text);
+        if numbers {
+            text = redact::numbers(&text);
+        }
         match line.level {
             Level::Error => tracing::error!("function {name}: {text}"),
             Level::Warning => tracing::warn!("function {name}: {text}"),

@@ -19,7 +19,8 @@ pub fn e164(text: &str) -> String {
     number(&text).unwrap_or(text)
 }
 
-fn number(text: &str) -> Option<String> {
+/// The number that a text or the user of a URI clearly is.
+pub(super) fn number(text: &str) -> Option<String> {
     let mut user = text;
     for scheme in ["sip:", "sips:", "tel:"] {
         if user.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)) {

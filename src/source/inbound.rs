@@ -29,10 +29,11 @@ pub fn event(name: &str, invocation: &Invocation) -> Result<Event, String> {
     })
 }
 
-/// The query for tables, which explain themselves.
+/// The query for tables, which explain themselves when the door says so, and only then.
 fn asked(invocation: &Invocation) -> Vec<(String, String)> {
     let explain = invocation.explain.then(|| (EXPLAIN.to_owned(), "1".to_owned()));
-    invocation.query.iter().cloned().chain(explain).collect()
+    let others = invocation.query.iter().filter(|(name, _)| name != EXPLAIN);
+    others.cloned().chain(explain).collect()
 }
 
 /// The parameters of a body.

@@ -199,6 +199,44 @@ pub fn text(text: &str) -> String {
         .collect()
 }
 
+/// A sentence with telephone numbers that nobody can call: of their digits the last two are left.
+/// Dates and short numbers stay.
+pub fn numbers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, after) = rest.split_at(start);
+        let written = |c: char| c.is_ascii_digit() || "-.()/ \u{a0}".contains(c);
+        let end = after.find(|c| !written(c)).unwrap_or(after.len());
+        let (number, later) = after.split_at(end);
+        out.push_str(before);
+        out.push_str(&without_digits(number));
+        rest = later;
+    }
+    out + rest
+}
+
+fn without_digits(number: &str) -> String {
+    /// Emergency and service numbers, and extensions, say of nobody who they are.
+    const SHORT: usize = 4;
+    /// So many at the end tell one call from the next.
+    const LEFT: usize = 2;
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    let date = number.as_bytes().get(..10).is_some_and(|date| {
+        let shape = b"0000-00-00".iter().zip(date);
+        shape.into_iter().all(|(s, d)| if *s == b'0' { d.is_ascii_digit() } else { s == d })
+    });
+    if digits <= SHORT || date {
+        return number.to_owned();
+    }
+    let mut seen = 0;
+    let masked = number.chars().map(|c| {
+        seen += usize::from(c.is_ascii_digit());
+        if c.is_ascii_digit() && seen + LEFT <= digits { char::from(MASK) } else { c }
+    });
+    masked.collect()
+}
+
 fn is_secret(name: &str) -> bool {
     let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     let name = name.to_ascii_lowercase();
@@ -226,6 +264,23 @@ mod tests {
         let out = message(text.as_bytes());
         assert_eq!(out.len(), text.len(), "lengths stay");
         String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn numbers_keep_their_last_two_digits() {
+        for (text, wanted) in [
+            ("dial: +15551231234 as +442071838750", "dial: +*********34 as +**********50"),
+            (
+                "t.routes.toml:81: rewrite: 911 becomes 112",
+                "t.routes.toml:81: rewrite: 911 becomes 112",
+            ),
+            ("says +1 (415) 555-0100, which", "says +* (***) ***-**00, which"),
+            ("Sat 2026-11-21 21:00 +08: mon-fri", "Sat 2026-11-21 21:00 +08: mon-fri"),
+            ("é 12345é", "é ***45é"),
+            ("", ""),
+        ] {
+            assert_eq!(numbers(text), wanted);
+        }
     }
 
     #[test]

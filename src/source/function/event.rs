@@ -148,6 +148,8 @@ pub struct Response {
     pub failure: Option<Failure>,
     /// The latest edit is broken with this error, and an earlier version answered.
     pub stale: Option<LoadError>,
+    /// The log holds numbers of callers and callees that its author did not choose to write.
+    pub numbers: bool,
 }
 
 impl Response {

@@ -77,5 +77,5 @@ pub(super) fn invoke(table: &Table, event: &Event, host: &dyn Host) -> Response 
     };
     let cost = Cost { wall: host.now().since(started), memory: 0 };
     let (content_type, body) = (content_type.to_owned(), body.into_bytes());
-    Response { status: 200, content_type, body, log, cost, ..Response::default() }
+    Response { status: 200, content_type, body, log, cost, numbers: true, ..Response::default() }
 }

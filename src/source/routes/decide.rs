@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use super::explain::{Explanation, Kind, Step, Text};
+use super::number::{Number, bare};
 use super::rules::{Action, Caller, Decision, Gate, Place, Then};
 use super::template::Values;
 use super::{Parameters, Table, xml};
@@ -150,9 +151,11 @@ impl<'t> Walk<'t, '_> {
     }
 
     fn rewrite(&mut self) -> String {
-        let mut number = self.dialled.clone().into_owned();
+        let user = self.user.clone();
+        let caller = Caller::new(&user, self.host);
+        let mut number = bare(&self.dialled).into_owned();
         for rule in &self.table.rewrites {
-            match rule.condition.meets(self.caller(), &number) {
+            match rule.condition.meets(&caller, &Number::written(&number)) {
                 Err(miss) => {
                     let text = Text::Missed(miss, &rule.condition, None);
                     self.passed(Kind::Rewrite, &rule.place, text);
@@ -162,10 +165,10 @@ impl<'t> Walk<'t, '_> {
                     let result = rule.result.fill(&self.values(&number, rest));
                     let text = format!("{number} becomes {result}");
                     self.matched(Kind::Rewrite, &rule.place, text);
-                    number = result;
                     if !rule.goes_on {
-                        break;
+                        return result;
                     }
+                    number = bare(&result).into_owned();
                 }
             }
         }
@@ -175,9 +178,11 @@ impl<'t> Walk<'t, '_> {
     /// The first block or hours that keep the call.
     fn gates(&mut self, number: &str) -> Option<&'t Gate> {
         let table = self.table;
+        let user = self.user.clone();
+        let (caller, called) = (Caller::new(&user, self.host), Number::called(number));
         let blocks = table.blocks.iter().map(|gate| (Kind::Block, gate));
         for (kind, gate) in blocks.chain(table.hours.iter().map(|gate| (Kind::Hours, gate))) {
-            let kept = gate.keeps(self.caller(), number, self.now);
+            let kept = gate.keeps(&caller, &called, self.now);
             self.time |=
                 gate.hours.is_some() && matches!(kept, Ok(()) | Err(super::rules::Miss::Time));
             match kept {
@@ -224,7 +229,7 @@ impl<'t> Walk<'t, '_> {
     }
 
     fn caller(&self) -> Caller<'_> {
-        Caller { user: &self.user, host: self.host }
+        Caller::new(&self.user, self.host)
     }
 
     fn values<'v>(&'v self, number: &'v str, rest: &'v str) -> Values<'v> {

@@ -9,6 +9,7 @@ mod decide;
 mod explain;
 mod gates;
 mod hours;
+mod number;
 mod parse;
 mod premium;
 mod reach;
@@ -66,9 +67,10 @@ impl<'a> Parameters<'a> {
         all.find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    /// Whether they ask for the explanation in the place of the document.
+    /// Whether they ask for the explanation in the place of the document. Whoever may ask writes
+    /// it into the query; what a body says is only a parameter of the call.
     pub fn want_explanation(&self) -> bool {
-        !matches!(self.get(EXPLAIN), "" | "0" | "false")
+        self.query.iter().any(|(name, value)| name == EXPLAIN && value == "1")
     }
 }
 

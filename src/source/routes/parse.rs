@@ -37,6 +37,12 @@ pub(super) fn read(file: &Path, text: &str) -> (Option<Table>, Vec<Problem>) {
             return (None, source.problems);
         }
     };
+    if document.as_table().is_empty() {
+        // Without rules it would dial anything; so is a file that an editor is about to write.
+        source
+            .error(None, "is empty: a table that is to dial whatever is asked says so with [dial]");
+        return (None, source.problems);
+    }
     let s = &mut source;
     let mut root = Reader::new("", Some(document.as_table()), None);
     let zone = gates::zone(s, &mut root);

@@ -1,6 +1,7 @@
 //! The rules themselves: whom and what each is about, and what it does.
 
 use super::hours::Hours;
+use super::number::Number;
 use super::template::Template;
 use crate::base::WallTime;
 
@@ -44,15 +45,21 @@ pub(super) enum Miss {
 }
 
 /// Who calls, as far as rules ask.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Caller<'a> {
     /// The part before `@`, or the number.
     pub user: &'a str,
     /// The part after it; empty without.
     pub host: &'a str,
+    /// The user as a number.
+    pub number: Number<'a>,
 }
 
-impl Caller<'_> {
+impl<'a> Caller<'a> {
+    pub(super) fn new(user: &'a str, host: &'a str) -> Caller<'a> {
+        Caller { user, host, number: Number::called(user) }
+    }
+
     /// Whether `home` or `home@office.example` names this caller.
     pub(super) fn is(&self, name: &str) -> bool {
         match name.split_once('@') {
@@ -63,32 +70,40 @@ impl Caller<'_> {
 }
 
 impl Condition {
-    /// Whether it is about this call; gives the length of the prefix that the number has.
-    pub(super) fn meets(&self, caller: Caller<'_>, number: &str) -> Result<usize, Miss> {
+    /// Whether it is about this call; gives the length of the prefix that the number has. It is
+    /// when it is in any form of the number, and it is not when what it leaves out is in any.
+    pub(super) fn meets(&self, caller: &Caller<'_>, number: &Number<'_>) -> Result<usize, Miss> {
         if !self.users.is_empty() && !self.users.iter().any(|name| caller.is(name)) {
             return Err(Miss::User);
         }
-        let begins = |prefix: &String| caller.user.starts_with(prefix.as_str());
+        let begins = |prefix: &String| caller.number.begins(prefix);
         if !self.callers.is_empty() && !self.callers.iter().any(begins) {
             return Err(Miss::Caller);
         }
-        let begins = |prefix: &&String| number.starts_with(prefix.as_str());
-        let prefix = self.prefix.iter().filter(begins).map(String::len).max();
-        let is = self.exact.binary_search_by(|known| known.as_str().cmp(number)).is_ok();
-        let any = self.prefix.is_empty() && self.exact.is_empty();
-        if !any && prefix.is_none() && !is {
-            return Err(Miss::Number);
+        let mut met = Err(Miss::Number);
+        for form in number.forms() {
+            let Some(prefix) = self.finds(form) else { continue };
+            let long = form.chars().count();
+            if self.length.is_none_or(|(least, most)| (least..=most).contains(&long)) {
+                met = Ok(prefix);
+                break;
+            }
+            met = Err(Miss::Length);
         }
-        if self
-            .length
-            .is_some_and(|(least, most)| !(least..=most).contains(&number.chars().count()))
-        {
-            return Err(Miss::Length);
-        }
-        if self.except.iter().any(|prefix| number.starts_with(prefix.as_str())) {
+        let prefix = met?;
+        if self.except.iter().any(|prefix| number.begins(prefix)) {
             return Err(Miss::Except);
         }
-        Ok(prefix.unwrap_or(0))
+        Ok(prefix)
+    }
+
+    /// The length of the longest prefix that a number begins with; 0 where it needs none.
+    fn finds(&self, number: &str) -> Option<usize> {
+        let begins = |prefix: &&String| number.starts_with(prefix.as_str());
+        let prefix = self.prefix.iter().filter(begins).map(String::len).max();
+        let is = || self.exact.binary_search_by(|known| known.as_str().cmp(number)).is_ok();
+        let any = self.prefix.is_empty() && self.exact.is_empty();
+        prefix.or_else(|| (any || is()).then_some(0))
     }
 }
 
@@ -130,8 +145,8 @@ impl Gate {
     /// Whether it keeps this call.
     pub(super) fn keeps(
         &self,
-        caller: Caller<'_>,
-        number: &str,
+        caller: &Caller<'_>,
+        number: &Number<'_>,
         now: WallTime,
     ) -> Result<(), Miss> {
         self.condition.meets(caller, number)?;

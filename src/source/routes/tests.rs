@@ -471,3 +471,87 @@ fn long_tables_are_refused_rather_than_compared_for_ever() {
     assert_eq!(dialled(&table, "+15550004999"), "rejected");
     assert_eq!(dialled(&table, "+15550005000"), "+15550005000");
 }
+
+/// One number in the ways in which callers can write it, which `<Dial>` all reads as the same.
+const PAID: [&str; 13] = [
+    "+19005550100",
+    "sip:+1-900-555-0100@x",
+    "sip:%2B1%20(900)%20555.0100@x",
+    "+1.900.5550100",
+    "+1(900)5550100",
+    "1-900-555-0100",
+    "9005550100",
+    "01119005550100",
+    "0019005550100",
+    " 19005550100",
+    "+1\u{a0}900/555-0100",
+    "+1\u{1}900\t5550100",
+    "sip:tel:+19005550100@x",
+];
+
+#[test]
+fn no_way_of_writing_a_number_passes_what_keeps_it() {
+    let now = "2026-01-01T00:00:00Z";
+    for condition in [
+        "premium = true",
+        "prefix = \"+1900\"",
+        "exact = [\"+19005550100\", \"+442071838750\"]",
+        "prefix = \"+1900\"\nlength = 12",
+        "prefix = \"+1900\"\nexcept = [\"+1900666\"]",
+    ] {
+        let gate = table(&format!("[[block]]\n{condition}\n"));
+        let night = table(&format!("zone = \"UTC\"\n[[hours]]\nreject = \"busy\"\n{condition}\n"));
+        for to in PAID {
+            assert_eq!(becomes(&gate, "sip:a@o", to, now), "rejected", "{condition}: {to:?}");
+            assert_eq!(becomes(&night, "sip:a@o", to, now), "busy", "{condition}: {to:?}");
+        }
+        assert_eq!(becomes(&gate, "sip:a@o", "1-800-555-0100", now), "18005550100");
+    }
+    // What is left out is left out however it is written, too.
+    let gate = table("[[block]]\nprefix = [\"1\", \"+1\"]\nexcept = [\"+1800\", \"911\"]\n");
+    for to in ["18005550100", "+1 800 555 0100", "800-555-0100", "911"] {
+        assert!(!becomes(&gate, "sip:a@o", to, now).contains("rejected"), "{to}");
+    }
+    // Callers write theirs as they like.
+    let callers = table("[[block]]\ncallers = [\"+1900\"]\n");
+    for from in PAID {
+        assert_eq!(becomes(&callers, from, "+442071838750", now), "rejected", "{from:?}");
+    }
+    // A gateway is called with the number in its address.
+    let gateway = table(
+        "[[rewrite]]\nresult = \"sip:{number}@gateway.example\"\n[[block]]\npremium = true\n",
+    );
+    assert_eq!(becomes(&gateway, "sip:a@o", "1-900-555-0100", now), "rejected");
+    let called = becomes(&gateway, "sip:a@o", "1-800-555-0100", now);
+    assert_eq!(called, "sip:18005550100@gateway.example");
+}
+
+#[test]
+fn rewriting_sees_digits_without_what_stands_between_them() {
+    let table = table(
+        "[users]\nuri = \"sip:{dialled}@office\"\n\
+         [[rewrite]]\nprefix = \"64\"\nlength = 10\nresult = \"+{number}\"\n\
+         [[rewrite]]\nexact = \"4155550100\"\nresult = \"+1-{number}\"\ngo_on = true\n\
+         [[rewrite]]\nprefix = \"+1415\"\nresult = \"+1510{rest}\"\n\
+         [[rewrite]]\nprefix = \"9\"\nexcept = [\"911\"]\nresult = \"{rest}\"\n",
+    );
+    for (to, target) in [
+        ("sip:64-21 123.456@x", "+6421123456"),
+        ("(415) 555-0100", "+15105550100"),
+        ("9-1-1", "911"),
+        ("9 020-7183", "0207183"),
+        ("*9-8", "*98"),
+        ("sip:john.smith-2@x", "sip:john.smith-2@office"),
+    ] {
+        assert_eq!(dialled(&table, to), target, "{to}");
+    }
+}
+
+#[test]
+fn an_empty_table_is_no_table() {
+    for text in ["", "\n\n", "# Whom we call.\n"] {
+        let told = found(text);
+        assert!(told.len() == 1 && told[0].starts_with("1:1: is empty: "), "{told:?}");
+    }
+    assert_eq!(found("[dial]\n"), [""; 0], "this one says that it lets everything through");
+}
