@@ -440,3 +440,23 @@ fn imports_of_types_alone_need_no_code() {
         assert!(error.reason.contains(&wanted), "{error}");
     }
 }
+
+#[test]
+fn functions_that_a_text_does_not_name_are_at_hand_and_not_run() {
+    let files = [
+        ("node_modules/noisy/index.js", "global.ran = (global.ran || 0) + 1; exports.a = 'a';"),
+        (
+            "functions/other.js",
+            "const { a } = require('noisy'); exports.handler = (c, e, f) => f(null, a); exports.a = a;",
+        ),
+        ("functions/lib.private.js", "exports.say = () => 'said';"),
+    ];
+    let named = "Runtime.getFunctions()['lib'].path";
+    let ran = "+ ' ' + (global.ran || 0)";
+    assert_eq!(value(&files, "", &format!("require({named}).say() {ran}")), "said 0");
+    // Put together, or named: either way it is there.
+    let other = "Runtime.getFunctions()[['ot', 'her'].join('')].path";
+    assert_eq!(value(&files, "", &format!("require({other}).a {ran}")), "a 1");
+    let other = "Runtime.getFunctions()['other'].path";
+    assert_eq!(value(&files, "", &format!("require({other}).a {ran}")), "a 1");
+}
