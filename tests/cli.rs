@@ -570,6 +570,8 @@ fn dev_shows_each_request_and_versions_can_be_rolled_back() {
     }
     let run = |arguments: &[&str]| offhook(folder.path(), arguments);
     eventually("a line in the log", || run(&["fn", "logs", "greet"]).1.contains("greet: asked"));
+    let (code, _, errors) = run(&["fn", "logs", "gret"]);
+    assert!(code == 1 && errors.contains("there is no function gret"), "{code} {errors}");
     eventually("the first version", || run(&["fn", "versions", "greet"]).1.starts_with("* "));
 
     write(&folder, "functions/greet.js", &GREET.replace("Hi", "Good day"));

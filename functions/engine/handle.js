@@ -38,23 +38,31 @@
 
   host.kit.uncaught = fail;
 
+  // What the handler returned, until its failure is told.
+  let pending;
+
   host.handle = (input) => {
     const { context, event } = host.kit.received(JSON.parse(input));
     const full = Object.assign({}, global.process.env, context, { getTwilioClient: restClient });
     try {
       const returned = invoke(full, event, callback);
-      if (returned && typeof returned.then === 'function') returned.then(undefined, fail);
+      if (returned && typeof returned.then === 'function') {
+        pending = returned;
+        returned.then(undefined, (error) => { pending = undefined; fail(error); });
+      }
     } catch (error) {
       fail(error);
     }
   };
+  // Whenever there is no job to do, and at the end.
   host.pump = () => {
-    if (timers.size || asked.size) {
+    if (!finished && (timers.size || asked.size)) {
       try { runTimer(); } catch (error) { fail(error); }
-    } else {
-      // As in Node, a rejection that nobody listened to is what went wrong.
-      const lost = host.lost();
-      fail(lost ? lost[0] : new Error('the handler ended without calling its callback'));
+      return;
     }
+    // As in Node, a rejection that nobody listened to is what went wrong.
+    const lost = host.lost(pending);
+    lost.forEach(fail);
+    if (!finished) fail(new Error('the handler ended without calling its callback'));
   };
 })(globalThis, globalThis.__host);

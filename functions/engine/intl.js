@@ -3,11 +3,12 @@
   'use strict';
   const { localTime, isObject } = host.kit;
 
+  const WHOLE_YEAR = { year: 'numeric', month: 'numeric', day: 'numeric' }; // where the shortest style has it
   // How languages put a date of numbers, and whether they count hours to twelve.
   const LOCALES = {
     'en-US': { date: 'mdy', twelve: true },
-    'en-CA': { date: 'iso', twelve: true },
-    'en-GB': { date: 'dmy', twelve: false },
+    'en-CA': { date: 'iso', twelve: true, short: WHOLE_YEAR },
+    'en-GB': { date: 'dmy', twelve: false, short: WHOLE_YEAR },
     'sv-SE': { date: 'iso', twelve: false, numbersOnly: true },
   };
   const localeOf = (wanted) => {
@@ -59,15 +60,24 @@
     }
     return fields;
   };
+  const offsetOf = (offset, sign) => {
+    const minutes = Math.abs(offset) / 60;
+    return `GMT${sign}${Math.floor(minutes / 60)}${minutes % 60 ? ':' + two(minutes % 60) : ''}`;
+  };
+  const ZONE_NAMES = ['short', 'shortOffset', 'longOffset'];
   // A language has names for the zones of its own part of the world.
   const NAMED = { 'en-GB': /^Europe\// };
-  const nameOfZone = ({ name, offset }, zone, locale) => {
+  const nameOfZone = ({ name, offset }, zone, locale, style) => {
+    const sign = offset < 0 ? '-' : '+';
+    if (style === 'longOffset') {
+      const minutes = Math.abs(offset) / 60;
+      return `GMT${sign}${two(Math.floor(minutes / 60))}:${two(Math.floor(minutes % 60))}`;
+    }
+    if (style === 'shortOffset') return offset ? offsetOf(offset, sign) : 'GMT+0';
     if (name === 'UTC') return name;
     const named = NAMED[locale] || /^(?:America|US|Canada)\/|^Pacific\/Honolulu$/;
     if (/^[A-Z]{3,5}$/.test(name) && named.test(zone)) return name;
-    const minutes = Math.abs(offset) / 60;
-    if (!offset) return 'GMT';
-    return `GMT${offset < 0 ? '-' : '+'}${Math.floor(minutes / 60)}${minutes % 60 ? ':' + two(minutes % 60) : ''}`;
+    return offset ? offsetOf(offset, sign) : 'GMT';
   };
 
   class DateTimeFormat {
@@ -87,7 +97,8 @@
       this.#twelve = hour12 === undefined ? hourCycle ? /^h1[12]$/.test(hourCycle) : LOCALES[this.#locale].twelve : Boolean(hour12);
       // ICU's pattern for en-US without AM and PM counts from 1 to 24 when only `hour12` says so.
       this.#cycle = hour12 === false && LOCALES[this.#locale].twelve ? 'h24' : hourCycle;
-      if (this.#fields.timeZoneName === 'long') throw missing('timeZoneName: long');
+      const { timeZoneName } = this.#fields;
+      if (timeZoneName !== undefined && !ZONE_NAMES.includes(timeZoneName)) throw missing(`timeZoneName: ${timeZoneName}`);
       if (LOCALES[this.#locale].numbersOnly && ['short', 'long'].some((style) => style === this.#fields.month || this.#fields.weekday)) {
         throw missing(`A name of a month or day in ${this.#locale}`);
       }
@@ -108,15 +119,18 @@
       if (!days.length || !clock.length) return days.length ? days : clock;
       const wide = this.#options.dateStyle ? /full|long/.test(this.#options.dateStyle) : this.#fields.month === 'long';
       const iso = LOCALES[this.#locale].date === 'iso' && this.#locale === 'sv-SE';
-      const bare = days.length === 1 && days[0].type === 'weekday' && !this.#fields.timeZoneName;
+      // An hour without its minutes is written as a number after a day is.
+      const bare = days.length === 1 && days[0].type === 'weekday' && !this.#fields.timeZoneName
+        && (this.#twelve || !this.#fields.hour || this.#fields.minute);
       return [...days, literal(wide ? ' at ' : iso || bare ? ' ' : ', '), ...clock];
     }
     #date(local) {
-      const { weekday, year, month, day } = this.#fields;
+      const style = this.#options.dateStyle === 'short' && LOCALES[this.#locale].short;
+      const { weekday, year, month, day } = style || this.#fields;
       const part = (type, value) => ({ type, value });
       const name = weekday && part('weekday', weekday === 'long' ? DAYS[local.getUTCDay()] : weekday === 'narrow'
         ? DAYS[local.getUTCDay()][0] : DAYS[local.getUTCDay()].slice(0, 3));
-      const y = year && part('year', year === '2-digit' && !(this.#options.dateStyle && this.#locale === 'en-GB') ? two(local.getUTCFullYear() % 100) : String(local.getUTCFullYear()));
+      const y = year && part('year', year === '2-digit' ? two(local.getUTCFullYear() % 100) : String(local.getUTCFullYear()));
       const d = day && part('day', day === '2-digit' ? two(local.getUTCDate()) : String(local.getUTCDate()));
       const words = month === 'long' || month === 'short' || month === 'narrow';
       const full = MONTHS[local.getUTCMonth()];
@@ -176,7 +190,7 @@
         const [am, pm] = { 'en-US': ['AM', 'PM'], 'en-CA': ['a.m.', 'p.m.'] }[this.#locale] || ['am', 'pm'];
         add('dayPeriod', hours < 12 ? am : pm, ' ');
       }
-      if (timeZoneName) add('timeZoneName', nameOfZone(zone, this.#zone, this.#locale), parts.length ? ' ' : ', ');
+      if (timeZoneName) add('timeZoneName', nameOfZone(zone, this.#zone, this.#locale, timeZoneName), parts.length ? ' ' : ', ');
       return parts;
     }
   }

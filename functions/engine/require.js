@@ -302,6 +302,8 @@
   const attempt = (action, argument) => { try { action(argument); } catch (_) { /* Said again then. */ } };
   const prefetch = () => {
     const seen = new Set();
+    // What Runtime.getFunctions() may lead to, though the text does not name it: at hand, but not run.
+    const unnamed = new Set();
     const ahead = (record) => {
       seen.add(record.id);
       if (record.kind === 'json') return;
@@ -311,14 +313,18 @@
           const id = resolve(record.id, specifier, call.startsWith('import'));
           if (call.startsWith('require.')) return;
           // Of built-in modules, this compiles those that only some scripts have.
-          if (own || id[0] !== '/') load(id); else read(id);
+          if (own && !unnamed.has(record.id) || id[0] !== '/') { load(id); return; }
+          if (unnamed.has(record.id) && !records.has(id)) unnamed.add(id);
+          read(id);
         });
       }
-      if (own && record.text.includes('getFunctions')) {
-        for (const { path } of Object.values(global.Runtime.getFunctions())) {
+      if (own && !unnamed.has(record.id) && record.text.includes('getFunctions')) {
+        for (const [name, { path }] of Object.entries(global.Runtime.getFunctions())) {
           attempt(() => {
             const id = resolve(record.id, path);
-            if (/\.private\.\w+$/.test(id)) load(id); else read(id);
+            if (/\.private\.\w+$/.test(id)) { load(id); return; }
+            if (!records.has(id) && !record.text.includes(name)) unnamed.add(id);
+            read(id);
           });
         }
       }

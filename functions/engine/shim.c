@@ -45,13 +45,18 @@ enum {
     MAX_DIGEST_BYTES = 64,
     /* Twice the longest file of the tz database in its slim form. */
     MAX_ZONE_BYTES = 4096,
+    /* What a log says of them; more have the same reason. */
+    MAX_LOST = 8,
+    /* Jobs after the result, for promises that were rejected until somebody listens; few wait for so many. */
+    MAX_LATE_JOBS = 64,
 };
 
 static JSRuntime *runtime;
 static JSContext *context;
 static JSValue handle_function, pump_function, result;
-/* The first promise that was rejected while nobody listened, and its reason. */
-static JSValue lost_promise, lost_reason;
+/* The first promises that were rejected while nobody listened, and why. */
+static struct { JSValue promise, reason; } lost[MAX_LOST];
+static int lost_count;
 static int has_result;
 static char *reply;
 static size_t reply_capacity;
@@ -237,23 +242,34 @@ static JSValue js_done(JSContext *c, JSValueConst this, int count, JSValueConst 
     return JS_UNDEFINED;
 }
 
-static void lose(JSValueConst promise, JSValueConst reason) {
-    JS_FreeValue(context, lost_promise);
-    JS_FreeValue(context, lost_reason);
-    lost_promise = JS_DupValue(context, promise);
-    lost_reason = JS_DupValue(context, reason);
+static void find(int at) {
+    JS_FreeValue(context, lost[at].promise);
+    JS_FreeValue(context, lost[at].reason);
+    lost_count--;
+    memmove(&lost[at], &lost[at + 1], (size_t)(lost_count - at) * sizeof lost[0]);
 }
 
 static void track(JSContext *c, JSValueConst promise, JSValueConst reason, bool handled, void *opaque) {
-    if (!handled && JS_IsUndefined(lost_promise)) lose(promise, reason);
-    if (handled && JS_IsStrictEqual(context, promise, lost_promise)) lose(JS_UNDEFINED, JS_UNDEFINED);
+    if (!handled && lost_count < MAX_LOST) {
+        lost[lost_count].promise = JS_DupValue(c, promise);
+        lost[lost_count++].reason = JS_DupValue(c, reason);
+    }
+    for (int i = 0; handled && i < lost_count; i++) {
+        if (JS_IsStrictEqual(c, promise, lost[i].promise)) return find(i);
+    }
 }
 
-/* [reason], where a promise was rejected and nobody listens yet. */
+/* (promise): why promises were rejected that nobody listens to, and that one if it was; each is told once. */
 static JSValue js_lost(JSContext *c, JSValueConst this, int count, JSValueConst *arguments) {
-    if (JS_IsUndefined(lost_promise)) return JS_UNDEFINED;
     JSValue array = JS_NewArray(c);
-    JS_SetPropertyUint32(c, array, 0, JS_DupValue(c, lost_reason));
+    uint32_t length = 0;
+    while (lost_count) {
+        JS_SetPropertyUint32(c, array, length++, JS_DupValue(c, lost[0].reason));
+        find(0);
+    }
+    if (JS_PromiseState(c, arguments[0]) == JS_PROMISE_REJECTED) {
+        JS_SetPropertyUint32(c, array, length, JS_PromiseResult(c, arguments[0]));
+    }
     return array;
 }
 
@@ -293,7 +309,7 @@ EXPORT("oh_init") int oh_init(void) {
     JS_SetMaxStackSize(runtime, STACK_BYTES);
     context = JS_NewContext(runtime);
     if (!context) return 2;
-    handle_function = pump_function = result = lost_promise = lost_reason = JS_UNDEFINED;
+    handle_function = pump_function = result = JS_UNDEFINED;
     JS_SetHostPromiseRejectionTracker(runtime, track, NULL);
     JSValue global = JS_GetGlobalObject(context), host = JS_NewObject(context);
     define(host, "log", js_log, 2);
@@ -306,7 +322,7 @@ EXPORT("oh_init") int oh_init(void) {
     define(host, "kind", js_kind, 1);
     define(host, "wait", js_wait, 1);
     define(host, "done", js_done, 1);
-    define(host, "lost", js_lost, 0);
+    define(host, "lost", js_lost, 1);
     init_modules(host);
     JS_SetPropertyStr(context, global, "__host", host);
     JS_FreeValue(context, global);
@@ -394,12 +410,25 @@ EXPORT("oh_settle") void oh_settle(void) {
 EXPORT("oh_seal") int oh_seal(void) {
     handle_function = JS_GetPropertyStr(context, prelude, "handle");
     pump_function = JS_GetPropertyStr(context, prelude, "pump");
-    lose(JS_UNDEFINED, JS_UNDEFINED);
+    while (lost_count) find(0);
     /* A small script leaves little behind, and a collection looks at all that the prelude made. */
     if (oh_has_grown(runtime)) JS_RunGC(runtime);
     oh_seal_heap(runtime);
     tidy();
     return JS_IsFunction(context, handle_function) && JS_IsFunction(context, pump_function) ? 0 : 1;
+}
+
+/* What failed besides is logged, once what was begun had its chance to listen: the last that a run does. */
+static void tell_lost(void) {
+    JSContext *job_context;
+    for (int ran = 0, late = lost_count ? MAX_LATE_JOBS : 0; ran < late; ran++) {
+        int more = JS_ExecutePendingJob(runtime, &job_context);
+        if (more == 0) break;
+        if (more < 0) JS_FreeValue(job_context, JS_GetException(job_context));
+    }
+    JSValue value = JS_Call(context, pump_function, JS_UNDEFINED, 0, NULL);
+    if (JS_IsException(value)) value = JS_GetException(context);
+    JS_FreeValue(context, value);
 }
 
 /* Calls the handler, then runs promise jobs and timers until it has given a result. */
@@ -411,7 +440,10 @@ EXPORT("oh_handle") uint64_t oh_handle(const char *event, int length) {
         if (JS_IsException(value)) return give_exception();
         JS_FreeValue(context, value);
         run_jobs();
-        if (has_result) return give_value(0, result);
+        if (has_result) {
+            tell_lost();
+            return give_value(0, result);
+        }
         value = JS_Call(context, pump_function, JS_UNDEFINED, 0, NULL);
     }
 }

@@ -264,11 +264,14 @@ impl Bundle {
 
     fn kind_of_package(&mut self, path: &Path) -> Kind {
         let around = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.root));
+        let within = path.strip_prefix(&self.root).unwrap_or(path);
+        let own = !within.iter().any(|part| part == "node_modules");
         for folder in around.map(Path::to_owned).collect::<Vec<_>>() {
             if let Some(package) = self.package(&folder) {
                 return match package["type"].as_str() {
                     Some("module") => Kind::Module,
-                    Some("commonjs") => Kind::CommonJs,
+                    // `npm init` writes this unasked: of the project's own files it says nothing.
+                    Some("commonjs") if !own => Kind::CommonJs,
                     _ => Kind::Any,
                 };
             }

@@ -160,12 +160,25 @@ impl Search<'_> {
             if let Some(found) = found {
                 return Ok(found);
             }
+            if let Some(package) = &package
+                && self.is_types(&home, package, &subpath)?
+            {
+                let reason = format!("{name}{rest} has types and no code: write import type");
+                return Err(Refused::missing(reason));
+            }
             if package.is_some() && !rest.is_empty() {
                 let reason = format!("the package {name} has no {}", rest.trim_start_matches('/'));
                 return Err(Refused::missing(reason));
             }
         }
         Err(missing())
+    }
+
+    /// Whether what has no code in a package is there for compilers of TypeScript.
+    fn is_types(&mut self, home: &Path, package: &Value, subpath: &str) -> Result<bool, Refused> {
+        let told = || ["types", "typings"].iter().any(|key| package[*key].is_string());
+        let declared = self.within(home, &format!("{subpath}.d.ts"))?;
+        Ok(subpath == "." && told() || self.bundle.file(&declared)?.is_some())
     }
 
     /// Every node_modules around a folder, the nearest first.

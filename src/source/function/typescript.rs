@@ -4,6 +4,7 @@
 //! What has no JavaScript of its own underneath (enums, namespaces, parameter properties,
 //! decorators) is refused with its place; nothing is checked and nothing is rewritten.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use tree_sitter::{Node, ParseOptions, ParseState, Parser};
@@ -30,7 +31,7 @@ pub(super) fn strip(source: &str, is_over: &mut dyn FnMut() -> bool) -> Result<S
     let options = ParseOptions::new().progress_callback(&mut progress);
     let tree = parser.parse_with_options(&mut read, None, Some(options)).ok_or(TOO_LONG)?;
     let mut stripped = Stripped { source: source.as_bytes(), out: source.as_bytes().to_vec() };
-    let mut failed = None;
+    let (mut failed, mut imports, mut values) = (None, Vec::new(), HashSet::new());
     // A list of what is to be visited, not recursion: files may nest as deep as they like.
     let mut open = vec![tree.root_node()];
     let mut visited = 0u32;
@@ -45,10 +46,23 @@ pub(super) fn strip(source: &str, is_over: &mut dyn FnMut() -> bool) -> Result<S
             failed = earlier(failed, place);
             continue;
         }
+        match node.kind() {
+            "import_clause" if !node.has_error() => {
+                imports.push(node);
+                continue;
+            }
+            kind if VALUES.contains(&kind) => {
+                values.insert(&source[node.byte_range()]);
+            }
+            _ => {}
+        }
         match stripped.visit(node) {
             Ok(rest) => open.extend(rest),
             Err(place) => failed = earlier(failed, place),
         }
+    }
+    for clause in imports {
+        stripped.elide(clause, &|name| values.contains(&source[name.byte_range()]));
     }
     match failed {
         Some(place) => Err(place),
@@ -58,6 +72,10 @@ pub(super) fn strip(source: &str, is_over: &mut dyn FnMut() -> bool) -> Result<S
 
 const TOO_LONG: Unstripped =
     Unstripped { line: 1, column: 1, reason: "this takes too long to read" };
+
+/// Names that stand for values where they are visited, which no type is.
+const VALUES: &[&str] =
+    &["identifier", "shorthand_property_identifier", "shorthand_property_identifier_pattern"];
 
 /// Nodes between looks at the clock: each may take as long as the file is.
 const LOOK: u32 = 16;
@@ -107,7 +125,7 @@ fn is_gone(node: Node<'_>) -> bool {
         "required_parameter" => has(node, "this"),
         "public_field_definition" => has(node, "declare") || has(node, "abstract"),
         "import_statement" | "export_statement" => is_type_only(node),
-        "import_specifier" | "export_specifier" => has(node, "type"),
+        "export_specifier" => has(node, "type"),
         kind => TYPES.contains(&kind),
     }
 }
@@ -162,6 +180,15 @@ fn refuse(node: Node<'_>) -> Result<(), Unstripped> {
     Err(unstripped(node, reason))
 }
 
+/// What an entry of an import is called in the file that imports it.
+fn local_name(entry: Node<'_>) -> Option<Node<'_>> {
+    match entry.kind() {
+        "identifier" => Some(entry),
+        "namespace_import" => children(entry).into_iter().find(|c| c.kind() == "identifier"),
+        _ => entry.child_by_field_name("alias").or_else(|| entry.child_by_field_name("name")),
+    }
+}
+
 struct Stripped<'a> {
     source: &'a [u8],
     out: Vec<u8>,
@@ -201,7 +228,7 @@ impl Stripped<'_> {
             "import_statement" | "export_statement" if is_type_only(node) => {
                 self.remove_statement(node);
             }
-            "import_specifier" | "export_specifier" if has(node, "type") => {
+            "export_specifier" if has(node, "type") => {
                 self.remove_from_list(node);
             }
             _ => {}
@@ -280,6 +307,43 @@ impl Stripped<'_> {
         next.is_some_and(|at| rest[..at].contains(&b'\n') && b"([`".contains(&rest[at]))
     }
 
+    /// Takes out what an import names and the file uses as a type alone, or not at all: as compilers
+    /// do, since there may be nothing of that name where it is imported from.
+    fn elide(&mut self, clause: Node<'_>, is_value: &dyn Fn(Node<'_>) -> bool) {
+        let parts = children(clause);
+        let (mut gone, mut kept) = (Vec::new(), 0);
+        for part in parts.iter().filter(|part| part.is_named() && !part.is_extra()) {
+            let names = match part.kind() {
+                "named_imports" => children(*part),
+                _ => vec![*part],
+            };
+            let names = names.into_iter().filter(|name| name.is_named() && !name.is_extra());
+            let (stay, go): (Vec<_>, Vec<_>) = names.partition(|name| {
+                let local = local_name(*name);
+                !has(*name, "type") && local.is_none_or(is_value)
+            });
+            kept += stay.len();
+            // A list may be empty, `import A, {} from`; a name alone takes its comma along.
+            gone.extend(go);
+        }
+        match (clause.parent(), gone.is_empty()) {
+            (_, true) => {}
+            (Some(statement), false) if kept == 0 => self.remove_statement(statement),
+            _ => {
+                for name in gone {
+                    match name.kind() {
+                        "namespace_import" => {
+                            let comma = parts.iter().find(|part| part.kind() == ",");
+                            let from = comma.unwrap_or(&name).start_byte();
+                            self.blank(from, name.end_byte());
+                        }
+                        _ => self.remove_from_list(name),
+                    }
+                }
+            }
+        }
+    }
+
     /// An entry of a list, and the comma after it.
     fn remove_from_list(&mut self, node: Node<'_>) {
         let comma = node.next_sibling().filter(|next| next.kind() == ",");
@@ -321,8 +385,8 @@ mod tests {
                 "; ; let x = 1",
             ),
             (
-                "import type { A } from './a';\nimport { type B, c } from './b';",
-                "; import { c } from './b';",
+                "import type { A } from './a';\nimport { type B, c } from './b'; c();",
+                "; import { c } from './b'; c();",
             ),
             (
                 "declare const z: number;\nfunction o(a: string): void;\nfunction o(a: any) {}",
@@ -341,6 +405,47 @@ mod tests {
             ("let a = b as any\n(c)", "let a = b ; (c)"),
             ("const i = a as any\n[0].x", "const i = a ; [0].x"),
             ("type A = 1\n(b)()", "; (b)()"),
+        ] {
+            blanked(source, wanted);
+        }
+    }
+
+    #[test]
+    fn imports_of_what_is_used_as_a_type_alone_are_taken_out() {
+        for (source, wanted) in [
+            ("import { A, B as C } from './a';\nlet x: A<C>;", "; let x ;"),
+            (
+                "import { A, b, type c } from './a'; let x: A = b;",
+                "import { b, } from './a'; let x = b;",
+            ),
+            (
+                "import { A as B, c as A } from './a'; f({ A });",
+                "import { c as A } from './a'; f({ A });",
+            ),
+            ("import D, { b } from './a'; let x: D = b;", "import { b } from './a'; let x = b;"),
+            (
+                "import D, { B } from './a'; let x: B = new D();",
+                "import D, { } from './a'; let x = new D();",
+            ),
+            ("import D, * as N from './a'; let x: N.B = D;", "import D from './a'; let x = D;"),
+            (
+                "import D, * as N from './a'; let x: D = N.b;",
+                "import * as N from './a'; let x = N.b;",
+            ),
+            ("import * as N from './a'; let x = y as N.B;", "; let x = y ;"),
+            ("import './a'; import {} from './b';", "import './a'; import {} from './b';"),
+            ("import { A } from './a'; export { A };", "import { A } from './a'; export { A };"),
+            (
+                "import { A } from './a'; class B extends A<C> {}",
+                "import { A } from './a'; class B extends A {}",
+            ),
+            ("import { A } from './a'; class B implements A {}", "; class B {}"),
+            ("import { A } from './a'; const x: typeof A = 1;", "; const x = 1;"),
+            ("import { A } from './a'; x instanceof A", "import { A } from './a'; x instanceof A"),
+            (
+                "import d from './d.json' with { type: 'json' }; d",
+                "import d from './d.json' with { type: 'json' }; d",
+            ),
         ] {
             blanked(source, wanted);
         }

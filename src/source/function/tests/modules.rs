@@ -379,3 +379,84 @@ fn typescript_runs_with_its_places_kept() {
     let response = project(&[("functions/f.ts", source)]).invoke("f", &[]);
     assert!(text(&response).contains("(f.ts:2:58)"), "{response:?}");
 }
+
+#[test]
+fn a_type_that_npm_writes_unasked_does_not_decide_for_the_project_s_own_files() {
+    let export = "export const handler = (c, e, f) => f(null, 'exported');";
+    let typed = "import dep from 'dep';\n\
+                 export const handler = (c: any, e: any, f: Function): void => f(null, dep.a);";
+    for (name, source, wanted) in [
+        ("functions/f.js", export, "exported"),
+        ("functions/f.ts", typed, "dep"),
+        (
+            "functions/f.js",
+            "exports.handler = (c, e, f) => f(null, String(typeof require));",
+            "function",
+        ),
+    ] {
+        let bench = project(&[
+            ("package.json", r#"{"name": "p", "type": "commonjs"}"#),
+            ("node_modules/dep/package.json", r#"{"type": "commonjs"}"#),
+            ("node_modules/dep/index.js", "exports.a = 'dep';"),
+            (name, source),
+        ]);
+        assert_eq!(answer(&bench), wanted, "{name}");
+    }
+    // What a package says of itself was meant.
+    let bench = project(&[
+        ("node_modules/dep/package.json", r#"{"type": "commonjs"}"#),
+        ("node_modules/dep/index.js", "export const a = 1;"),
+        ("functions/f.js", "require('dep');"),
+    ]);
+    assert!(bench.load_error("f").reason.contains("export"), "{}", bench.load_error("f"));
+}
+
+#[test]
+fn imports_of_types_alone_need_no_code() {
+    let package = [
+        (
+            "node_modules/@scope/types/package.json",
+            r#"{"main": "index.js", "types": "index.d.ts"}"#,
+        ),
+        ("node_modules/@scope/types/index.js", ""),
+        ("node_modules/@scope/types/index.d.ts", "declare global {}"),
+        ("node_modules/@scope/types/types.d.ts", "export type Context<T = {}> = T;"),
+        ("node_modules/bare/package.json", r#"{"types": "index.d.ts"}"#),
+    ];
+    let source = "import '@scope/types';\nimport { Context, Callback } from '@scope/types/types';\n\
+                  export const handler = (context: Context<{ A: string }>, e: any, f: Callback) =>\n  \
+                  f(null, 'typed');";
+    let mut files = package.to_vec();
+    files.push(("functions/f.ts", source));
+    assert_eq!(answer(&project(&files)), "typed");
+    for (line, what) in [
+        ("import { Context } from '@scope/types/types'; Context();", "@scope/types/types"),
+        ("export { A } from 'bare';", "bare"),
+    ] {
+        let mut files = package.to_vec();
+        files.push(("functions/f.ts", line));
+        let error = project(&files).load_error("f");
+        let wanted = format!("{what} has types and no code: write import type");
+        assert!(error.reason.contains(&wanted), "{error}");
+    }
+}
+
+#[test]
+fn functions_that_a_text_does_not_name_are_at_hand_and_not_run() {
+    let files = [
+        ("node_modules/noisy/index.js", "global.ran = (global.ran || 0) + 1; exports.a = 'a';"),
+        (
+            "functions/other.js",
+            "const { a } = require('noisy'); exports.handler = (c, e, f) => f(null, a); exports.a = a;",
+        ),
+        ("functions/lib.private.js", "exports.say = () => 'said';"),
+    ];
+    let named = "Runtime.getFunctions()['lib'].path";
+    let ran = "+ ' ' + (global.ran || 0)";
+    assert_eq!(value(&files, "", &format!("require({named}).say() {ran}")), "said 0");
+    // Put together, or named: either way it is there.
+    let other = "Runtime.getFunctions()[['ot', 'her'].join('')].path";
+    assert_eq!(value(&files, "", &format!("require({other}).a {ran}")), "a 1");
+    let other = "Runtime.getFunctions()['other'].path";
+    assert_eq!(value(&files, "", &format!("require({other}).a {ran}")), "a 1");
+}

@@ -30,6 +30,45 @@ fn a_handler_that_goes_on_after_its_callback_answers_first_things_first() {
 }
 
 #[test]
+fn rejections_that_the_callback_came_before_are_logged() {
+    let bench = Bench::new(&[]);
+    let late = |body: &str| {
+        bench.write(
+            "run.js",
+            &format!("exports.handler = async (context, event, cb) => {{\n{body}\n}};"),
+        );
+        let response = bench.invoke("run", &[]);
+        assert_eq!((response.status, text(&response)), (200, "ok"), "{body}");
+        let warnings = response.log.iter().filter(|line| line.level == Level::Warning);
+        let told = warnings.map(|line| line.text.lines().next().unwrap_or_default().to_owned());
+        told.collect::<Vec<_>>().join("; ")
+    };
+    let fails = "const doit = async () => { throw new Error('lost'); };\n";
+    for (body, wanted) in [
+        ("doit(); cb(null, 'ok');", "after the callback: Error: lost"),
+        ("cb(null, 'ok'); doit();", "after the callback: Error: lost"),
+        (
+            "doit(); doit(); cb(null, 'ok');",
+            "after the callback: Error: lost; after the callback: Error: lost",
+        ),
+        ("cb(null, 'ok'); throw new Error('own');", "after the callback: Error: own"),
+        ("await 1; cb(null, 'ok'); throw new Error('own');", "after the callback: Error: own"),
+        ("cb(null, 'ok'); return doit();", "after the callback: Error: lost"),
+        ("cb(null, 'ok'); Promise.reject(5);", "after the callback: 5"),
+        // Somebody listens, sooner or later.
+        ("const p = doit(); cb(null, 'ok'); p.catch(() => {});", ""),
+        ("(async () => doit())().catch(() => {}); cb(null, 'ok');", ""),
+        ("const p = doit(); await p.catch(() => {}); cb(null, 'ok');", ""),
+        ("cb(null, 'ok'); await new Promise((done) => setTimeout(done, 5)); doit();", ""),
+    ] {
+        assert_eq!(late(&format!("{fails}{body}")), wanted, "{body}");
+    }
+    // Jobs without end do not keep the answer.
+    let body = "const go = async () => { for (;;) await 1; };\ngo(); doit(); cb(null, 'ok');";
+    assert_eq!(late(&format!("{fails}{body}")), "after the callback: Error: lost");
+}
+
+#[test]
 fn an_async_handler_answers() {
     let bench = Bench::new(&[("mapped.js", MAPPED)]);
     let response = bench.invoke("mapped", &[("From", "sip:desk@x"), ("To", "sip:home@x")]);
