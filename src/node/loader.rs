@@ -295,6 +295,31 @@ mod tests {
         assert!(text.starts_with("functions/new.js:1:") && text.contains("calls to it fail"));
     }
 
+    #[test]
+    fn nothing_is_said_without_a_save() {
+        let table = "[[route]]\nto = \"+1.\"\ndial = \"desk\"\n";
+        let module = include_str!("../../functions/samples/library.wat");
+        let mut bench = Bench::new(&[
+            ("functions/a.routes.toml", table),
+            ("functions/b.wat", module),
+            ("functions/c.js", GREET),
+            ("functions/d.js", "exports.handler = ("),
+        ]);
+        let said = bench.loader.look();
+        assert!(said.iter().all(|said| matches!(said, Said::Broken(_))), "{said:?}");
+        for look in 0..3 {
+            assert_eq!(bench.loader.look(), [], "look {look} after the start");
+        }
+        bench.opened.reconfigure(configured(&bench.folder, "bonjour"));
+        let again = bench.loader.look();
+        assert!(again.iter().all(|said| matches!(said, Said::Broken(_))), "{again:?}");
+        for look in 0..3 {
+            assert_eq!(bench.loader.look(), [], "look {look} after another environment");
+        }
+        let said = bench.save("functions/b.wat", &format!("{module}\n;; more\n"));
+        assert_eq!(said, [Said::Live("function b was saved: the next call runs it".to_owned())]);
+    }
+
     #[tokio::test]
     async fn another_environment_loads_again_and_forgets_no_good_version() {
         let mut bench = Bench::new(&[("functions/f.js", GREET), ("functions/g.js", GREET)]);
