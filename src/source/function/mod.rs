@@ -208,11 +208,26 @@ impl Functions {
         self.own(name).grants.bounds.concurrency
     }
 
-    /// Runs the function. Blocks: call it where threads may wait.
+    /// Runs the function for somebody who may call any. Blocks: call it where threads may wait.
     pub fn invoke(&self, name: &str, event: &Event) -> Result<Response, Error> {
+        self.invoke_as(name, event, Access::Private)
+    }
+
+    /// Runs the function for somebody who was let in to those that are no stricter than `admitted`:
+    /// the file may be another by now than at the door.
+    pub fn invoke_as(
+        &self,
+        name: &str,
+        event: &Event,
+        admitted: Access,
+    ) -> Result<Response, Error> {
         let own = self.own(name);
         let _slot = self.sandbox.take_slot()?;
         let (known, mut log) = self.current(name, Depends::is_current)?;
+        let access = known.file.as_ref().map(|file| file.access);
+        if let Some(access) = access.filter(|access| *access > admitted) {
+            return Err(Error::Refused(name.to_owned(), access));
+        }
         let Some(Good { program, .. }) = &known.good else {
             let broken = known.broken.clone();
             return Err(broken.map_or_else(|| Error::NotFound(name.to_owned()), Error::Load));
