@@ -269,7 +269,8 @@ fn run(functions: &Functions, name: &str, invocation: &Invocation, clock: Clock)
         Ok(event) => event,
         Err(why) => return Response::text(400, &format!("400: {why}")),
     };
-    if reporter.is_detailed() {
+    let admitted = invocation.admitted.into();
+    if reporter.is_detailed() && functions.access(name).is_some_and(|access| access <= admitted) {
         let begun = clock.now();
         // What is wrong with it is said by invoking it.
         let loaded = functions.load(name);
@@ -280,9 +281,19 @@ fn run(functions: &Functions, name: &str, invocation: &Invocation, clock: Clock)
         report.event = json.and_then(|mut json| json.get_mut("event").map(serde_json::Value::take));
     }
     let begun = clock.now();
-    let outcome = functions.invoke(name, &event);
+    let outcome = functions.invoke_as(name, &event, admitted);
     reporter.write().run = clock.now().since(begun);
     respond(name, outcome, reporter)
+}
+
+impl From<Access> for function::Access {
+    fn from(access: Access) -> function::Access {
+        match access {
+            Access::Public => function::Access::Public,
+            Access::Protected => function::Access::Protected,
+            Access::Private => function::Access::Private,
+        }
+    }
 }
 
 impl From<function::Access> for Access {
@@ -338,7 +349,10 @@ fn respond(
         Ok(answer) => answer,
         Err(error) => {
             tracing::warn!("function {name}: {error}");
-            reporter.write().failure = Some(error.to_string());
+            let mut report = reporter.write();
+            report.failure = Some(error.to_string());
+            report.refused = matches!(error, function::Error::Refused(..));
+            drop(report);
             return Response::text(error.status(), &format!("{}: {error}", error.status()));
         }
     };

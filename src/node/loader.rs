@@ -91,7 +91,7 @@ impl Loader {
                     ));
                 }
                 Err(function::Error::Busy) => self.functions.again(&name),
-                Err(function::Error::NotFound(_) | function::Error::Load(_)) => {}
+                Err(_) => {}
             }
         }
         saved.gone.iter().for_each(|name| functions.forget(name));
@@ -293,6 +293,34 @@ mod tests {
         let said = bench.save("functions/new.js", "throw new Error('x');");
         let [Said::Broken(text)] = said.as_slice() else { panic!("{said:?}") };
         assert!(text.starts_with("functions/new.js:1:") && text.contains("calls to it fail"));
+    }
+
+    #[test]
+    fn nothing_is_said_without_a_save() {
+        let table = include_str!("../../functions/samples/caller-id.routes.toml");
+        let module = include_str!("../../functions/samples/library.wat");
+        let mut bench = Bench::new(&[
+            ("functions/a.routes.toml", table),
+            ("functions/b.wat", module),
+            ("functions/c.js", GREET),
+            ("functions/d.js", "exports.handler = ("),
+        ]);
+        let said = bench.loader.look();
+        assert!(
+            matches!(said.as_slice(), [Said::Broken(text)] if text.contains("/d.js")),
+            "{said:?}"
+        );
+        for look in 0..3 {
+            assert_eq!(bench.loader.look(), [], "look {look} after the start");
+        }
+        bench.opened.reconfigure(configured(&bench.folder, "bonjour"));
+        let again = bench.loader.look();
+        assert!(again.iter().all(|said| matches!(said, Said::Broken(_))), "{again:?}");
+        for look in 0..3 {
+            assert_eq!(bench.loader.look(), [], "look {look} after another environment");
+        }
+        let said = bench.save("functions/b.wat", &format!("{module}\n;; more\n"));
+        assert_eq!(said, [Said::Live("function b was saved: the next call runs it".to_owned())]);
     }
 
     #[tokio::test]

@@ -60,8 +60,11 @@ impl Project {
         let shows = self.watchers.show();
         let reporter = Reporter::new(shows || shown == Shown::Explanation, shows);
         let (method, target) = (request.method.clone(), request.target());
+        // Saving may make the function stricter until its turn has come.
+        let signed = call || self.is_signed(&request);
         let invocation = Invocation {
             explain: shown == Shown::Explanation,
+            admitted: if signed { Access::Protected } else { Access::Public },
             ..invocation(request, reporter.clone())
         };
         let response = self.functions.invoke(name, invocation).await;
@@ -77,6 +80,8 @@ impl Project {
         };
         self.watchers.tell(&seen);
         let response = match shown {
+            // Of what is closed nothing is shown.
+            _ if report.refused => return response,
             Shown::Explanation => {
                 let (functions, name) = (Arc::clone(&self.functions), name.to_owned());
                 // Reads files: not where others' requests wait.
@@ -220,6 +225,7 @@ fn invocation(request: Request, reporter: Reporter) -> Invocation {
         method: request.method,
         body: request.body.to_vec(),
         explain: false,
+        admitted: Access::Public,
         reporter,
     }
 }

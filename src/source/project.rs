@@ -19,9 +19,10 @@ use super::root::Root;
 use super::seen::{Reporter, Watchers};
 
 /// Who may ask for a function or an asset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
     /// Anybody.
+    #[default]
     Public,
     /// Requests with a valid signature.
     Protected,
@@ -44,6 +45,8 @@ pub struct Invocation {
     pub content_type: String,
     /// The body as sent.
     pub body: Vec<u8>,
+    /// The strictest that the function's file may be for this request when its turn has come.
+    pub admitted: Access,
     /// Who wants to know how it went.
     pub reporter: Reporter,
 }

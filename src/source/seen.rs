@@ -22,6 +22,8 @@ pub struct Report {
     pub failure: Option<String>,
     /// What is wrong with the file as it is now, when an earlier version answered.
     pub stale: Option<String>,
+    /// Whether the function was closed to who asked before its turn came.
+    pub refused: bool,
     /// Waited for its turn.
     pub queued: Duration,
     /// Loaded the file, or saw that it has not changed.

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::super::check::shown;
-use crate::source::Invocation;
 use crate::source::seen::Reporter;
+use crate::source::{Access, Invocation};
 
 /// One event, and what is expected.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub(super) fn invocation(event: &Map<String, Value>, reporter: Reporter) -> Invo
         content_type: "application/json".to_owned(),
         body: Value::Object(parameters).to_string().into_bytes(),
         explain: false,
+        // Who runs the command owns the files.
+        admitted: Access::Private,
         reporter,
     }
 }

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use crate::base::Rng;
 use crate::config::Config;
+use crate::http::Request;
 use crate::node::project::Opened;
-use crate::source::Invocation;
+use crate::source::{Access, Invocation, Project};
 use crate::store::Sqlite;
 
 mod control;
@@ -512,6 +513,48 @@ async fn so_many_run_at_one_time_and_no_more() {
     let answers = tokio::join!(bench.invoke("f"), bench.invoke("f"), bench.invoke("f"));
     assert_eq!([answers.0.0, answers.1.0, answers.2.0], [200, 200, 200], "one waited");
     assert_eq!(bench.server.most_at_once.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_function_that_is_closed_while_requests_wait_answers_none_of_them() {
+    let bench = Bench::new(&format!(
+        "{ALLOW}[[function]]\nname = \"f\"\nhosts = [\"127.0.0.1:PORT\"]\nconcurrency = 1\n"
+    ));
+    bench.run("return (await fetch(url + '/slow')).text();").await;
+    bench.server.most_at_once.store(0, Ordering::Relaxed);
+    let routes = Project::routes(&bench.opened.project);
+    let ask = || routes.handle(Request::get("/functions/f?_explain=1"));
+    let close = async {
+        // One runs then, and the other has been let in.
+        while bench.server.most_at_once.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let folder = bench.folder.path().join("functions");
+        let secret = "exports.handler = (c, e, callback) => callback(null, 'secret');";
+        std::fs::write(folder.join("f.protected.js"), secret).expect("written");
+    };
+    let (one, other, ()) = tokio::join!(ask(), ask(), close);
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 403]);
+    let refused = if one.status == 403 { one } else { other };
+    let text = "403: /functions/f wants a valid X-Twilio-Signature";
+    let told = String::from_utf8_lossy(&refused.body);
+    assert_eq!(told.trim_end(), text, "neither answer nor explanation");
+
+    let invoke = async |admitted: Access| {
+        let invocation = Invocation { admitted, ..Invocation::default() };
+        let ran = bench.opened.project.functions.invoke("f", invocation).await;
+        (ran.status, String::from_utf8_lossy(&ran.body).into_owned())
+    };
+    assert_eq!(invoke(Access::Protected).await, (200, "secret".to_owned()), "calls' own");
+    let name = |access: &str| bench.folder.path().join(format!("functions/f.{access}.js"));
+    std::fs::rename(name("protected"), name("private")).expect("renamed");
+    let none = invoke(Access::Protected).await;
+    let unknown = routes.handle(Request::get("/functions/g")).await;
+    let unknown = String::from_utf8_lossy(&unknown.body).replace("function g", "function f");
+    assert_eq!(none, (404, unknown.replace("/g.js", "/f.js")));
+    assert_eq!(invoke(Access::Private).await.0, 200);
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn private_assets(
 }
 
 /// Files and folders that a function was made from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Depends {
     /// Paths and their stamps then; none for those that were not there, and would count if they
     /// were.
@@ -93,6 +93,14 @@ pub(super) struct Depends {
     turn: AtomicU64,
     /// The last state that was noticed.
     noticed: AtomicU64,
+}
+
+impl Default for Depends {
+    /// On nothing but its own file.
+    fn default() -> Depends {
+        // Not zeros: the first look would see another state than was noticed.
+        Depends::new(BTreeMap::new(), Vec::new())
+    }
 }
 
 impl Depends {

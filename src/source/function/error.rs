@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use super::Access;
 use crate::base::Fault;
+use crate::http::signature;
 
 /// Characters of a text that a guest chose: what people read of one.
 const MOST_TOLD: usize = 2_000;
@@ -72,6 +74,8 @@ impl fmt::Display for LoadError {
 pub enum Error {
     /// No file has this name.
     NotFound(String),
+    /// The function of this name is stricter by now than what the request was let in to.
+    Refused(String, Access),
     /// The file is broken and there is no earlier version to fall back on.
     Load(LoadError),
     /// Every slot is taken: more invocations run than the operator allows.
@@ -82,7 +86,7 @@ impl Error {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Error::NotFound(_) | Error::Load(_) => Fault::Application,
+            Error::NotFound(_) | Error::Refused(..) | Error::Load(_) => Fault::Application,
             Error::Busy => Fault::Operator,
         }
     }
@@ -90,7 +94,8 @@ impl Error {
     /// The HTTP status that says it.
     pub fn status(&self) -> u16 {
         match self {
-            Error::NotFound(_) => 404,
+            Error::NotFound(_) | Error::Refused(_, Access::Private) => 404,
+            Error::Refused(..) => 403,
             Error::Load(_) => 500,
             Error::Busy => 503,
         }
@@ -105,7 +110,13 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NotFound(name) => write!(f, "no function is named {name}"),
+            // Nothing tells a private function from one that is not there.
+            Error::NotFound(name) | Error::Refused(name, Access::Private) => {
+                write!(f, "there is no function {name}: add functions/{name}.js")
+            }
+            Error::Refused(name, _) => {
+                write!(f, "/functions/{name} wants a valid {}", signature::HEADER)
+            }
             Error::Load(error) => write!(f, "function cannot be loaded: {error}"),
             Error::Busy => f.write_str("too many functions are running; try again"),
         }

@@ -263,14 +263,37 @@ mod tests {
         assert_eq!(finder.remembered().len(), 1, "it is found without a search from now on");
         assert_eq!(access(&finder, LATER), Some(Access::Public));
         fs::write(finder.dir().join("route.protected.js"), "").expect("saved");
-        // What is written within one step of the clock may leave the folder's state as it was:
-        // that is why such a state is not remembered.
-        let early = WallTime::from_unix_millis(0);
-        finder.remembered().clear();
-        assert_eq!(access(&finder, early), Some(Access::Protected));
-        assert_eq!(finder.remembered().len(), 0);
+        until_changed(&finder);
+        assert_eq!(access(&finder, LATER), Some(Access::Protected));
         fs::remove_file(finder.dir().join("route.protected.js")).expect("removed");
+        until_changed(&finder);
+        assert_eq!(access(&finder, LATER), Some(Access::Public));
+    }
+
+    /// Writes files until the clock of the file system has gone on since the folder was remembered.
+    fn until_changed(finder: &Finder) {
+        let known = |finder: &Finder| {
+            let remembered = finder.remembered();
+            let known = remembered.get("route").expect("remembered");
+            FolderState::of(&known.folder).is_some_and(|state| state == known.state)
+        };
+        let beside = finder.dir().join("beside.txt");
+        while known(finder) {
+            fs::write(&beside, "").expect("saved");
+            fs::remove_file(&beside).expect("removed");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_just_changed_is_looked_at_each_time() {
+        // What is written within one step of the clock may leave the folder's state as it was.
+        let early = WallTime::from_unix_millis(0);
+        let (_dir, finder) = finder();
+        fs::write(finder.dir().join("route.js"), "").expect("saved");
         assert_eq!(access(&finder, early), Some(Access::Public));
+        assert_eq!(finder.remembered().len(), 0);
+        fs::write(finder.dir().join("route.protected.js"), "").expect("saved");
+        assert_eq!(access(&finder, early), Some(Access::Protected));
     }
 
     #[test]

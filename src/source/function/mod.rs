@@ -55,8 +55,8 @@ pub use instance::{Limits, MAX_MEMORY};
 pub use sandbox::{Host, Sandbox, Setup, TICK};
 pub use versions::{Versions, version_of};
 
-/// Who may call a function from outside, as its file name says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who may call a function from outside, as its file name says; the stricter is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// `name.js`: anyone.
     Public,
@@ -108,10 +108,17 @@ const LOADS: usize = 16;
 struct Known {
     /// None when it must be read again all the same.
     file: Option<Found>,
-    program: Option<Arc<Program>>,
+    good: Option<Good>,
     broken: Option<LoadError>,
     /// Its other files, as they were then.
     depends: Depends,
+}
+
+/// What loaded well last, of a file that so many might call.
+#[derive(Clone)]
+struct Good {
+    program: Arc<Program>,
+    access: Access,
 }
 
 enum Program {
@@ -169,9 +176,9 @@ impl Functions {
     pub fn falling_back_on(self, before: &Functions) -> Functions {
         let again = |(name, known): (&String, &Arc<Known>)| {
             let hides = before.own(name).saw_more_than(self.own(name));
-            let program = known.program.clone().filter(|_| !hides);
+            let good = known.good.clone().filter(|_| !hides);
             let (broken, depends) = (known.broken.clone(), Depends::default());
-            (name.clone(), Arc::new(Known { file: None, program, broken, depends }))
+            (name.clone(), Arc::new(Known { file: None, good, broken, depends }))
         };
         let known = before.known().iter().map(again).collect();
         Functions { known: Mutex::new(known), ..self }
@@ -201,12 +208,27 @@ impl Functions {
         self.own(name).grants.bounds.concurrency
     }
 
-    /// Runs the function. Blocks: call it where threads may wait.
+    /// Runs the function for somebody who may call any. Blocks: call it where threads may wait.
     pub fn invoke(&self, name: &str, event: &Event) -> Result<Response, Error> {
+        self.invoke_as(name, event, Access::Private)
+    }
+
+    /// Runs the function for somebody who was let in to those that are no stricter than `admitted`:
+    /// the file may be another by now than at the door.
+    pub fn invoke_as(
+        &self,
+        name: &str,
+        event: &Event,
+        admitted: Access,
+    ) -> Result<Response, Error> {
         let own = self.own(name);
         let _slot = self.sandbox.take_slot()?;
         let (known, mut log) = self.current(name, Depends::is_current)?;
-        let Some(program) = &known.program else {
+        let access = known.file.as_ref().map(|file| file.access);
+        if let Some(access) = access.filter(|access| *access > admitted) {
+            return Err(Error::Refused(name.to_owned(), access));
+        }
+        let Some(Good { program, .. }) = &known.good else {
             let broken = known.broken.clone();
             return Err(broken.map_or_else(|| Error::NotFound(name.to_owned()), Error::Load));
         };
@@ -252,7 +274,7 @@ impl Functions {
         let _slot = self.sandbox.take_slot()?;
         let (known, log) = self.current(name, Depends::is_exactly_current)?;
         let broken = known.broken.clone();
-        Ok((Loaded { kept: broken.is_some() && known.program.is_some(), broken }, log))
+        Ok((Loaded { kept: broken.is_some() && known.good.is_some(), broken }, log))
     }
 
     /// Forgets a function whose file is gone for good.
@@ -303,15 +325,21 @@ impl Functions {
             before.depends.notice();
         }
         let (outcome, depends, log) = self.read(name, &found);
-        let (program, broken) = match outcome {
-            Ok(program) => (Some(Arc::new(program)), None),
-            Err(error) => (before.as_ref().and_then(|k| k.program.clone()), Some(error)),
+        let access = found.access;
+        let (good, broken) = match outcome {
+            Ok(program) => (Some(Good { program: Arc::new(program), access }), None),
+            Err(error) => {
+                // What was written for few answers nobody else.
+                let open = |good: &Good| good.access <= access;
+                let good = before.as_ref().and_then(|known| known.good.clone());
+                (good.filter(open), Some(error))
+            }
         };
         let depends = match &before {
             Some(before) => depends.after(&before.depends),
             None => depends,
         };
-        let known = Arc::new(Known { file: Some(found), program, broken, depends });
+        let known = Arc::new(Known { file: Some(found), good, broken, depends });
         self.known().insert(name.to_owned(), known.clone());
         Ok((known, log))
     }

@@ -125,7 +125,8 @@ impl Versions {
     }
 
     /// Writes an earlier version to the function's file: `wanted` begins its id; without it the
-    /// newest good one that is not there now. What was in the file stays a version.
+    /// newest good one that is not there now. What was in the file stays a version. Nobody may
+    /// call it then who may not call what is there now, or what was there last.
     pub fn roll_back(
         &self,
         functions: &Path,
@@ -143,6 +144,8 @@ impl Versions {
             Some((file, _)) => same_kind(file, &version)?,
             None => version.file.clone(),
         };
+        let last = versions.first().map(|newest| newest.file.as_str());
+        let file = no_opener_than(name, file, last);
         let unkept = |error: io::Error| format!("version {} is lost: {error}", version.short());
         let bytes = self.read(name, &version).map_err(unkept)?;
         if let (Some((file, _)), Some(content)) = (&current, &content) {
@@ -253,6 +256,28 @@ fn same_kind(file: &str, version: &Version) -> Result<String, String> {
     }
 }
 
+/// The place in [`SUFFIXES`] of what a file adds to its function's name.
+fn place_of(name: &str, file: &str) -> Option<usize> {
+    let suffix = file.strip_prefix(name)?;
+    SUFFIXES.iter().position(|(known, _)| *known == suffix)
+}
+
+/// The file, or the one of its kind that so few may call as `last`.
+fn no_opener_than(name: &str, file: String, last: Option<&str>) -> String {
+    let at = |file: &str| SUFFIXES.get(place_of(name, file)?);
+    let (Some((suffix, access)), Some((_, strict))) = (at(&file), last.and_then(at)) else {
+        return file;
+    };
+    if access >= strict {
+        return file;
+    }
+    let kind = suffix.strip_prefix(".protected").unwrap_or(suffix);
+    let mut stricter = SUFFIXES.iter().filter(|(_, access)| access == strict);
+    // `.js` is no end of `.mjs`: the kinds begin with a point.
+    let found = stricter.find(|(suffix, _)| suffix.ends_with(kind));
+    found.map_or(file, |(suffix, _)| format!("{name}{suffix}"))
+}
+
 const INDEX: &str = "index.json";
 
 fn version(entry: &Value) -> Option<Version> {
@@ -310,19 +335,58 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(new, path)
 }
 
-/// Writes a file of the project whole or not at all; it keeps its permissions.
+/// Writes a file of the project whole or not at all; it keeps its permissions, and a link stays
+/// one: what it leads to is written.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = &end_of(path)?;
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
     let file = path.file_name().unwrap_or_default().to_string_lossy();
-    // Hidden: no function by that name appears meanwhile.
-    let new = path.with_file_name(format!(".{file}.new"));
-    fs::write(&new, bytes)?;
-    if let Ok(metadata) = fs::metadata(path) {
-        fs::set_permissions(&new, metadata.permissions())?;
+    // Hidden: no function by that name appears meanwhile. Of this process: two that write at one
+    // time spoil neither's.
+    let new = path.with_file_name(format!(".{file}.{}.new", std::process::id()));
+    let written = write_as(path, &new, bytes).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
     }
-    fs::rename(new, path)
+    written
+}
+
+/// Where links lead, though there may be no file yet.
+fn end_of(path: &Path) -> io::Result<PathBuf> {
+    /// As many as the kernel follows.
+    const MOST_LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        if !path.is_symlink() {
+            return Ok(path);
+        }
+        let next = fs::read_link(&path)?;
+        path = path.parent().unwrap_or(Path::new("")).join(next);
+    }
+    Err(io::Error::other("too many links lead to one another"))
+}
+
+/// Writes `new`, which nobody may read at any time who may not read `old`.
+fn write_as(old: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        // Left behind by one that was killed; it may be anything.
+        _ => {}
+    }
+    let permissions = match fs::metadata(old) {
+        Ok(metadata) => Some(metadata.permissions()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let mode = if permissions.is_some() { 0o600 } else { 0o666 };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(new)?;
+    if let Some(permissions) = permissions {
+        file.set_permissions(permissions)?;
+    }
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -402,6 +466,65 @@ mod tests {
         assert!(other.expect_err("another language").contains("move that away first"));
         fs::remove_file(bench.functions().join("a/f.wat")).expect("removed");
         bench.versions.roll_back(&bench.functions(), "a/f", None, at(4)).expect("undeleted");
+    }
+
+    #[test]
+    fn what_was_closed_last_is_not_opened_by_an_earlier_version() {
+        let bench = bench();
+        let functions = bench.functions();
+        bench.keep("open", 1);
+        let keep = |file: &str, text: &str, seconds| {
+            bench.versions.keep("a/f", file, text.as_bytes(), at(seconds), true).expect("kept");
+        };
+        keep("a/f.protected.js", "closed", 2);
+        fs::remove_file(functions.join("a/f.js")).expect("removed");
+        let open = version_of(b"open");
+        let back = bench.versions.roll_back(&functions, "a/f", open.get(..8), at(3));
+        assert_eq!(back.expect("back").file, "a/f.protected.js");
+        assert!(!functions.join("a/f.js").exists());
+        assert_eq!(fs::read_to_string(functions.join("a/f.protected.js")).expect("read"), "open");
+
+        // Nor is what is there now, when that is stricter than what was kept last.
+        keep("a/f.js", "open again", 4);
+        let back = bench.versions.roll_back(&functions, "a/f", None, at(5)).expect("back");
+        assert_eq!(back.file, "a/f.protected.js");
+        for (file, last, wanted) in [
+            ("a/f.routes.toml", "a/f.private.wat", "a/f.private.routes.toml"),
+            ("a/f.protected.mjs", "a/f.private.js", "a/f.private.mjs"),
+            ("a/f.js", "a/f.js", "a/f.js"),
+            ("a/f.private.js", "a/f.js", "a/f.private.js"),
+        ] {
+            assert_eq!(no_opener_than("a/f", file.to_owned(), Some(last)), wanted);
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_where_links_lead_and_as_readable_as_it_was() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("shared")).expect("made");
+        fs::write(path("shared/f.js"), "one").expect("written");
+        fs::set_permissions(path("shared/f.js"), fs::Permissions::from_mode(0o640)).expect("set");
+        symlink("shared/f.js", path("middle")).expect("a link");
+        symlink(path("middle"), path("f.js")).expect("a link");
+        replace(&path("f.js"), b"two").expect("replaced");
+        assert!(path("f.js").is_symlink() && path("middle").is_symlink());
+        assert_eq!(fs::read_to_string(path("shared/f.js")).expect("read"), "two");
+        let mode = |name: &str| fs::metadata(path(name)).expect("there").permissions().mode();
+        assert_eq!(mode("shared/f.js") & 0o777, 0o640);
+        assert_eq!(fs::read_dir(path("shared")).expect("listed").count(), 1, "nothing beside it");
+
+        symlink("shared/new.js", path("new.js")).expect("a link");
+        replace(&path("new.js"), b"three").expect("made");
+        assert_eq!(fs::read_to_string(path("shared/new.js")).expect("read"), "three");
+        symlink("circle", path("circle")).expect("a link");
+        assert!(replace(&path("circle"), b"four").is_err());
+
+        // While it is written, too, nobody else may read what only its owner may.
+        fs::set_permissions(path("shared/f.js"), fs::Permissions::from_mode(0o600)).expect("set");
+        write_as(&path("shared/f.js"), &path("shared/.new"), b"five").expect("written");
+        assert_eq!(mode("shared/.new") & 0o777, 0o600);
     }
 
     #[test]

@@ -116,6 +116,13 @@ async fn a_body_that_is_no_form_must_be_vouched_for_by_the_signed_url() {
         let answer = routes.handle(signed(target, body)).await;
         assert_eq!(answer.status, status, "{target} {body}");
     }
+    // What each was let in to goes along: the file may be stricter when its turn has come.
+    routes.handle(Request::get("/functions/route")).await;
+    routes.handle(signed("/functions/route", "")).await;
+    fetch(&site, "function:route", Method::Post).await.unwrap();
+    let admitted = site.functions.0.lock().unwrap().iter().map(|i| i.admitted).collect::<Vec<_>>();
+    let (open, strict) = (Access::Public, Access::Protected);
+    assert_eq!(admitted, [strict, strict, open, strict, strict]);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use crate::call::{
 };
 use crate::exchange::{Input, Outcome};
 use crate::node::orders::Orders;
+use crate::source::Access;
 use crate::store::Store;
 
 #[tokio::test]
@@ -218,7 +219,11 @@ async fn the_sample_rings_one_of_ours_and_joins_it_with_who_called() {
     let told = serve(&bench, store, move |_| Outcome::Done(Box::new(call(sid, Status::Initiated))));
     let asked = |query: &[(&str, &str)]| {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Invocation { query: query.iter().map(own).collect(), ..Invocation::default() }
+        Invocation {
+            query: query.iter().map(own).collect(),
+            admitted: Access::Protected,
+            ..Invocation::default()
+        }
     };
     let functions = &bench.opened.project.functions;
     let begun = asked(&[("From", "+14155550100"), ("To", "+16505551111")]);

@@ -67,6 +67,31 @@ fn an_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
 }
 
 #[test]
+fn the_last_good_version_answers_nobody_who_could_not_have_asked_it() {
+    let secret = handler("callback(null, 'secret');");
+    let bench = Bench::new(&[("pay.protected.js", &secret)]);
+    let rename = |from: &str, to: &str| {
+        let path = |name: &str| bench.dir.path().join(name);
+        fs::rename(path(from), path(to)).expect("renamed");
+    };
+    assert_eq!(text(&bench.invoke("pay", &[])), "secret");
+    rename("pay.protected.js", "pay.js");
+    bench.write("pay.js", "exports.handler = (");
+    let error = bench.load_error("pay");
+    assert_eq!(error.file, "pay.js", "public now, and broken");
+    let loaded = bench.functions.load("pay").expect("looked at").0;
+    assert!(!loaded.kept && loaded.broken.is_some());
+
+    // The other way round nobody hears what was not for them.
+    bench.write("pay.js", &handler("callback(null, 'open');"));
+    assert_eq!(text(&bench.invoke("pay", &[])), "open");
+    rename("pay.js", "pay.protected.js");
+    bench.write("pay.protected.js", "exports.handler = (");
+    let answer = bench.invoke("pay", &[]);
+    assert_eq!((text(&answer), answer.stale.is_some()), ("open", true));
+}
+
+#[test]
 fn a_file_broken_from_the_start_says_where() {
     let bench = Bench::new(&[
         ("throws.js", "const a = 1;\n\nthrow new Error('no configuration');\n"),
