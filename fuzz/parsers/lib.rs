@@ -34,6 +34,7 @@ pub mod verb;
 #[path = "../../src/source"]
 pub mod source {
     pub mod e164;
+    pub mod paths;
     pub mod routes;
     pub mod stamp;
     pub mod template;
@@ -48,6 +49,7 @@ pub mod source {
         pub mod ask;
         mod error;
         mod event;
+        pub use super::paths::Access;
         pub use admit::admit;
         pub use error::{Failure, LoadError};
         pub use event::Response;
@@ -64,6 +66,7 @@ pub mod source {
 #[path = "../../src/http"]
 pub mod http {
     pub mod form;
+    pub mod signature;
 }
 
 #[path = "../../src/cli/flow"]

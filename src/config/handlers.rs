@@ -10,7 +10,7 @@ use super::{Config, FILE, Problem, Severity};
 use crate::base::hint;
 use crate::directory::Handler;
 use crate::sip::uri::SipUri;
-use crate::source::{asset, root};
+use crate::source::paths;
 
 /// A handler where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +78,8 @@ impl Names {
         if let Some(name) = named("/functions/") {
             return self.wrong_function(name);
         }
-        let name = root::name(path)?;
-        self.wrong_function(&name).filter(|_| asset::find(&self.assets, &name).is_none())
+        let name = paths::name(path)?;
+        self.wrong_function(&name).filter(|_| paths::asset(&self.assets, &name).is_none())
     }
 
     /// Why nothing can be granted to this function; private ones are functions, too.

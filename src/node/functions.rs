@@ -220,7 +220,7 @@ impl Runner {
 
 impl FunctionRunner for Runner {
     fn access(&self, name: &str) -> Option<Access> {
-        self.functions().access(name).map(Access::from)
+        self.functions().access(name)
     }
 
     fn invoke<'a>(&'a self, name: &'a str, invocation: Invocation) -> BoxFuture<'a, Response> {
@@ -256,7 +256,7 @@ impl FunctionRunner for Runner {
         let candidates = functions.candidates(name).into_iter().map(|(file, access)| {
             let text = std::fs::read(functions.folder().join(&file)).ok();
             let version = text.map(|text| function::version_of(&text));
-            Candidate { file: format!("functions/{file}"), access: access.into(), version }
+            Candidate { file: format!("functions/{file}"), access, version }
         });
         candidates.collect()
     }
@@ -284,26 +284,6 @@ fn run(functions: &Functions, name: &str, invocation: &Invocation, clock: Clock)
     let outcome = functions.invoke_as(name, &event, admitted);
     reporter.write().run = clock.now().since(begun);
     respond(name, outcome, reporter)
-}
-
-impl From<Access> for function::Access {
-    fn from(access: Access) -> function::Access {
-        match access {
-            Access::Public => function::Access::Public,
-            Access::Protected => function::Access::Protected,
-            Access::Private => function::Access::Private,
-        }
-    }
-}
-
-impl From<function::Access> for Access {
-    fn from(access: function::Access) -> Access {
-        match access {
-            function::Access::Public => Access::Public,
-            function::Access::Protected => Access::Protected,
-            function::Access::Private => Access::Private,
-        }
-    }
 }
 
 /// Threads for functions alone: speech and files, which calls wait for, too, have others.

@@ -3,50 +3,17 @@
 //! `x.protected.wav` is served at `x.wav` to signed requests alone, `x.private.wav` never. What
 //! a path or a symbolic link leads to outside the folder does not exist. RFC 9110 section 13.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 
 use crate::http::client::MEDIA_LIMIT;
 use crate::http::{Request, Response};
 
-use super::project::Access;
-
-/// An asset that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asset {
-    /// Its canonical path.
-    pub path: PathBuf,
-    /// Who may have it.
-    pub access: Access,
-}
-
-/// The asset at a path below the folder, percent-decoded.
-pub fn find(folder: &Path, path: &str) -> Option<Asset> {
-    let mut parts: Vec<&str> = path.split('/').collect();
-    let fits = |part: &&str| !part.is_empty() && !part.starts_with('.') && !part.contains('\0');
-    if !parts.iter().all(fits) {
-        return None;
-    }
-    let file = parts.pop()?;
-    let folder = fs::canonicalize(folder).ok()?;
-    let within = |name: &str| {
-        let path = fs::canonicalize(folder.join(parts.join("/")).join(name)).ok()?;
-        (path.starts_with(&folder) && path.is_file()).then_some(path)
-    };
-    if !file.contains(".protected.") && !file.contains(".private.") {
-        if let Some(path) = within(file) {
-            return Some(Asset { path, access: Access::Public });
-        }
-        let (stem, ending) = file.rsplit_once('.')?;
-        let path = within(&format!("{stem}.protected.{ending}"))?;
-        return Some(Asset { path, access: Access::Protected });
-    }
-    None
-}
+use super::paths::Asset;
 
 /// The file as a response: whole, or 304 when the request knows this version.
 pub fn serve(asset: &Asset, request: &Request) -> Response {
@@ -107,7 +74,10 @@ const TYPES: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::source::paths::{Access, asset};
 
     #[test]
     fn nothing_outside_the_folder_is_found() {
@@ -124,7 +94,7 @@ mod tests {
             .unwrap();
         std::os::unix::fs::symlink(folder.join("a.wav"), folder.join("alias.wav")).unwrap();
         std::os::unix::fs::symlink(root.path(), folder.join("up")).unwrap();
-        let access = |path: &str| find(&folder, path).map(|asset| asset.access);
+        let access = |path: &str| asset(&folder, path).map(|asset| asset.access);
         for path in ["a.wav", "sub/b.wav", "alias.wav"] {
             assert_eq!(access(path), Some(Access::Public), "{path}");
         }
@@ -154,7 +124,7 @@ mod tests {
     fn a_known_version_is_not_sent_again() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.wav"), "sound").unwrap();
-        let asset = find(folder.path(), "a.wav").unwrap();
+        let asset = asset(folder.path(), "a.wav").unwrap();
         let first = serve(&asset, &Request::get("/assets/a.wav"));
         assert_eq!((first.status, &first.body[..]), (200, &b"sound"[..]));
         assert_eq!(first.headers.first("content-type"), Some("audio/wav"));

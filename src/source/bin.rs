@@ -18,7 +18,8 @@ use crate::markup::Diagnostic;
 use crate::verb::Document;
 
 use super::Stamp;
-use super::project::{Access, Candidate};
+use super::paths::Access;
+use super::project::Candidate;
 use super::template::{Template, TemplateError};
 
 /// The bins of a project.

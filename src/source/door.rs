@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::http::{Request, Response, form, signature};
 
-use super::project::{Access, Invocation, Project};
+use super::paths::Access;
+use super::project::{Invocation, Project};
 use super::seen::{Kind, Report, Reporter, Seen};
 use super::{explain, view};
 

@@ -3,7 +3,8 @@
 use crate::base::Duration;
 use crate::http::{Request, Response};
 
-use super::project::{Access, Candidate};
+use super::paths::Access;
+use super::project::Candidate;
 use super::routes::ENDING;
 use super::seen::{Report, Seen};
 

@@ -13,6 +13,7 @@ pub mod e164;
 pub mod explain;
 pub mod function;
 pub mod inbound;
+pub mod paths;
 pub mod project;
 pub mod root;
 pub mod routes;
@@ -27,9 +28,8 @@ pub mod view;
 pub mod webhook;
 
 pub use bin::{Bins, Loaded};
-pub use project::{
-    Access, Candidate, FunctionRunner, Invocation, Project, STALE_HEADER, tell_stale,
-};
+pub use paths::Access;
+pub use project::{Candidate, FunctionRunner, Invocation, Project, STALE_HEADER, tell_stale};
 pub use sound::Sound;
 pub use stamp::Stamp;
 pub use webhook::{Answer, Sources};

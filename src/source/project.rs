@@ -12,23 +12,12 @@ use crate::base::Secret;
 use crate::base::id::BinSid;
 use crate::http::{BoxFuture, Handler, Request, Response, Routes, signature};
 
-use super::asset;
 use super::bin::Bins;
 use super::door::METHODS;
+use super::paths::Access;
 use super::root::Root;
 use super::seen::{Reporter, Watchers};
-
-/// Who may ask for a function or an asset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Access {
-    /// Anybody.
-    #[default]
-    Public,
-    /// Requests with a valid signature.
-    Protected,
-    /// Nobody from outside.
-    Private,
-}
+use super::{asset, paths};
 
 /// What a function is given.
 #[derive(Clone, Debug, Default)]
@@ -192,7 +181,7 @@ impl Project {
     pub(super) async fn file(&self, path: String, request: Request, local: bool) -> Response {
         let folder = self.assets.clone();
         let wanted = path.clone();
-        let found = tokio::task::spawn_blocking(move || asset::find(&folder, &wanted)).await;
+        let found = tokio::task::spawn_blocking(move || paths::asset(&folder, &wanted)).await;
         let Ok(Some(asset)) = found else {
             return Response::text(404, &format!("404: there is no asset {path}"));
         };

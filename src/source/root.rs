@@ -5,34 +5,10 @@
 
 use std::sync::Arc;
 
-use percent_encoding::percent_decode_str;
-
-use super::asset;
 use super::door::METHODS;
-use super::project::{ASSET_METHODS, Access, Project, Resource, Served};
+use super::paths::{Access, asset, name};
+use super::project::{ASSET_METHODS, Project, Resource, Served};
 use crate::http::{BoxFuture, Found, Otherwise};
-
-/// First segments of paths that are the server's own, whether or not something is behind them.
-const RESERVED: [&str; 11] = [
-    "2010-04-01",
-    "assets",
-    "bins",
-    "console",
-    "functions",
-    "healthz",
-    "metrics",
-    "phone",
-    "readyz",
-    "sip",
-    "twiml",
-];
-
-/// The name that a path without its query has at the root; `None` for the server's own paths.
-pub fn name(path: &str) -> Option<String> {
-    let name = percent_decode_str(path.strip_prefix('/')?).decode_utf8().ok()?;
-    let first = name.split('/').next().unwrap_or_default();
-    (!first.is_empty() && !RESERVED.contains(&first)).then(|| name.into_owned())
-}
 
 /// What has a name at the root.
 pub(super) struct Rooted {
@@ -49,7 +25,7 @@ impl Project {
         if self.functions.access(&name).is_some_and(|access| access != Access::Private) {
             return Some(Rooted { resource: Resource::Function, name });
         }
-        asset::find(&self.assets, &name)?;
+        asset(&self.assets, &name)?;
         Some(Rooted { resource: Resource::Asset, name })
     }
 }

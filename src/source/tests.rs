@@ -8,7 +8,8 @@ use crate::call::{Fetch, FetchError, Fetched, Method};
 use crate::http::loopback::{Loopback, answer, client, with_headers};
 use crate::http::{BoxFuture, Request, Response, form, signature};
 
-use super::project::{Access, FunctionRunner, Invocation, Project};
+use super::paths::Access;
+use super::project::{FunctionRunner, Invocation, Project};
 use super::{Bins, Sources};
 
 mod doors;

@@ -46,6 +46,7 @@ use depends::Depends;
 
 pub use admit::admit;
 
+pub use super::paths::Access;
 pub use crate::directory::grants::{Bounds, Grants, HostGrant};
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
@@ -54,17 +55,6 @@ pub use files::{is_name, names, tables, unnamed};
 pub use instance::{Limits, MAX_MEMORY};
 pub use sandbox::{Host, Sandbox, Setup, TICK};
 pub use versions::{Versions, version_of};
-
-/// Who may call a function from outside, as its file name says; the stricter is the greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Access {
-    /// `name.js`: anyone.
-    Public,
-    /// `name.protected.js`: requests with a valid signature.
-    Protected,
-    /// `name.private.js`: nobody; there is no route to it.
-    Private,
-}
 
 /// The functions of one project folder.
 pub struct Functions {
