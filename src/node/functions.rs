@@ -269,7 +269,7 @@ fn run(functions: &Functions, name: &str, invocation: &Invocation, clock: Clock)
         Ok(event) => event,
         Err(why) => return Response::text(400, &format!("400: {why}")),
     };
-    let admitted = invocation.admitted.into();
+    let admitted = invocation.admitted;
     if reporter.is_detailed() && functions.access(name).is_some_and(|access| access <= admitted) {
         let begun = clock.now();
         // What is wrong with it is said by invoking it.
