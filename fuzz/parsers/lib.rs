@@ -34,7 +34,6 @@ pub mod verb;
 #[path = "../../src/source"]
 pub mod source {
     pub mod e164;
-    pub mod paths;
     pub mod routes;
     pub mod stamp;
     pub mod template;
@@ -49,7 +48,7 @@ pub mod source {
         pub mod ask;
         mod error;
         mod event;
-        pub use super::paths::Access;
+        pub use crate::http::paths::Access;
         pub use admit::admit;
         pub use error::{Failure, LoadError};
         pub use event::Response;
@@ -66,6 +65,7 @@ pub mod source {
 #[path = "../../src/http"]
 pub mod http {
     pub mod form;
+    pub mod paths;
     pub mod signature;
 }
 

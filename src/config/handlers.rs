@@ -9,8 +9,8 @@ use percent_encoding::percent_decode_str;
 use super::{Config, FILE, Problem, Severity};
 use crate::base::hint;
 use crate::directory::Handler;
+use crate::http::paths;
 use crate::sip::uri::SipUri;
-use crate::source::paths;
 
 /// A handler where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]

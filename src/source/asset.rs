@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::http::client::MEDIA_LIMIT;
 use crate::http::{Request, Response};
 
-use super::paths::Asset;
+use crate::http::paths::Asset;
 
 /// The file as a response: whole, or 304 when the request knows this version.
 pub fn serve(asset: &Asset, request: &Request) -> Response {
@@ -77,7 +77,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::source::paths::{Access, asset};
+    use crate::http::paths::{Access, asset};
 
     #[test]
     fn nothing_outside_the_folder_is_found() {

@@ -18,9 +18,9 @@ use crate::markup::Diagnostic;
 use crate::verb::Document;
 
 use super::Stamp;
-use super::paths::Access;
 use super::project::Candidate;
 use super::template::{Template, TemplateError};
+use crate::http::paths::Access;
 
 /// The bins of a project.
 pub struct Bins {

@@ -3,10 +3,10 @@
 use crate::base::Duration;
 use crate::http::{Request, Response};
 
-use super::paths::Access;
 use super::project::Candidate;
 use super::routes::ENDING;
 use super::seen::{Report, Seen};
+use crate::http::paths::Access;
 
 /// The parameter that asks for it; handlers do not see it.
 const PARAMETER: &str = "_explain";

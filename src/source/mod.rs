@@ -13,7 +13,6 @@ pub mod e164;
 pub mod explain;
 pub mod function;
 pub mod inbound;
-pub mod paths;
 pub mod project;
 pub mod root;
 pub mod routes;
@@ -27,8 +26,8 @@ pub mod turns;
 pub mod view;
 pub mod webhook;
 
+pub use crate::http::paths::Access;
 pub use bin::{Bins, Loaded};
-pub use paths::Access;
 pub use project::{Candidate, FunctionRunner, Invocation, Project, STALE_HEADER, tell_stale};
 pub use sound::Sound;
 pub use stamp::Stamp;

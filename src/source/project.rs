@@ -12,12 +12,13 @@ use crate::base::Secret;
 use crate::base::id::BinSid;
 use crate::http::{BoxFuture, Handler, Request, Response, Routes, signature};
 
+use super::asset;
 use super::bin::Bins;
 use super::door::METHODS;
-use super::paths::Access;
 use super::root::Root;
 use super::seen::{Reporter, Watchers};
-use super::{asset, paths};
+use crate::http::paths;
+use crate::http::paths::Access;
 
 /// What a function is given.
 #[derive(Clone, Debug, Default)]

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::door::METHODS;
-use super::paths::{Access, asset, name};
 use super::project::{ASSET_METHODS, Project, Resource, Served};
+use crate::http::paths::{Access, asset, name};
 use crate::http::{BoxFuture, Found, Otherwise};
 
 /// What has a name at the root.

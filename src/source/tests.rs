@@ -8,9 +8,9 @@ use crate::call::{Fetch, FetchError, Fetched, Method};
 use crate::http::loopback::{Loopback, answer, client, with_headers};
 use crate::http::{BoxFuture, Request, Response, form, signature};
 
-use super::paths::Access;
 use super::project::{FunctionRunner, Invocation, Project};
 use super::{Bins, Sources};
+use crate::http::paths::Access;
 
 mod doors;
 mod root;
