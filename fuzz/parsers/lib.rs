@@ -48,7 +48,7 @@ pub mod source {
         pub mod ask;
         mod error;
         mod event;
-        pub use crate::http::paths::Access;
+        pub use crate::directory::paths::Access;
         pub use admit::admit;
         pub use error::{Failure, LoadError};
         pub use event::Response;
@@ -65,7 +65,6 @@ pub mod source {
 #[path = "../../src/http"]
 pub mod http {
     pub mod form;
-    pub mod paths;
     pub mod signature;
 }
 

@@ -2,14 +2,11 @@
 //!
 //! Knows names only; whether a bin or function is itself sound is for those who load it.
 
-use std::path::PathBuf;
-
 use percent_encoding::percent_decode_str;
 
 use super::{Config, FILE, Problem, Severity};
 use crate::base::hint;
-use crate::directory::Handler;
-use crate::http::paths;
+use crate::directory::{Handler, paths};
 use crate::sip::uri::SipUri;
 
 /// A handler where it is written.
@@ -43,8 +40,8 @@ pub struct Names {
     pub functions: Vec<String>,
     /// Functions that are private by their file name: no call can run them.
     pub private: Vec<String>,
-    /// The folder of the assets.
-    pub assets: PathBuf,
+    /// Assets that there is a route to.
+    pub assets: Vec<String>,
 }
 
 impl Names {
@@ -79,7 +76,7 @@ impl Names {
             return self.wrong_function(name);
         }
         let name = paths::name(path)?;
-        self.wrong_function(&name).filter(|_| paths::asset(&self.assets, &name).is_none())
+        self.wrong_function(&name).filter(|_| !self.assets.contains(&name))
     }
 
     /// Why nothing can be granted to this function; private ones are functions, too.

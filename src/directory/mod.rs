@@ -14,6 +14,7 @@ use crate::base::{Duration, Rng, Secret};
 
 mod callers;
 pub mod grants;
+pub mod paths;
 mod trunk;
 
 pub use callers::{Attestation, CallerHeader, Callers, DiversionHeader, Refuse, Signing, Verify};

@@ -19,7 +19,7 @@ pub mod guard;
 pub(crate) mod loopback;
 pub mod message;
 pub mod multipart;
-pub mod paths;
+
 pub mod recordings;
 pub mod resolver;
 pub mod route;

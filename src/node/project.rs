@@ -16,7 +16,7 @@ use crate::config::{Config, Names};
 use crate::directory::Directory;
 use crate::http::client::{self, Authorities, Client};
 use crate::source::function::{self, Sandbox, Versions};
-use crate::source::{Bins, Project, Sources};
+use crate::source::{Bins, Project, Sources, asset};
 use crate::store::Store;
 use crate::store::values::Values;
 
@@ -201,7 +201,7 @@ pub fn names(config: &Config) -> Names {
         bins: Bins::new(config.project.join("bins")).names(),
         functions: named(functions),
         private: named(private),
-        assets: config.project.join("assets"),
+        assets: asset::names(&config.project.join("assets")),
     }
 }
 

@@ -3,17 +3,76 @@
 //! `x.protected.wav` is served at `x.wav` to signed requests alone, `x.private.wav` never. What
 //! a path or a symbolic link leads to outside the folder does not exist. RFC 9110 section 13.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
 use crate::http::client::MEDIA_LIMIT;
 use crate::http::{Request, Response};
 
-use crate::http::paths::Asset;
+use crate::directory::paths::Access;
+
+/// An asset that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asset {
+    /// Its canonical path.
+    pub path: PathBuf,
+    /// Who may have it.
+    pub access: Access,
+}
+
+/// The asset at a path below the folder, percent-decoded.
+pub fn find(folder: &Path, path: &str) -> Option<Asset> {
+    let mut parts: Vec<&str> = path.split('/').collect();
+    let fits = |part: &&str| !part.is_empty() && !part.starts_with('.') && !part.contains('\0');
+    if !parts.iter().all(fits) {
+        return None;
+    }
+    let file = parts.pop()?;
+    let folder = fs::canonicalize(folder).ok()?;
+    let within = |name: &str| {
+        let path = fs::canonicalize(folder.join(parts.join("/")).join(name)).ok()?;
+        (path.starts_with(&folder) && path.is_file()).then_some(path)
+    };
+    if !file.contains(".protected.") && !file.contains(".private.") {
+        if let Some(path) = within(file) {
+            return Some(Asset { path, access: Access::Public });
+        }
+        let (stem, ending) = file.rsplit_once('.')?;
+        let path = within(&format!("{stem}.protected.{ending}"))?;
+        return Some(Asset { path, access: Access::Protected });
+    }
+    None
+}
+
+/// The paths of all assets that there is a route to, in order.
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    collect(folder, "", 0, &mut names);
+    names.sort();
+    names
+}
+
+fn collect(folder: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) {
+    // Deeper is a link in a circle, and more than anybody names in documents.
+    const DEEPEST: usize = 8;
+    const MOST: usize = 10_000;
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+        if entry.path().is_dir() {
+            if depth < DEEPEST {
+                collect(&entry.path(), &format!("{prefix}{name}/"), depth + 1, names);
+            }
+        } else if !name.contains(".private.") && names.len() < MOST {
+            names.push(format!("{prefix}{}", name.replacen(".protected.", ".", 1)));
+        }
+    }
+}
 
 /// The file as a response: whole, or 304 when the request knows this version.
 pub fn serve(asset: &Asset, request: &Request) -> Response {
@@ -74,10 +133,7 @@ const TYPES: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-    use crate::http::paths::{Access, asset};
 
     #[test]
     fn nothing_outside_the_folder_is_found() {
@@ -94,7 +150,7 @@ mod tests {
             .unwrap();
         std::os::unix::fs::symlink(folder.join("a.wav"), folder.join("alias.wav")).unwrap();
         std::os::unix::fs::symlink(root.path(), folder.join("up")).unwrap();
-        let access = |path: &str| asset(&folder, path).map(|asset| asset.access);
+        let access = |path: &str| find(&folder, path).map(|asset| asset.access);
         for path in ["a.wav", "sub/b.wav", "alias.wav"] {
             assert_eq!(access(path), Some(Access::Public), "{path}");
         }
@@ -124,12 +180,24 @@ mod tests {
     fn a_known_version_is_not_sent_again() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.wav"), "sound").unwrap();
-        let asset = asset(folder.path(), "a.wav").unwrap();
+        let asset = find(folder.path(), "a.wav").unwrap();
         let first = serve(&asset, &Request::get("/assets/a.wav"));
         assert_eq!((first.status, &first.body[..]), (200, &b"sound"[..]));
         assert_eq!(first.headers.first("content-type"), Some("audio/wav"));
         let mut again = Request::get("/assets/a.wav");
         again.headers.push("If-None-Match", first.headers.first("ETag").unwrap());
         assert_eq!(serve(&asset, &again).status, 304);
+    }
+
+    #[test]
+    fn names_are_those_that_have_a_route() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("in")).unwrap();
+        for file in ["a.wav", "in/b.protected.wav", "c.private.json", ".hidden"] {
+            fs::write(folder.path().join(file), "").unwrap();
+        }
+        let names = names(folder.path());
+        assert_eq!(names, ["a.wav", "in/b.wav"]);
+        assert!(names.iter().all(|name| find(folder.path(), name).is_some()));
     }
 }

@@ -20,7 +20,7 @@ use crate::verb::Document;
 use super::Stamp;
 use super::project::Candidate;
 use super::template::{Template, TemplateError};
-use crate::http::paths::Access;
+use crate::directory::paths::Access;
 
 /// The bins of a project.
 pub struct Bins {

@@ -13,7 +13,7 @@ use crate::http::{Request, Response, form, signature};
 use super::project::{Invocation, Project};
 use super::seen::{Kind, Report, Reporter, Seen};
 use super::{explain, view};
-use crate::http::paths::Access;
+use crate::directory::paths::Access;
 
 /// Methods that functions take; HEAD is taken as GET, and the body left out.
 pub(super) const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];

@@ -6,7 +6,7 @@ use crate::http::{Request, Response};
 use super::project::Candidate;
 use super::routes::ENDING;
 use super::seen::{Report, Seen};
-use crate::http::paths::Access;
+use crate::directory::paths::Access;
 
 /// The parameter that asks for it; handlers do not see it.
 const PARAMETER: &str = "_explain";

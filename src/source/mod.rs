@@ -26,7 +26,7 @@ pub mod turns;
 pub mod view;
 pub mod webhook;
 
-pub use crate::http::paths::Access;
+pub use crate::directory::paths::Access;
 pub use bin::{Bins, Loaded};
 pub use project::{Candidate, FunctionRunner, Invocation, Project, STALE_HEADER, tell_stale};
 pub use sound::Sound;

@@ -17,8 +17,7 @@ use super::bin::Bins;
 use super::door::METHODS;
 use super::root::Root;
 use super::seen::{Reporter, Watchers};
-use crate::http::paths;
-use crate::http::paths::Access;
+use crate::directory::paths::Access;
 
 /// What a function is given.
 #[derive(Clone, Debug, Default)]
@@ -182,7 +181,7 @@ impl Project {
     pub(super) async fn file(&self, path: String, request: Request, local: bool) -> Response {
         let folder = self.assets.clone();
         let wanted = path.clone();
-        let found = tokio::task::spawn_blocking(move || paths::asset(&folder, &wanted)).await;
+        let found = tokio::task::spawn_blocking(move || asset::find(&folder, &wanted)).await;
         let Ok(Some(asset)) = found else {
             return Response::text(404, &format!("404: there is no asset {path}"));
         };

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use super::asset;
 use super::door::METHODS;
 use super::project::{ASSET_METHODS, Project, Resource, Served};
-use crate::http::paths::{Access, asset, name};
+use crate::directory::paths::{Access, name};
 use crate::http::{BoxFuture, Found, Otherwise};
 
 /// What has a name at the root.
@@ -25,7 +26,7 @@ impl Project {
         if self.functions.access(&name).is_some_and(|access| access != Access::Private) {
             return Some(Rooted { resource: Resource::Function, name });
         }
-        asset(&self.assets, &name)?;
+        asset::find(&self.assets, &name)?;
         Some(Rooted { resource: Resource::Asset, name })
     }
 }

@@ -10,7 +10,7 @@ use crate::http::{BoxFuture, Request, Response, form, signature};
 
 use super::project::{FunctionRunner, Invocation, Project};
 use super::{Bins, Sources};
-use crate::http::paths::Access;
+use crate::directory::paths::Access;
 
 mod doors;
 mod root;

@@ -176,7 +176,7 @@ mod tests {
         let known = Names {
             functions: vec!["ivr-choice".to_owned(), "a/b".to_owned()],
             private: vec!["keys".to_owned()],
-            assets: folder.path().to_owned(),
+            assets: crate::source::asset::names(folder.path()),
             ..Names::default()
         };
         for fine in ["/ivr-choice?x=1", "/a/b", "/next.xml", "/healthz", "//h/nope", "https://h/x"]

@@ -47,7 +47,7 @@ use depends::Depends;
 pub use admit::admit;
 
 pub use crate::directory::grants::{Bounds, Grants, HostGrant};
-pub use crate::http::paths::Access;
+pub use crate::directory::paths::Access;
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
 use files::{Finder, Found, files, is_script};
