@@ -10,14 +10,6 @@
 
   const isObject = (value) =>
     value !== null && (typeof value === 'object' || typeof value === 'function');
-  const describe = (error) => String(error.stack || error);
-  const format = (value) => {
-    if (value instanceof Error) return describe(value);
-    if (!isObject(value) || typeof value === 'function') return String(value);
-    try { return JSON.stringify(value); } catch (_) { return String(value); }
-  };
-
-
   // Errors with a `code`, worded as Node words them.
   const fault = (Type, code, message) => {
     const error = new Type(message);
@@ -55,5 +47,5 @@
       `The value of "${name}" is out of range. It must be ${range}. Received ${shown}`);
   };
 
-  Object.assign(host.kit, { isObject, describe, format, fault, received, wrongType, mustBe, outOfRange });
+  Object.assign(host.kit, { isObject, fault, received, wrongType, mustBe, outOfRange });
 })(globalThis, globalThis.__host);
