@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
 use asks::Outside;
+use tokio::sync::oneshot;
 
 use super::account::Account;
 use super::clock::Clock;
@@ -94,15 +95,19 @@ pub(super) fn open(
     functions.with_grants(config.function_grants.clone()).hiding(config.server.data.clone())
 }
 
-/// Compiles or loads the JavaScript engine beside the start, so that no request waits for it.
-pub(super) fn warm_up(sandbox: Sandbox) {
-    let warm = move || {
+/// Compiles or loads the JavaScript engine beside the start, so that no request waits for it; what
+/// it gives tells the end of that, well or not.
+pub(super) fn warm_up(sandbox: Sandbox) -> oneshot::Receiver<()> {
+    let (done, warm) = oneshot::channel();
+    let work = move || {
         if let Err(error) = sandbox.warm_up() {
             tracing::warn!("JavaScript functions cannot run: {error}");
         }
+        let _ = done.send(());
     };
     // Without a thread the first request does it.
-    let _ = std::thread::Builder::new().name("warm-up".to_owned()).spawn(warm);
+    let _ = std::thread::Builder::new().name("warm-up".to_owned()).spawn(work);
+    warm
 }
 
 /// Loads every function, with the clock of the sandbox running, and says what is wrong with it.

@@ -6,6 +6,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::account::Account;
 use super::clock::seeded_rng;
 use super::functions;
@@ -42,6 +44,8 @@ pub struct Opened {
     pub(super) authorities: Arc<Authorities>,
     /// The root of all chance.
     pub rng: Rng,
+    /// Tells when the JavaScript engine has started.
+    warm: Option<oneshot::Receiver<()>>,
 }
 
 impl Opened {
@@ -91,7 +95,7 @@ impl Opened {
         // Functions' connections are no webhook's: a slow one of theirs keeps no call waiting.
         let theirs = Arc::new(client_of(&config, account.token.clone(), &authorities));
         let sandbox = functions::sandbox(cache, rng.fork(), theirs, Arc::clone(&backing))?;
-        functions::warm_up(sandbox.clone());
+        let warm = functions::warm_up(sandbox.clone());
         let functions = functions::open(&config, &account, &public_url, sandbox.clone());
         let runner = Arc::new(functions::Runner::new(functions, sandbox.clone()));
         let project = Arc::new(Project {
@@ -116,6 +120,7 @@ impl Opened {
             sources,
             authorities,
             rng,
+            warm: Some(warm),
         })
     }
 
@@ -125,6 +130,18 @@ impl Opened {
         let token = self.account.token.clone();
         let client = Arc::new(client_of(&self.config, token, &self.authorities));
         Arc::new(Sources::new(client, Arc::clone(&self.project), self.rng.fork()))
+    }
+
+    /// Waits until scripts run at once, if there are any. A machine that stands still holds up only
+    /// them.
+    pub(super) async fn warmed(&mut self) {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+        let warm = self.warm.take().filter(|_| self.runner.functions().has_scripts());
+        if let Some(warm) = warm
+            && tokio::time::timeout(PATIENCE, warm).await.is_err()
+        {
+            tracing::warn!("the JavaScript engine is still being compiled: functions answer later");
+        }
     }
 
     /// The names of the functions that are there now.
@@ -251,5 +268,21 @@ mod tests {
         opened.reconfigure(config(folder.path(), "bonjour"));
         let greet = opened.project.functions.invoke("greet", Invocation::default()).await;
         assert_eq!(greet.body, "bonjour");
+    }
+    #[tokio::test]
+    async fn a_project_with_scripts_waits_for_their_engine() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let functions = folder.path().join("functions");
+        std::fs::create_dir(&functions).expect("made");
+        let open = || {
+            let open = config(folder.path(), "hello");
+            Opened::open(open, "http://127.0.0.1:1".to_owned()).expect("opened")
+        };
+        std::fs::write(functions.join("table.routes.toml"), "").expect("written");
+        assert!(!open().runner.functions().has_scripts());
+        std::fs::write(functions.join("greet.ts"), "").expect("written");
+        let mut opened = open();
+        opened.warmed().await;
+        assert!(opened.sandbox.is_warm(), "the engine is missing? run cargo xtask setup");
     }
 }

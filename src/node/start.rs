@@ -216,6 +216,7 @@ impl Node {
         ));
         let page = metrics::Page::new(observer.clone(), config.metrics_allow.clone());
         routes.add(&["GET"], "/metrics", page);
+        opened.warmed().await;
         let http = HttpThread::start(listeners, routes, ready, door);
         let http = http.map_err(StartError::System)?;
 

@@ -287,6 +287,11 @@ impl Functions {
         names(self.finder.dir()).into_iter().map(|(name, _)| name).collect()
     }
 
+    /// Whether any of them needs the JavaScript engine.
+    pub fn has_scripts(&self) -> bool {
+        files(self.finder.dir()).iter().any(|(.., path)| is_script(path))
+    }
+
     /// The function as its files say now, and what loading it logged.
     fn current(
         &self,

@@ -111,6 +111,11 @@ impl Sandbox {
         self.javascript().map(drop)
     }
 
+    /// Whether scripts run at once.
+    pub fn is_warm(&self) -> bool {
+        self.0.javascript.get().is_some()
+    }
+
     /// The engine, started by whoever needs it first. A start that failed, on a machine that stood
     /// still perhaps, is tried again after a while.
     pub(super) fn javascript(&self) -> Result<&Runtime, LoadError> {
