@@ -59,8 +59,7 @@ fn measure(what: &str, count: usize, mut act: impl FnMut(usize)) {
 }
 
 fn event() -> Event {
-    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    let body = [
+    let parameters = [
         ("AccountSid", "AC00000000000000000000000000000000"),
         ("CallSid", "CA00000000000000000000000000000000"),
         ("CallStatus", "ringing"),
@@ -70,7 +69,10 @@ fn event() -> Event {
     ];
     Event {
         method: "POST".to_owned(),
-        body: body.into_iter().map(pair).collect(),
+        parameters: parameters
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into_iter()
+            .collect(),
         ..Event::default()
     }
 }

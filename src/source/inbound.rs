@@ -13,24 +13,20 @@ use crate::http::{form, multipart};
 
 /// What a handler is given of a request; the error says why the body cannot be read.
 pub fn event(name: &str, invocation: &Invocation) -> Result<Event, String> {
-    let mut members = Map::new();
-    for (key, value) in nested(&invocation.query) {
-        members.insert(key, value);
-    }
-    members.extend(body(&invocation.content_type, &invocation.body)?);
+    let mut parameters: Map<_, _> = nested(&invocation.query).into_iter().collect();
+    parameters.extend(body(&invocation.content_type, &invocation.body)?);
     Ok(Event {
         method: invocation.method.clone(),
         headers: invocation.headers.clone(),
         cookies: cookies(&invocation.headers),
-        members,
-        asked: asked(invocation),
+        parameters,
+        query: query(invocation),
         context: vec![("PATH".to_owned(), format!("/functions/{name}"))],
-        ..Event::default()
     })
 }
 
 /// The query for tables, which explain themselves when the door says so, and only then.
-fn asked(invocation: &Invocation) -> Vec<(String, String)> {
+fn query(invocation: &Invocation) -> Vec<(String, String)> {
     let explain = invocation.explain.then(|| (EXPLAIN.to_owned(), "1".to_owned()));
     let others = invocation.query.iter().filter(|(name, _)| name != EXPLAIN);
     others.cloned().chain(explain).collect()
@@ -230,7 +226,7 @@ mod tests {
             body: body.as_bytes().to_vec(),
             ..Invocation::default()
         };
-        event("f", &invocation).map(|event| Value::Object(event.members))
+        event("f", &invocation).map(|event| Value::Object(event.parameters))
     }
 
     #[test]

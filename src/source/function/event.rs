@@ -16,14 +16,10 @@ pub struct Event {
     pub headers: Vec<(String, String)>,
     /// Cookies of the request.
     pub cookies: Vec<(String, String)>,
-    /// Parameters of the query.
+    /// All parameters, with their types; those of the body win over those of the query.
+    pub parameters: Map<String, Value>,
+    /// The query as it was, for tables, which trust the body alone.
     pub query: Vec<(String, String)>,
-    /// Parameters of the body; they win over those of the query.
-    pub body: Vec<(String, String)>,
-    /// Further parameters, with their types: they win over all others.
-    pub members: Map<String, Value>,
-    /// The query as it was, for tables: what of `members` came by it.
-    pub asked: Vec<(String, String)>,
     /// What `context` holds besides the environment: `DOMAIN_NAME`, `PATH`, `ACCOUNT_SID`, …
     pub context: Vec<(String, String)>,
 }
@@ -34,16 +30,12 @@ impl Event {
         let mut request = Map::new();
         request.insert("method".into(), self.method.as_str().into());
         let shown = self.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
-        request.insert("headers".into(), collect(shown.filter(|(name, _)| !is_hidden(name))));
-        request.insert("cookies".into(), collect(pairs(&self.cookies)));
+        request
+            .insert("headers".into(), collect(shown.filter(|(name, _)| !is_hidden(name))).into());
+        request.insert("cookies".into(), collect(pairs(&self.cookies)).into());
         let mut event = Map::new();
         event.insert("request".into(), request.into());
-        for parameters in [&self.query, &self.body] {
-            if let Value::Object(members) = collect(pairs(parameters)) {
-                event.extend(members);
-            }
-        }
-        event.extend(self.members.clone());
+        event.extend(self.parameters.clone());
         let context = collect(pairs(environment).chain(pairs(&self.context)));
         serde_json::json!({ "context": context, "event": event }).to_string().into_bytes()
     }
@@ -69,12 +61,13 @@ fn is_hidden(name: &str) -> bool {
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn pairs(list: &[(String, String)]) -> impl Iterator<Item = (String, &String)> {
+/// Names and values, as [`collect`] wants them.
+pub(super) fn pairs(list: &[(String, String)]) -> impl Iterator<Item = (String, &String)> {
     list.iter().map(|(name, value)| (name.clone(), value))
 }
 
 /// An object in which repeated names hold arrays.
-fn collect<'a>(pairs: impl Iterator<Item = (String, &'a String)>) -> Value {
+pub(super) fn collect<'a>(pairs: impl Iterator<Item = (String, &'a String)>) -> Map<String, Value> {
     let mut object = Map::new();
     for (name, value) in pairs {
         let value = Value::from(value.as_str());
@@ -84,7 +77,7 @@ fn collect<'a>(pairs: impl Iterator<Item = (String, &'a String)>) -> Value {
             Some(first) => *first = Value::Array(vec![first.take(), value]),
         }
     }
-    object.into()
+    object
 }
 
 /// How serious a line of a function's log is.

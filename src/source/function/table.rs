@@ -47,7 +47,7 @@ pub(super) fn load(file: &str, bytes: &[u8]) -> (Result<Table, LoadError>, Vec<L
 
 /// The parameters that did not come by the query, as texts; tables know no others.
 fn told(event: &Event) -> Vec<(String, String)> {
-    let texts = event.members.iter().filter_map(|(name, value)| {
+    let texts = event.parameters.iter().filter_map(|(name, value)| {
         let value = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
@@ -58,15 +58,13 @@ fn told(event: &Event) -> Vec<(String, String)> {
         };
         Some((name.clone(), value))
     });
-    let told = texts.filter(|pair| !event.asked.contains(pair));
-    event.body.iter().cloned().chain(told).collect()
+    texts.filter(|pair| !event.query.contains(pair)).collect()
 }
 
 /// What the table answers; each rule that had anything to say is a line of the log.
 pub(super) fn invoke(table: &Table, event: &Event, host: &dyn Host) -> Response {
     let started = host.now();
-    let (body, query) = (told(event), [&event.query[..], &event.asked[..]].concat());
-    let parameters = Parameters { body: &body, query: &query };
+    let parameters = Parameters { body: &told(event), query: &event.query };
     let explanation = table.decide(&parameters, host.wall());
     let line =
         |text: String| LogLine { level: Level::Info, text: text.chars().take(LONGEST).collect() };

@@ -144,10 +144,11 @@ fn handler(body: &str) -> String {
 
 fn event(parameters: &[(&str, &str)]) -> Event {
     let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+    let parameters: Vec<_> = parameters.iter().map(owned).collect();
     Event {
         method: "POST".to_owned(),
         headers: vec![("User-Agent".to_owned(), "test".to_owned())],
-        body: parameters.iter().map(owned).collect(),
+        parameters: super::event::collect(super::event::pairs(&parameters)),
         context: vec![("DOMAIN_NAME".to_owned(), "localhost".to_owned())],
         ..Event::default()
     }

@@ -217,14 +217,16 @@ fn the_body_wins_over_the_query_and_an_explanation_can_be_asked_for() {
     let bench = Bench::new(&SAMPLES);
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let mut event = Event {
-        query: vec![pair("To", "911"), pair("From", "sip:home@x")],
-        body: vec![pair("To", "6591234567"), pair("_explain", "1")],
-        members: [("_explain".to_owned(), "1".into())].into_iter().collect(),
+        query: vec![pair("From", "sip:home@x")],
+        parameters: [("To", "6591234567"), ("From", "sip:home@x"), ("_explain", "1")]
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into_iter()
+            .collect(),
         ..Event::default()
     };
     let answer = bench.functions.invoke("sip-outbound-table", &event).expect("an answer");
     assert_eq!(answer.content_type, "text/xml; charset=utf-8", "bodies cannot ask for it");
-    event.asked = vec![pair("_explain", "1")];
+    event.query.push(pair("_explain", "1"));
     let answer = bench.functions.invoke("sip-outbound-table", &event).expect("an answer");
     assert_eq!(answer.content_type, "text/plain; charset=utf-8");
     let body = String::from_utf8(answer.body).expect("text");
