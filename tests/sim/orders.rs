@@ -27,6 +27,18 @@ fn everywhere(scenario: impl Fn(u64)) {
     }
 }
 
+/// Alice calls a number whose document is `body`, and Bob, whom it dials, has answered.
+fn bob_answers(seed: u64, body: &str) -> World {
+    let mut world = World::new(seed);
+    world.web.page(VOICE, Page::xml(body));
+    world.phone("alice");
+    world.phone("bob");
+    world.answers_after("bob", 1);
+    world.dial("alice", "500");
+    world.seconds(4);
+    world
+}
+
 fn first(world: &World) -> CallSid {
     world.rows.leg(0).sid
 }
@@ -72,13 +84,7 @@ fn a_url_is_asked_for_and_its_failure_falls_back() {
 #[test]
 fn a_caller_who_leaves_a_dial_leaves_the_other_alone() {
     everywhere(|seed| {
-        let mut world = World::new(seed);
-        world.web.page(VOICE, Page::xml(&format!("<Dial action='/after'>{BOB}</Dial>")));
-        world.phone("alice");
-        world.phone("bob");
-        world.answers_after("bob", 1);
-        world.dial("alice", "500");
-        world.seconds(4);
+        let mut world = bob_answers(seed, &format!("<Dial action='/after'>{BOB}</Dial>"));
         assert!(world.talk_together("alice", "bob"));
         let sid = first(&world);
         world.changed(sid, &[("Twiml", "<Response><Say>New</Say><Pause length='5'/></Response>")]);
@@ -116,17 +122,11 @@ fn a_dial_that_still_rings_stops_ringing() {
 #[test]
 fn the_leg_that_was_dialled_goes_its_own_way_and_the_caller_its_own() {
     everywhere(|seed| {
-        let mut world = World::new(seed);
-        world.web.page(VOICE, Page::xml(&format!("<Dial action='/after'>{BOB}</Dial>")));
+        let mut world = bob_answers(seed, &format!("<Dial action='/after'>{BOB}</Dial>"));
         world.web.page(
             "https://app.example/after",
             Page::xml("<Say>You are alone</Say><Pause length='3'/>"),
         );
-        world.phone("alice");
-        world.phone("bob");
-        world.answers_after("bob", 1);
-        world.dial("alice", "500");
-        world.seconds(4);
         let (parent, child) = (world.rows.leg(0).sid, world.rows.leg(1).sid);
         let long =
             "<Response><Say>Hello Bob</Say><Pause length='20'/><Say>Bye Bob</Say></Response>";
@@ -151,13 +151,7 @@ fn the_leg_that_was_dialled_goes_its_own_way_and_the_caller_its_own() {
 #[test]
 fn a_caller_whose_document_has_nothing_more_ends_and_the_other_talks_on() {
     everywhere(|seed| {
-        let mut world = World::new(seed);
-        world.web.page(VOICE, Page::xml(&format!("<Dial>{BOB}</Dial>")));
-        world.phone("alice");
-        world.phone("bob");
-        world.answers_after("bob", 1);
-        world.dial("alice", "500");
-        world.seconds(4);
+        let mut world = bob_answers(seed, &format!("<Dial>{BOB}</Dial>"));
         let (parent, child) = (world.rows.leg(0).sid, world.rows.leg(1).sid);
         let stay =
             |text: &str| format!("<Response><Say>{text}</Say><Pause length='30'/></Response>");
@@ -174,13 +168,7 @@ fn a_caller_whose_document_has_nothing_more_ends_and_the_other_talks_on() {
 
 #[test]
 fn ending_the_leg_that_was_dialled_gives_the_caller_back_to_its_document() {
-    let mut world = World::new(5);
-    world.web.page(VOICE, Page::xml(&format!("<Dial>{BOB}</Dial><Say>Gone</Say>")));
-    world.phone("alice");
-    world.phone("bob");
-    world.answers_after("bob", 1);
-    world.dial("alice", "500");
-    world.seconds(4);
+    let mut world = bob_answers(5, &format!("<Dial>{BOB}</Dial><Say>Gone</Say>"));
     let child = world.rows.leg(1).sid;
     assert_eq!(world.changed(child, &[("Status", "completed")]).status.as_str(), "completed");
     world.end();
