@@ -38,6 +38,9 @@ enum {
     /* Free pieces that are looked for, each half as large as the one before. */
     LARGEST_PIECE = 64 * 1024,
     SMALLEST_PIECE = 64,
+    /* The allocator's word before each piece, and what it keeps for itself behind the last, at the most. */
+    PIECE_HEAD = 4,
+    END_BYTES = 256,
     /* What the function that runs has on the stack. */
     RED_ZONE = 1024,
     MAX_RANDOM_BYTES = 1024,
@@ -377,6 +380,23 @@ EXPORT("oh_prelude") uint64_t oh_prelude(char *name, char *source, int length) {
     return finish(JS_EvalFunction(context, code));
 }
 
+/* Zeroes what is free behind everything in use: pieces that lay there left their sizes, as does the allocator at its
+ * very end, which it never reads. An image reaches from its first page that is not zero to its last. */
+static void tidy_end(void) {
+    uint8_t *limit = (uint8_t *)(uintptr_t)(__builtin_wasm_memory_size(0) << 16);
+    uint8_t *rest = malloc(HEADROOM_BYTES);
+    if (!rest) return;
+    uint8_t *behind = rest + malloc_usable_size(rest) + PIECE_HEAD;
+    /* Only what is free up to the end is given in one piece without the memory growing. */
+    uint8_t *more = limit - behind > END_BYTES ? malloc(limit - behind - END_BYTES) : 0;
+    int is_end = more == behind;
+    free(more);
+    free(rest);
+    /* A compiler need not keep what is written on what is free. */
+    __asm__ volatile("" : "+r"(rest));
+    if (is_end) memset(rest, 0, limit - rest);
+}
+
 /* Takes what is free between what is in use, and makes it and the stack below this call zero: so it is no part of the
  * image, and what is made from now on lies together at the end. */
 static void tidy(void) {
@@ -387,6 +407,7 @@ static void tidy(void) {
         free(hole);
     }
     free(end);
+    tidy_end();
     /* The linker puts the stack first; nothing is at its very end, address 0. */
     char *low = (char *)(uintptr_t)RED_ZONE, *here = __builtin_frame_address(0);
     if (here > low + RED_ZONE) memset(low, 0, here - RED_ZONE - low);

@@ -192,6 +192,15 @@ impl Runtime {
     }
 }
 
+#[cfg(test)]
+impl Script {
+    /// The bytes that it holds while nobody asks it.
+    pub(super) fn size(&self) -> usize {
+        let range = self.image.module().image_range();
+        range.end.addr() - range.start.addr()
+    }
+}
+
 impl Running {
     fn init(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
         let init = self.instance.get_typed_func::<(), i32>(&mut *store, "oh_init")?;

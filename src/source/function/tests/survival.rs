@@ -140,6 +140,28 @@ fn a_place_in_the_pool_is_blank_whoever_was_there_before() {
 }
 
 #[test]
+fn a_script_holds_little_more_than_what_lives_in_its_heap() {
+    let bench = Bench::new(&[
+        ("small.js", &handler("callback();")),
+        // Megabytes are made and left while it is loaded.
+        (
+            "waste.js",
+            &format!(
+                "for (let i = 0; i < 9; i++) new Uint8Array(1 << 20).fill(i);\n{}",
+                handler("callback();")
+            ),
+        ),
+    ]);
+    for (name, most) in [("small", 1_100_000), ("waste", 1_300_000)] {
+        bench.invoke(name, &[]);
+        let known = bench.functions.known().get(name).cloned().expect("it is known");
+        let program = known.good.as_ref().map(|good| Arc::clone(&good.program));
+        let Some(Program::Script(script)) = program.as_deref() else { panic!("a script") };
+        assert!((700_000..most).contains(&script.size()), "{name}: {} bytes", script.size());
+    }
+}
+
+#[test]
 fn chance_is_another_every_time() {
     let chance = "callback(null, [Math.random(), crypto.randomUUID(), require('crypto')\
                   .randomBytes(8).toString('hex')].join());";
