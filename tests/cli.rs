@@ -489,6 +489,12 @@ fn a_new_function_is_listed_tested_and_measured() {
     assert!(code == 1 && told.contains("BROKEN functions/greet.js:1:"), "{told}");
     let (code, _, errors) = run(&["fn", "bench", "greet"]);
     assert!(code == 1 && errors.contains("greet does not run: 500: function cannot be loaded"));
+    let (code, _, errors) = run(&["fn", "bench", "fails"]);
+    assert!(code == 1 && errors.contains("fails answers its event with 500: no"), "{errors}");
+    let (code, told, _) = run(&["fn", "test", "greet", "call"]);
+    let wanted = "FAIL  greet: call\n  there is no answer: function cannot be loaded: greet.js:1:";
+    assert!(code == 1 && told.starts_with(wanted), "{told}");
+    assert!(!told.contains("--accept"), "{told}");
     assert!(!folder.path().join("data").exists(), "looking makes nothing");
 }
 

@@ -404,6 +404,9 @@ fn a_new_function_in_any_language_is_built_and_passes_its_test() {
             let checked = offhook(project, &["check"]);
             let said = String::from_utf8_lossy(&checked.stderr).into_owned();
             assert!(said.contains("warning function: is not built yet"), "{lang}: {said}");
+            let listed = offhook(project, &["fn", "list"]);
+            let said = String::from_utf8_lossy(&listed.stderr).into_owned();
+            assert!(said.contains("is not built yet; run `offhook fn build menu/greet`"), "{said}");
             run(&["fn", "build"]);
             assert!(module.is_file(), "{lang}");
         }

@@ -12,6 +12,7 @@ use crate::base::Duration;
 use crate::node::clock::Clock;
 use crate::source::explain::millis;
 use crate::source::seen::Reporter;
+use crate::source::{Access, function};
 
 /// Runs before those that count: code and memory come warm.
 const WARM_UP: usize = 20;
@@ -94,7 +95,15 @@ impl Bench {
             let report = reporter.take();
             if run == 0 && response.status >= 500 {
                 let text = String::from_utf8_lossy(&response.body).trim().to_owned();
-                return Err(format!("{} does not run: {text}", self.name));
+                let what = match report.failure {
+                    Some(_) => "does not run".to_owned(),
+                    None => format!("answers its event with {}", response.status),
+                };
+                let private = function::names(&self.project.folder.join("functions"));
+                let private = private.contains(&(self.name.clone(), Access::Private));
+                let advice = "; it is private: measure a function that requires it";
+                let advice = if private { advice } else { "" };
+                return Err(format!("{} {what}: {text}{advice}", self.name));
             }
             if run >= WARM_UP {
                 measured.runs.push(report.run);

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::super::check::shown;
 use super::super::serve::{block_on, read_config};
 use super::super::{Outcome, Project, say};
 use crate::node::project::versions_of;
@@ -38,6 +39,7 @@ impl List {
         let versions = versions_of(&config);
         let (told, seen) = (secrets::told(&config), config.secrets());
         let problems = secrets::hidden_reads(&config);
+        let unbuilt = super::unbuilt(&self.project.folder);
         let all = block_on(async move {
             let (opened, runner) = super::open(config)?;
             let checked = opened.check_functions().await.into_iter();
@@ -66,7 +68,7 @@ impl List {
         })?;
         match self.json {
             true => say(&Value::from(all.iter().map(as_json).collect::<Vec<_>>()).to_string()),
-            false if all.is_empty() => {
+            false if all.is_empty() && unbuilt.is_empty() => {
                 eprintln!("offhook: there are no functions; `offhook fn new NAME` writes one");
             }
             false => {
@@ -74,6 +76,9 @@ impl List {
                 told.iter().for_each(|line| say(line));
                 all.iter().flat_map(|listed| &listed.hidden).for_each(|line| eprintln!("{line}"));
             }
+        }
+        for (folder, name) in &unbuilt {
+            eprintln!("{}: is not built yet; run `offhook fn build {name}`", shown(folder));
         }
         let sound = all.iter().all(|listed| listed.wrong.is_none());
         Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -58,6 +58,8 @@ enum Verdict {
     Written(String),
     /// Nothing is expected, with what to do about that, and what came.
     NothingExpected(String, Vec<String>),
+    /// The function could not be loaded, or was stopped.
+    NoAnswer(String),
     /// It could not be run or written, with the reason.
     Unusable(String),
 }
@@ -123,9 +125,14 @@ impl Test {
         let invocation = fixture.invocation(reporter.clone());
         let response = runner.invoke(&fixture.function, invocation).await;
         let came = readable(&String::from_utf8_lossy(&response.body));
-        let verdict = self.verdict(&fixture, response.status, &came);
+        let report = reporter.take();
+        let verdict = match (self.verdict(&fixture, response.status, &came), &report.failure) {
+            (Verdict::Same, _) => Verdict::Same,
+            (_, Some(failure)) => Verdict::NoAnswer(failure.clone()),
+            (verdict, None) => verdict,
+        };
         let Fixture { function, case, .. } = fixture;
-        Tried { function, case, response: Some(response), report: reporter.take(), verdict }
+        Tried { function, case, response: Some(response), report, verdict }
     }
 
     fn verdict(&self, fixture: &Fixture, status: u16, came: &str) -> Verdict {
@@ -268,6 +275,11 @@ impl Tried {
                 say(&format!("  nothing is expected: {advice}"));
                 self.tell_lines(came);
             }
+            Verdict::NoAnswer(failure) => {
+                say(&format!("FAIL  {name}: {case}"));
+                say(&format!("  there is no answer: {failure}"));
+                self.tell_lines(&[]);
+            }
             Verdict::Unusable(why) => {
                 say(&format!("FAIL  {name}: {case}"));
                 say(&format!("  {why}"));
@@ -296,6 +308,7 @@ fn as_json(one: &Tried) -> Value {
         Verdict::Written(_) => ("written", None, None),
         Verdict::Differs(_, lines) => ("failed", Some(lines.join("\n")), None),
         Verdict::NothingExpected(advice, _) => ("nothing expected", None, Some(advice)),
+        Verdict::NoAnswer(failure) => ("failed", None, Some(failure)),
         Verdict::Unusable(why) => ("unusable", None, Some(why)),
     };
     let response = one.response.as_ref();
