@@ -443,12 +443,25 @@ fn a_new_function_is_listed_tested_and_measured() {
         assert!(told.contains(line), "{told}");
     }
 
-    let (code, _, errors) = run(&["fn", "test", "greet"]);
-    assert!(
-        code == 1 && errors.contains("nothing is expected: write functions/greet.test/call.xml")
-    );
+    let (code, told, _) = run(&["fn", "test", "greet"]);
+    let wanted =
+        "FAIL  greet: call\n  nothing is expected: write functions/greet.test/call.xml, or";
+    assert!(code == 1 && told.starts_with(wanted), "{told}");
     let (code, told, errors) = run(&["fn", "test", "greet", "--write"]);
-    assert!(code == 0 && told.starts_with("wrote greet: call"), "{told}{errors}");
+    assert!(code == 0 && told.starts_with("wrote greet: call: functions/greet.test/call.xml\n"));
+    write(
+        &folder,
+        "functions/fails.js",
+        "exports.handler = (context, event, callback) => callback('no');",
+    );
+    fs::create_dir(folder.path().join("functions/fails.test")).expect("made");
+    write(&folder, "functions/fails.test/call.json", "{}");
+    let (code, told, _) = run(&["fn", "test", "fails", "--accept"]);
+    let wanted =
+        "move the event to functions/fails.test.json with \"status\": 500. What came:\n    no\n";
+    assert!(code == 1 && told.contains(wanted), "{told}");
+    fs::remove_dir_all(folder.path().join("functions/fails.test")).expect("removed");
+    assert_eq!(errors, "");
     let (code, told, _) = run(&["fn", "test", "greet"]);
     assert_eq!((code, told.as_str()), (0, "ok    greet: call\n1 fixture: 1 passed, 0 failed\n"));
     replace(&folder, "functions/greet.test/call.xml", "Hello. You", "Good day. You");
@@ -457,14 +470,13 @@ fn a_new_function_is_listed_tested_and_measured() {
     write(&folder, "functions/greet.test.json", cases);
     let (code, told, errors) = run(&["fn", "test"]);
     assert_eq!(code, 1);
-    assert!(
-        told.contains("FAIL  greet: call\nok    greet: nobody\nok    greet: 2\nok    sip-"),
-        "{told}{errors}"
-    );
-    assert!(told.ends_with("6 fixtures: 4 passed, 2 failed\n"), "{told}");
-    let wanted = "  -   <Say>Good day. You are calling from +15550001111.</Say>\n  \
+    assert!(told.contains("\nok    greet: nobody\nok    greet: 2\nok    sip-"), "{told}{errors}");
+    assert!(told.contains("\n6 fixtures: 4 passed, 2 failed\n"), "{told}");
+    let wanted = "FAIL  greet: call\n  - functions/greet.test/call.xml\n  + what came\n    \
+                  <Response>\n  -   <Say>Good day. You are calling from +15550001111.</Say>\n  \
                   +   <Say>Hello. You are calling from +15550001111.</Say>\n";
-    assert!(errors.contains(wanted), "{errors}");
+    assert!(told.contains(wanted), "{told}");
+    fixtures_that_are_none_keep_no_other_from_running(&folder);
 
     let (code, told, errors) = run(&["fn", "bench", "greet", "-n", "30", "--json"]);
     assert_eq!((code, errors.as_str()), (0, ""));
@@ -477,7 +489,86 @@ fn a_new_function_is_listed_tested_and_measured() {
     assert!(code == 1 && told.contains("BROKEN functions/greet.js:1:"), "{told}");
     let (code, _, errors) = run(&["fn", "bench", "greet"]);
     assert!(code == 1 && errors.contains("greet does not run: 500: function cannot be loaded"));
+    let (code, _, errors) = run(&["fn", "bench", "fails"]);
+    assert!(code == 1 && errors.contains("fails answers its event with 500: no"), "{errors}");
+    let (code, told, _) = run(&["fn", "test", "greet", "call"]);
+    let wanted = "FAIL  greet: call\n  there is no answer: function cannot be loaded: greet.js:1:";
+    assert!(code == 1 && told.starts_with(wanted), "{told}");
+    assert!(!told.contains("--accept"), "{told}");
     assert!(!folder.path().join("data").exists(), "looking makes nothing");
+}
+
+/// Of what the test before this wrote.
+fn fixtures_that_are_none_keep_no_other_from_running(folder: &TempDir) {
+    let run = |arguments: &[&str]| offhook(folder.path(), arguments);
+    write(folder, "functions/greet.test/cut.json", "{\n  \"From\": ");
+    fs::create_dir(folder.path().join("functions/gone.test")).expect("made");
+    let (code, told, errors) = run(&["fn", "test"]);
+    assert_eq!((code, errors.as_str()), (1, ""), "{told}");
+    for line in [
+        "FAIL  greet: cut\n  functions/greet.test/cut.json:2:10: not JSON: EOF while parsing a value\n",
+        "FAIL  gone: all of its fixtures\n  functions/gone.test: there is no function gone; ",
+        "\nok    greet: nobody\n",
+        "\n8 fixtures: 4 passed, 4 failed\nif what came is right, --accept writes it over",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    let (code, told, _) = run(&["fn", "test", "greet", "--json"]);
+    assert!(code == 1 && told.contains("\"case\":\"cut\",\"verdict\":\"unusable\""), "{told}");
+    let (code, told, _) = run(&["fn", "test", "greet", "call", "--accept"]);
+    assert_eq!(code, 0, "{told}");
+    let (code, told, _) = run(&["fn", "test", "greet", "call"]);
+    assert_eq!((code, told.as_str()), (0, "ok    greet: call\n1 fixture: 1 passed, 0 failed\n"));
+    for (arguments, wanted) in [
+        (&["fn", "test", "greet", "cal"][..], "there is no fixture cal; did you mean \"call\"?"),
+        (&["fn", "test", "functions/greet.js"], "is a function's file; its name is greet"),
+        (&["fn", "bench", "vip/greet.protected.js"], "file; its name is vip/greet"),
+        (&["fn", "bench", "greet", "--event", "x.json"], "x.json: cannot be read: No such file"),
+        (&["fn", "rollback", "../greet"], "there is no function ../greet; "),
+        (
+            &["fn", "rollback", "greet"],
+            "no versions of greet are kept; a running server keeps them",
+        ),
+        (&["fn", "versions", "grete"], "there is no function grete; did you mean \"greet\"?"),
+        (&["fn", "test", "outbound"], "its own [[test]]s run with `offhook test`"),
+    ] {
+        let (code, _, errors) = run(arguments);
+        assert!(code == 1 && errors.contains(wanted), "{arguments:?}: {errors}");
+    }
+    fs::remove_file(folder.path().join("functions/greet.test/cut.json")).expect("removed");
+    let (code, told, errors) = run(&["fn", "logs"]);
+    assert_eq!((code, told.as_str()), (0, ""));
+    assert!(errors.contains("no server runs here, and none left a log; `offhook dev`"), "{errors}");
+}
+
+#[test]
+fn secrets_are_told_and_so_is_who_reads_one_without_seeing_it() {
+    let folder = project();
+    let grants = "\n[[function]]\nname = \"pay\"\nsecrets = [\"KEY\"]\n";
+    replace(&folder, "offhook.toml", "env = { GREETING", "env = { KEY = \"k\", GREETING");
+    let text = fs::read_to_string(folder.path().join("offhook.toml")).expect("read");
+    write(&folder, "offhook.toml", &(text + grants));
+    let script =
+        "exports.handler = (context, event, callback) =>\n  callback(null, context.KEY);\n";
+    write(&folder, "functions/pay.js", script);
+    write(&folder, "functions/menu.js", script);
+    let warning = "functions/menu.js:2:26: warning config: KEY is undefined here: it is a secret that \
+                   only pay sees; add secrets = [\"KEY\"] to the [[function]] table of \"menu\"";
+    let (code, told, errors) = offhook(folder.path(), &["check"]);
+    assert!(code == 0 && told.contains("\nsecret KEY: seen by pay alone\n"), "{told}{errors}");
+    assert!(errors.contains(warning) && !errors.contains("pay.js"), "{errors}");
+    let (code, told, errors) = offhook(folder.path(), &["fn", "list"]);
+    assert!(
+        code == 0 && told.contains("pay  public  functions/pay.js, secrets KEY  ok\n"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("secret KEY: seen by pay alone\n") && errors.contains(warning),
+        "{told}"
+    );
+    let (_, told, _) = offhook(folder.path(), &["fn", "list", "--json"]);
+    assert!(told.contains("\"secrets\":[\"KEY\"],\"warnings\":[]"), "{told}");
+    assert!(told.contains("\"secrets\":[],\"warnings\":[\"functions/menu.js:2:26"), "{told}");
 }
 
 /// A server of a project on free ports, and its HTTP address.

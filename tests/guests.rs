@@ -345,6 +345,40 @@ fn a_rust_program_is_built_as_a_command() {
     assert!(said.contains("Hello, a&amp;b"), "{answered:?}");
 }
 
+#[test]
+#[ignore = "needs compilers of other languages; run `cargo xtask guests`"]
+fn tsc_takes_new_functions_and_finds_what_a_call_would_not_know() {
+    let project = tempfile::tempdir().expect("a temporary folder");
+    let project = project.path();
+    fs::write(project.join("offhook.toml"), "").expect("written");
+    for (name, lang) in [("typed", "ts"), ("plain", "js")] {
+        assert!(offhook(project, &["fn", "new", name, "--lang", lang]).status.success());
+    }
+    let run = |program: &str, arguments: &[&str]| {
+        Command::new(program).args(arguments).current_dir(project).output()
+    };
+    fs::write(project.join("package.json"), "{}").expect("written");
+    let install = ["install", "--silent", "--no-audit", "--no-fund", "typescript@5"];
+    if !run("npm", &install).is_ok_and(|output| output.status.success()) {
+        return println!("guests: types are LEFT OUT: npm cannot fetch typescript");
+    }
+    let tsc = || {
+        let output = run("npx", &["tsc"]).expect("it is installed");
+        (output.status.success(), String::from_utf8(output.stdout).expect("text"))
+    };
+    assert_eq!(tsc(), (true, String::new()));
+    let path = project.join("functions/typed.ts");
+    let text = fs::read_to_string(&path).expect("a function");
+    let say =
+        "  response.say({ vocie: 'alice' }, 'Hello');\n  response.say({ loop: 'x' }, 'Hello');\n";
+    let say = format!("{say}  response.hangup");
+    fs::write(&path, text.replace("  response.hangup", &say)).expect("written");
+    let (sound, said) = tsc();
+    assert!(!sound && said.starts_with("functions/typed.ts("), "{said}");
+    assert!(said.contains("'vocie'") && said.contains("Type '\"x\"' is not assignable"), "{said}");
+    println!("guests: types: new functions are sound, a wrong attribute is found");
+}
+
 /// Of languages with sources: a file of them, which can be broken.
 const SOURCES: [(&str, &str); 4] = [
     ("c", "function.c"),
@@ -379,6 +413,9 @@ fn a_new_function_in_any_language_is_built_and_passes_its_test() {
             let checked = offhook(project, &["check"]);
             let said = String::from_utf8_lossy(&checked.stderr).into_owned();
             assert!(said.contains("warning function: is not built yet"), "{lang}: {said}");
+            let listed = offhook(project, &["fn", "list"]);
+            let said = String::from_utf8_lossy(&listed.stderr).into_owned();
+            assert!(said.contains("is not built yet; run `offhook fn build menu/greet`"), "{said}");
             run(&["fn", "build"]);
             assert!(module.is_file(), "{lang}");
         }

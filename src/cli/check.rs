@@ -12,6 +12,7 @@ use super::{Outcome, Project};
 use crate::config::{Config, Problem, Severity};
 use crate::markup::Position;
 use crate::node::project::Opened;
+use crate::node::secrets;
 use crate::source::function;
 use crate::source::routes::ENDING;
 use crate::speech::{self, Voices};
@@ -134,6 +135,8 @@ async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
     for (name, grants) in &opened.config.function_grants {
         println!("function {name}: {grants}");
     }
+    secrets::told(&opened.config).iter().for_each(|line| println!("{line}"));
+    secrets::hidden_reads(&opened.config).iter().for_each(|problem| findings.problem(problem));
     for (sources, name) in super::functions::unbuilt(&opened.config.project) {
         let message = format!("is not built yet; run `offhook fn build {name}`");
         findings.tell(&sources, None, Severity::Warning, "function", message);

@@ -5,11 +5,12 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::functions::{build_changed, build_stale, looked_at};
+use super::functions::{build_changed, build_stale, looked_at, why_not_reached};
 use super::serve::{read_config, serve, start_logging};
 use super::{Outcome, Project};
 use crate::node::Options;
@@ -18,7 +19,7 @@ use crate::node::seeing::ladder::printable;
 use crate::node::watched::Looks;
 use crate::source::document::media_type;
 use crate::source::explain::millis;
-use crate::source::seen::{Seen, Watcher};
+use crate::source::seen::{Kind, Seen, Watcher};
 use crate::source::view;
 
 /// Arguments of `offhook dev`.
@@ -34,7 +35,8 @@ impl Dev {
         let config = read_config(&self.project)?;
         self.build_functions();
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let options = Options { watcher: Some(Arc::new(Printer { colour })), ..Options::default() };
+        let printer = Printer { colour, project: self.project.folder.clone() };
+        let options = Options { watcher: Some(Arc::new(printer)), ..Options::default() };
         serve(config, options)
     }
 
@@ -57,6 +59,17 @@ impl Dev {
 /// Prints what it sees.
 struct Printer {
     colour: bool,
+    project: PathBuf,
+}
+
+impl Printer {
+    /// What only the owner of the project is told.
+    fn note(&self, seen: &Seen<'_>) -> Option<String> {
+        let missing = seen.kind == Kind::Function && seen.response.status == 404;
+        // A handler may answer 404 itself.
+        let asked = !seen.report.run.is_zero();
+        (missing && !asked).then(|| why_not_reached(&self.project, seen.name))?
+    }
 }
 
 impl Watcher for Printer {
@@ -65,8 +78,9 @@ impl Watcher for Printer {
     }
 
     fn saw(&self, seen: &Seen<'_>) {
+        let block = block(seen, self.note(seen), self.colour);
         // In one piece: others answer at the same time. Whoever reads may be gone.
-        let _ = std::io::stdout().lock().write_all(block(seen, self.colour).as_bytes());
+        let _ = std::io::stdout().lock().write_all(block.as_bytes());
     }
 }
 
@@ -74,7 +88,7 @@ impl Watcher for Printer {
 const MOST_SHOWN: usize = 8 << 10;
 
 /// A request in a block: line, event, answer, log, cost.
-fn block(seen: &Seen<'_>, colour: bool) -> String {
+fn block(seen: &Seen<'_>, note: Option<String>, colour: bool) -> String {
     let Seen { method, target, call, response, report, .. } = *seen;
     let kind = response.headers.first("Content-Type").unwrap_or("no type");
     let by = if call { " (a call)" } else { "" };
@@ -92,6 +106,7 @@ fn block(seen: &Seen<'_>, colour: bool) -> String {
             [stale.clone(), "the last good version answered".into()],
         );
     }
+    section(&mut text, colour, "note", note);
     section(&mut text, colour, "event", event(report.event.as_ref()));
     section(&mut text, colour, answer_name(kind), answer(seen));
     let lines = report.log.iter().flat_map(|line| {
@@ -182,7 +197,7 @@ mod tests {
     use crate::base::Duration;
     use crate::http::Response;
     use crate::source::function::{Level, LogLine};
-    use crate::source::seen::{Kind, Report};
+    use crate::source::seen::Report;
 
     #[test]
     fn a_request_is_one_readable_block() {
@@ -219,10 +234,30 @@ mod tests {
                       \x20         </Response>\n\
                       \x20 log     info: one\n\
                       \x20         info: two";
-        let plain = block(&seen, false);
+        let plain = block(&seen, None, false);
         assert!(plain.starts_with(wanted), "{plain}");
         assert!(plain.ends_with("cost    queue 0.010 ms, load 0.020 ms, run 1.234 ms, 448 KiB\n"));
         assert!(!plain.contains('\x1b'), "nobody else paints the terminal: {plain:?}");
-        assert!(block(&seen, true).contains("\x1b[32m200 text/xml"));
+        assert!(block(&seen, None, true).contains("\x1b[32m200 text/xml"));
+    }
+
+    #[test]
+    fn who_owns_a_function_is_told_why_no_request_reaches_it() {
+        let project = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(project.path().join("functions")).expect("made");
+        std::fs::write(project.path().join("functions/keys.private.js"), "").expect("written");
+        let printer = Printer { colour: false, project: project.path().to_owned() };
+        let shown = |name| {
+            let (response, report) = (Response::text(404, "404"), Report::default());
+            let (kind, method, target) = (Kind::Function, "GET", "/");
+            let (response, report) = (&response, &report);
+            let seen = Seen { kind, name, method, target, call: false, response, report };
+            block(&seen, printer.note(&seen), false)
+        };
+        let told = shown("keys");
+        assert!(told.contains("\n  note    functions/keys.private.js is private: "), "{told}");
+        assert!(
+            shown("kays").contains("  note    there is no function kays; did you mean \"keys\"?")
+        );
     }
 }

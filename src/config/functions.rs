@@ -1,5 +1,6 @@
 //! `[functions]` and `[[function]]`: what functions find, and what each may do.
 
+use super::Config;
 use super::handlers::WrittenGrant;
 use super::limits::caps;
 use super::parts::Span;
@@ -39,6 +40,24 @@ pub(super) fn env(
         known.push(origin);
     }
     (env, known)
+}
+
+impl Config {
+    /// Names of the environment that only some functions see, each with these; in the order in
+    /// which they are granted.
+    pub fn secrets(&self) -> Vec<(String, Vec<String>)> {
+        let mut all: Vec<(String, Vec<String>)> = vec![];
+        for (function, grants) in &self.function_grants {
+            for name in &grants.secrets {
+                match all.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, functions)) if functions.contains(function) => {}
+                    Some((_, functions)) => functions.push(function.clone()),
+                    None => all.push((name.clone(), vec![function.clone()])),
+                }
+            }
+        }
+        all
+    }
 }
 
 /// All `[[function]]` tables, each name once.
@@ -274,6 +293,7 @@ mod tests {
                  second 1)",
             ]
         );
+        assert_eq!(config.secrets(), [("KEY".to_owned(), vec!["menu/route".to_owned()])]);
         assert!(!format!("{config:?}").contains("\"k\""), "no secret is in what can be printed");
     }
 
@@ -314,18 +334,25 @@ mod tests {
 
     #[test]
     fn a_grant_to_a_function_that_does_not_exist_names_the_nearest() {
-        let config = read("\n[[function]]\nname = \"menu/rote\"\n[[function]]\nname = \"keys\"\n");
+        let config = read(
+            "\n[[function]]\nname = \"menu/rote\"\n[[function]]\nname = \"keys\"\n[[function]]\n\
+             name = \"lib\"\nstore = true\n",
+        );
         let names = Names {
             functions: vec!["menu/route".to_owned()],
-            private: vec!["keys".to_owned()],
+            private: vec!["keys".to_owned(), "lib".to_owned()],
             ..Names::default()
         };
         let problems = config.expect("sound").handler_problems(&names);
         let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
             told,
-            ["offhook.toml:3:8: error config: there is no function \"menu/rote\"; did you mean \
-              \"menu/route\"?"]
+            [
+                "offhook.toml:3:8: error config: there is no function \"menu/rote\"; did you mean \
+              \"menu/route\"?",
+                "offhook.toml:7:8: warning config: \"lib\" is private: it runs as a part of the \
+              functions that require it, with their grants; grant this to them"
+            ]
         );
     }
 }

@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{Config, FILE, Problem, Severity};
 use crate::base::hint;
+use crate::directory::grants::Grants;
 use crate::directory::{Handler, paths};
 use crate::sip::uri::SipUri;
 
@@ -99,12 +100,29 @@ impl Config {
             Some(Problem { file: self.project.join(FILE), line, column, severity, message })
         });
         let grants = self.grants.iter().filter_map(|written| {
-            let message = names.no_function(&written.function)?;
+            let gone = names.no_function(&written.function).map(|why| (Severity::Error, why));
+            let (severity, message) = gone.or_else(|| {
+                let why = self.granted_in_vain(&written.function, names)?;
+                Some((Severity::Warning, why))
+            })?;
             let (line, column) = (written.line, written.column);
-            let (file, severity) = (self.project.join(FILE), Severity::Error);
+            let file = self.project.join(FILE);
             Some(Problem { file, line, column, severity, message })
         });
         problems.chain(grants).collect()
+    }
+
+    /// Private functions run as parts of others, with what is granted to these.
+    fn granted_in_vain(&self, name: &str, names: &Names) -> Option<String> {
+        let (_, grants) = self.function_grants.iter().find(|(known, _)| known == name)?;
+        let is_private = names.private.iter().any(|private| private == name);
+        let in_vain = is_private && *grants != Grants::default();
+        in_vain.then(|| {
+            format!(
+                "\"{name}\" is private: it runs as a part of the functions that require it, with \
+                 their grants; grant this to them"
+            )
+        })
     }
 
     fn wrong(&self, handler: &Handler, names: &Names) -> Option<(Severity, String)> {

@@ -26,6 +26,7 @@ pub mod recording;
 mod recover;
 mod reload;
 mod rows;
+pub mod secrets;
 pub mod seeing;
 mod shard;
 pub mod sip_io;
@@ -154,6 +155,14 @@ impl Node {
 }
 
 /// Prints what is wrong with a configuration, one line each.
+/// Tells who sees which secrets of functions, and who reads one without seeing it.
+fn tell_secrets(config: &crate::config::Config) {
+    for line in secrets::told(config) {
+        tracing::info!("{line}");
+    }
+    tell_problems(&secrets::hidden_reads(config));
+}
+
 fn tell_problems(problems: &[crate::config::Problem]) {
     for problem in problems {
         tracing::warn!("{problem}");

@@ -11,8 +11,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::authorities;
 use super::clock::Clock;
 use super::project::{Opened, names};
-use super::tell_problems;
 use super::watched::{Watched, look_often};
+use super::{tell_problems, tell_secrets};
 use crate::callback::Outbox;
 use crate::config::{self, Config, FILE, Problem, Severity};
 use crate::directory::{Directory, Limits};
@@ -165,8 +165,12 @@ pub(super) fn watch(
             !edited.is_closed()
         }
         Some(Ok(config)) => {
+            let secrets = opened.config.secrets();
             opened.reconfigure(config);
             tell_problems(&opened.config.warnings);
+            if secrets != opened.config.secrets() {
+                tell_secrets(&opened.config);
+            }
             let waiting = wants_restart(&started, &opened.config);
             if !waiting.is_empty() {
                 let sections = waiting.join(", ");

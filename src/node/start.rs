@@ -24,7 +24,7 @@ use super::sip_io::{Bound, Settings, SipIo};
 use super::threads::Threads;
 use super::trace::Trace;
 use super::watched::look_often;
-use super::{Node, bindings, loader, reload, tell_problems};
+use super::{Node, bindings, loader, reload, tell_problems, tell_secrets};
 use crate::call::Note;
 use crate::callback::Outbox;
 use crate::config::{Config, Problem, Severity};
@@ -126,6 +126,7 @@ impl Node {
         }
         tell_problems(&config.warnings);
         tell_problems(&problems);
+        tell_secrets(&config);
         let clock = Clock::start();
         let listeners = http_io::bind(&config.http.listen).map_err(StartError::System)?;
         let first = listeners.first().and_then(|listener| listener.local_addr().ok());

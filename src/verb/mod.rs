@@ -5,6 +5,7 @@
 //! and diagnostics; to add a verb is to write its file and its line there.
 
 mod attribute;
+mod declarations;
 mod dial;
 mod document;
 mod gather;
@@ -30,6 +31,7 @@ use crate::base::Instant;
 use crate::markup::{Diagnostic, Element};
 
 pub use attribute::{Kind, Spec, nearest};
+pub use declarations::declarations;
 pub use document::{Document, Placed};
 pub use number::normalise;
 pub use play::DIGITS;

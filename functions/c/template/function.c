@@ -3,7 +3,7 @@
  *
  *   zig cc -target wasm32-freestanding -mbulk-memory -O2 -nostdlib -Wl,--no-entry function.c -o ../../functions/{{name}}.wasm
  *
- * and without a server: cc function.c -o try && ./try < event.json
+ * and without a server: cc function.c -o try && echo '{"event":{"From":"+1555"}}' | ./try
  */
 #include "offhook.h"
 

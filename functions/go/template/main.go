@@ -2,7 +2,7 @@
 //
 //	GOOS=wasip1 GOARCH=wasm go build -ldflags=-s -o ../../functions/{{name}}.wasm .
 //
-// and without a server: go run . < event.json
+// and without a server: echo '{"event":{"From":"+1555"}}' | go run .
 package main
 
 import (

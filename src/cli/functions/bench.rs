@@ -12,6 +12,7 @@ use crate::base::Duration;
 use crate::node::clock::Clock;
 use crate::source::explain::millis;
 use crate::source::seen::Reporter;
+use crate::source::{Access, function};
 
 /// Runs before those that count: code and memory come warm.
 const WARM_UP: usize = 20;
@@ -59,17 +60,18 @@ impl Bench {
     }
 
     fn event(&self) -> Result<Map<String, Value>, String> {
-        let event = match &self.event {
-            Some(path) => Some(fixture::read(path)?),
+        if let Some(path) = &self.event {
+            return fixture::event(path);
+        }
+        let functions = self.project.folder.join("functions");
+        match fixture::of(&functions, &self.name).into_iter().next() {
+            Some(Ok(fixture)) => Ok(fixture.event),
+            // Whoever wrote an event means that one, not a made-up one.
+            Some(Err(unusable)) => Err(format!("{}, or name an event by --event", unusable.why)),
             None => {
-                let functions = self.project.folder.join("functions");
-                let first = fixture::of(&functions, &self.name)?.into_iter().next();
-                first.map(|fixture| Value::Object(fixture.event))
+                let made_up = json!({ "From": "+15550001111", "To": "+15550002222" });
+                Ok(made_up.as_object().cloned().unwrap_or_default())
             }
-        };
-        match event.unwrap_or_else(|| json!({ "From": "+15550001111", "To": "+15550002222" })) {
-            Value::Object(event) => Ok(event),
-            _ => Err("the event is no JSON object".to_owned()),
         }
     }
 
@@ -93,7 +95,15 @@ impl Bench {
             let report = reporter.take();
             if run == 0 && response.status >= 500 {
                 let text = String::from_utf8_lossy(&response.body).trim().to_owned();
-                return Err(format!("{} does not run: {text}", self.name));
+                let what = match report.failure {
+                    Some(_) => "does not run".to_owned(),
+                    None => format!("answers its event with {}", response.status),
+                };
+                let private = function::names(&self.project.folder.join("functions"));
+                let private = private.contains(&(self.name.clone(), Access::Private));
+                let advice = "; it is private: measure a function that requires it";
+                let advice = if private { advice } else { "" };
+                return Err(format!("{} {what}: {text}{advice}", self.name));
             }
             if run >= WARM_UP {
                 measured.runs.push(report.run);

@@ -33,11 +33,18 @@ impl Logs {
     pub(super) fn run(self) -> Outcome {
         let data = read_config(&self.project)?.server.data;
         let failed = |error: std::io::Error| format!("the log cannot be read: {error}");
-        if !running::serves(&data) {
-            eprintln!("offhook: no server runs here; this is what the last one left");
-        }
         let mut log = function_log::Lines::of(&data);
         let there = log.there().map_err(failed)?;
+        let serves = running::serves(&data);
+        match (serves, there.is_empty()) {
+            (true, _) => {}
+            (false, false) => {
+                eprintln!("offhook: no server runs here; this is what the last one left");
+            }
+            (false, true) => eprintln!(
+                "offhook: no server runs here, and none left a log; `offhook dev` starts one"
+            ),
+        }
         // What a function logged that is there no more is still to be read.
         if let Some(name) = &self.name
             && !there.iter().any(|line| self.shown(line).is_some())
@@ -47,6 +54,10 @@ impl Logs {
         let shown: Vec<Vec<String>> = there.iter().filter_map(|line| self.shown(line)).collect();
         let first = shown.len().saturating_sub(self.lines);
         shown.iter().skip(first).flatten().for_each(|line| say(line));
+        if shown.is_empty() && (serves || !there.is_empty()) {
+            let whose = self.name.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+            eprintln!("offhook: nothing{whose} is in the log so far");
+        }
         if !self.follow {
             return Ok(ExitCode::SUCCESS);
         }

@@ -80,6 +80,23 @@ pub(super) fn unbuilt(project: &Path) -> Vec<(PathBuf, String)> {
     missing.map(|source| (source.folder, source.name)).collect()
 }
 
+/// Why no request reaches a function, told to who owns it: to others a private one answers as one
+/// that does not exist.
+pub(super) fn why_not_reached(project: &Path, name: &str) -> Option<String> {
+    let functions = project.join("functions");
+    let all = function::names(&functions);
+    let found = all.iter().find(|(known, _)| known == name);
+    match found {
+        Some((_, function::Access::Private)) => {
+            let file = function::versions::current(&functions, name).map(|(file, _)| file);
+            let file = file.unwrap_or_else(|| name.to_owned());
+            Some(format!("functions/{file} is private: requests get the same as without it"))
+        }
+        Some(_) => None,
+        None => known(project, name).err(),
+    }
+}
+
 /// An error when a project has no function of that name.
 fn known(project: &Path, name: &str) -> Result<(), String> {
     let names: Vec<String> =
@@ -90,6 +107,25 @@ fn known(project: &Path, name: &str) -> Result<(), String> {
     if sources::all(project).iter().any(|source| source.name == name) {
         return Err(format!("{name} is not built yet; run `offhook fn build {name}`"));
     }
+    if let Some(meant) = meant(project, name, &names) {
+        return Err(format!("{name} is a function's file; its name is {meant}"));
+    }
+    if names.is_empty() {
+        return Err(format!(
+            "there is no function {name}, nor any other; `offhook fn new {name}` writes it"
+        ));
+    }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Err(format!("there is no function {name}; {}", hint(name, &names)))
+}
+
+/// The function whose file somebody named in the place of the function.
+fn meant<'a>(project: &Path, given: &str, names: &'a [String]) -> Option<&'a String> {
+    let given = given.strip_prefix("./").unwrap_or(given);
+    let given = given.strip_prefix("functions/").unwrap_or(given);
+    let functions = project.join("functions");
+    let is_file = |name: &str| {
+        function::versions::current(&functions, name).is_some_and(|(file, _)| file == given)
+    };
+    names.iter().find(|name| name.as_str() == given || is_file(name))
 }

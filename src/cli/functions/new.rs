@@ -1,15 +1,18 @@
 //! `offhook fn new NAME`: a commented function, with a first event to test it by.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::super::check::shown;
+use super::super::check::{default_url, shown};
 use super::super::{Outcome, Project};
-use super::templates::{self, EVENT, Place, TEMPLATES, Template};
+use super::templates::{self, EVENT, Place, TEMPLATES, TYPED, TYPES, Template};
 use super::{compilers, sources};
 use crate::base::hint;
+use crate::config::Config;
 use crate::source::function;
+use crate::verb::declarations;
 
 /// Arguments of `offhook fn new`.
 #[derive(clap::Args, Debug)]
@@ -46,10 +49,11 @@ impl New {
             format!("there is no language {}; {}", self.lang, hint(&self.lang, &langs))
         })?;
         self.is_free()?;
-        for path in self.write(template)? {
+        let address = self.address();
+        for path in self.write(template, &address)? {
             println!("wrote {}", shown(&path));
         }
-        self.tell_next(template);
+        self.tell_next(template, &address);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -69,7 +73,17 @@ impl New {
         }
     }
 
-    fn tell_next(&self, template: &Template) {
+    /// Where a server of this configuration is asked. One that cannot be read yet (a variable of the
+    /// environment is missing) keeps nobody from writing a function.
+    fn address(&self) -> Address {
+        let env = |name: &str| std::env::var(name).ok();
+        Config::read(&self.project.folder, &env).map_or_else(
+            |_| Address { local: USUAL.to_owned(), public: USUAL.to_owned(), token: None },
+            |config| Address::of(&config),
+        )
+    }
+
+    fn tell_next(&self, template: &Template, address: &Address) {
         let name = &self.name;
         let folder = match shown(&self.project.folder).as_str() {
             "." => String::new(),
@@ -86,14 +100,40 @@ impl New {
         }
         steps.push(format!("offhook preview function:{name}{folder}"));
         steps.push(format!("offhook fn test {name} --write{folder}"));
-        steps.push(format!("offhook dev{folder}, and call or curl /functions/{name}"));
+        steps.push(format!("offhook dev{folder}, and call it, or"));
+        let last = match self.protected {
+            true => address.signed(&format!("/functions/{name}{CALLER}")),
+            false => address.curl(&format!("/functions/{name}{CALLER}")),
+        };
         for (at, step) in steps.iter().enumerate() {
             println!("{}: {step}", if at == 0 { "next" } else { "then" });
         }
+        println!("      {last}");
+        if self.protected && address.token.is_none() {
+            println!("      where AUTH_TOKEN is [server] auth_token of offhook.toml");
+        }
+    }
+
+    /// A template's text, with names and addresses as they are here.
+    fn filled(&self, text: &str, address: &Address) -> String {
+        let name = &self.name;
+        let (ask, explain) = match self.protected {
+            true => (
+                format!("offhook fn test {name}"),
+                "?_explain=1 at its URL, signed (docs/running-functions.md, Protected)".to_owned(),
+            ),
+            false => {
+                let path = format!("/functions/{name}{CALLER}");
+                let explain = format!("{path}&To=%2B15550002222&_explain=1");
+                (address.curl(&path), format!("curl '{}{explain}'", address.local))
+            }
+        };
+        let text = text.replace("{{ask}}", &ask).replace("{{explain}}", &explain);
+        text.replace("{{name}}", name)
     }
 
     /// Writes all files, or none where one is there already.
-    fn write(&self, template: &Template) -> Result<Vec<PathBuf>, String> {
+    fn write(&self, template: &Template, address: &Address) -> Result<Vec<PathBuf>, String> {
         let (name, project) = (&self.name, &self.project.folder);
         let stem = if self.protected { format!("{name}.protected") } else { name.clone() };
         let functions = project.join("functions");
@@ -103,11 +143,14 @@ impl New {
         };
         let mut files: Vec<(PathBuf, String)> = Vec::new();
         for (file, text) in template.files {
-            files.push((path(file), text.replace("{{name}}", name)));
+            files.push((path(file), self.filled(text, address)));
         }
         files.push((functions.join(format!("{name}.test")).join("call.json"), EVENT.to_owned()));
         if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
             return Err(format!("{} is there already; nothing was written", shown(path)));
+        }
+        if template.is_script() {
+            files.extend(self.types());
         }
         for (path, text) in &files {
             let failed = |error| format!("cannot write {}: {error}", path.display());
@@ -115,6 +158,75 @@ impl New {
             fs::write(path, text).map_err(failed)?;
         }
         Ok(files.into_iter().map(|(path, _)| path).collect())
+    }
+
+    /// What editors want to know: what is ours anew, and what lets them find it where nobody has
+    /// said so yet.
+    fn types(&self) -> Vec<(PathBuf, String)> {
+        let folder = &self.project.folder;
+        let (types, typed) = (folder.join(TYPES.0), folder.join(TYPED.0));
+        let mut files = Vec::new();
+        let text = format!("{}{}", TYPES.1, declarations());
+        let there = fs::read_to_string(&types).ok();
+        let is_ours = |there: &String| there.lines().next() == TYPES.1.lines().next();
+        if there.as_ref().is_none_or(|there| is_ours(there) && *there != text) {
+            files.push((types, text));
+        }
+        if !typed.exists() && !folder.join("jsconfig.json").exists() {
+            files.push((typed, TYPED.1.to_owned()));
+        }
+        files
+    }
+}
+
+/// The query of somebody's call.
+const CALLER: &str = "?From=%2B15550001111";
+
+/// Where a server listens whose configuration says nothing.
+const USUAL: &str = "http://127.0.0.1:8080";
+
+/// Where functions are asked.
+struct Address {
+    /// Where this machine reaches the server.
+    local: String,
+    /// What signatures are made over.
+    public: String,
+    /// The file whose second line is the key of signatures; None where that is configured.
+    token: Option<String>,
+}
+
+impl Address {
+    fn of(config: &Config) -> Address {
+        let first = config.http.listen.first().copied();
+        let local = first.map(|mut address| {
+            match address.ip() {
+                IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+                IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+                _ => {}
+            }
+            format!("http://{address}")
+        });
+        let public = config.http.public_url.clone().unwrap_or_else(|| default_url(config));
+        let token = config.server.auth_token.is_none();
+        Address {
+            local: local.unwrap_or_else(|| public.clone()),
+            public,
+            token: token.then(|| shown(&config.server.data.join("account"))),
+        }
+    }
+
+    fn curl(&self, path: &str) -> String {
+        format!("curl -H 'Accept: text/plain' '{}{path}'", self.local)
+    }
+
+    /// With the signature of a GET, which is over its URL alone.
+    fn signed(&self, path: &str) -> String {
+        let key = self
+            .token
+            .as_ref()
+            .map_or_else(|| "AUTH_TOKEN".to_owned(), |file| format!("\"$(sed -n 2p {file})\""));
+        let sign = format!("printf %s '{}{path}' | openssl sha1 -hmac {key} -binary", self.public);
+        format!("{} -H \"X-Twilio-Signature: $({sign} | base64)\"", self.curl(path))
     }
 }
 
@@ -155,6 +267,54 @@ mod tests {
             }
             let again = new(folder.path(), "menu/f", "js", false).run().expect_err("it is there");
             assert!(again.contains("is there already"), "{again}");
+        }
+    }
+
+    #[test]
+    fn who_is_asked_is_who_the_configuration_says() {
+        let address = |text: &str| {
+            let (folder, file) = (Path::new("p"), Path::new("p/offhook.toml"));
+            Address::of(&Config::parse(folder, file, text, &|_| None).expect("sound"))
+        };
+        let usual = address("");
+        let wanted = "curl -H 'Accept: text/plain' 'http://127.0.0.1:8080/functions/f'";
+        assert_eq!(usual.curl("/functions/f"), wanted);
+        let elsewhere = address(
+            "[http]\nlisten = [\"0.0.0.0:9090\"]\npublic_url = \"https://pbx.example\"\n\
+             [server]\nauth_token = \"k\"\n",
+        );
+        assert_eq!(
+            elsewhere.signed("/functions/f"),
+            "curl -H 'Accept: text/plain' 'http://127.0.0.1:9090/functions/f' -H \
+             \"X-Twilio-Signature: $(printf %s 'https://pbx.example/functions/f' | openssl sha1 \
+             -hmac AUTH_TOKEN -binary | base64)\""
+        );
+        assert!(address("[http]\nlisten = [\"[::]:81\"]\n").curl("/").contains("http://[::1]:81/"));
+        assert!(usual.signed("/").contains("-hmac \"$(sed -n 2p p/data/account)\" -binary"));
+    }
+
+    #[test]
+    fn types_are_written_anew_and_what_others_wrote_stays() {
+        let folder = project();
+        let read = |file: &str| fs::read_to_string(folder.path().join(file)).expect("there");
+        new(folder.path(), "a", "js", false).run().expect("new");
+        assert!(read("offhook.d.ts").contains("interface SayAttributes"));
+        fs::write(folder.path().join("offhook.d.ts"), TYPES.1).expect("an older one");
+        fs::write(folder.path().join("tsconfig.json"), "{}").expect("their own");
+        new(folder.path(), "b", "ts", true).run().expect("new");
+        assert!(read("offhook.d.ts").contains("interface SayAttributes"));
+        fs::write(folder.path().join("offhook.d.ts"), "// theirs\n").expect("their own");
+        new(folder.path(), "c", "ts", false).run().expect("new");
+        assert_eq!((&*read("offhook.d.ts"), &*read("tsconfig.json")), ("// theirs\n", "{}"));
+        for (file, ask) in [
+            (
+                "functions/a.js",
+                "//   curl -H 'Accept: text/plain' 'http://127.0.0.1:8080/functions/a?",
+            ),
+            ("functions/b.protected.ts", "//   offhook fn test b\n"),
+        ] {
+            let text = read(file);
+            assert!(text.contains(ask) && !text.contains("{{"), "{text}");
         }
     }
 

@@ -20,6 +20,11 @@ pub(super) enum Place {
 }
 
 impl Template {
+    /// Whether editors are to know what scripts of it find around them.
+    pub(super) fn is_script(&self) -> bool {
+        ["js", "ts"].contains(&self.lang())
+    }
+
     pub(super) fn lang(&self) -> &'static str {
         self.names.first().copied().unwrap_or_default()
     }
@@ -39,6 +44,11 @@ macro_rules! file {
         include_str!(concat!("../../../functions/", $path))
     };
 }
+
+/// Types for editors, and what lets them find these: their names in the project's folder. The
+/// builders' come from the verbs' own table.
+pub(super) const TYPES: (&str, &str) = ("offhook.d.ts", file!("templates/offhook.d.ts"));
+pub(super) const TYPED: (&str, &str) = ("tsconfig.json", file!("templates/tsconfig.json"));
 
 /// All languages; a new one is one more.
 pub(super) const TEMPLATES: &[Template] = &[

@@ -1,6 +1,7 @@
 //! `offhook fn test`: events to functions, and whether they answer what is expected.
 
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -9,11 +10,12 @@ use super::super::check::{many, shown};
 use super::super::serve::{block_on, read_config};
 use super::super::{Outcome, Project, say};
 use super::diff;
-use super::fixture::{self, Fixture};
+use super::fixture::{self, Fixture, Place, Unusable};
+use crate::base::hint;
 use crate::http::Response;
 use crate::markup;
 use crate::source::seen::{Report, Reporter};
-use crate::source::{FunctionRunner, function};
+use crate::source::{FunctionRunner, function, routes};
 
 /// Arguments of `offhook fn test`.
 #[derive(clap::Args, Debug)]
@@ -21,9 +23,15 @@ pub(in crate::cli) struct Test {
     /// The function; without it all that have fixtures
     #[arg(value_name = "NAME")]
     name: Option<String>,
+    /// Only this fixture of it
+    #[arg(value_name = "CASE")]
+    case: Option<String>,
     /// Writes what came where nothing is expected yet
     #[arg(long)]
     write: bool,
+    /// The same, and over what was expected where something else came
+    #[arg(long)]
+    accept: bool,
     #[command(flatten)]
     project: Project,
     /// Print JSON
@@ -32,9 +40,11 @@ pub(in crate::cli) struct Test {
 }
 
 /// What came of a fixture.
-struct Outcomes {
-    fixture: Fixture,
-    response: Response,
+struct Tried {
+    function: String,
+    case: String,
+    /// None where the fixture could not be run.
+    response: Option<Response>,
     report: Report,
     verdict: Verdict,
 }
@@ -42,9 +52,16 @@ struct Outcomes {
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Same,
-    Differs(Vec<String>),
-    Written,
-    NothingExpected,
+    /// Where what is expected stands, and the lines of the difference.
+    Differs(String, Vec<String>),
+    /// The file.
+    Written(String),
+    /// Nothing is expected, with what to do about that, and what came.
+    NothingExpected(String, Vec<String>),
+    /// The function could not be loaded, or was stopped.
+    NoAnswer(String),
+    /// It could not be run or written, with the reason.
+    Unusable(String),
 }
 
 impl Test {
@@ -55,79 +72,153 @@ impl Test {
             let (_opened, runner) = super::open(config)?;
             let mut all = Vec::new();
             for fixture in fixtures {
-                all.push(self.try_one(&*runner, fixture).await?);
+                all.push(match fixture {
+                    Ok(fixture) => self.try_one(&*runner, fixture).await,
+                    Err(unusable) => Tried::unusable(unusable),
+                });
             }
             self.tell(&all);
             Ok(all)
         })?;
-        let passed = all.iter().all(|one| matches!(one.verdict, Verdict::Same | Verdict::Written));
+        let passed = all.iter().all(Tried::passed);
         Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn fixtures(&self) -> Result<Vec<Fixture>, String> {
-        let functions = self.project.folder.join("functions");
-        let mut found = Vec::new();
-        match &self.name {
+    fn fixtures(&self) -> Result<Vec<Result<Fixture, Unusable>>, String> {
+        let (project, functions) = (&self.project.folder, self.project.folder.join("functions"));
+        let names = match &self.name {
             Some(name) => {
-                super::known(&self.project.folder, name)?;
-                found = fixture::of(&functions, name)?;
+                super::known(project, name)?;
+                vec![name.clone()]
             }
-            None => {
-                for (name, _) in function::names(&functions) {
-                    found.extend(fixture::of(&functions, &name)?);
+            None => fixture::names(&functions),
+        };
+        let mut found = Vec::new();
+        for name in names {
+            match super::known(project, &name) {
+                Ok(()) => found.extend(fixture::of(&functions, &name)),
+                Err(why) => {
+                    let why = format!("{}/{name}.test: {why}", shown(&functions));
+                    found.push(Err(Unusable::new(&name, "all of its fixtures", why)));
                 }
             }
         }
-        if found.is_empty() {
-            let name = self.name.as_deref().unwrap_or("NAME");
-            let folder = shown(&functions);
-            return Err(format!(
-                "there are no fixtures; write an event to {folder}/{name}.test/CASE.json"
-            ));
+        match &self.case {
+            _ if found.is_empty() => Err(self.none(&functions)),
+            Some(case) => only(found, case),
+            None => Ok(found),
         }
-        Ok(found)
     }
 
-    async fn try_one(
-        &self,
-        runner: &dyn FunctionRunner,
-        fixture: Fixture,
-    ) -> Result<Outcomes, String> {
+    /// Why there is nothing to do, and what would change that.
+    fn none(&self, functions: &Path) -> String {
+        let name = self.name.as_deref().unwrap_or("NAME");
+        let folder = shown(functions);
+        let file = function::versions::current(functions, name).map(|(file, _)| file);
+        let table = file.is_some_and(|file| file.ends_with(routes::ENDING));
+        let own = if table { "; its own [[test]]s run with `offhook test`" } else { "" };
+        format!("there are no fixtures; write an event to {folder}/{name}.test/CASE.json{own}")
+    }
+
+    async fn try_one(&self, runner: &dyn FunctionRunner, fixture: Fixture) -> Tried {
         let reporter = Reporter::new(false, true);
         let invocation = fixture.invocation(reporter.clone());
         let response = runner.invoke(&fixture.function, invocation).await;
         let came = readable(&String::from_utf8_lossy(&response.body));
-        let verdict = match (&fixture.expected, fixture.status) {
-            (None, None) if self.write && response.status == 200 => {
-                let ending = if came.starts_with('<') { "xml" } else { "txt" };
-                let path = fixture.beside.as_ref().map(|path| path.with_extension(ending));
-                let path = path.unwrap_or_default();
-                fs::write(&path, format!("{came}\n"))
-                    .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-                Verdict::Written
-            }
-            (None, None) => Verdict::NothingExpected,
-            (expected, status) => judge(expected.as_deref(), status, &came, response.status),
+        let report = reporter.take();
+        let verdict = match (self.verdict(&fixture, response.status, &came), &report.failure) {
+            (Verdict::Same, _) => Verdict::Same,
+            (_, Some(failure)) => Verdict::NoAnswer(failure.clone()),
+            (verdict, None) => verdict,
         };
-        Ok(Outcomes { fixture, response, report: reporter.take(), verdict })
+        let Fixture { function, case, .. } = fixture;
+        Tried { function, case, response: Some(response), report, verdict }
     }
 
-    fn tell(&self, all: &[Outcomes]) {
+    fn verdict(&self, fixture: &Fixture, status: u16, came: &str) -> Verdict {
+        let nothing = fixture.expected.is_none() && fixture.status.is_none();
+        let found = judge(fixture.expected.as_deref(), fixture.status, came, status);
+        if found.is_empty() && !nothing {
+            return Verdict::Same;
+        }
+        let lines = || came.lines().map(|line| format!("  {line}")).collect();
+        match &fixture.place {
+            // A file says what is expected with status 200; another is no answer to keep.
+            Place::File { event, expected } if status == 200 && (self.accept || nothing) => {
+                let ending = if came.starts_with('<') { "xml" } else { "txt" };
+                let path = event.with_extension(ending);
+                match self.accept || self.write {
+                    true => write(&path, expected.as_deref(), came),
+                    false => {
+                        let path = shown(&path);
+                        let advice = format!("write {path}, or run with --write, which writes");
+                        Verdict::NothingExpected(format!("{advice} what came:"), lines())
+                    }
+                }
+            }
+            Place::File { event, .. } if nothing => {
+                let whole = event.parent().map(|folder| folder.with_extension("test.json"));
+                let whole = whole.map(|whole| shown(&whole)).unwrap_or_default();
+                let advice = format!(
+                    "status {status} came, and an event in a file of its own has to get 200; mend the \
+                     function, or move the event to {whole} with \"status\": {status}. What came:"
+                );
+                Verdict::NothingExpected(advice, lines())
+            }
+            Place::File { expected: Some(path), .. } => Verdict::Differs(shown(path), found),
+            Place::File { event: path, .. } | Place::In(path) => {
+                Verdict::Differs(shown(path), found)
+            }
+        }
+    }
+
+    fn tell(&self, all: &[Tried]) {
         if self.json {
             return say(&Value::from(all.iter().map(as_json).collect::<Vec<_>>()).to_string());
         }
-        for one in all {
-            one.tell();
+        all.iter().for_each(Tried::tell);
+        let passed = all.iter().filter(|one| one.passed()).count();
+        let failed = all.len() - passed;
+        say(&format!("{}: {passed} passed, {failed} failed", many(all.len(), "fixture")));
+        if !self.accept && all.iter().any(Tried::can_be_accepted) {
+            say("if what came is right, --accept writes it over what was expected");
         }
-        let failed = |one: &&Outcomes| !matches!(one.verdict, Verdict::Same | Verdict::Written);
-        let failed = all.iter().filter(failed).count();
-        println!("{}: {} passed, {failed} failed", many(all.len(), "fixture"), all.len() - failed);
+    }
+}
+
+/// The fixture of that name, of a function's.
+fn only(
+    mut found: Vec<Result<Fixture, Unusable>>,
+    wanted: &str,
+) -> Result<Vec<Result<Fixture, Unusable>>, String> {
+    fn case(fixture: &Result<Fixture, Unusable>) -> &str {
+        fixture.as_ref().map_or_else(|unusable| &*unusable.case, |fixture| &*fixture.case)
+    }
+    if found.iter().any(|fixture| case(fixture) == wanted) {
+        found.retain(|fixture| case(fixture) == wanted);
+        return Ok(found);
+    }
+    let cases: Vec<&str> = found.iter().map(case).collect();
+    Err(format!("there is no fixture {wanted}; {}", hint(wanted, &cases)))
+}
+
+/// Writes what is expected from now on; a text in the place of a document, or the other way
+/// round, has another file.
+fn write(path: &Path, before: Option<&Path>, came: &str) -> Verdict {
+    if let Err(error) = fs::write(path, format!("{came}\n")) {
+        return Verdict::Unusable(format!("{}: cannot be written: {error}", shown(path)));
+    }
+    match before.filter(|before| *before != path) {
+        Some(before) if fs::remove_file(before).is_err() => {
+            Verdict::Unusable(format!("{}: cannot be removed; remove it", shown(before)))
+        }
+        _ => Verdict::Written(shown(path)),
     }
 }
 
 /// Compares as calls would: white space between elements means nothing, the status 200 goes
-/// without saying.
-fn judge(expected: Option<&str>, status: Option<u16>, came: &str, came_status: u16) -> Verdict {
+/// without saying. Gives the lines of the difference.
+fn judge(expected: Option<&str>, status: Option<u16>, came: &str, came_status: u16) -> Vec<String> {
     let wanted_status = status.unwrap_or(200);
     let mut found = Vec::new();
     if wanted_status != came_status {
@@ -141,7 +232,7 @@ fn judge(expected: Option<&str>, status: Option<u16>, came: &str, came_status: u
         }
         _ => {}
     }
-    if found.is_empty() { Verdict::Same } else { Verdict::Differs(found) }
+    found
 }
 
 /// Markup and JSON with an element or member a line; other text as it is.
@@ -156,47 +247,79 @@ fn readable(text: &str) -> String {
     }
 }
 
-impl Outcomes {
+impl Tried {
+    fn unusable(unusable: Unusable) -> Tried {
+        let Unusable { function, case, why } = unusable;
+        let verdict = Verdict::Unusable(why);
+        Tried { function, case, response: None, report: Report::default(), verdict }
+    }
+
+    fn passed(&self) -> bool {
+        matches!(self.verdict, Verdict::Same | Verdict::Written(_))
+    }
+
+    /// What came with another status is no answer to keep, and a file of all cases is edited by hand.
+    fn can_be_accepted(&self) -> bool {
+        let sound = self.response.as_ref().is_some_and(|response| response.status == 200);
+        let differs = |place: &str| !place.ends_with(".test.json");
+        sound && matches!(&self.verdict, Verdict::Differs(place, _) if differs(place))
+    }
+
     fn tell(&self) {
-        let (name, case) = (&self.fixture.function, &self.fixture.case);
+        let (name, case) = (&self.function, &self.case);
         match &self.verdict {
             Verdict::Same => say(&format!("ok    {name}: {case}")),
-            Verdict::Written => say(&format!("wrote {name}: {case}: what came is expected now")),
-            Verdict::NothingExpected => {
+            Verdict::Written(path) => say(&format!("wrote {name}: {case}: {path}")),
+            Verdict::NothingExpected(advice, came) => {
                 say(&format!("FAIL  {name}: {case}"));
-                let path = self.fixture.beside.as_ref().map(|path| path.with_extension("xml"));
-                let path = path.map(|path| shown(&path)).unwrap_or_default();
-                eprintln!("  nothing is expected: write {path}, or run with --write");
+                say(&format!("  nothing is expected: {advice}"));
+                self.tell_lines(came);
             }
-            Verdict::Differs(lines) => {
+            Verdict::NoAnswer(failure) => {
                 say(&format!("FAIL  {name}: {case}"));
-                lines.iter().for_each(|line| eprintln!("  {line}"));
-                for line in &self.report.log {
-                    eprintln!("  log: {}", line.text);
-                }
+                say(&format!("  there is no answer: {failure}"));
+                self.tell_lines(&[]);
             }
+            Verdict::Unusable(why) => {
+                say(&format!("FAIL  {name}: {case}"));
+                say(&format!("  {why}"));
+            }
+            Verdict::Differs(place, lines) => {
+                say(&format!("FAIL  {name}: {case}"));
+                say(&format!("  - {place}"));
+                say("  + what came");
+                self.tell_lines(lines);
+            }
+        }
+    }
+
+    /// With what was logged: it often says why.
+    fn tell_lines(&self, lines: &[String]) {
+        lines.iter().for_each(|line| say(&format!("  {line}")));
+        for line in self.report.log.iter().flat_map(|line| line.text.lines()) {
+            say(&format!("  log: {line}"));
         }
     }
 }
 
-fn as_json(one: &Outcomes) -> Value {
-    let difference = match &one.verdict {
-        Verdict::Differs(lines) => Some(lines.join("\n")),
-        _ => None,
+fn as_json(one: &Tried) -> Value {
+    let (verdict, difference, error) = match &one.verdict {
+        Verdict::Same => ("passed", None, None),
+        Verdict::Written(_) => ("written", None, None),
+        Verdict::Differs(_, lines) => ("failed", Some(lines.join("\n")), None),
+        Verdict::NothingExpected(advice, _) => ("nothing expected", None, Some(advice)),
+        Verdict::NoAnswer(failure) => ("failed", None, Some(failure)),
+        Verdict::Unusable(why) => ("unusable", None, Some(why)),
     };
-    let verdict = match one.verdict {
-        Verdict::Same => "passed",
-        Verdict::Written => "written",
-        Verdict::Differs(_) => "failed",
-        Verdict::NothingExpected => "nothing expected",
-    };
+    let response = one.response.as_ref();
     json!({
-        "function": one.fixture.function,
-        "case": one.fixture.case,
+        "function": one.function,
+        "case": one.case,
         "verdict": verdict,
-        "status": one.response.status,
-        "body": String::from_utf8_lossy(&one.response.body),
+        "status": response.map(|response| response.status),
+        "body": response.map(|response| String::from_utf8_lossy(&response.body)),
         "difference": difference,
+        "error": error,
         "log": one.report.log.iter().map(|line| &line.text).collect::<Vec<_>>(),
     })
 }
@@ -209,16 +332,14 @@ mod tests {
     fn white_space_between_elements_is_no_difference_and_text_is() {
         let came = readable("<Response><Say>a  b</Say></Response>");
         let same = "<?xml version=\"1.0\"?>\n<Response>\n\t<Say>a  b</Say>\n</Response>\n";
-        assert_eq!(judge(Some(same), None, &came, 200), Verdict::Same);
+        assert_eq!(judge(Some(same), None, &came, 200), [""; 0]);
         let other = "<Response><Say>a b</Say></Response>";
-        let Verdict::Differs(lines) = judge(Some(other), None, &came, 200) else { panic!() };
         assert_eq!(
-            lines,
+            judge(Some(other), None, &came, 200),
             ["  <Response>", "-   <Say>a b</Say>", "+   <Say>a  b</Say>", "  </Response>"]
         );
-        let Verdict::Differs(lines) = judge(Some("x"), None, "x", 500) else { panic!() };
-        assert_eq!(lines, ["- status 200", "+ status 500"]);
-        assert_eq!(judge(None, Some(404), "gone", 404), Verdict::Same);
-        assert_eq!(judge(Some("{\"a\":1}"), None, &readable("{ \"a\": 1 }"), 200), Verdict::Same);
+        assert_eq!(judge(Some("x"), None, "x", 500), ["- status 200", "+ status 500"]);
+        assert_eq!(judge(None, Some(404), "gone", 404), [""; 0]);
+        assert_eq!(judge(Some("{\"a\":1}"), None, &readable("{ \"a\": 1 }"), 200), [""; 0]);
     }
 }

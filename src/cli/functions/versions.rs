@@ -93,6 +93,9 @@ impl Rollback {
         let functions = config.project.join("functions");
         let now = Clock::start().wall();
         let wanted = self.wanted.as_deref();
+        if versions_of(&config).list(&self.name).is_empty() {
+            super::known(&self.project.folder, &self.name)?;
+        }
         let done = versions_of(&config).roll_back(&functions, &self.name, wanted, now)?;
         let file = format!("functions/{}", done.file);
         if self.json {

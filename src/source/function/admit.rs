@@ -155,7 +155,7 @@ impl Counted {
     }
 }
 
-const COMPONENT: &str = "is a component: functions are core modules (see functions/README.md)";
+const COMPONENT: &str = "is a component: functions are core modules (see docs/functions.md)";
 
 fn at_most(what: &str, count: impl Into<u64>, most: impl Into<u64>) -> Result<(), String> {
     let (count, most) = (count.into(), most.into());
