@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::account::Account;
-use super::clock::seeded_rng;
+use super::clock::{Clock, seeded_rng};
 use super::functions;
 use super::loader::Loader;
 use super::start::StartError;
@@ -95,13 +95,14 @@ impl Opened {
         let functions = functions::open(&config, &account, &public_url, sandbox.clone());
         let runner = Arc::new(functions::Runner::new(functions, sandbox.clone()));
         let project = Arc::new(Project {
-            bins: Bins::new(config.project.join("bins")),
+            bins: Bins::new(config.project.join("bins"), Clock::on_the_wall),
             functions: Arc::clone(&runner) as Arc<dyn crate::source::FunctionRunner>,
             assets: config.project.join("assets"),
             public_url: public_url.clone(),
             auth_token: account.token.clone(),
             origins: config.function_origins.clone(),
             watchers: crate::source::seen::Watchers::default(),
+            wall: Clock::on_the_wall,
         });
         let sources = Arc::new(Sources::new(Arc::clone(&client), Arc::clone(&project), rng.fork()));
         Ok(Opened {
@@ -198,7 +199,7 @@ pub fn names(config: &Config) -> Names {
         functions.into_iter().partition(|(_, access)| *access == function::Access::Private);
     let named = |functions: Vec<(String, _)>| functions.into_iter().map(|(name, _)| name).collect();
     Names {
-        bins: Bins::new(config.project.join("bins")).names(),
+        bins: Bins::new(config.project.join("bins"), Clock::on_the_wall).names(),
         functions: named(functions),
         private: named(private),
         assets: asset::names(&config.project.join("assets")),

@@ -18,7 +18,8 @@ use super::error::Failure;
 use super::instance::{State, slice, slice_mut};
 use super::typescript::{self, Unstripped};
 use super::{host, prelude, resolve};
-use crate::source::Stamp;
+use crate::base::WallTime;
+use crate::source::{AsRead, Stamp};
 
 /// Packages in one file, with their data, are below it.
 const MAX_FILE: u64 = 4 << 20;
@@ -82,7 +83,9 @@ pub(super) struct Bundle {
     /// The script itself: it may be a link to anywhere, since who wrote the link wrote the folder.
     main: (String, PathBuf),
     /// What was looked at, and how it was.
-    seen: BTreeMap<PathBuf, Option<Stamp>>,
+    seen: BTreeMap<PathBuf, Option<AsRead>>,
+    /// When the first was.
+    begun: WallTime,
     listings: Vec<Listing>,
     /// The private assets, once they were asked for.
     assets: Option<Vec<(String, String)>>,
@@ -100,7 +103,7 @@ pub(super) struct Bundle {
 impl Bundle {
     /// For the script at `main` in the folder `functions`, whose project is the folder around it,
     /// except for what is `hidden` there.
-    pub(super) fn new(functions: &Path, main: &Path, hidden: &[PathBuf]) -> Bundle {
+    pub(super) fn new(functions: &Path, main: &Path, hidden: &[PathBuf], now: WallTime) -> Bundle {
         let relative = main.strip_prefix(functions).unwrap_or(main).to_owned();
         let functions = fs::canonicalize(functions).unwrap_or_else(|_| functions.to_owned());
         let inside = functions.file_name().is_some_and(|name| name == "functions");
@@ -112,6 +115,7 @@ impl Bundle {
             functions,
             main: (id, path),
             seen: BTreeMap::new(),
+            begun: now,
             listings: Vec::new(),
             assets: None,
             packages: HashMap::new(),
@@ -304,8 +308,8 @@ impl Bundle {
             return Err(Refused::too_large(reason));
         }
         // As it is before it is read: an edit in between is an edit after.
-        let stamp = *self.seen.entry(path.to_owned()).or_insert_with(|| Stamp::of(path));
-        if stamp.is_none() {
+        let look = || Some(AsRead::new(path, Stamp::of(path)?, self.begun));
+        if self.seen.entry(path.to_owned()).or_insert_with(look).is_none() {
             return Ok(None);
         }
         let Ok(found) = fs::canonicalize(path) else { return Ok(None) };

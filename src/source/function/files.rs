@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Access, table};
 use crate::base::WallTime;
-use crate::source::Stamp;
+use crate::source::{Stamp, stamp};
 
 /// A file that has the name asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,12 +50,9 @@ impl FolderState {
         Some(FolderState { device, inode, changed: (metadata.ctime(), metadata.ctime_nsec()) })
     }
 
-    /// Whether the next change will be told from the last one: clocks of file systems go in steps
-    /// of up to two seconds.
+    /// Whether the next change will be told from the last one.
     fn is_settled(&self, now: WallTime) -> bool {
-        const STEP: i64 = 3;
-        let now = i64::try_from(now.unix_millis() / 1000).unwrap_or(i64::MAX);
-        self.changed.0 < now.saturating_sub(STEP)
+        stamp::is_settled(self.changed.0, now)
     }
 }
 

@@ -40,7 +40,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::routes::Table;
-use super::{Loaded, Stamp};
+use super::{AsRead, Loaded, Stamp};
+use crate::base::WallTime;
 use bundle::Bundle;
 use depends::Depends;
 
@@ -97,7 +98,7 @@ const LOADS: usize = 16;
 /// A function as it was when its file was last read.
 struct Known {
     /// None when it must be read again all the same.
-    file: Option<Found>,
+    file: Option<(Found, AsRead)>,
     good: Option<Good>,
     broken: Option<LoadError>,
     /// Its other files, as they were then.
@@ -214,7 +215,7 @@ impl Functions {
         let own = self.own(name);
         let _slot = self.sandbox.take_slot()?;
         let (known, mut log) = self.current(name, Depends::is_current)?;
-        let access = known.file.as_ref().map(|file| file.access);
+        let access = known.file.as_ref().map(|(file, _)| file.access);
         if let Some(access) = access.filter(|access| *access > admitted) {
             return Err(Error::Refused(name.to_owned(), access));
         }
@@ -274,9 +275,10 @@ impl Functions {
 
     /// All functions as their files are now, in the order of their names.
     pub fn stamps(&self) -> Vec<(String, Stamp)> {
+        let now = self.now();
         let stamped = |(name, _, path): (String, usize, PathBuf)| {
             let known = self.known().get(&name).cloned();
-            let turn = known.map_or(0, |known| known.depends.notice());
+            let turn = known.map_or(0, |known| known.depends.notice(now));
             Some((name, Stamp::of(&path)?.with_turn(turn)))
         };
         files(self.finder.dir()).into_iter().filter_map(stamped).collect()
@@ -291,14 +293,24 @@ impl Functions {
     fn current(
         &self,
         name: &str,
-        is_current: fn(&Depends) -> bool,
+        is_current: fn(&Depends, WallTime) -> bool,
     ) -> Result<(Arc<Known>, Vec<LogLine>), Error> {
+        let now = self.now();
         // What is known stays: an editor that replaces a file may leave none for a moment.
-        let Some(found) = self.find(name) else { return Err(Error::NotFound(name.to_owned())) };
+        let Some(found) = self.finder.find(name, now) else {
+            return Err(Error::NotFound(name.to_owned()));
+        };
         let fresh = || {
             let known = self.known().get(name).cloned();
-            let same = |known: &Arc<Known>| known.file.as_ref() == Some(&found);
-            known.filter(same).filter(|known| is_current(&known.depends))
+            let same = |known: &Arc<Known>| {
+                let (file, read) = known.file.as_ref()?;
+                let stamp = read.now(&found.path, found.stamp, now);
+                Some(file.path == found.path && stamp == read.stamp())
+            };
+            let current = |known: &Arc<Known>| {
+                same(known).unwrap_or_default() && is_current(&known.depends, now)
+            };
+            known.filter(current)
         };
         if let Some(known) = fresh() {
             return Ok((known, Vec::new()));
@@ -312,8 +324,9 @@ impl Functions {
         }
         let before = self.known().get(name).cloned();
         if let Some(before) = &before {
-            before.depends.notice();
+            before.depends.notice(now);
         }
+        let as_read = AsRead::new(&found.path, found.stamp, now);
         let (outcome, depends, log) = self.read(name, &found);
         let access = found.access;
         let (good, broken) = match outcome {
@@ -329,7 +342,7 @@ impl Functions {
             Some(before) => depends.after(&before.depends),
             None => depends,
         };
-        let known = Arc::new(Known { file: Some(found), good, broken, depends });
+        let known = Arc::new(Known { file: Some((found, as_read)), good, broken, depends });
         self.known().insert(name.to_owned(), known.clone());
         Ok((known, log))
     }
@@ -353,7 +366,7 @@ impl Functions {
                 Ok(runtime) => runtime,
                 Err(error) => return broken(LoadError::whole(file, error.to_string())),
             };
-            let bundle = Bundle::new(self.finder.dir(), &found.path, &self.hidden);
+            let bundle = Bundle::new(self.finder.dir(), &found.path, &self.hidden, self.now());
             // A private file may be there only for others to require.
             let library = found.access == Access::Private;
             let deployed = runtime.deploy(&self.sandbox, file, bundle, library, &own.environment);
@@ -373,7 +386,11 @@ impl Functions {
     }
 
     fn find(&self, name: &str) -> Option<Found> {
-        self.finder.find(name, self.sandbox.host().wall())
+        self.finder.find(name, self.now())
+    }
+
+    fn now(&self) -> WallTime {
+        self.sandbox.host().wall()
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Known>>> {
