@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Access, table};
 use crate::base::WallTime;
@@ -23,7 +23,8 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Finder {
     dir: PathBuf,
-    remembered: Mutex<HashMap<String, Remembered>>,
+    /// Never held while a file is looked at: disks may be slow, and all requests come by here.
+    remembered: Mutex<HashMap<String, Arc<Remembered>>>,
 }
 
 #[derive(Debug)]
@@ -98,14 +99,14 @@ impl Finder {
             && remembered.len() < Finder::MOST
         {
             let (path, access) = (found.path.clone(), found.access);
-            remembered.insert(name.to_owned(), Remembered { folder, state, path, access });
+            let known = Remembered { folder, state, path, access };
+            remembered.insert(name.to_owned(), Arc::new(known));
         }
         Some(found)
     }
 
     fn again(&self, name: &str) -> Option<Found> {
-        let remembered = self.remembered();
-        let known = remembered.get(name)?;
+        let known = self.remembered().get(name).cloned()?;
         if FolderState::of(&known.folder)? != known.state {
             return None;
         }
@@ -113,7 +114,7 @@ impl Finder {
         Some(Found { path: known.path.clone(), access: known.access, stamp })
     }
 
-    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<String, Remembered>> {
+    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Remembered>>> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -270,8 +271,7 @@ mod tests {
     /// Writes files until the clock of the file system has gone on since the folder was remembered.
     fn until_changed(finder: &Finder) {
         let known = |finder: &Finder| {
-            let remembered = finder.remembered();
-            let known = remembered.get("route").expect("remembered");
+            let known = finder.remembered().get("route").cloned().expect("remembered");
             FolderState::of(&known.folder).is_some_and(|state| state == known.state)
         };
         let beside = finder.dir().join("beside.txt");
