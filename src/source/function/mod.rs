@@ -23,6 +23,7 @@ mod javascript;
 mod prelude;
 pub mod python;
 mod resolve;
+mod rollback;
 mod sandbox;
 mod table;
 #[cfg(test)]
