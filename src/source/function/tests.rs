@@ -1,5 +1,7 @@
 //! Every door, every limit, and what an edit does.
 
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
