@@ -34,6 +34,8 @@ pub struct Opened {
     pub project: Arc<Project>,
     runner: Arc<functions::Runner>,
     sandbox: Sandbox,
+    /// Where functions' versions are kept; by those that serve alone.
+    versions: Option<Versions>,
     /// What functions may ask for.
     backing: Arc<functions::Backing>,
     /// Documents and sounds by URL.
@@ -57,7 +59,7 @@ impl Opened {
             true => Some(functions::cache_folder(&config)),
             false => functions::own_cache_folder(),
         };
-        Self::with(config, public_url, account, cache, rng)
+        Self::with(config, public_url, account, (cache, None), rng)
     }
 
     /// Opens a project to serve it: its data folder is made, and its account.
@@ -74,14 +76,15 @@ impl Opened {
         let server = &config.server;
         let account = Account::open(&data, server.account_sid, server.auth_token.clone(), &mut rng)
             .map_err(failed)?;
-        Self::with(config, public_url, account, Some(cache), rng)
+        let versions = versions_of(&config);
+        Self::with(config, public_url, account, (Some(cache), Some(versions)), rng)
     }
 
     fn with(
         config: Config,
         public_url: String,
         account: Account,
-        cache: Option<PathBuf>,
+        (cache, versions): (Option<PathBuf>, Option<Versions>),
         mut rng: Rng,
     ) -> Result<Opened, StartError> {
         let public_url = config.http.public_url.clone().unwrap_or(public_url);
@@ -92,7 +95,10 @@ impl Opened {
         let theirs = Arc::new(client_of(&config, account.token.clone(), &authorities));
         let sandbox = functions::sandbox(cache, rng.fork(), theirs, Arc::clone(&backing))?;
         functions::warm_up(sandbox.clone());
-        let functions = functions::open(&config, &account, &public_url, sandbox.clone());
+        let functions = {
+            let (sandbox, versions) = (sandbox.clone(), versions.clone());
+            functions::open(&config, &account, &public_url, sandbox, versions)
+        };
         let runner = Arc::new(functions::Runner::new(functions, sandbox.clone()));
         let project = Arc::new(Project {
             bins: Bins::new(config.project.join("bins"), Clock::on_the_wall),
@@ -113,6 +119,7 @@ impl Opened {
             project,
             runner,
             sandbox,
+            versions,
             backing,
             sources,
             authorities,
@@ -151,7 +158,7 @@ impl Opened {
 
     /// What loads the bins and functions of this project as they are saved.
     pub(super) fn loader(&self) -> Loader {
-        let versions = versions_of(&self.config);
+        let versions = self.versions.clone().unwrap_or_else(|| versions_of(&self.config));
         Loader::new(Arc::clone(&self.project), Arc::clone(&self.runner), versions)
     }
 
@@ -178,8 +185,9 @@ impl Opened {
     pub fn reconfigure(&mut self, config: Config) {
         let seen = |config: &Config| (config.function_env.clone(), config.function_grants.clone());
         if seen(&config) != seen(&self.config) {
-            let sandbox = self.sandbox.clone();
-            let functions = functions::open(&config, &self.account, &self.public_url, sandbox);
+            let (sandbox, versions) = (self.sandbox.clone(), self.versions.clone());
+            let (account, url) = (&self.account, &self.public_url);
+            let functions = functions::open(&config, account, url, sandbox, versions);
             self.runner.replace(functions);
         }
         self.config = config;

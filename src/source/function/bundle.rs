@@ -82,6 +82,8 @@ pub(super) struct Bundle {
     functions: PathBuf,
     /// The script itself: it may be a link to anywhere, since who wrote the link wrote the folder.
     main: (String, PathBuf),
+    /// What it holds, or held when it was good.
+    text: Vec<u8>,
     /// What was looked at, and how it was.
     seen: BTreeMap<PathBuf, Option<AsRead>>,
     /// When the first was.
@@ -101,19 +103,24 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    /// For the script at `main` in the folder `functions`, whose project is the folder around it,
-    /// except for what is `hidden` there.
-    pub(super) fn new(functions: &Path, main: &Path, hidden: &[PathBuf], now: WallTime) -> Bundle {
-        let relative = main.strip_prefix(functions).unwrap_or(main).to_owned();
+    /// For the script at the path `main` from the folder `functions`, with what it holds; the project
+    /// is the folder around that, except for what is `hidden` there.
+    pub(super) fn new(
+        functions: &Path,
+        (main, text): (&Path, &[u8]),
+        hidden: &[PathBuf],
+        now: WallTime,
+    ) -> Bundle {
         let functions = fs::canonicalize(functions).unwrap_or_else(|_| functions.to_owned());
         let inside = functions.file_name().is_some_and(|name| name == "functions");
         let root = functions.parent().filter(|_| inside).unwrap_or(&functions).to_owned();
-        let path = functions.join(relative);
+        let path = functions.join(main);
         let id = id_within(&root, &path).unwrap_or_default();
         Bundle {
             root,
             functions,
             main: (id, path),
+            text: text.to_vec(),
             seen: BTreeMap::new(),
             begun: now,
             listings: Vec::new(),
@@ -144,7 +151,8 @@ impl Bundle {
 
     /// The text of a file by the name that stacks show, as the engine was given it.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        String::from_utf8(super::read_at_most(self.names.get(name)?, MAX_FILE).ok()?).ok()
+        let path = self.names.get(name)?;
+        String::from_utf8(self.bytes_of(path).ok()?).ok()
     }
 
     /// Answers a request of the engine: a line of JSON, and then the text of a file, if any; asks
@@ -225,7 +233,7 @@ impl Bundle {
                 found.ok_or_else(|| Refused::missing(format!("{id} is gone")))?
             }
         };
-        let bytes = super::read_at_most(&path, MAX_FILE);
+        let bytes = self.bytes_of(&path);
         let length = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         (self.files, self.bytes) = (self.files + 1, self.bytes + length);
         if self.bytes > MAX_BYTES || self.files > MAX_FILES {
@@ -240,6 +248,13 @@ impl Bundle {
         let text = String::from_utf8(bytes)
             .map_err(|_| Refused { code: "ERR_NOT_TEXT", reason: "is not UTF-8".to_owned() })?;
         Ok((text, path))
+    }
+
+    fn bytes_of(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match path == self.main.1 {
+            true => Ok(self.text.clone()),
+            false => super::read_at_most(path, MAX_FILE),
+        }
     }
 
     /// By its ending and, for plain `.js`, by what its package says of itself.

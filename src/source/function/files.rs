@@ -171,6 +171,12 @@ pub(super) const SUFFIXES: [(&str, Access); 18] = [
     (".routes.toml", Access::Public),
 ];
 
+/// Who may call a function of that name whose file is this, relative to the functions folder.
+pub(super) fn access_of(name: &str, file: &str) -> Option<Access> {
+    let suffix = file.strip_prefix(name)?;
+    SUFFIXES.iter().find(|(known, _)| *known == suffix).map(|(_, access)| *access)
+}
+
 /// Whether a function file is for the JavaScript engine.
 pub(super) fn is_script(path: &Path) -> bool {
     path.extension()

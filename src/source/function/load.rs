@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::bundle::Bundle;
 use super::depends::Depends;
-use super::files::{Found, files, is_script};
+use super::files::{Found, access_of, files, is_script};
 use super::{Access, Error, Functions, LOADS, LoadError, LogLine, guest, javascript, table};
 use crate::base::WallTime;
 use crate::source::routes::Table;
@@ -114,10 +114,20 @@ impl Functions {
             before.depends.notice(now);
         }
         let as_read = AsRead::new(&found.path, found.stamp, now);
-        let (outcome, depends, log) = self.read(name, &found);
+        let file = self.relative(&found.path);
         let access = found.access;
+        let (made, bytes) = match self.read(&file, &found) {
+            Ok(bytes) => (self.make(name, &file, &bytes), bytes),
+            Err(error) => (Made::broken(error), vec![]),
+        };
+        let Made { outcome, depends, log } = made;
         let (good, broken) = match outcome {
-            Ok(program) => (Some(Good { program: Arc::new(program), access }), None),
+            Ok(program) => {
+                if let Some(versions) = &self.versions {
+                    versions.note(name, &file, bytes);
+                }
+                (Some(Good { program: Arc::new(program), access }), None)
+            }
             Err(error) => {
                 // What was written for few answers nobody else.
                 let open = |good: &Good| good.access <= access;
@@ -134,42 +144,57 @@ impl Functions {
         Ok((known, log))
     }
 
-    fn read(
-        &self,
-        name: &str,
-        found: &Found,
-    ) -> (Result<Program, LoadError>, Depends, Vec<LogLine>) {
-        let file = found.path.strip_prefix(self.finder.dir()).unwrap_or(&found.path);
-        let file = &*file.to_string_lossy();
-        let broken = |error| (Err(error), Depends::default(), vec![]);
-        let script = is_script(&found.path);
-        let bound = if script || table::is_table(file) { MAX_SCRIPT } else { MAX_MODULE };
+    fn relative(&self, path: &Path) -> String {
+        path.strip_prefix(self.finder.dir()).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    fn read(&self, file: &str, found: &Found) -> Result<Vec<u8>, LoadError> {
+        let script = is_script(&found.path) || table::is_table(file);
+        let bound = if script { MAX_SCRIPT } else { MAX_MODULE };
         if found.stamp.length() > bound {
-            return broken(LoadError::whole(file, format!("is larger than {bound} bytes")));
+            return Err(LoadError::whole(file, format!("is larger than {bound} bytes")));
         }
+        read_at_most(&found.path, bound).map_err(|e| LoadError::whole(file, e.to_string()))
+    }
+
+    /// Makes what such a file holds, or held, into a program, with the other files as they are now.
+    fn make(&self, name: &str, file: &str, bytes: &[u8]) -> Made {
         let own = self.own(name);
-        if script {
-            let runtime = match self.sandbox.javascript() {
-                Ok(runtime) => runtime,
-                Err(error) => return broken(LoadError::whole(file, error.to_string())),
-            };
-            let bundle = Bundle::new(self.finder.dir(), &found.path, &self.hidden, self.now());
-            // A private file may be there only for others to require.
-            let library = found.access == Access::Private;
-            let deployed = runtime.deploy(&self.sandbox, file, bundle, library, &own.environment);
-            return (deployed.0.map(Program::Script), deployed.1, deployed.2);
+        if table::is_table(file) {
+            let (table, log) = table::load(file, bytes);
+            let outcome = table.map(|table| Program::Routes(Box::new(table)));
+            return Made { outcome, log, depends: Depends::default() };
         }
-        match read_at_most(&found.path, bound) {
-            Ok(bytes) if table::is_table(file) => {
-                let (table, log) = table::load(file, &bytes);
-                (table.map(|table| Program::Routes(Box::new(table))), Depends::default(), log)
-            }
-            Ok(bytes) => {
-                let guest = guest::Guest::load(&self.sandbox, file, &bytes, (name, &*own.grants));
-                (guest.map(Program::Guest), Depends::default(), vec![])
-            }
-            Err(error) => broken(LoadError::whole(file, error.to_string())),
+        if !is_script(Path::new(file)) {
+            let guest = guest::Guest::load(&self.sandbox, file, bytes, (name, &*own.grants));
+            let (outcome, depends) = (guest.map(Program::Guest), Depends::default());
+            return Made { outcome, depends, log: vec![] };
         }
+        let runtime = match self.sandbox.javascript() {
+            Ok(runtime) => runtime,
+            Err(error) => return Made::broken(LoadError::whole(file, error.to_string())),
+        };
+        let main = (Path::new(file), bytes);
+        let bundle = Bundle::new(self.finder.dir(), main, &self.hidden, self.now());
+        // A private file may be there only for others to require.
+        let library = access_of(name, file) == Some(Access::Private);
+        let deployed = runtime.deploy(&self.sandbox, file, bundle, library, &own.environment);
+        let (script, depends, log) = deployed;
+        Made { outcome: script.map(Program::Script), depends, log }
+    }
+}
+
+/// What became of a file.
+struct Made {
+    outcome: Result<Program, LoadError>,
+    depends: Depends,
+    /// What its top level wrote.
+    log: Vec<LogLine>,
+}
+
+impl Made {
+    fn broken(error: LoadError) -> Made {
+        Made { outcome: Err(error), depends: Depends::default(), log: vec![] }
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Functions {
     limits: Limits,
     /// Folders that scripts load nothing from.
     hidden: Vec<PathBuf>,
+    /// Where what loads well is kept, if anywhere.
+    versions: Option<Versions>,
     /// Never more entries than files have existed under `dir` since the start.
     known: Mutex<HashMap<String, Arc<Known>>>,
     /// One is held while loading, by the name, so that a burst of requests loads an edit once and
@@ -104,6 +106,7 @@ impl Functions {
             sandbox,
             limits: Limits::default(),
             hidden: Vec::new(),
+            versions: None,
             known: Mutex::default(),
             loading: Default::default(),
         };
@@ -156,6 +159,12 @@ impl Functions {
     pub fn hiding(mut self, folder: PathBuf) -> Functions {
         self.hidden.push(folder);
         self
+    }
+
+    /// With versions to fall back on when a function is broken that was never loaded well here, to
+    /// which those are added that are.
+    pub fn keeping(self, versions: Versions) -> Functions {
+        Functions { versions: Some(versions), ..self }
     }
 
     /// Who may call the function; none if there is no such function.

@@ -1,13 +1,16 @@
 //! Versions of functions' files, kept so that an earlier one can be put back.
 //!
 //! Under the data folder, a folder a function: contents named by their SHA-256, and an index. Only
-//! the files themselves are kept, never the environment. The server keeps what it loaded well;
-//! rolling back writes an earlier content to the function's file, which is then saved like any.
+//! the files themselves are kept, never the environment. The server keeps what it loaded well, and
+//! runs that when it starts with a broken file; rolling back writes an earlier content to the
+//! function's file, which is then saved like any.
 
+use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -22,6 +25,9 @@ const MOST_VERSIONS: usize = 20;
 const MOST_BYTES: u64 = 16 << 20;
 /// Functions whose versions are kept: more names than this come from tools that make them up.
 const MOST_FUNCTIONS: usize = 1_000;
+/// Versions that wait to be kept, and their bytes: more than load between two looks of the server.
+const MOST_NOTED: usize = 64;
+const MOST_BYTES_NOTED: usize = 64 << 20;
 /// Digits that people are shown and write: enough to tell twenty versions apart.
 pub const SHOWN: usize = 12;
 
@@ -56,12 +62,45 @@ impl Version {
 #[derive(Clone, Debug)]
 pub struct Versions {
     folder: PathBuf,
+    /// The oldest first.
+    noted: Arc<Mutex<VecDeque<Noted>>>,
+}
+
+/// What was loaded well, and is not kept yet.
+#[derive(Debug, PartialEq, Eq)]
+struct Noted {
+    name: String,
+    file: String,
+    bytes: Vec<u8>,
 }
 
 impl Versions {
     /// Those under a folder, which need not exist yet.
     pub fn new(folder: PathBuf) -> Versions {
-        Versions { folder }
+        Versions { folder, noted: Arc::default() }
+    }
+
+    /// Remembers what was loaded well until [`Versions::keep_noted`]: who loads it may be answering
+    /// a call, and writes nothing. The oldest goes first where there is too much.
+    pub fn note(&self, name: &str, file: &str, bytes: Vec<u8>) {
+        let new = Noted { name: name.to_owned(), file: file.to_owned(), bytes };
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.retain(|before| *before != new);
+        noted.push_back(new);
+        let mut bytes: usize = noted.iter().map(|noted| noted.bytes.len()).sum();
+        while noted.len() > MOST_NOTED || (bytes > MOST_BYTES_NOTED && noted.len() > 1) {
+            bytes -= noted.pop_front().map_or(0, |oldest| oldest.bytes.len());
+        }
+    }
+
+    /// Keeps what was noted, in that order; gives the names of functions where that failed.
+    pub fn keep_noted(&self, now: WallTime) -> Vec<(String, io::Error)> {
+        let noted = std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner));
+        let kept = noted.into_iter().map(|Noted { name, file, bytes }| {
+            let kept = self.keep(&name, &file, &bytes, now, true);
+            kept.map_err(|error| (name, error))
+        });
+        kept.filter_map(Result::err).collect()
     }
 
     /// The versions of a function, the newest first.
