@@ -209,6 +209,14 @@ mod tests {
             Bench { loader: opened.loader(), folder, opened }
         }
 
+        /// The same project, served anew.
+        fn restarted(self) -> Bench {
+            let config = configured(&self.folder, "hello");
+            let url = "http://127.0.0.1:1".to_owned();
+            let opened = Opened::open_to_serve(config, url).expect("opened");
+            Bench { loader: opened.loader(), opened, ..self }
+        }
+
         /// What is said after a save, at the look that finds it at rest.
         fn save(&mut self, name: &str, text: &str) -> Vec<Said> {
             write(&self.folder, name, text);
@@ -283,6 +291,45 @@ mod tests {
         let said = bench.save("functions/new.js", "throw new Error('x');");
         let [Said::Broken(text)] = said.as_slice() else { panic!("{said:?}") };
         assert!(text.starts_with("functions/new.js:1:") && text.contains("calls to it fail"));
+    }
+
+    #[tokio::test]
+    async fn what_was_good_before_a_restart_answers_for_what_is_broken_now() {
+        let mut bench = Bench::new(&[("functions/f.js", GREET), ("functions/g.js", GREET)]);
+        bench.loader.look();
+        // Saved while nobody looked; of g, its first request comes before the first look.
+        write(&bench.folder, "functions/f.js", "exports.handler = (");
+        write(&bench.folder, "functions/g.js", "exports.handler = (");
+        let mut bench = bench.restarted();
+        let (body, stale) = bench.run("g").await;
+        assert_eq!((body.as_str(), stale.is_some()), ("hello", true));
+        let said = bench.loader.look();
+        let [Said::Broken(f), Said::Broken(g)] = said.as_slice() else { panic!("{said:?}") };
+        for (text, file) in [(f, "functions/f.js:1:"), (g, "functions/g.js:1:")] {
+            assert!(text.starts_with(file), "{text}");
+            assert!(text.ends_with("; the last good version stays in force"), "{text}");
+        }
+        assert_eq!(bench.run("f").await.0, "hello");
+
+        // What was for few answers nobody else; nor does what was there before that.
+        bench.save("functions/g.js", GREET);
+        let (path, to) = ("functions/g.js", "functions/g.protected.js");
+        std::fs::rename(bench.folder.path().join(path), bench.folder.path().join(to))
+            .expect("moved");
+        bench.loader.look();
+        bench.loader.look();
+        bench.loader.look();
+        std::fs::rename(bench.folder.path().join(to), bench.folder.path().join(path))
+            .expect("moved");
+        write(&bench.folder, path, "exports.handler = (");
+        let mut bench = bench.restarted();
+        let said = bench.loader.look();
+        let wanted = "; calls to it fail until it is mended";
+        assert!(
+            said.iter().any(|said| matches!(said, Said::Broken(text) if text.ends_with(wanted))),
+            "{said:?}"
+        );
+        assert!(bench.run("g").await.0.starts_with("500"));
     }
 
     #[tokio::test]

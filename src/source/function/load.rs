@@ -1,5 +1,5 @@
 //! What functions' files are made into, when they are read again, and what answers while one is
-//! broken: its last good version.
+//! broken: its last good version, be it one that was kept before the server started.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError};
 use super::bundle::Bundle;
 use super::depends::Depends;
 use super::files::{Found, access_of, files, is_script};
+use super::versions::Version;
 use super::{Access, Error, Functions, LOADS, LoadError, LogLine, guest, javascript, table};
 use crate::base::WallTime;
 use crate::source::routes::Table;
@@ -120,7 +121,7 @@ impl Functions {
             Ok(bytes) => (self.make(name, &file, &bytes), bytes),
             Err(error) => (Made::broken(error), vec![]),
         };
-        let Made { outcome, depends, log } = made;
+        let Made { outcome, depends, mut log } = made;
         let (good, broken) = match outcome {
             Ok(program) => {
                 if let Some(versions) = &self.versions {
@@ -132,7 +133,8 @@ impl Functions {
                 // What was written for few answers nobody else.
                 let open = |good: &Good| good.access <= access;
                 let good = before.as_ref().and_then(|known| known.good.clone());
-                (good.filter(open), Some(error))
+                let good = good.filter(open).or_else(|| self.kept(name, access, &mut log));
+                (good, Some(error))
             }
         };
         let depends = match &before {
@@ -181,6 +183,26 @@ impl Functions {
         let deployed = runtime.deploy(&self.sandbox, file, bundle, library, &own.environment);
         let (script, depends, log) = deployed;
         Made { outcome: script.map(Program::Script), depends, log }
+    }
+
+    /// The newest good version of those that were kept, when nothing good was loaded since the
+    /// start; none that answered fewer people than may ask now, nor one from before such a one.
+    fn kept(&self, name: &str, access: Access, log: &mut Vec<LogLine>) -> Option<Good> {
+        /// A version may need other files as they were then; somebody waits for this.
+        const MOST_TRIED: usize = 3;
+        let versions = self.versions.as_ref()?;
+        let list = versions.list(name);
+        let open = |version: &&Version| {
+            access_of(name, &version.file).is_some_and(|version| version <= access)
+        };
+        let good = list.iter().take_while(open).filter(|version| version.good);
+        good.take(MOST_TRIED).find_map(|version| {
+            let bytes = versions.read(name, version).ok()?;
+            let made = self.make(name, &version.file, &bytes);
+            let program = Arc::new(made.outcome.ok()?);
+            log.extend(made.log);
+            Some(Good { program, access: access_of(name, &version.file)? })
+        })
     }
 }
 
