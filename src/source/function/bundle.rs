@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use wasmtime::{Caller, Linker};
 
 use super::depends::{Depends, Listing};
-use super::error::Failure;
+use super::error::{Failure, LoadError};
 use super::instance::{State, slice, slice_mut};
 use super::typescript::{self, Unstripped};
 use super::{host, prelude, resolve};
@@ -98,6 +98,8 @@ pub(super) struct Bundle {
     hidden: Vec<PathBuf>,
     /// By the names that stacks show.
     names: HashMap<String, PathBuf>,
+    /// The project's own JSON by such names, each with what is wrong with it.
+    data: BTreeMap<String, Option<LoadError>>,
     files: usize,
     bytes: u64,
 }
@@ -129,6 +131,7 @@ impl Bundle {
             package_bytes: 0,
             hidden: hidden.iter().filter_map(|folder| fs::canonicalize(folder).ok()).collect(),
             names: HashMap::new(),
+            data: BTreeMap::new(),
             files: 0,
             bytes: 0,
         }
@@ -141,7 +144,9 @@ impl Bundle {
 
     /// What the script was made from.
     pub(super) fn into_depends(self) -> Depends {
-        Depends::new(self.seen, self.listings)
+        let mut depends = Depends::new(self.seen, self.listings);
+        depends.data = self.data;
+        depends
     }
 
     /// Whether a name in a stack is one of its files.
@@ -195,10 +200,7 @@ impl Bundle {
             Kind::Json => "json",
             Kind::Any => "any",
         };
-        let name = match path.strip_prefix(&self.functions) {
-            Ok(within) => within.to_string_lossy().into_owned(),
-            Err(_) => format!("..{id}"),
-        };
+        let name = self.name_of(id, &path);
         let typed = path.extension().is_some_and(|e| ["ts", "mts", "cts"].iter().any(|t| e == *t));
         self.names.insert(name.clone(), path);
         if !typed {
@@ -247,7 +249,20 @@ impl Bundle {
         })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Refused { code: "ERR_NOT_TEXT", reason: "is not UTF-8".to_owned() })?;
+        let own = !path.iter().any(|part| part == "node_modules");
+        if own && path.extension().is_some_and(|ending| ending == "json") {
+            let name = self.name_of(id, &path);
+            self.data.insert(name.clone(), no_json(name, &text));
+        }
         Ok((text, path))
+    }
+
+    /// As stacks show it.
+    fn name_of(&self, id: &str, path: &Path) -> String {
+        match path.strip_prefix(&self.functions) {
+            Ok(within) => within.to_string_lossy().into_owned(),
+            Err(_) => format!("..{id}"),
+        }
     }
 
     fn bytes_of(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -388,6 +403,17 @@ impl Bundle {
         let id = |(name, path): (String, PathBuf)| Some((name, id_within(&self.root, &path)?));
         entries.into_iter().filter_map(id).collect()
     }
+}
+
+/// Why a text is no JSON, and where.
+fn no_json(file: String, text: &str) -> Option<LoadError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
+    let place = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).max(1);
+    let (line, column) = (place(error.line()), place(error.column()));
+    let told = error.to_string();
+    let reason = told.rsplit_once(" at line ").map_or(told.as_str(), |(reason, _)| reason);
+    Some(LoadError { file, line, column, reason: format!("is no JSON: {reason}") })
 }
 
 fn id_within(root: &Path, path: &Path) -> Option<String> {

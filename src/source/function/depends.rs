@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::error::LoadError;
 use crate::base::WallTime;
 use crate::source::{AsRead, Stamp};
 
@@ -90,6 +91,8 @@ pub(super) struct Depends {
     /// were.
     files: Vec<(PathBuf, Option<AsRead>)>,
     listings: Vec<Listing>,
+    /// Of these, JSON by the names that stacks show, each with what was wrong with it.
+    pub(super) data: BTreeMap<String, Option<LoadError>>,
     /// Grows with every change that anybody noticed, over all versions of the function.
     turn: AtomicU64,
     /// The last state that was noticed.
@@ -111,7 +114,8 @@ impl Depends {
         let stamps: Vec<Option<Stamp>> =
             files.iter().map(|(_, read)| read.as_ref().map(AsRead::stamp)).collect();
         let noticed = AtomicU64::new(hash_of(&(stamps, listed)));
-        Depends { files, listings, turn: AtomicU64::new(0), noticed }
+        let data = BTreeMap::new();
+        Depends { files, listings, data, turn: AtomicU64::new(0), noticed }
     }
 
     /// Of a newer version of the same function.

@@ -11,7 +11,7 @@ use super::bundle::Bundle;
 use super::depends::Depends;
 use super::files::{Found, access_of, files, is_script};
 use super::versions::Version;
-use super::{Access, Error, Functions, LOADS, LoadError, LogLine, guest, javascript, table};
+use super::{Access, Error, Functions, LOADS, Level, LoadError, LogLine, guest, javascript, table};
 use crate::base::WallTime;
 use crate::source::routes::Table;
 use crate::source::{AsRead, Loaded, Stamp};
@@ -31,6 +31,16 @@ pub(super) struct Known {
 pub(super) struct Good {
     pub(super) program: Arc<Program>,
     pub(super) access: Access,
+    /// JSON that was sound then, by name.
+    data: Vec<String>,
+}
+
+impl Good {
+    fn new(program: Program, access: Access, depends: &Depends) -> Good {
+        let sound = depends.data.iter().filter(|(_, error)| error.is_none());
+        let data = sound.map(|(name, _)| name.clone()).collect();
+        Good { program: Arc::new(program), access, data }
+    }
 }
 
 pub(super) enum Program {
@@ -121,21 +131,18 @@ impl Functions {
             Ok(bytes) => (self.make(name, &file, &bytes), bytes),
             Err(error) => (Made::broken(error), vec![]),
         };
-        let Made { outcome, depends, mut log } = made;
+        // What was written for few answers nobody else.
+        let last = before.as_ref().and_then(|known| known.good.clone());
+        let last = last.filter(|good| good.access <= access);
+        let Made { outcome, depends, mut log } = made.held_against(last.as_ref());
         let (good, broken) = match outcome {
             Ok(program) => {
                 if let Some(versions) = &self.versions {
                     versions.note(name, &file, bytes);
                 }
-                (Some(Good { program: Arc::new(program), access }), None)
+                (Some(Good::new(program, access, &depends)), None)
             }
-            Err(error) => {
-                // What was written for few answers nobody else.
-                let open = |good: &Good| good.access <= access;
-                let good = before.as_ref().and_then(|known| known.good.clone());
-                let good = good.filter(open).or_else(|| self.kept(name, access, &mut log));
-                (good, Some(error))
-            }
+            Err(error) => (last.or_else(|| self.kept(name, access, &mut log)), Some(error)),
         };
         let depends = match &before {
             Some(before) => depends.after(&before.depends),
@@ -199,9 +206,10 @@ impl Functions {
         good.take(MOST_TRIED).find_map(|version| {
             let bytes = versions.read(name, version).ok()?;
             let made = self.make(name, &version.file, &bytes);
-            let program = Arc::new(made.outcome.ok()?);
+            let access = access_of(name, &version.file)?;
+            let good = Good::new(made.outcome.ok()?, access, &made.depends);
             log.extend(made.log);
-            Some(Good { program, access: access_of(name, &version.file)? })
+            Some(good)
         })
     }
 }
@@ -217,6 +225,37 @@ struct Made {
 impl Made {
     fn broken(error: LoadError) -> Made {
         Made { outcome: Err(error), depends: Depends::default(), log: vec![] }
+    }
+
+    /// JSON that is read when a handler runs fails there, in every answer. So where it was sound
+    /// when the last good version was loaded, that stays; else the log names the place.
+    fn held_against(mut self, last: Option<&Good>) -> Made {
+        let broken = || self.depends.data.values().flatten();
+        self.outcome = match self.outcome {
+            Ok(program) => {
+                let spoilt =
+                    |error: &&LoadError| last.is_some_and(|l| l.data.contains(&error.file));
+                match broken().find(spoilt) {
+                    Some(error) => Err(error.clone()),
+                    None => Ok(program),
+                }
+            }
+            // Where the file is required is not where to look.
+            Err(error) => Err(broken()
+                .find_map(|place| {
+                    let rest =
+                        error.reason.strip_prefix(&format!("SyntaxError: {}: ", place.file))?;
+                    Some(LoadError { reason: format!("SyntaxError: {rest}"), ..place.clone() })
+                })
+                .unwrap_or(error)),
+        };
+        if self.outcome.is_ok() {
+            let told = broken().map(|error| error.in_project().to_string());
+            let lines = told.map(|text| LogLine { level: Level::Warning, text });
+            let lines: Vec<LogLine> = lines.collect();
+            self.log.extend(lines);
+        }
+        self
     }
 }
 
