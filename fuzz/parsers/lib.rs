@@ -37,7 +37,7 @@ pub mod source {
     pub mod routes;
     pub mod stamp;
     pub mod template;
-    pub use stamp::Stamp;
+    pub use stamp::{AsRead, Stamp};
 
     #[cfg(feature = "guests")]
     pub mod function;

@@ -18,7 +18,9 @@ use crate::http::{BoxFuture, Response};
 use crate::node::seeing::ladder::printable;
 use crate::node::seeing::redact;
 use crate::source::function::ask::Asks;
-use crate::source::function::{self, Functions, Grants, Level, LoadError, LogLine, Sandbox, TICK};
+use crate::source::function::{
+    self, Functions, Grants, Level, LoadError, LogLine, Sandbox, TICK, Versions,
+};
 use crate::source::seen::Reporter;
 use crate::source::turns::{Bounds, Turns};
 use crate::source::{Access, Candidate, FunctionRunner, Invocation, Loaded, inbound, tell_stale};
@@ -80,6 +82,7 @@ pub(super) fn open(
     account: &Account,
     public_url: &str,
     sandbox: Sandbox,
+    versions: Option<Versions>,
 ) -> Functions {
     let domain = public_url.split("://").nth(1).unwrap_or(public_url);
     let own = [
@@ -92,7 +95,12 @@ pub(super) fn open(
     let configured = config.function_env.iter();
     environment.extend(configured.map(|(name, value)| (name.clone(), value.expose().to_owned())));
     let functions = Functions::new(config.project.join("functions"), environment, sandbox);
-    functions.with_grants(config.function_grants.clone()).hiding(config.server.data.clone())
+    let functions = functions.with_grants(config.function_grants.clone());
+    let functions = functions.hiding(config.server.data.clone());
+    match versions {
+        Some(versions) => functions.keeping(versions),
+        None => functions,
+    }
 }
 
 /// Compiles or loads the JavaScript engine beside the start, so that no request waits for it; what

@@ -4,14 +4,12 @@
 //! the log at the save. A call that comes first loads for itself; nothing waits for this.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::clock::Clock;
 use super::functions::Runner;
 use super::watched::Watched;
-use crate::source::function::versions::{self, Versions};
-use crate::source::function::{self, Functions};
+use crate::source::function::{self, Functions, Versions};
 use crate::source::{Loaded, Project, Stamp};
 
 /// What the log is to say.
@@ -45,7 +43,7 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    /// Versions that load well are kept in `versions`.
+    /// What loads well, here or for a request, is kept in `versions`.
     pub(super) fn new(project: Arc<Project>, runner: Arc<Runner>, versions: Versions) -> Loader {
         let environment = runner.functions();
         let (bins, functions) = (Files::default(), Files::default());
@@ -74,15 +72,13 @@ impl Loader {
             self.functions = Files::default();
             self.environment = Arc::clone(&functions);
         }
+        // What answered since the last look, though it may be gone by now.
+        self.keep();
         let saved = self.functions.look(functions.stamps());
         for (name, first) in saved.changed {
-            let file = versions::current(functions.folder(), &name);
-            let stamp = file.as_ref().and_then(|(_, path)| Stamp::of(path));
             match self.runner.load(&functions, &name) {
                 Ok(loaded) => {
-                    if let (None, Some((file, path))) = (&loaded.broken, file) {
-                        self.keep(&name, &file, &path, stamp);
-                    }
+                    self.keep();
                     said.extend(told(
                         &format!("function {name}"),
                         &loaded,
@@ -99,16 +95,9 @@ impl Loader {
 }
 
 impl Loader {
-    /// Keeps the version that was loaded, unless the file was touched meanwhile: then it is loaded
-    /// again at a later look.
-    fn keep(&self, name: &str, file: &str, path: &Path, stamp: Option<Stamp>) {
-        let bytes = std::fs::read(path);
-        if stamp.is_none() || Stamp::of(path) != stamp {
-            return;
-        }
-        let now = self.clock.wall();
-        let kept = bytes.and_then(|bytes| self.versions.keep(name, file, &bytes, now, true));
-        if let Err(error) = kept {
+    /// Writes the versions that were loaded well, here where nobody waits for it.
+    fn keep(&self) {
+        for (name, error) in self.versions.keep_noted(self.clock.wall()) {
             tracing::warn!("this version of function {name} is not kept: {error}");
         }
     }
@@ -215,8 +204,17 @@ mod tests {
                 write(&folder, name, text);
             }
             let config = configured(&folder, "hello");
-            let opened = Opened::open(config, "http://127.0.0.1:1".to_owned()).expect("opened");
+            let url = "http://127.0.0.1:1".to_owned();
+            let opened = Opened::open_to_serve(config, url).expect("opened");
             Bench { loader: opened.loader(), folder, opened }
+        }
+
+        /// The same project, served anew.
+        fn restarted(self) -> Bench {
+            let config = configured(&self.folder, "hello");
+            let url = "http://127.0.0.1:1".to_owned();
+            let opened = Opened::open_to_serve(config, url).expect("opened");
+            Bench { loader: opened.loader(), opened, ..self }
         }
 
         /// What is said after a save, at the look that finds it at rest.
@@ -293,6 +291,62 @@ mod tests {
         let said = bench.save("functions/new.js", "throw new Error('x');");
         let [Said::Broken(text)] = said.as_slice() else { panic!("{said:?}") };
         assert!(text.starts_with("functions/new.js:1:") && text.contains("calls to it fail"));
+    }
+
+    #[tokio::test]
+    async fn what_was_good_before_a_restart_answers_for_what_is_broken_now() {
+        let mut bench = Bench::new(&[("functions/f.js", GREET), ("functions/g.js", GREET)]);
+        bench.loader.look();
+        // Saved while nobody looked; of g, its first request comes before the first look.
+        write(&bench.folder, "functions/f.js", "exports.handler = (");
+        write(&bench.folder, "functions/g.js", "exports.handler = (");
+        let mut bench = bench.restarted();
+        let (body, stale) = bench.run("g").await;
+        assert_eq!((body.as_str(), stale.is_some()), ("hello", true));
+        let said = bench.loader.look();
+        let [Said::Broken(f), Said::Broken(g)] = said.as_slice() else { panic!("{said:?}") };
+        for (text, file) in [(f, "functions/f.js:1:"), (g, "functions/g.js:1:")] {
+            assert!(text.starts_with(file), "{text}");
+            assert!(text.ends_with("; the last good version stays in force"), "{text}");
+        }
+        assert_eq!(bench.run("f").await.0, "hello");
+
+        // What was for few answers nobody else; nor does what was there before that.
+        bench.save("functions/g.js", GREET);
+        let (path, to) = ("functions/g.js", "functions/g.protected.js");
+        std::fs::rename(bench.folder.path().join(path), bench.folder.path().join(to))
+            .expect("moved");
+        bench.loader.look();
+        bench.loader.look();
+        bench.loader.look();
+        std::fs::rename(bench.folder.path().join(to), bench.folder.path().join(path))
+            .expect("moved");
+        write(&bench.folder, path, "exports.handler = (");
+        let mut bench = bench.restarted();
+        let said = bench.loader.look();
+        let wanted = "; calls to it fail until it is mended";
+        assert!(
+            said.iter().any(|said| matches!(said, Said::Broken(text) if text.ends_with(wanted))),
+            "{said:?}"
+        );
+        assert!(bench.run("g").await.0.starts_with("500"));
+    }
+
+    #[tokio::test]
+    async fn what_answered_between_two_looks_is_kept() {
+        let mut bench = Bench::new(&[("functions/f.js", GREET)]);
+        bench.loader.look();
+        write(&bench.folder, "functions/f.js", &GREET.replace("context.GREETING", "'two'"));
+        assert_eq!(bench.run("f").await.0, "two");
+        bench.save("functions/f.js", &GREET.replace("context.GREETING", "'three'"));
+        let versions = versions_of(&bench.opened.config);
+        let texts = versions.list("f").into_iter().map(|version| {
+            let text = versions.read("f", &version).expect("there");
+            String::from_utf8(text).expect("a script")
+        });
+        let texts: Vec<String> = texts.collect();
+        assert_eq!(texts.len(), 3);
+        assert!(texts[0].contains("'three'") && texts[1].contains("'two'") && texts[2] == GREET);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::account::Account;
-use super::clock::seeded_rng;
+use super::clock::{Clock, seeded_rng};
 use super::functions;
 use super::loader::Loader;
 use super::start::StartError;
@@ -36,6 +36,8 @@ pub struct Opened {
     pub project: Arc<Project>,
     runner: Arc<functions::Runner>,
     sandbox: Sandbox,
+    /// Where functions' versions are kept; by those that serve alone.
+    versions: Option<Versions>,
     /// What functions may ask for.
     backing: Arc<functions::Backing>,
     /// Documents and sounds by URL.
@@ -61,7 +63,7 @@ impl Opened {
             true => Some(functions::cache_folder(&config)),
             false => functions::own_cache_folder(),
         };
-        Self::with(config, public_url, account, cache, rng)
+        Self::with(config, public_url, account, (cache, None), rng)
     }
 
     /// Opens a project to serve it: its data folder is made, and its account.
@@ -78,14 +80,15 @@ impl Opened {
         let server = &config.server;
         let account = Account::open(&data, server.account_sid, server.auth_token.clone(), &mut rng)
             .map_err(failed)?;
-        Self::with(config, public_url, account, Some(cache), rng)
+        let versions = versions_of(&config);
+        Self::with(config, public_url, account, (Some(cache), Some(versions)), rng)
     }
 
     fn with(
         config: Config,
         public_url: String,
         account: Account,
-        cache: Option<PathBuf>,
+        (cache, versions): (Option<PathBuf>, Option<Versions>),
         mut rng: Rng,
     ) -> Result<Opened, StartError> {
         let public_url = config.http.public_url.clone().unwrap_or(public_url);
@@ -96,16 +99,20 @@ impl Opened {
         let theirs = Arc::new(client_of(&config, account.token.clone(), &authorities));
         let sandbox = functions::sandbox(cache, rng.fork(), theirs, Arc::clone(&backing))?;
         let warm = functions::warm_up(sandbox.clone());
-        let functions = functions::open(&config, &account, &public_url, sandbox.clone());
+        let functions = {
+            let (sandbox, versions) = (sandbox.clone(), versions.clone());
+            functions::open(&config, &account, &public_url, sandbox, versions)
+        };
         let runner = Arc::new(functions::Runner::new(functions, sandbox.clone()));
         let project = Arc::new(Project {
-            bins: Bins::new(config.project.join("bins")),
+            bins: Bins::new(config.project.join("bins"), Clock::on_the_wall),
             functions: Arc::clone(&runner) as Arc<dyn crate::source::FunctionRunner>,
             assets: config.project.join("assets"),
             public_url: public_url.clone(),
             auth_token: account.token.clone(),
             origins: config.function_origins.clone(),
             watchers: crate::source::seen::Watchers::default(),
+            wall: Clock::on_the_wall,
         });
         let sources = Arc::new(Sources::new(Arc::clone(&client), Arc::clone(&project), rng.fork()));
         Ok(Opened {
@@ -116,6 +123,7 @@ impl Opened {
             project,
             runner,
             sandbox,
+            versions,
             backing,
             sources,
             authorities,
@@ -167,7 +175,7 @@ impl Opened {
 
     /// What loads the bins and functions of this project as they are saved.
     pub(super) fn loader(&self) -> Loader {
-        let versions = versions_of(&self.config);
+        let versions = self.versions.clone().unwrap_or_else(|| versions_of(&self.config));
         Loader::new(Arc::clone(&self.project), Arc::clone(&self.runner), versions)
     }
 
@@ -194,8 +202,9 @@ impl Opened {
     pub fn reconfigure(&mut self, config: Config) {
         let seen = |config: &Config| (config.function_env.clone(), config.function_grants.clone());
         if seen(&config) != seen(&self.config) {
-            let sandbox = self.sandbox.clone();
-            let functions = functions::open(&config, &self.account, &self.public_url, sandbox);
+            let (sandbox, versions) = (self.sandbox.clone(), self.versions.clone());
+            let (account, url) = (&self.account, &self.public_url);
+            let functions = functions::open(&config, account, url, sandbox, versions);
             self.runner.replace(functions);
         }
         self.config = config;
@@ -215,7 +224,7 @@ pub fn names(config: &Config) -> Names {
         functions.into_iter().partition(|(_, access)| *access == function::Access::Private);
     let named = |functions: Vec<(String, _)>| functions.into_iter().map(|(name, _)| name).collect();
     Names {
-        bins: Bins::new(config.project.join("bins")).names(),
+        bins: Bins::new(config.project.join("bins"), Clock::on_the_wall).names(),
         functions: named(functions),
         private: named(private),
         assets: asset::names(&config.project.join("assets")),

@@ -5,14 +5,13 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-
+use crate::base::WallTime;
 use crate::http::client::MEDIA_LIMIT;
 use crate::http::{Request, Response};
 
+use super::Stamp;
 use crate::directory::paths::Access;
 
 /// An asset that was found.
@@ -75,30 +74,29 @@ fn collect(folder: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) {
 }
 
 /// The file as a response: whole, or 304 when the request knows this version.
-pub fn serve(asset: &Asset, request: &Request) -> Response {
-    let Ok((tag, body)) = read(&asset.path) else {
-        return Response::text(404, "404: the file cannot be read");
-    };
-    let known = request.headers.first("If-None-Match").is_some_and(|known| known.contains(&tag));
-    let response = match known {
-        true => Response { status: 304, ..Response::default() },
-        false => Response::new(200, content_type(&asset.path), body),
-    };
-    response.with("ETag", tag).with("Cache-Control", "no-cache")
+pub fn serve(asset: &Asset, request: &Request, now: WallTime) -> Response {
+    let known = request.headers.first("If-None-Match").unwrap_or_default();
+    match read(&asset.path, known, now) {
+        Ok(response) => response.with("Cache-Control", "no-cache"),
+        Err(_) => Response::text(404, "404: the file cannot be read"),
+    }
 }
 
-/// Reads a file of bounded length with a tag that changes when it does.
-fn read(path: &Path) -> std::io::Result<(String, Bytes)> {
+/// Reads a file of bounded length with a tag that changes when it does, unless that is known.
+fn read(path: &Path, known: &str, now: WallTime) -> std::io::Result<Response> {
     let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.len() > MEDIA_LIMIT as u64 {
+    let stamp = Stamp::from(&file.metadata()?);
+    if stamp.length() > MEDIA_LIMIT as u64 {
         return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
     }
-    let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
-    let tag = format!("\"{:x}-{:x}-{seconds:x}.{nanos:x}\"", metadata.ino(), metadata.len());
-    let mut body = Vec::with_capacity(metadata.len() as usize);
+    // Before the body is read: a save in between has another tag than what is sent.
+    let tag = format!("\"{}\"", stamp.exact(path, now).tag());
+    if known.contains(&tag) {
+        return Ok(Response { status: 304, ..Response::default() }.with("ETag", tag));
+    }
+    let mut body = Vec::with_capacity(stamp.length() as usize);
     file.take(MEDIA_LIMIT as u64).read_to_end(&mut body)?;
-    Ok((tag, body.into()))
+    Ok(Response::new(200, content_type(path), body).with("ETag", tag))
 }
 
 /// The content type for a file's ending.
@@ -181,12 +179,32 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.wav"), "sound").unwrap();
         let asset = find(folder.path(), "a.wav").unwrap();
-        let first = serve(&asset, &Request::get("/assets/a.wav"));
+        let later = WallTime::from_unix_millis(40_000_000_000_000);
+        let first = serve(&asset, &Request::get("/assets/a.wav"), later);
         assert_eq!((first.status, &first.body[..]), (200, &b"sound"[..]));
         assert_eq!(first.headers.first("content-type"), Some("audio/wav"));
         let mut again = Request::get("/assets/a.wav");
         again.headers.push("If-None-Match", first.headers.first("ETag").unwrap());
-        assert_eq!(serve(&asset, &again).status, 304);
+        let served = serve(&asset, &again, later);
+        assert_eq!(
+            (served.status, served.headers.first("ETag")),
+            (304, first.headers.first("ETag"))
+        );
+    }
+
+    #[test]
+    fn saves_of_one_length_in_quick_succession_are_all_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut request = Request::get("/assets/a.wav");
+        for save in 100..200 {
+            fs::write(folder.path().join("a.wav"), save.to_string()).unwrap();
+            let asset = find(folder.path(), "a.wav").unwrap();
+            // As if the file system's clock had stood still since.
+            let served = serve(&asset, &request, WallTime::from_unix_millis(0));
+            assert_eq!((served.status, served.body), (200, save.to_string().into()));
+            request = Request::get("/assets/a.wav");
+            request.headers.push("If-None-Match", served.headers.first("ETag").unwrap());
+        }
     }
 
     #[test]

@@ -12,19 +12,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use md5::{Digest, Md5};
 
+use crate::base::WallTime;
 use crate::base::id::BinSid;
 use crate::http::client::DOCUMENT_LIMIT;
 use crate::markup::Diagnostic;
 use crate::verb::Document;
 
-use super::Stamp;
 use super::project::Candidate;
 use super::template::{Template, TemplateError};
+use super::{AsRead, Stamp};
 use crate::directory::paths::Access;
 
 /// The bins of a project.
 pub struct Bins {
     folder: PathBuf,
+    wall: fn() -> WallTime,
     /// Never more entries than files have existed in the folder: names that do not exist make none.
     kept: Mutex<HashMap<String, Kept>>,
 }
@@ -99,7 +101,7 @@ impl std::error::Error for BinError {}
 /// One file as it was last seen.
 #[derive(Clone)]
 struct Kept {
-    stamp: Stamp,
+    read: Arc<AsRead>,
     /// The last version that could be read.
     good: Option<Arc<Template>>,
     /// Why the newest one could not.
@@ -107,9 +109,9 @@ struct Kept {
 }
 
 impl Bins {
-    /// The bins in a folder; it need not exist.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Bins { folder: folder.into(), kept: Mutex::default() }
+    /// The bins in a folder, which need not exist, and the time on the wall.
+    pub fn new(folder: impl Into<PathBuf>, wall: fn() -> WallTime) -> Self {
+        Bins { folder: folder.into(), wall, kept: Mutex::default() }
     }
 
     /// The bin's markup for these parameters.
@@ -183,6 +185,7 @@ impl Bins {
             return Err(BinError::NotFound(name.to_owned()));
         }
         let path = self.folder.join(format!("{name}.xml"));
+        let time = (self.wall)();
         let stamp = match fs::metadata(&path) {
             Ok(metadata) => Stamp::from(&metadata),
             // What is kept stays: an editor that replaces a file may leave none for a moment.
@@ -190,14 +193,15 @@ impl Bins {
         };
         let before = self.lock().get(name).cloned();
         if let Some(before) = &before
-            && before.stamp == stamp
+            && before.read.now(&path, stamp, time) == before.read.stamp()
         {
             return Ok(before.clone());
         }
         let good = before.and_then(|before| before.good);
+        let as_read = Arc::new(AsRead::new(&path, stamp, time));
         let now = match read(name, &path) {
-            Ok(template) => Kept { stamp, good: Some(Arc::new(template)), error: None },
-            Err(error) => Kept { stamp, good, error: Some(error) },
+            Ok(template) => Kept { read: as_read, good: Some(Arc::new(template)), error: None },
+            Err(error) => Kept { read: as_read, good, error: Some(error) },
         };
         self.lock().insert(name.to_owned(), now.clone());
         Ok(now)
@@ -242,10 +246,15 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// Long before whatever a test writes: the clock of the file system may stand still for it.
+    fn wall() -> WallTime {
+        WallTime::from_unix_millis(0)
+    }
+
     #[test]
     fn edits_take_effect_at_once_and_bad_ones_keep_the_last_good_version() {
         let folder = tempfile::tempdir().unwrap();
-        let bins = Bins::new(folder.path());
+        let bins = Bins::new(folder.path(), wall);
         let file = folder.path().join("hello.xml");
         let from = [("From".to_owned(), "+1".to_owned())];
         assert_eq!(bins.render("hello", &from).unwrap_err().status(), 404);
@@ -270,11 +279,22 @@ mod tests {
     }
 
     #[test]
+    fn saves_of_one_length_in_quick_succession_all_take_effect() {
+        let folder = tempfile::tempdir().unwrap();
+        let bins = Bins::new(folder.path(), wall);
+        for save in 100..200 {
+            let text = format!("<Response>{save}</Response>");
+            fs::write(folder.path().join("hello.xml"), &text).unwrap();
+            assert_eq!(bins.render("hello", &[]).unwrap().text, text);
+        }
+    }
+
+    #[test]
     fn names_stay_within_the_folder_and_sids_find_them() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a-b.xml"), "<Response/>").unwrap();
         fs::write(folder.path().join("notes.txt"), "x").unwrap();
-        let bins = Bins::new(folder.path());
+        let bins = Bins::new(folder.path(), wall);
         for name in ["../a-b", "", ".a-b", "a/b", "a\0b", "%2e"] {
             assert!(matches!(bins.render(name, &[]), Err(BinError::NotFound(_))), "{name:?}");
         }
@@ -287,7 +307,7 @@ mod tests {
     fn a_first_version_that_is_wrong_says_so() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("bad.xml"), "<Response>\n {{#x}}").unwrap();
-        let error = Bins::new(folder.path()).render("bad", &[]).unwrap_err();
+        let error = Bins::new(folder.path(), wall).render("bad", &[]).unwrap_err();
         assert_eq!((error.code(), error.status()), (11320, 500));
         assert!(error.to_string().starts_with("bins/bad.xml:2:2: error 11320"));
     }
@@ -295,7 +315,7 @@ mod tests {
     #[test]
     fn what_was_loaded_but_never_asked_for_outlives_a_bad_edit() {
         let folder = tempfile::tempdir().unwrap();
-        let bins = Bins::new(folder.path());
+        let bins = Bins::new(folder.path(), wall);
         let file = folder.path().join("quiet.xml");
         fs::write(&file, "<Response/>").unwrap();
         assert_eq!(bins.stamps().len(), 1);

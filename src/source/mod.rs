@@ -30,5 +30,5 @@ pub use crate::directory::paths::Access;
 pub use bin::{Bins, Loaded};
 pub use project::{Candidate, FunctionRunner, Invocation, Project, STALE_HEADER, tell_stale};
 pub use sound::Sound;
-pub use stamp::Stamp;
+pub use stamp::{AsRead, Stamp};
 pub use webhook::{Answer, Sources};

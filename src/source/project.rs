@@ -8,8 +8,8 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::base::Secret;
 use crate::base::id::BinSid;
+use crate::base::{Secret, WallTime};
 use crate::http::{BoxFuture, Handler, Request, Response, Routes, signature};
 
 use super::asset;
@@ -82,6 +82,8 @@ pub struct Project {
     pub origins: Vec<String>,
     /// Who watches requests.
     pub watchers: Watchers,
+    /// The time on the wall.
+    pub wall: fn() -> WallTime,
 }
 
 /// Methods that assets take.
@@ -188,7 +190,9 @@ impl Project {
         if let Some(refusal) = self.refusal(asset.access, &request, local) {
             return refusal;
         }
-        let served = tokio::task::spawn_blocking(move || asset::serve(&asset, &request)).await;
+        let now = (self.wall)();
+        let serve = move || asset::serve(&asset, &request, now);
+        let served = tokio::task::spawn_blocking(serve).await;
         served.unwrap_or_else(|_| Response::text(500, "500: the file could not be read"))
     }
 }

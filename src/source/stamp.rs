@@ -1,8 +1,13 @@
 //! What tells one version of a file from the next.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::base::WallTime;
 
 /// Changes with every edit: editors replace files as well as write them, clocks are coarse, and
 /// a copied file may bring its time along.
@@ -14,6 +19,8 @@ pub struct Stamp {
     changed: (i64, i64),
     /// Counts changes of what was made from the file, where it was made from others, too.
     turn: u64,
+    /// Of what the file held, where the rest would not tell it from the next save; else zero.
+    content: u64,
 }
 
 impl Stamp {
@@ -26,6 +33,22 @@ impl Stamp {
     /// The stamp of what is made from this file and others, which changed so often.
     pub fn with_turn(self, turn: u64) -> Stamp {
         Stamp { turn, ..self }
+    }
+
+    /// With what the file holds, as long as another save might leave the same stamp; `now` is from
+    /// before it was taken.
+    pub fn exact(self, path: &Path, now: WallTime) -> Stamp {
+        match is_settled(self.changed.0, now) {
+            true => self,
+            false => Stamp { content: content_of(path), ..self },
+        }
+    }
+
+    /// A short text that is another for another stamp.
+    pub fn tag(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
     }
 
     /// The length of the file, in bytes.
@@ -42,8 +65,72 @@ impl From<&Metadata> for Stamp {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
             turn: 0,
+            content: 0,
         }
     }
+}
+
+/// A file as it was when something was made of it, to tell whether it still is so.
+///
+/// Saves of one length within one step of the file system's clock leave the same stamp. So what a
+/// file holds counts, too, until it was found the same at a time when nothing could leave its
+/// stamp any more; a file that was old from the start is never read for this.
+#[derive(Debug)]
+pub struct AsRead {
+    /// Exact.
+    stamp: Stamp,
+    /// Whether the bare stamp tells it from all saves that may come.
+    settled: AtomicBool,
+}
+
+impl AsRead {
+    /// The file with this bare stamp, before it is read: a save in between is one after. `now` is
+    /// from before the stamp was taken, here and below.
+    pub fn new(path: &Path, bare: Stamp, now: WallTime) -> AsRead {
+        let settled = AtomicBool::new(is_settled(bare.changed.0, now));
+        AsRead { stamp: bare.exact(path, now), settled }
+    }
+
+    /// The exact stamp that it had.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// What its stamp is when its bare one is this: equal to [`AsRead::stamp`] as long as nobody
+    /// saved it.
+    pub fn now(&self, path: &Path, bare: Stamp, now: WallTime) -> Stamp {
+        if bare != (Stamp { content: 0, ..self.stamp }) {
+            return bare;
+        }
+        if self.settled.load(Ordering::Acquire) {
+            return self.stamp;
+        }
+        let found = Stamp { content: content_of(path), ..bare };
+        if found == self.stamp && is_settled(bare.changed.0, now) {
+            self.settled.store(true, Ordering::Release);
+        }
+        found
+    }
+}
+
+/// Whether the next change will be told from the last one, by its time: clocks of file systems go
+/// in steps of up to two seconds.
+pub(super) fn is_settled(changed: i64, now: WallTime) -> bool {
+    const STEP: i64 = 3;
+    let now = i64::try_from(now.unix_millis() / 1000).unwrap_or(i64::MAX);
+    changed < now.saturating_sub(STEP)
+}
+
+/// A number for what the file holds, as far as anything is made of so much.
+fn content_of(path: &Path) -> u64 {
+    const MOST: u64 = 32 << 20;
+    let mut hasher = DefaultHasher::new();
+    let Ok(file) = File::open(path) else { return 0 };
+    let (mut file, mut part) = (file.take(MOST), vec![0; 64 << 10]);
+    while let Ok(read @ 1..) = file.read(&mut part) {
+        hasher.write(part.get(..read).unwrap_or_default());
+    }
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -66,5 +153,29 @@ mod tests {
         fs::rename(folder.path().join("new"), &file).expect("renamed");
         assert_ne!(Stamp::of(&file), written);
         assert_eq!(Stamp::of(folder.path()), None, "a folder is no file");
+    }
+
+    #[test]
+    fn saves_within_one_step_of_the_clock_are_told_apart() {
+        const EARLY: WallTime = WallTime::from_unix_millis(0);
+        const LATER: WallTime = WallTime::from_unix_millis(40_000_000_000_000);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("f");
+        let save = |text: &str| fs::write(&path, text).expect("written");
+        save("one");
+        // What a file system says of every such save.
+        let bare = Stamp::of(&path).expect("there");
+        let young = AsRead::new(&path, bare, EARLY);
+        let still = |file: &AsRead, now| file.now(&path, bare, now) == file.stamp();
+        assert!(still(&young, EARLY), "nothing happened");
+        save("two");
+        assert!(!still(&young, EARLY) && !still(&young, LATER), "seen however late");
+        let (mended, old) = (AsRead::new(&path, bare, EARLY), AsRead::new(&path, bare, LATER));
+        assert!(still(&mended, LATER) && still(&old, LATER));
+        assert_eq!(old.stamp(), bare);
+        fs::remove_file(&path).expect("removed");
+        assert!(still(&mended, LATER) && still(&old, LATER), "not read again");
+        assert!(!still(&young, LATER));
+        assert_ne!(young.stamp().tag(), mended.stamp().tag());
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::base::id::CallSid;
-use crate::base::{Rng, Secret};
+use crate::base::{Rng, Secret, WallTime};
 use crate::call::{Fetch, FetchError, Fetched, Method};
 use crate::http::loopback::{Loopback, answer, client, with_headers};
 use crate::http::{BoxFuture, Request, Response, form, signature};
@@ -49,6 +49,11 @@ impl FunctionRunner for Functions {
     }
 }
 
+/// Long before whatever a test writes: its files count as just saved.
+fn wall() -> WallTime {
+    WallTime::from_unix_millis(0)
+}
+
 struct Site {
     folder: tempfile::TempDir,
     functions: Arc<Functions>,
@@ -69,13 +74,14 @@ fn site() -> Site {
     write("assets/own.protected.wav", "RIFFown");
     let functions = Arc::new(Functions::default());
     let project = Arc::new(Project {
-        bins: Bins::new(folder.path().join("bins")),
+        bins: Bins::new(folder.path().join("bins"), wall),
         functions: functions.clone(),
         assets: folder.path().join("assets"),
         public_url: "https://voice.example".to_owned(),
         auth_token: Secret::new("12345"),
         origins: vec![],
         watchers: crate::source::seen::Watchers::default(),
+        wall,
     });
     let sources = Sources::new(Arc::new(client()), project.clone(), Rng::from_number(1));
     Site { folder, functions, project, sources }

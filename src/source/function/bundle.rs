@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 use wasmtime::{Caller, Linker};
 
 use super::depends::{Depends, Listing};
-use super::error::Failure;
+use super::error::{Failure, LoadError};
 use super::instance::{State, slice, slice_mut};
 use super::typescript::{self, Unstripped};
 use super::{host, prelude, resolve};
-use crate::source::Stamp;
+use crate::base::WallTime;
+use crate::source::{AsRead, Stamp};
 
 /// Packages in one file, with their data, are below it.
 const MAX_FILE: u64 = 4 << 20;
@@ -81,8 +82,12 @@ pub(super) struct Bundle {
     functions: PathBuf,
     /// The script itself: it may be a link to anywhere, since who wrote the link wrote the folder.
     main: (String, PathBuf),
+    /// What it holds, or held when it was good.
+    text: Vec<u8>,
     /// What was looked at, and how it was.
-    seen: BTreeMap<PathBuf, Option<Stamp>>,
+    seen: BTreeMap<PathBuf, Option<AsRead>>,
+    /// When the first was.
+    begun: WallTime,
     listings: Vec<Listing>,
     /// The private assets, once they were asked for.
     assets: Option<Vec<(String, String)>>,
@@ -93,31 +98,40 @@ pub(super) struct Bundle {
     hidden: Vec<PathBuf>,
     /// By the names that stacks show.
     names: HashMap<String, PathBuf>,
+    /// The project's own JSON by such names, each with what is wrong with it.
+    data: BTreeMap<String, Option<LoadError>>,
     files: usize,
     bytes: u64,
 }
 
 impl Bundle {
-    /// For the script at `main` in the folder `functions`, whose project is the folder around it,
-    /// except for what is `hidden` there.
-    pub(super) fn new(functions: &Path, main: &Path, hidden: &[PathBuf]) -> Bundle {
-        let relative = main.strip_prefix(functions).unwrap_or(main).to_owned();
+    /// For the script at the path `main` from the folder `functions`, with what it holds; the project
+    /// is the folder around that, except for what is `hidden` there.
+    pub(super) fn new(
+        functions: &Path,
+        (main, text): (&Path, &[u8]),
+        hidden: &[PathBuf],
+        now: WallTime,
+    ) -> Bundle {
         let functions = fs::canonicalize(functions).unwrap_or_else(|_| functions.to_owned());
         let inside = functions.file_name().is_some_and(|name| name == "functions");
         let root = functions.parent().filter(|_| inside).unwrap_or(&functions).to_owned();
-        let path = functions.join(relative);
+        let path = functions.join(main);
         let id = id_within(&root, &path).unwrap_or_default();
         Bundle {
             root,
             functions,
             main: (id, path),
+            text: text.to_vec(),
             seen: BTreeMap::new(),
+            begun: now,
             listings: Vec::new(),
             assets: None,
             packages: HashMap::new(),
             package_bytes: 0,
             hidden: hidden.iter().filter_map(|folder| fs::canonicalize(folder).ok()).collect(),
             names: HashMap::new(),
+            data: BTreeMap::new(),
             files: 0,
             bytes: 0,
         }
@@ -130,7 +144,9 @@ impl Bundle {
 
     /// What the script was made from.
     pub(super) fn into_depends(self) -> Depends {
-        Depends::new(self.seen, self.listings)
+        let mut depends = Depends::new(self.seen, self.listings);
+        depends.data = self.data;
+        depends
     }
 
     /// Whether a name in a stack is one of its files.
@@ -140,7 +156,8 @@ impl Bundle {
 
     /// The text of a file by the name that stacks show, as the engine was given it.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        String::from_utf8(super::read_at_most(self.names.get(name)?, MAX_FILE).ok()?).ok()
+        let path = self.names.get(name)?;
+        String::from_utf8(self.bytes_of(path).ok()?).ok()
     }
 
     /// Answers a request of the engine: a line of JSON, and then the text of a file, if any; asks
@@ -183,10 +200,7 @@ impl Bundle {
             Kind::Json => "json",
             Kind::Any => "any",
         };
-        let name = match path.strip_prefix(&self.functions) {
-            Ok(within) => within.to_string_lossy().into_owned(),
-            Err(_) => format!("..{id}"),
-        };
+        let name = self.name_of(id, &path);
         let typed = path.extension().is_some_and(|e| ["ts", "mts", "cts"].iter().any(|t| e == *t));
         self.names.insert(name.clone(), path);
         if !typed {
@@ -221,7 +235,7 @@ impl Bundle {
                 found.ok_or_else(|| Refused::missing(format!("{id} is gone")))?
             }
         };
-        let bytes = super::read_at_most(&path, MAX_FILE);
+        let bytes = self.bytes_of(&path);
         let length = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         (self.files, self.bytes) = (self.files + 1, self.bytes + length);
         if self.bytes > MAX_BYTES || self.files > MAX_FILES {
@@ -235,7 +249,27 @@ impl Bundle {
         })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Refused { code: "ERR_NOT_TEXT", reason: "is not UTF-8".to_owned() })?;
+        let own = !path.iter().any(|part| part == "node_modules");
+        if own && path.extension().is_some_and(|ending| ending == "json") {
+            let name = self.name_of(id, &path);
+            self.data.insert(name.clone(), no_json(name, &text));
+        }
         Ok((text, path))
+    }
+
+    /// As stacks show it.
+    fn name_of(&self, id: &str, path: &Path) -> String {
+        match path.strip_prefix(&self.functions) {
+            Ok(within) => within.to_string_lossy().into_owned(),
+            Err(_) => format!("..{id}"),
+        }
+    }
+
+    fn bytes_of(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match path == self.main.1 {
+            true => Ok(self.text.clone()),
+            false => super::read_at_most(path, MAX_FILE),
+        }
     }
 
     /// By its ending and, for plain `.js`, by what its package says of itself.
@@ -304,8 +338,8 @@ impl Bundle {
             return Err(Refused::too_large(reason));
         }
         // As it is before it is read: an edit in between is an edit after.
-        let stamp = *self.seen.entry(path.to_owned()).or_insert_with(|| Stamp::of(path));
-        if stamp.is_none() {
+        let look = || Some(AsRead::new(path, Stamp::of(path)?, self.begun));
+        if self.seen.entry(path.to_owned()).or_insert_with(look).is_none() {
             return Ok(None);
         }
         let Ok(found) = fs::canonicalize(path) else { return Ok(None) };
@@ -369,6 +403,17 @@ impl Bundle {
         let id = |(name, path): (String, PathBuf)| Some((name, id_within(&self.root, &path)?));
         entries.into_iter().filter_map(id).collect()
     }
+}
+
+/// Why a text is no JSON, and where.
+fn no_json(file: String, text: &str) -> Option<LoadError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
+    let place = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).max(1);
+    let (line, column) = (place(error.line()), place(error.column()));
+    let told = error.to_string();
+    let reason = told.rsplit_once(" at line ").map_or(told.as_str(), |(reason, _)| reason);
+    Some(LoadError { file, line, column, reason: format!("is no JSON: {reason}") })
 }
 
 fn id_within(root: &Path, path: &Path) -> Option<String> {

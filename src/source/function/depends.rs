@@ -6,7 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::source::Stamp;
+use super::error::LoadError;
+use crate::base::WallTime;
+use crate::source::{AsRead, Stamp};
 
 /// A folder whose file names a script was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,10 +87,12 @@ fn private_assets(
 /// Files and folders that a function was made from.
 #[derive(Debug)]
 pub(super) struct Depends {
-    /// Paths and their stamps then; none for those that were not there, and would count if they
+    /// Paths and how they were then; none for those that were not there, and would count if they
     /// were.
-    files: Vec<(PathBuf, Option<Stamp>)>,
+    files: Vec<(PathBuf, Option<AsRead>)>,
     listings: Vec<Listing>,
+    /// Of these, JSON by the names that stacks show, each with what was wrong with it.
+    pub(super) data: BTreeMap<String, Option<LoadError>>,
     /// Grows with every change that anybody noticed, over all versions of the function.
     turn: AtomicU64,
     /// The last state that was noticed.
@@ -104,12 +108,14 @@ impl Default for Depends {
 }
 
 impl Depends {
-    pub(super) fn new(files: BTreeMap<PathBuf, Option<Stamp>>, listings: Vec<Listing>) -> Depends {
+    pub(super) fn new(files: BTreeMap<PathBuf, Option<AsRead>>, listings: Vec<Listing>) -> Depends {
         let files: Vec<_> = files.into_iter().collect();
         let listed: Vec<u64> = listings.iter().map(|listing| listing.hash).collect();
-        let stamps: Vec<Option<Stamp>> = files.iter().map(|(_, stamp)| *stamp).collect();
+        let stamps: Vec<Option<Stamp>> =
+            files.iter().map(|(_, read)| read.as_ref().map(AsRead::stamp)).collect();
         let noticed = AtomicU64::new(hash_of(&(stamps, listed)));
-        Depends { files, listings, turn: AtomicU64::new(0), noticed }
+        let data = BTreeMap::new();
+        Depends { files, listings, data, turn: AtomicU64::new(0), noticed }
     }
 
     /// Of a newer version of the same function.
@@ -120,31 +126,39 @@ impl Depends {
 
     /// Whether all is as it was, for a request, which cannot look at a thousand files: of packages
     /// it looks at their package.json, which every installation writes.
-    pub(super) fn is_current(&self) -> bool {
+    pub(super) fn is_current(&self, now: WallTime) -> bool {
         let near = |path: &Path| {
             path.ends_with("package.json") || !path.iter().any(|part| part == "node_modules")
         };
-        let same = |(path, stamp): &(PathBuf, Option<Stamp>)| Stamp::of(path) == *stamp;
-        self.files.iter().filter(|(path, _)| near(path)).all(same)
+        self.files.iter().filter(|(path, _)| near(path)).all(|file| is_as_read(file, now))
             && self.listings.iter().all(|listing| listing.now() == listing.hash)
     }
 
     /// Looks at everything; gives a number that differs from all before it when anything did.
-    pub(super) fn notice(&self) -> u64 {
-        let stamps: Vec<_> = self.files.iter().map(|(path, _)| Stamp::of(path)).collect();
+    pub(super) fn notice(&self, now: WallTime) -> u64 {
+        let stamps: Vec<_> = self.files.iter().map(|file| stamp_now(file, now)).collect();
         let listed: Vec<u64> = self.listings.iter().map(Listing::now).collect();
-        let now = hash_of(&(stamps, listed));
-        if self.noticed.swap(now, Ordering::AcqRel) != now {
+        let state = hash_of(&(stamps, listed));
+        if self.noticed.swap(state, Ordering::AcqRel) != state {
             return self.turn.fetch_add(1, Ordering::AcqRel) + 1;
         }
         self.turn.load(Ordering::Acquire)
     }
 
     /// Whether everything, packages included, is as it was.
-    pub(super) fn is_exactly_current(&self) -> bool {
-        self.files.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
+    pub(super) fn is_exactly_current(&self, now: WallTime) -> bool {
+        self.files.iter().all(|file| is_as_read(file, now))
             && self.listings.iter().all(|listing| listing.now() == listing.hash)
     }
+}
+
+fn stamp_now((path, read): &(PathBuf, Option<AsRead>), now: WallTime) -> Option<Stamp> {
+    let bare = Stamp::of(path)?;
+    Some(read.as_ref().map_or(bare, |read| read.now(path, bare, now)))
+}
+
+fn is_as_read(file: &(PathBuf, Option<AsRead>), now: WallTime) -> bool {
+    stamp_now(file, now) == file.1.as_ref().map(AsRead::stamp)
 }
 
 fn hash_of(value: &impl Hash) -> u64 {

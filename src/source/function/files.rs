@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Access, table};
 use crate::base::WallTime;
-use crate::source::Stamp;
+use crate::source::{Stamp, stamp};
 
 /// A file that has the name asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,8 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Finder {
     dir: PathBuf,
-    remembered: Mutex<HashMap<String, Remembered>>,
+    /// Never held while a file is looked at: disks may be slow, and all requests come by here.
+    remembered: Mutex<HashMap<String, Arc<Remembered>>>,
 }
 
 #[derive(Debug)]
@@ -50,12 +51,9 @@ impl FolderState {
         Some(FolderState { device, inode, changed: (metadata.ctime(), metadata.ctime_nsec()) })
     }
 
-    /// Whether the next change will be told from the last one: clocks of file systems go in steps
-    /// of up to two seconds.
+    /// Whether the next change will be told from the last one.
     fn is_settled(&self, now: WallTime) -> bool {
-        const STEP: i64 = 3;
-        let now = i64::try_from(now.unix_millis() / 1000).unwrap_or(i64::MAX);
-        self.changed.0 < now.saturating_sub(STEP)
+        stamp::is_settled(self.changed.0, now)
     }
 }
 
@@ -101,14 +99,14 @@ impl Finder {
             && remembered.len() < Finder::MOST
         {
             let (path, access) = (found.path.clone(), found.access);
-            remembered.insert(name.to_owned(), Remembered { folder, state, path, access });
+            let known = Remembered { folder, state, path, access };
+            remembered.insert(name.to_owned(), Arc::new(known));
         }
         Some(found)
     }
 
     fn again(&self, name: &str) -> Option<Found> {
-        let remembered = self.remembered();
-        let known = remembered.get(name)?;
+        let known = self.remembered().get(name).cloned()?;
         if FolderState::of(&known.folder)? != known.state {
             return None;
         }
@@ -116,7 +114,7 @@ impl Finder {
         Some(Found { path: known.path.clone(), access: known.access, stamp })
     }
 
-    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<String, Remembered>> {
+    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Remembered>>> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -172,6 +170,12 @@ pub(super) const SUFFIXES: [(&str, Access); 18] = [
     (".wat", Access::Public),
     (".routes.toml", Access::Public),
 ];
+
+/// Who may call a function of that name whose file is this, relative to the functions folder.
+pub(super) fn access_of(name: &str, file: &str) -> Option<Access> {
+    let suffix = file.strip_prefix(name)?;
+    SUFFIXES.iter().find(|(known, _)| *known == suffix).map(|(_, access)| *access)
+}
 
 /// Whether a function file is for the JavaScript engine.
 pub(super) fn is_script(path: &Path) -> bool {
@@ -273,8 +277,7 @@ mod tests {
     /// Writes files until the clock of the file system has gone on since the folder was remembered.
     fn until_changed(finder: &Finder) {
         let known = |finder: &Finder| {
-            let remembered = finder.remembered();
-            let known = remembered.get("route").expect("remembered");
+            let known = finder.remembered().get("route").cloned().expect("remembered");
             FolderState::of(&known.folder).is_some_and(|state| state == known.state)
         };
         let beside = finder.dir().join("beside.txt");

@@ -20,9 +20,11 @@ mod host;
 mod image;
 mod instance;
 mod javascript;
+mod load;
 mod prelude;
 pub mod python;
 mod resolve;
+mod rollback;
 mod sandbox;
 mod table;
 #[cfg(test)]
@@ -33,15 +35,10 @@ mod wasi;
 mod zone;
 
 use std::collections::HashMap;
-use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::routes::Table;
-use super::{Loaded, Stamp};
-use bundle::Bundle;
+use crate::base::WallTime;
 use depends::Depends;
 
 pub use admit::admit;
@@ -53,6 +50,7 @@ pub use event::{Cost, Event, Level, LogLine, Response};
 use files::{Finder, Found, files, is_script};
 pub use files::{is_name, names, tables, unnamed};
 pub use instance::{Limits, MAX_MEMORY};
+use load::{Good, Known, Program, read_at_most};
 pub use sandbox::{Host, Sandbox, Setup, TICK};
 pub use versions::{Versions, version_of};
 
@@ -69,6 +67,8 @@ pub struct Functions {
     limits: Limits,
     /// Folders that scripts load nothing from.
     hidden: Vec<PathBuf>,
+    /// Where what loads well is kept, if anywhere.
+    versions: Option<Versions>,
     /// Never more entries than files have existed under `dir` since the start.
     known: Mutex<HashMap<String, Arc<Known>>>,
     /// One is held while loading, by the name, so that a burst of requests loads an edit once and
@@ -94,33 +94,6 @@ impl Own {
 /// Functions that load at one time; more than cores.
 const LOADS: usize = 16;
 
-/// A function as it was when its file was last read.
-struct Known {
-    /// None when it must be read again all the same.
-    file: Option<Found>,
-    good: Option<Good>,
-    broken: Option<LoadError>,
-    /// Its other files, as they were then.
-    depends: Depends,
-}
-
-/// What loaded well last, of a file that so many might call.
-#[derive(Clone)]
-struct Good {
-    program: Arc<Program>,
-    access: Access,
-}
-
-enum Program {
-    Script(javascript::Script),
-    Guest(guest::Guest),
-    Routes(Box<Table>),
-}
-
-/// Larger files are mistakes: scripts are written by hand, modules hold one decision.
-const MAX_SCRIPT: u64 = 1 << 20;
-const MAX_MODULE: u64 = 16 << 20;
-
 impl Functions {
     /// The functions under `dir`, which need not exist yet. `environment` is what `context` and
     /// `process.env` hold; when it changes, make this anew.
@@ -133,6 +106,7 @@ impl Functions {
             sandbox,
             limits: Limits::default(),
             hidden: Vec::new(),
+            versions: None,
             known: Mutex::default(),
             loading: Default::default(),
         };
@@ -187,6 +161,12 @@ impl Functions {
         self
     }
 
+    /// With versions to fall back on when a function is broken that was never loaded well here, to
+    /// which those are added that are.
+    pub fn keeping(self, versions: Versions) -> Functions {
+        Functions { versions: Some(versions), ..self }
+    }
+
     /// Who may call the function; none if there is no such function.
     pub fn access(&self, name: &str) -> Option<Access> {
         self.find(name).map(|found| found.access)
@@ -214,7 +194,7 @@ impl Functions {
         let own = self.own(name);
         let _slot = self.sandbox.take_slot()?;
         let (known, mut log) = self.current(name, Depends::is_current)?;
-        let access = known.file.as_ref().map(|file| file.access);
+        let access = known.file.as_ref().map(|(file, _)| file.access);
         if let Some(access) = access.filter(|access| *access > admitted) {
             return Err(Error::Refused(name.to_owned(), access));
         }
@@ -250,38 +230,6 @@ impl Functions {
         Ok(response)
     }
 
-    /// Loads the function if it changed, and says what is wrong with it.
-    pub fn check(&self, name: &str) -> Result<(), Error> {
-        match self.load(name)?.0.broken {
-            None => Ok(()),
-            Some(error) => Err(Error::Load(error)),
-        }
-    }
-
-    /// Loads the function if it changed, so that the next request does not wait for it, and its
-    /// last good version is there when a later one is broken; with what its top level logged.
-    pub fn load(&self, name: &str) -> Result<(Loaded<LoadError>, Vec<LogLine>), Error> {
-        let _slot = self.sandbox.take_slot()?;
-        let (known, log) = self.current(name, Depends::is_exactly_current)?;
-        let broken = known.broken.clone();
-        Ok((Loaded { kept: broken.is_some() && known.good.is_some(), broken }, log))
-    }
-
-    /// Forgets a function whose file is gone for good.
-    pub fn forget(&self, name: &str) {
-        self.known().remove(name);
-    }
-
-    /// All functions as their files are now, in the order of their names.
-    pub fn stamps(&self) -> Vec<(String, Stamp)> {
-        let stamped = |(name, _, path): (String, usize, PathBuf)| {
-            let known = self.known().get(&name).cloned();
-            let turn = known.map_or(0, |known| known.depends.notice());
-            Some((name, Stamp::of(&path)?.with_turn(turn)))
-        };
-        files(self.finder.dir()).into_iter().filter_map(stamped).collect()
-    }
-
     /// The names of all functions, in order.
     pub fn names(&self) -> Vec<String> {
         names(self.finder.dir()).into_iter().map(|(name, _)| name).collect()
@@ -292,106 +240,15 @@ impl Functions {
         files(self.finder.dir()).iter().any(|(.., path)| is_script(path))
     }
 
-    /// The function as its files say now, and what loading it logged.
-    fn current(
-        &self,
-        name: &str,
-        is_current: fn(&Depends) -> bool,
-    ) -> Result<(Arc<Known>, Vec<LogLine>), Error> {
-        // What is known stays: an editor that replaces a file may leave none for a moment.
-        let Some(found) = self.find(name) else { return Err(Error::NotFound(name.to_owned())) };
-        let fresh = || {
-            let known = self.known().get(name).cloned();
-            let same = |known: &Arc<Known>| known.file.as_ref() == Some(&found);
-            known.filter(same).filter(|known| is_current(&known.depends))
-        };
-        if let Some(known) = fresh() {
-            return Ok((known, Vec::new()));
-        }
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        let turn = &self.loading[hasher.finish() as usize % LOADS];
-        let _one_at_a_time = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = fresh() {
-            return Ok((known, Vec::new()));
-        }
-        let before = self.known().get(name).cloned();
-        if let Some(before) = &before {
-            before.depends.notice();
-        }
-        let (outcome, depends, log) = self.read(name, &found);
-        let access = found.access;
-        let (good, broken) = match outcome {
-            Ok(program) => (Some(Good { program: Arc::new(program), access }), None),
-            Err(error) => {
-                // What was written for few answers nobody else.
-                let open = |good: &Good| good.access <= access;
-                let good = before.as_ref().and_then(|known| known.good.clone());
-                (good.filter(open), Some(error))
-            }
-        };
-        let depends = match &before {
-            Some(before) => depends.after(&before.depends),
-            None => depends,
-        };
-        let known = Arc::new(Known { file: Some(found), good, broken, depends });
-        self.known().insert(name.to_owned(), known.clone());
-        Ok((known, log))
-    }
-
-    fn read(
-        &self,
-        name: &str,
-        found: &Found,
-    ) -> (Result<Program, LoadError>, Depends, Vec<LogLine>) {
-        let file = found.path.strip_prefix(self.finder.dir()).unwrap_or(&found.path);
-        let file = &*file.to_string_lossy();
-        let broken = |error| (Err(error), Depends::default(), vec![]);
-        let script = is_script(&found.path);
-        let bound = if script || table::is_table(file) { MAX_SCRIPT } else { MAX_MODULE };
-        if found.stamp.length() > bound {
-            return broken(LoadError::whole(file, format!("is larger than {bound} bytes")));
-        }
-        let own = self.own(name);
-        if script {
-            let runtime = match self.sandbox.javascript() {
-                Ok(runtime) => runtime,
-                Err(error) => return broken(LoadError::whole(file, error.to_string())),
-            };
-            let bundle = Bundle::new(self.finder.dir(), &found.path, &self.hidden);
-            // A private file may be there only for others to require.
-            let library = found.access == Access::Private;
-            let deployed = runtime.deploy(&self.sandbox, file, bundle, library, &own.environment);
-            return (deployed.0.map(Program::Script), deployed.1, deployed.2);
-        }
-        match read_at_most(&found.path, bound) {
-            Ok(bytes) if table::is_table(file) => {
-                let (table, log) = table::load(file, &bytes);
-                (table.map(|table| Program::Routes(Box::new(table))), Depends::default(), log)
-            }
-            Ok(bytes) => {
-                let guest = guest::Guest::load(&self.sandbox, file, &bytes, (name, &*own.grants));
-                (guest.map(Program::Guest), Depends::default(), vec![])
-            }
-            Err(error) => broken(LoadError::whole(file, error.to_string())),
-        }
-    }
-
     fn find(&self, name: &str) -> Option<Found> {
-        self.finder.find(name, self.sandbox.host().wall())
+        self.finder.find(name, self.now())
+    }
+
+    fn now(&self) -> WallTime {
+        self.sandbox.host().wall()
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Reads a file that may grow, or be none of finite length.
-fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > most {
-        true => Err(io::Error::other(format!("is larger than {most} bytes"))),
-        false => Ok(bytes),
     }
 }

@@ -1,5 +1,7 @@
 //! Every door, every limit, and what an edit does.
 
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
@@ -15,12 +17,17 @@ mod clock {
         start: std::time::Instant,
         rng: Mutex<Rng>,
         pub(super) waited: Mutex<Duration>,
+        wall: WallTime,
     }
 
     impl TestHost {
         pub(super) fn new() -> Arc<TestHost> {
+            TestHost::at(WallTime::from_unix_millis(1_795_237_266_123))
+        }
+
+        pub(super) fn at(wall: WallTime) -> Arc<TestHost> {
             let (start, rng) = (std::time::Instant::now(), Mutex::new(Rng::from_number(1)));
-            Arc::new(TestHost { start, rng, waited: Mutex::default() })
+            Arc::new(TestHost { start, rng, waited: Mutex::default(), wall })
         }
     }
 
@@ -30,7 +37,7 @@ mod clock {
             Instant::ZERO + self.start.elapsed() + waited
         }
         fn wall(&self) -> WallTime {
-            WallTime::from_unix_millis(1_795_237_266_123)
+            self.wall
         }
         fn random(&self, bytes: &mut [u8]) {
             let mut rng = self.rng.lock().expect("not poisoned");

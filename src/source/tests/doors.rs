@@ -62,13 +62,14 @@ async fn configured_origins_may_read_answers_and_others_may_not() {
     let site = site();
     let own = "https://app.example";
     let project = Arc::new(Project {
-        bins: Bins::new(site.folder.path().join("bins")),
+        bins: Bins::new(site.folder.path().join("bins"), wall),
         functions: site.functions.clone(),
         assets: site.folder.path().join("assets"),
         public_url: "https://voice.example".to_owned(),
         auth_token: Secret::new("12345"),
         origins: vec![own.to_owned()],
         watchers: Watchers::default(),
+        wall,
     });
     for (method, name, origin, allowed) in [
         ("OPTIONS", "route", own, Some(own)),

@@ -67,6 +67,20 @@ fn an_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
 }
 
 #[test]
+fn saves_of_one_length_in_quick_succession_all_take_effect() {
+    let asks = handler("callback(null, String(require('./one.private')));");
+    // As if the file system's clock had stood still since.
+    let host = TestHost::at(WallTime::from_unix_millis(0));
+    let bench = Bench::with_host(&[("g.js", &asks)], 4, host);
+    for save in 100..150 {
+        bench.write("f.js", &handler(&format!("callback(null, '{save}');")));
+        bench.write("one.private.js", &format!("module.exports = {save};"));
+        let got = ["f", "g"].map(|name| text(&bench.invoke(name, &[])).to_owned());
+        assert_eq!(got, [save.to_string(), save.to_string()]);
+    }
+}
+
+#[test]
 fn the_last_good_version_answers_nobody_who_could_not_have_asked_it() {
     let secret = handler("callback(null, 'secret');");
     let bench = Bench::new(&[("pay.protected.js", &secret)]);

@@ -186,6 +186,43 @@ fn saving_a_required_file_makes_the_function_new() {
 }
 
 #[test]
+fn json_that_a_save_breaks_leaves_the_last_good_version_in_force() {
+    let good = "{\n  \"text\": \"hi\"\n}";
+    let files = |script: &str| {
+        let script = format!("{script}\nexports.handler = (c, e, f) => f(null, read().text);");
+        let files = [("assets/w.private.json", good), ("functions/f.js", &*script)];
+        project(&files)
+    };
+    let place = "assets/w.private.json:3:1: ";
+    for (script, reason) in [
+        ("const read = () => JSON.parse(Runtime.getAssets()['/w.json'].open());", "is no JSON"),
+        ("const read = () => require(Runtime.getAssets()['/w.json'].path);", "is no JSON"),
+        ("const read = () => require('../assets/w.private.json');", "is no JSON"),
+        ("const w = require('../assets/w.private.json'); const read = () => w;", "SyntaxError"),
+    ] {
+        let bench = files(script);
+        assert_eq!(answer(&bench), "hi", "{script}");
+        bench.write("assets/w.private.json", "{\n  \"text\": \"ho\",\n}");
+        let response = bench.invoke("f", &[]);
+        assert_eq!(text(&response), "hi", "{script}");
+        let stale = response.stale.expect("the reason").in_project().to_string();
+        assert!(stale.starts_with(&format!("{place}{reason}")), "{script}: {stale}");
+        bench.write("assets/w.private.json", &good.replace("hi", "ho"));
+        assert_eq!(answer(&bench), "ho", "{script}");
+    }
+
+    // Broken from the start, it may be for another reader than JSON.parse.
+    let bench = files("const read = () => ({ text: Runtime.getAssets()['/w.json'].open() });");
+    bench.write("assets/w.private.json", "{ // with comments\n}");
+    let response = bench.invoke("f", &[]);
+    assert_eq!(text(&response), "{ // with comments\n}");
+    assert!(response.log[0].text.starts_with("assets/w.private.json:1:3: is no JSON: "));
+    assert_eq!((response.log.len(), response.stale.is_none()), (1, true));
+    bench.write("assets/w.private.json", "{ // more comments\n}");
+    assert_eq!(answer(&bench), "{ // more comments\n}");
+}
+
+#[test]
 fn a_missing_file_is_found_when_it_is_written() {
     let bench = project(&[("functions/f.js", "const h = require('pack');\nexports.handler = h;")]);
     assert!(bench.load_error("f").reason.contains("npm"), "{}", bench.load_error("f"));
@@ -333,8 +370,8 @@ fn errors_name_the_file_that_they_come_from() {
         ("functions/h.private.json", "{\n  bad\n}"),
         ("functions/f.js", "require('./h.private.json');"),
     ]);
-    let error = bench.load_error("f");
-    assert!(error.reason.contains("h.private.json") && error.line == 1, "{error}");
+    let error = bench.load_error("f").to_string();
+    assert!(error.starts_with("h.private.json:2:3: SyntaxError: "), "where it is broken: {error}");
 }
 
 #[test]
