@@ -188,7 +188,7 @@ impl Bench {
 
 /// Guests that never end, each in a way of its own: computing, moving memory, having the host do
 /// something long, and all that at once in the engine.
-const RUNAWAYS: [&str; 10] = [
+const RUNAWAYS: [&str; 11] = [
     "loop.wat",
     "tail-calls.wat",
     "memory-fill.wat",
@@ -198,6 +198,7 @@ const RUNAWAYS: [&str; 10] = [
     "loop.js",
     "regexp.js",
     "memory-handled.js",
+    "memory-typed.js",
     "digest.js",
 ];
 

@@ -46,6 +46,7 @@ pub mod source {
     pub mod function {
         mod admit;
         pub mod ask;
+        mod bulk;
         mod error;
         mod event;
         pub use crate::directory::paths::Access;

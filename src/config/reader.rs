@@ -213,7 +213,13 @@ impl<'t> Reader<'t> {
         let item = self.item(key);
         let table = item.and_then(Item::as_table_like);
         if let (Some(item), None) = (item, table) {
-            source.error(item.span(), format!("{key}: expected a table, [{key}]"));
+            let wrong = match item.is_array_of_tables() {
+                true => {
+                    format!("{key}: there is only one: write [{key}] in the place of [[{key}]]")
+                }
+                false => format!("{key}: expected a table, [{key}]"),
+            };
+            source.error(item.span(), wrong);
         }
         Reader::new(key, table, item.and_then(Item::span))
     }
@@ -225,7 +231,13 @@ impl<'t> Reader<'t> {
             return array.iter().map(|t| Reader::new(key, Some(t), t.span())).collect();
         }
         let Some(array) = item.as_array() else {
-            source.error(item.span(), format!("{key}: expected a list of tables, [[{key}]]"));
+            let wrong = match item.is_table() {
+                true => {
+                    format!("{key}: there may be several: write [[{key}]] in the place of [{key}]")
+                }
+                false => format!("{key}: expected a list of tables, [[{key}]]"),
+            };
+            source.error(item.span(), wrong);
             return vec![];
         };
         let mut tables = vec![];

@@ -146,6 +146,8 @@ fn nothing_that_is_written_is_passed_over() {
         (trunk("uri = \"tel:+1\""), "expected sip:HOST"),
         (trunk("uri = \"sip:h\"\nusername = \"u\""), "both username and password"),
         (list("[\"alice\"]"), "expected a table"),
+        ("[number]\nnumber = \"+1\"\n".to_owned(), "several: write [[number]] in the place of"),
+        ("[[server]]\n".to_owned(), "only one: write [server] in the place of [[server]]"),
         (list("[{ username = \"a\", password = \"\" }]"), "wants a password"),
         (list(&format!("[{user}, {user}]")), "written twice"),
         ("[[domain]]\nname = \"office.example:5060\"\n".to_owned(), "without a port"),

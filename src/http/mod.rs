@@ -5,6 +5,7 @@
 //! `node`. RFC 9110, RFC 9112.
 
 mod authorities;
+pub mod bodies;
 pub mod client;
 pub mod connection;
 pub mod cookies;

@@ -373,7 +373,9 @@ async fn the_server_answers_over_a_socket_and_stops_when_told() {
     let serving = async {
         let (stream, peer) = listener.accept().await.unwrap();
         let shutdown = async { drop(stopped.await) };
-        server::serve_connection(stream, Some(peer.ip()), routes, shutdown).await.unwrap();
+        let bodies = Arc::default();
+        let peer = Some(peer.ip());
+        server::serve_connection(stream, peer, routes, bodies, shutdown).await.unwrap();
     };
     let asking = async {
         let client = client();
@@ -455,7 +457,8 @@ async fn raw(bytes: Vec<u8>) -> String {
 async fn exchange(routes: Routes, bytes: Vec<u8>) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (near, far) = tokio::io::duplex(64 * 1024);
-    let serving = server::serve_connection(far, None, routes, std::future::pending());
+    let bodies = Arc::default();
+    let serving = server::serve_connection(far, None, routes, bodies, std::future::pending());
     let (mut reader, mut writer) = tokio::io::split(near);
     let asking = async {
         // The server may hang up before it has read all.

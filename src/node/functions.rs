@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use asks::Outside;
 use tokio::sync::oneshot;
@@ -19,19 +19,21 @@ use crate::node::seeing::ladder::printable;
 use crate::node::seeing::redact;
 use crate::source::function::ask::Asks;
 use crate::source::function::{
-    self, Functions, Grants, Level, LoadError, LogLine, Sandbox, TICK, Versions,
+    self, Functions, Grants, Level, LoadError, LogLine, Sandbox, Versions,
 };
 use crate::source::seen::Reporter;
-use crate::source::turns::{Bounds, Turns};
+use crate::source::turns::{Bounds, Entered, Refused, Turn, Turns, Waiting};
 use crate::source::{Access, Candidate, FunctionRunner, Invocation, Loaded, inbound, tell_stale};
 
 mod asks;
 mod control;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 pub(super) use asks::Backing;
 pub(super) use control::Served;
+use threads::{Pool, Ticker};
 
 /// Invocations at one time: more of them than cores only wait for one another.
 const SLOTS: u32 = 64;
@@ -218,6 +220,48 @@ impl Runner {
         }
     }
 
+    fn refuse(
+        &self,
+        name: &str,
+        invocation: &Invocation,
+        refused: Refused,
+        asked: Instant,
+    ) -> Response {
+        self.tell_refused(name, asked);
+        invocation.reporter.write().failure = Some(format!("not run: {refused:?}"));
+        refused.response(name)
+    }
+
+    /// Runs it when its turn has come.
+    async fn run_later(
+        &self,
+        name: &str,
+        invocation: Invocation,
+        waiting: Waiting,
+        asked: Instant,
+    ) -> Response {
+        match waiting.turn().await {
+            Ok(turn) => {
+                invocation.reporter.write().queued = self.clock.now().since(asked);
+                self.run(name, invocation, turn).await
+            }
+            Err(refused) => self.refuse(name, &invocation, refused, asked),
+        }
+    }
+
+    async fn run(&self, name: &str, invocation: Invocation, turn: Turn) -> Response {
+        let (functions, ticker) = (self.functions(), Arc::clone(&self.ticker));
+        let (name, clock) = (name.to_owned(), self.clock);
+        let run = move || {
+            let _running = ticker.running();
+            let response = run(&functions, &name, &invocation, clock);
+            // Before the answer is on its way: whoever waits may begin.
+            drop(turn);
+            response
+        };
+        self.pool.spawn(run).await.unwrap_or_else(|_| crashed())
+    }
+
     /// Loads a function if it changed, and logs what its top level says.
     pub(super) fn load(
         &self,
@@ -239,28 +283,55 @@ impl FunctionRunner for Runner {
     fn invoke<'a>(&'a self, name: &'a str, invocation: Invocation) -> BoxFuture<'a, Response> {
         Box::pin(async move {
             let asked = self.clock.now();
-            let most = self.functions().most_at_once(name);
-            let turn = match self.turns.take(name, most).await {
-                Ok(turn) => turn,
-                Err(refused) => {
-                    self.tell_refused(name, asked);
-                    invocation.reporter.write().failure = Some(format!("not run: {refused:?}"));
-                    return refused.response(name);
+            let entered = self.turns.enter(name, self.functions().most_at_once(name));
+            match entered {
+                Ok(Entered::Now(turn)) => self.run(name, invocation, turn).await,
+                Ok(Entered::Later(waiting)) => {
+                    self.run_later(name, invocation, waiting, asked).await
+                }
+                Err(refused) => self.refuse(name, &invocation, refused, asked),
+            }
+        })
+    }
+
+    /// Looks at the file and runs it on one thread, if it may run at once: as it mostly may.
+    fn let_in<'a>(
+        &'a self,
+        name: &'a str,
+        invocation: Invocation,
+    ) -> BoxFuture<'a, Result<Response, Option<Access>>> {
+        Box::pin(async move {
+            let asked = self.clock.now();
+            let (functions, ticker) = (self.functions(), Arc::clone(&self.ticker));
+            let (turns, clock, called) = (Arc::clone(&self.turns), self.clock, name.to_owned());
+            let begin = move || {
+                match functions.access(&called) {
+                    Some(access) if access <= invocation.admitted => {}
+                    closed => return Begun::Closed(closed),
+                }
+                match turns.enter(&called, functions.most_at_once(&called)) {
+                    Ok(Entered::Now(turn)) => {
+                        let _running = ticker.running();
+                        let response = run(&functions, &called, &invocation, clock);
+                        // Before the answer is on its way: whoever waits may begin.
+                        drop(turn);
+                        Begun::Ran(response)
+                    }
+                    Ok(Entered::Later(waiting)) => Begun::Waits(waiting, invocation),
+                    Err(refused) => Begun::Refused(refused, invocation),
                 }
             };
-            let begun = self.clock.now();
-            invocation.reporter.write().queued = begun.since(asked);
-            let (functions, ticker) = (self.functions(), Arc::clone(&self.ticker));
-            let (name, clock) = (name.to_owned(), self.clock);
-            let run = move || {
-                let _running = ticker.running();
-                let response = run(&functions, &name, &invocation, clock);
-                // Before the answer is on its way: whoever waits may begin.
-                drop(turn);
-                response
-            };
-            let ran = self.pool.spawn(run).await;
-            ran.unwrap_or_else(|_| Response::text(500, "500: the function's thread crashed"))
+            match self.pool.spawn(begin).await {
+                Ok(Begun::Closed(access)) => Err(access),
+                Ok(Begun::Ran(response)) => Ok(response),
+                Ok(Begun::Waits(waiting, invocation)) => {
+                    Ok(self.run_later(name, invocation, waiting, asked).await)
+                }
+                Ok(Begun::Refused(refused, invocation)) => {
+                    Ok(self.refuse(name, &invocation, refused, asked))
+                }
+                Err(_) => Ok(crashed()),
+            }
         })
     }
 
@@ -273,6 +344,19 @@ impl FunctionRunner for Runner {
         });
         candidates.collect()
     }
+}
+
+/// How far a request came without waiting.
+enum Begun {
+    /// It may not come in.
+    Closed(Option<Access>),
+    Ran(Response),
+    Waits(Waiting, Invocation),
+    Refused(Refused, Invocation),
+}
+
+fn crashed() -> Response {
+    Response::text(500, "500: the function's thread crashed")
 }
 
 /// Runs a function and reports on it.
@@ -297,39 +381,6 @@ fn run(functions: &Functions, name: &str, invocation: &Invocation, clock: Clock)
     let outcome = functions.invoke_as(name, &event, admitted);
     reporter.write().run = clock.now().since(begun);
     respond(name, outcome, reporter)
-}
-
-/// Threads for functions alone: speech and files, which calls wait for, too, have others.
-struct Pool(Option<tokio::runtime::Runtime>);
-
-impl Pool {
-    fn start() -> Pool {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .max_blocking_threads(SLOTS as usize)
-            .thread_name("function")
-            .build();
-        Pool(runtime.ok())
-    }
-
-    fn spawn<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> tokio::task::JoinHandle<T> {
-        match &self.0 {
-            Some(runtime) => runtime.handle().spawn_blocking(work),
-            // It has neither sockets nor timers, so that there is always one.
-            None => tokio::task::spawn_blocking(work),
-        }
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        // What still runs must not hold up the end, which may come inside another runtime.
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 /// The answer on the wire; what the function logged goes to our log, under its name.
@@ -390,56 +441,4 @@ fn log(name: &str, lines: &[LogLine], numbers: bool) {
 /// nothing in it is an order to a terminal.
 fn within_one(text: &str) -> String {
     text.trim_end().split('\n').map(printable).collect::<Vec<_>>().join("\n    ")
-}
-
-/// Moves the sandbox's clock while anything runs in it, and sleeps otherwise.
-struct Ticker {
-    running: AtomicUsize,
-    asleep: Mutex<()>,
-    wake: Condvar,
-}
-
-/// While this lives, the clock ticks.
-struct Running(Arc<Ticker>);
-
-impl Ticker {
-    fn start(sandbox: Sandbox) -> Arc<Ticker> {
-        let ticker = Arc::new(Ticker {
-            running: AtomicUsize::new(0),
-            asleep: Mutex::new(()),
-            wake: Condvar::new(),
-        });
-        let weak = Arc::downgrade(&ticker);
-        std::thread::spawn(move || {
-            while let Some(ticker) = weak.upgrade() {
-                if ticker.running.load(Ordering::Acquire) > 0 {
-                    drop(ticker);
-                    std::thread::sleep(TICK);
-                    sandbox.tick();
-                    continue;
-                }
-                let guard = ticker.asleep.lock().unwrap_or_else(PoisonError::into_inner);
-                // Looks up now and then, to end with its owner.
-                let idle = std::time::Duration::from_secs(5);
-                let nothing = |(): &mut ()| ticker.running.load(Ordering::Acquire) == 0;
-                drop(ticker.wake.wait_timeout_while(guard, idle, nothing));
-            }
-        });
-        ticker
-    }
-
-    fn running(self: &Arc<Self>) -> Running {
-        if self.running.fetch_add(1, Ordering::AcqRel) == 0 {
-            // The lock closes the gap between the ticker's look and its sleep.
-            drop(self.asleep.lock().unwrap_or_else(PoisonError::into_inner));
-            self.wake.notify_one();
-        }
-        Running(Arc::clone(self))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
-    }
 }

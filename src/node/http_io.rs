@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::sip_io::Door;
+use crate::http::bodies::Bodies;
 use crate::http::{Routes, server};
 
 /// Connections at one time; more wait in the kernel's queue.
@@ -79,10 +80,12 @@ async fn serve(
     stopping: watch::Receiver<bool>,
 ) {
     let mut accepting = JoinSet::new();
+    let bodies = Arc::new(Bodies::default());
     for listener in listeners {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => {
-                accepting.spawn(accept(listener, routes.clone(), door.clone(), stopping.clone()));
+                let (routes, bodies) = (routes.clone(), Arc::clone(&bodies));
+                accepting.spawn(accept(listener, routes, bodies, door.clone(), stopping.clone()));
             }
             Err(error) => tracing::error!("a listener of HTTP is lost: {error}"),
         }
@@ -93,6 +96,7 @@ async fn serve(
 async fn accept(
     listener: tokio::net::TcpListener,
     routes: Routes,
+    bodies: Arc<Bodies>,
     door: Door,
     stopping: watch::Receiver<bool>,
 ) {
@@ -111,7 +115,7 @@ async fn accept(
                 Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
                     let (routes, mut stopping) = (routes.clone(), stopping.clone());
-                    let door = door.clone();
+                    let (bodies, door) = (Arc::clone(&bodies), door.clone());
                     connections.spawn(async move {
                         let mut ending = stopping.clone();
                         let sip = tokio::select! {
@@ -125,7 +129,8 @@ async fn accept(
                             return;
                         }
                         let stop = async move { let _ = stopping.wait_for(|stop| *stop).await; };
-                        let served = server::serve_connection(stream, Some(peer.ip()), routes, stop);
+                        let peer_ip = Some(peer.ip());
+                        let served = server::serve_connection(stream, peer_ip, routes, bodies, stop);
                         if let Err(error) = served.await {
                             tracing::debug!("HTTP from {peer}: {error}");
                         }

@@ -42,43 +42,59 @@ impl Shown {
     }
 }
 
+/// A request for a function, whatever becomes of it.
+struct Asked<'a> {
+    name: &'a str,
+    method: String,
+    path: String,
+    target: String,
+    origin: Option<String>,
+    /// Whether it brought a signature.
+    signs: bool,
+    call: bool,
+}
+
+impl<'a> Asked<'a> {
+    fn new(name: &'a str, request: &Request, call: bool) -> Asked<'a> {
+        let (method, path) = (request.method.clone(), request.path.clone());
+        let origin = request.headers.first("Origin").map(str::to_owned);
+        let signs = request.headers.first(signature::HEADER).is_some();
+        Asked { name, method, path, target: request.target(), origin, signs, call }
+    }
+
+    fn seen<'s>(&'s self, response: &'s Response, report: &'s Report) -> Seen<'s> {
+        let Asked { name, method, target, call, .. } = self;
+        Seen { kind: Kind::Function, name, method, target, call: *call, response, report }
+    }
+}
+
 impl Project {
     /// Runs a function; `call` for this process's own calls.
     pub(super) async fn run(&self, name: &str, request: Request, call: bool) -> Response {
-        let origin = request.headers.first("Origin").map(str::to_owned);
-        if let Some(response) = self.in_its_place(name, &request, origin.as_deref(), call) {
-            let (method, target) = (request.method.as_str(), &*request.target());
-            // Whoever signs means to come in: the log says over what, if it was for nothing.
-            let tried =
-                response.status == 403 && request.headers.first(signature::HEADER).is_some();
-            let failure = tried.then(|| format!("not run: {}", text_of(&response)));
-            let report = &Report { failure, ..Report::default() };
-            let (kind, response) = (Kind::Function, &response);
-            self.watchers.tell(&Seen { kind, name, method, target, call, response, report });
-            return response.clone();
+        let asked = Asked::new(name, &request, call);
+        if request.method == "OPTIONS" && !call {
+            let response = match self.look(name).await {
+                Some(Access::Public | Access::Protected) => self.preflight(asked.origin.as_deref()),
+                closed => return self.closed(&asked, closed),
+            };
+            self.watchers.tell(&asked.seen(&response, &Report::default()));
+            return response;
         }
         let shown = Shown::of(&request, call);
         let shows = self.watchers.show();
         let reporter = Reporter::new(shows || shown == Shown::Explanation, shows);
-        let (method, target) = (request.method.clone(), request.target());
-        // Saving may make the function stricter until its turn has come.
         let signed = call || self.is_signed(&request);
         let invocation = Invocation {
             explain: shown == Shown::Explanation,
             admitted: if signed { Access::Protected } else { Access::Public },
             ..invocation(request, reporter.clone())
         };
-        let response = self.functions.invoke(name, invocation).await;
-        let report = reporter.take();
-        let seen = Seen {
-            kind: Kind::Function,
-            name,
-            method: &method,
-            target: &target,
-            call,
-            response: &response,
-            report: &report,
+        let response = match self.functions.let_in(name, invocation).await {
+            Ok(response) => response,
+            Err(access) => return self.closed(&asked, access),
         };
+        let report = reporter.take();
+        let seen = asked.seen(&response, &report);
         self.watchers.tell(&seen);
         let response = match shown {
             // Of what is closed nothing is shown.
@@ -90,28 +106,35 @@ impl Project {
                 let candidates = tokio::task::spawn_blocking(look).await.unwrap_or_default();
                 explain::text(&seen, &candidates)
             }
-            Shown::View => view::of(response, &format!("{}{target}", self.public_url)),
+            Shown::View => view::of(response, &format!("{}{}", self.public_url, asked.target)),
             Shown::AsIs => response,
         };
-        self.readable(response, origin.as_deref())
+        self.readable(response, asked.origin.as_deref())
     }
 
-    /// What is answered without running the function: that there is none, a preflight, a refusal.
-    fn in_its_place(
-        &self,
-        name: &str,
-        request: &Request,
-        origin: Option<&str>,
-        call: bool,
-    ) -> Option<Response> {
-        match self.functions.access(name) {
-            Some(Access::Private) | None => {
+    /// The answer to a request for what may not be asked for, or is not there.
+    fn closed(&self, asked: &Asked<'_>, access: Option<Access>) -> Response {
+        let Asked { name, path, target, .. } = asked;
+        let response = match access {
+            Some(Access::Protected) => self.wants_signature(path, target),
+            _ => {
                 let text = format!("404: there is no function {name}: add functions/{name}.js");
-                Some(self.readable(Response::text(404, &text), origin))
+                Response::text(404, &text)
             }
-            Some(_) if request.method == "OPTIONS" && !call => Some(self.preflight(origin)),
-            Some(access) => Some(self.readable(self.refusal(access, request, call)?, origin)),
-        }
+        };
+        let response = self.readable(response, asked.origin.as_deref());
+        // Whoever signs means to come in: the log says over what, if it was for nothing.
+        let tried = response.status == 403 && asked.signs;
+        let failure = tried.then(|| format!("not run: {}", text_of(&response)));
+        let report = Report { failure, ..Report::default() };
+        self.watchers.tell(&asked.seen(&response, &report));
+        response
+    }
+
+    /// Who may ask for a function; looked up elsewhere than where others' requests wait.
+    async fn look(&self, name: &str) -> Option<Access> {
+        let (functions, name) = (Arc::clone(&self.functions), name.to_owned());
+        tokio::task::spawn_blocking(move || functions.access(&name)).await.unwrap_or_default()
     }
 
     /// A bin's answer, as the one who asked wants to see it.
@@ -190,13 +213,13 @@ impl Project {
         if !request.body.is_empty() && !form::is_form(kind) && !is_vouched_for(request) {
             return false;
         }
-        let url = self.signed_url(request);
+        let url = self.signed_url(&request.target());
         signature::verify(&self.auth_token, &url, &request.form(), given)
     }
 
     /// The URL that a request's signature covers: the one asked for, as the outside writes it.
-    pub(super) fn signed_url(&self, request: &Request) -> String {
-        format!("{}{}", self.public_url, request.target())
+    pub(super) fn signed_url(&self, target: &str) -> String {
+        format!("{}{target}", self.public_url)
     }
 }
 

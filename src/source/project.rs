@@ -59,6 +59,24 @@ pub trait FunctionRunner: Send + Sync {
     /// Runs it; what fails is a response too, with the reason in the function's log.
     fn invoke<'a>(&'a self, name: &'a str, invocation: Invocation) -> BoxFuture<'a, Response>;
 
+    /// Runs it, if it is no stricter than the invocation is admitted to; else who may ask for it,
+    /// `None` when there is none of that name. The disk may be slow: whoever waits for it, it is
+    /// not the thread that asks.
+    fn let_in<'a>(
+        &'a self,
+        name: &'a str,
+        invocation: Invocation,
+    ) -> BoxFuture<'a, Result<Response, Option<Access>>> {
+        Box::pin(async move {
+            match self.access(name) {
+                Some(access) if access <= invocation.admitted => {
+                    Ok(self.invoke(name, invocation).await)
+                }
+                other => Err(other),
+            }
+        })
+    }
+
     /// The files that have the name, the one that counts first.
     fn candidates(&self, name: &str) -> Vec<Candidate> {
         let _ = name;
@@ -131,25 +149,10 @@ impl Project {
         routes
     }
 
-    /// Why a request may not have something; `None` when it may. Requests of this process's own
-    /// calls are as good as signed.
-    pub(super) fn refusal(
-        &self,
-        access: Access,
-        request: &Request,
-        local: bool,
-    ) -> Option<Response> {
-        match access {
-            Access::Public => None,
-            Access::Protected if local || self.is_signed(request) => None,
-            Access::Protected => {
-                let (path, field, url) =
-                    (&request.path, signature::HEADER, self.signed_url(request));
-                let text = format!("403: {path} wants a valid {field}, made over {url}");
-                Some(Response::text(403, &text))
-            }
-            Access::Private => Some(Response::text(404, "404: there is no such thing")),
-        }
+    /// The answer to who did not sign what wants it.
+    pub(super) fn wants_signature(&self, path: &str, target: &str) -> Response {
+        let (field, url) = (signature::HEADER, self.signed_url(target));
+        Response::text(403, &format!("403: {path} wants a valid {field}, made over {url}"))
     }
 
     /// A bin's markup; parameters of the body come before those of the query.
@@ -181,19 +184,20 @@ impl Project {
 
     /// A file; read on a thread where waiting for a disk keeps nobody else waiting.
     pub(super) async fn file(&self, path: String, request: Request, local: bool) -> Response {
-        let folder = self.assets.clone();
-        let wanted = path.clone();
-        let found = tokio::task::spawn_blocking(move || asset::find(&folder, &wanted)).await;
-        let Ok(Some(asset)) = found else {
-            return Response::text(404, &format!("404: there is no asset {path}"));
+        let signed = local || self.is_signed(&request);
+        let admitted = if signed { Access::Protected } else { Access::Public };
+        let (folder, wanted) = (self.assets.clone(), path.clone());
+        let (asked, target, now) = (request.path.clone(), request.target(), (self.wall)());
+        let serve = move || match asset::find(&folder, &wanted) {
+            Some(asset) if asset.access <= admitted => Ok(asset::serve(&asset, &request, now)),
+            closed => Err(closed.map(|asset| asset.access)),
         };
-        if let Some(refusal) = self.refusal(asset.access, &request, local) {
-            return refusal;
+        match tokio::task::spawn_blocking(serve).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(Some(Access::Protected))) => self.wants_signature(&asked, &target),
+            Ok(Err(_)) => Response::text(404, &format!("404: there is no asset {path}")),
+            Err(_) => Response::text(500, "500: the file could not be read"),
         }
-        let now = (self.wall)();
-        let serve = move || asset::serve(&asset, &request, now);
-        let served = tokio::task::spawn_blocking(serve).await;
-        served.unwrap_or_else(|_| Response::text(500, "500: the file could not be read"))
     }
 }
 

@@ -104,7 +104,39 @@ impl Drop for Turn {
     }
 }
 
+/// What entering gives.
+#[derive(Debug)]
+pub enum Entered {
+    /// It may run.
+    Now(Turn),
+    /// It stands in the queue.
+    Later(Waiting),
+}
+
+/// A request in a queue, out of it when dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    place: Place,
+    given: oneshot::Receiver<()>,
+}
+
+impl Waiting {
+    /// Waits for the turn, for as long as one may.
+    pub async fn turn(mut self) -> Result<Turn, Refused> {
+        let patience = self.place.turns.bounds.patience;
+        match tokio::time::timeout(patience, &mut self.given).await {
+            Ok(Ok(())) => {
+                self.place.kept = false;
+                let Place { turns, name, .. } = &self.place;
+                Ok(Turn { turns: Arc::clone(turns), name: name.clone() })
+            }
+            _ => Err(Refused::Late),
+        }
+    }
+}
+
 /// A place in a queue, left when dropped; it may have become a turn by then.
+#[derive(Debug)]
 struct Place {
     turns: Arc<Turns>,
     name: String,
@@ -126,23 +158,26 @@ impl Turns {
         Arc::new(Turns { bounds, state: Mutex::default() })
     }
 
-    /// Waits for a turn. So many of this function run at one time at most: none means as
-    /// [`Bounds::each`] says.
-    pub async fn take(self: &Arc<Self>, name: &str, most: Option<u32>) -> Result<Turn, Refused> {
-        let turn = || Turn { turns: Arc::clone(self), name: name.to_owned() };
+    /// Takes a turn, or a place in the queue. So many of this function run at one time at most: none
+    /// means as [`Bounds::each`] says. Never waits.
+    pub fn enter(self: &Arc<Self>, name: &str, most: Option<u32>) -> Result<Entered, Refused> {
         let most = most.map_or(self.bounds.each, |most| most as usize);
-        let (ticket, given) = match self.lock().enter(&self.bounds, name, most)? {
-            None => return Ok(turn()),
-            Some(waiting) => waiting,
-        };
-        let mut place =
-            Place { turns: Arc::clone(self), name: name.to_owned(), ticket, kept: true };
-        match tokio::time::timeout(self.bounds.patience, given).await {
-            Ok(Ok(())) => {
-                place.kept = false;
-                Ok(turn())
+        let (turns, name) = (Arc::clone(self), name.to_owned());
+        let entered = self.lock().enter(&self.bounds, &name, most)?;
+        Ok(match entered {
+            None => Entered::Now(Turn { turns, name }),
+            Some((ticket, given)) => {
+                let place = Place { turns, name, ticket, kept: true };
+                Entered::Later(Waiting { place, given })
             }
-            _ => Err(Refused::Late),
+        })
+    }
+
+    /// Waits for a turn, as [`Turns::enter`] gives it.
+    pub async fn take(self: &Arc<Self>, name: &str, most: Option<u32>) -> Result<Turn, Refused> {
+        match self.enter(name, most)? {
+            Entered::Now(turn) => Ok(turn),
+            Entered::Later(waiting) => waiting.turn().await,
         }
     }
 
@@ -262,19 +297,19 @@ mod tests {
         Turns::new(Bounds { each, kept, waiting: 3, all_waiting: 5, patience, places })
     }
 
-    type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Turn, Refused>> + 'a>>;
+    type Asking<'a> = Pin<Box<dyn Future<Output = Result<Turn, Refused>> + 'a>>;
 
     /// A request as far as it comes at once.
     fn ask<'a>(
         turns: &'a Arc<Turns>,
         name: &'a str,
-    ) -> (Waiting<'a>, Option<Result<Turn, Refused>>) {
-        let mut asked: Waiting<'a> = Box::pin(turns.take(name, None));
+    ) -> (Asking<'a>, Option<Result<Turn, Refused>>) {
+        let mut asked: Asking<'a> = Box::pin(turns.take(name, None));
         let now = poll(&mut asked);
         (asked, now)
     }
 
-    fn poll(waiting: &mut Waiting<'_>) -> Option<Result<Turn, Refused>> {
+    fn poll(waiting: &mut Asking<'_>) -> Option<Result<Turn, Refused>> {
         match pin!(waiting).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(result) => Some(result),
             Poll::Pending => None,
@@ -307,12 +342,12 @@ mod tests {
     async fn a_function_with_a_bound_of_its_own_waits_for_itself() {
         let turns = turns(10, 6, 0);
         let first = turns.take("one", Some(1)).await.expect("free");
-        let mut second: Waiting<'_> = Box::pin(turns.take("one", Some(1)));
+        let mut second: Asking<'_> = Box::pin(turns.take("one", Some(1)));
         assert!(poll(&mut second).is_none(), "nine places are free, but not for it");
         drop(first);
         assert!(matches!(poll(&mut second), Some(Ok(_))));
         let many: Vec<_> = (0..9)
-            .map(|_| poll(&mut (Box::pin(turns.take("many", Some(9))) as Waiting<'_>)))
+            .map(|_| poll(&mut (Box::pin(turns.take("many", Some(9))) as Asking<'_>)))
             .collect();
         assert!(many.iter().all(|turn| matches!(turn, Some(Ok(_)))), "more than `each`, too");
     }
@@ -321,7 +356,7 @@ mod tests {
     async fn free_places_go_round() {
         let turns = turns(1, 1, 0);
         let running = at_once(&turns, "a").expect("free");
-        let mut waiting: Vec<(&str, Waiting<'_>)> = Vec::new();
+        let mut waiting: Vec<(&str, Asking<'_>)> = Vec::new();
         for name in ["a", "a", "a", "b", "c"] {
             let (waits, now) = ask(&turns, name);
             assert!(now.is_none());

@@ -18,6 +18,7 @@ use crate::source::{Access, Invocation, Project};
 use crate::store::Sqlite;
 
 mod control;
+mod door;
 mod http;
 mod values;
 

@@ -4,12 +4,15 @@
 //! every invocation. The bounds are many times what the toolchains in `functions/` make of real
 //! programs. Nothing here runs or compiles anything.
 
+use std::borrow::Cow;
+
 use wasmparser::{
     CompositeInnerType, DataSectionReader, ElementItems, ElementSectionReader, Encoding,
     FunctionBody, Operator, Parser, Payload, TableSectionReader, TypeSectionReader, Validator,
     WasmFeatures,
 };
 
+use super::bulk::Sites;
 use crate::directory::grants::MAX_MEMORY;
 
 /// Entries of a guest's table: function pointers of large programs, with room.
@@ -50,12 +53,19 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::CALL_INDIRECT_OVERLONG);
 
-/// Whether a binary module is sound and within the bounds; else why not.
-pub fn admit(wasm: &[u8]) -> Result<(), String> {
+/// A binary module that is sound and within the bounds, as it is to be compiled; else why it is not.
+pub fn admit(wasm: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     let mut counted = Counted::default();
     for payload in Parser::new(0).parse_all(wasm) {
         counted.check(payload.map_err(|error| error.to_string())?)?;
     }
+    validate(wasm)?;
+    let admitted = counted.bulk.in_parts(wasm)?;
+    debug_assert_eq!(validate(&admitted), Ok(()), "as sound as it came");
+    Ok(admitted)
+}
+
+fn validate(wasm: &[u8]) -> Result<(), String> {
     let valid = Validator::new_with_features(FEATURES).validate_all(wasm);
     valid.map(drop).map_err(|error| error.to_string())
 }
@@ -70,6 +80,7 @@ struct Counted {
     /// Functions whose code was read.
     bodies: usize,
     joins: u64,
+    bulk: Sites,
 }
 
 impl Counted {
@@ -128,8 +139,12 @@ impl Counted {
         let mut ways = 0;
         // Of what is open: whether it is a loop.
         let (mut open, mut loops) = (Vec::new(), 0u64);
-        for operator in body.get_operators_reader().map_err(|error| error.to_string())? {
-            ways += match operator.map_err(|error| error.to_string())? {
+        let mut reader = body.get_operators_reader().map_err(|error| error.to_string())?;
+        while !reader.eof() {
+            let start = reader.original_position();
+            let operator = reader.read().map_err(|error| error.to_string())?;
+            self.bulk.see(&operator, start..reader.original_position());
+            ways += match operator {
                 Operator::Loop { .. } => {
                     open.push(true);
                     loops += 1;

@@ -35,7 +35,7 @@ impl Guest {
         (name, grants): (&str, &Grants),
     ) -> Result<Guest, LoadError> {
         let wasm = binary(file, bytes)?;
-        admit(&wasm).map_err(|reason| LoadError::whole(file, plain(&reason)))?;
+        let wasm = admit(&wasm).map_err(|reason| LoadError::whole(file, plain(&reason)))?;
         let engine = sandbox.engine();
         let module = sandbox.cache().compile(engine, &wasm);
         let module = module.map_err(|e| load_error(file, &format!("{e:#}")))?;

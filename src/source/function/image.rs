@@ -11,7 +11,9 @@ use wasm_encoder::{
     ConstExpr, DataSection, Encode, ExportKind, ExportSection, ImportSection, MemorySection,
     MemoryType, Module, RawSection, SectionId,
 };
-use wasmparser::{BinaryReader, Parser, Payload};
+use wasmparser::{Parser, Payload};
+
+use super::bulk::{Sites, appended};
 
 const WASM_PAGE: usize = 65_536;
 /// What the host's own pages and the images' granularity are.
@@ -19,7 +21,7 @@ const PAGE: usize = 4096;
 
 /// The engine in two parts.
 pub(super) struct Parts {
-    /// Its code: imports `env.memory`, has no data.
+    /// Its code: imports `env.memory`, has no data, and looks at the clock when it moves memory.
     pub(super) code: Vec<u8>,
     /// Its memory as the linker laid it out.
     pub(super) image: Vec<u8>,
@@ -32,7 +34,9 @@ pub(super) fn split(engine: &[u8]) -> Result<Parts, String> {
         let payload = payload.map_err(|e| format!("cannot read the JavaScript engine: {e}"))?;
         match &payload {
             Payload::ImportSection(section) => {
-                let imports = with_memory(&engine[section.range()])?;
+                let mut memory = ImportSection::new();
+                memory.import("env", "memory", memory_type(1));
+                let imports = appended(&engine[section.range()], &memory)?;
                 code.section(&RawSection { id: SectionId::Import as u8, data: &imports });
             }
             Payload::MemorySection(section) => {
@@ -52,29 +56,13 @@ pub(super) fn split(engine: &[u8]) -> Result<Parts, String> {
             }
         }
     }
-    Ok(Parts { code: code.finish(), image: image.finish() })
+    let code = code.finish();
+    let code = Sites::of(&code)?.in_parts(&code)?.into_owned();
+    Ok(Parts { code, image: image.finish() })
 }
 
 fn copy(to: &mut Module, id: u8, from: &[u8], range: Range<usize>) {
     to.section(&RawSection { id, data: &from[range] });
-}
-
-/// An import section with `env.memory` after what it had: a count and then the entries.
-fn with_memory(section: &[u8]) -> Result<Vec<u8>, String> {
-    let mut reader = BinaryReader::new(section, 0);
-    let count = reader.read_var_u32().map_err(|e| e.to_string())?;
-    let mut entry = Vec::new();
-    ImportSection::new().import("env", "memory", memory_type(1)).encode(&mut entry);
-    let mut reader_of_entry = BinaryReader::new(&entry, 0);
-    // Size and count of a section with one entry come before the entry.
-    for _ in 0..2 {
-        reader_of_entry.read_var_u32().map_err(|e| e.to_string())?;
-    }
-    let mut bytes = Vec::new();
-    (count + 1).encode(&mut bytes);
-    bytes.extend_from_slice(&section[reader.current_position()..]);
-    bytes.extend_from_slice(&entry[reader_of_entry.current_position()..]);
-    Ok(bytes)
 }
 
 /// The kind of a segment that is written to the first memory before anything runs.

@@ -8,6 +8,7 @@
 
 mod admit;
 pub mod ask;
+mod bulk;
 mod bundle;
 mod cache;
 mod crypto;

@@ -195,7 +195,8 @@ impl<'t> Walk<'t, '_> {
                     return Some(gate);
                 }
                 Err(miss) => {
-                    let text = Text::Missed(miss, &gate.condition, gate.hours.as_ref());
+                    let hours = gate.hours.as_ref().map(|hours| (hours, self.now));
+                    let text = Text::Missed(miss, &gate.condition, hours);
                     self.passed(kind, &gate.place, text);
                 }
             }

@@ -45,7 +45,8 @@ pub struct Step<'t> {
 #[derive(Clone, Debug)]
 pub(super) enum Text<'t> {
     Said(String),
-    Missed(Miss, &'t Condition, Option<&'t Hours>),
+    /// With the hours that were asked for, and the moment.
+    Missed(Miss, &'t Condition, Option<(&'t Hours, WallTime)>),
 }
 
 /// A kind of rule.
@@ -136,7 +137,12 @@ impl fmt::Display for Explanation<'_> {
 
 impl Condition {
     /// Why it is not about a call.
-    fn tell(&self, f: &mut fmt::Formatter<'_>, miss: Miss, hours: Option<&Hours>) -> fmt::Result {
+    fn tell(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        miss: Miss,
+        hours: Option<(&Hours, WallTime)>,
+    ) -> fmt::Result {
         match (miss, hours) {
             (Miss::User, _) => write!(f, "the user is not {}", either(&self.users)),
             (Miss::Caller, _) => write!(f, "the caller is not {}", either(&self.callers)),
@@ -157,7 +163,9 @@ impl Condition {
                 Some((least, most)) => write!(f, "its length is not from {least} to {most}"),
                 None => Ok(()),
             },
-            (Miss::Time, Some(hours)) => write!(f, "now is not {}", hours.text()),
+            (Miss::Time, Some((hours, now))) => {
+                write!(f, "{} is not {}", hours.clock(now), hours.text())
+            }
             (Miss::Time, None) => Ok(()),
         }
     }

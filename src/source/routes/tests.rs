@@ -254,7 +254,8 @@ fn an_explanation_goes_rule_by_rule_with_lines() {
          > line 1    caller_id: nothing for the user \"a\": +15550100000 by default\n\
          \x20 line 3    rewrite \"New Zealand\": no, it does not begin with 64\n\
          > line 8    rewrite \"Singapore\": 6591234567 becomes +6591234567\n\
-         \x20 line 12   hours \"night\": no, now is not every day 20:00-07:00 Asia/Singapore\n\
+         \x20 line 12   hours \"night\": no, Sat 2026-11-21 11:00 +08 is not every day 20:00-07:00 \
+         Asia/Singapore\n\
          > end       dial: +6591234567 as +15550100000\n\
          decided by line 8: rewrite \"Singapore\"\n"
     );
@@ -553,4 +554,24 @@ fn an_empty_table_is_no_table() {
         assert!(told.len() == 1 && told[0].starts_with("1:1: is empty: "), "{told:?}");
     }
     assert_eq!(found("[dial]\n"), [""; 0], "this one says that it lets everything through");
+}
+
+#[test]
+fn one_table_and_many_of_them_are_told_apart() {
+    for (wrong, wanted) in [
+        (
+            "[rewrite]\nexact = \"1\"\nresult = \"2\"\n",
+            "write [[rewrite]] in the place of [rewrite]",
+        ),
+        ("[hours]\nfrom = \"20:00\"\n", "write [[hours]] in the place of [hours]"),
+        ("[test]\nto = \"1\"\n", "write [[test]] in the place of [test]"),
+        ("[[dial]]\nrecord = true\n", "write [dial] in the place of [[dial]]"),
+        ("[[caller_id]]\n", "write [caller_id] in the place of [[caller_id]]"),
+    ] {
+        let found = found(wrong);
+        assert!(
+            matches!(&found[..], [only] if only.starts_with("1:1: ") && only.ends_with(wanted)),
+            "{found:?}"
+        );
+    }
 }

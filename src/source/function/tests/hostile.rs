@@ -171,6 +171,7 @@ const CORPUS: &[(&str, Limits, Expected)] = &[
     ("memory-imported.wat", BRIEF, Refused("env.memory")),
     ("memory-name.wat", BRIEF, Refused("no memory")),
     ("memory-outside.wat", BRIEF, Traps("out of bounds")),
+    ("memory-typed.js", BRIEF, TIME),
     ("memory.js", LONG, Throws("out of memory")),
     ("microtasks.js", BRIEF, Ends),
     ("never.js", LONG, Throws("without calling its callback")),

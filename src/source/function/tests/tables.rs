@@ -236,3 +236,28 @@ fn the_body_wins_over_the_query_and_an_explanation_can_be_asked_for() {
         "<Dial callerId=\"+12223331234\" record=\"do-not-record\">+6591234567</Dial></Response>\n";
     assert!(body.ends_with(xml), "{body}");
 }
+
+#[test]
+fn an_explanation_tells_the_time_it_decided_with_and_takes_no_other() {
+    let table = "[[hours]]\nwhy = \"night\"\nzone = \"Asia/Singapore\"\nfrom = \"20:00\"\n\
+                 to = \"07:00\"\nreject = \"busy\"\n";
+    let bench = Bench::new(&[("t.routes.toml", table)]);
+    let night = "2026-11-21T22:00:00+08:00";
+    let asked = ["_explain", "_at", "at", "_now", "now", "time", "_time"];
+    let pair = |name: &str| {
+        let value = if name == "_explain" { "1" } else { night };
+        (name.to_owned(), value.to_owned())
+    };
+    let mut event = Event {
+        parameters: [("To".to_owned(), "6591234567".into())].into_iter().collect(),
+        query: asked.map(pair).to_vec(),
+        ..Event::default()
+    };
+    let answer = bench.functions.invoke("t", &event).expect("an answer");
+    let line = "hours \"night\": no, Sat 2026-11-21 13:01 +08 is not every day 20:00-07:00 \
+                Asia/Singapore\n";
+    assert!(text(&answer).contains(line), "{}", text(&answer));
+    event.query.retain(|(name, _)| name != "_explain");
+    let answer = bench.functions.invoke("t", &event).expect("an answer");
+    assert!(text(&answer).contains("<Dial>6591234567</Dial>"), "{}", text(&answer));
+}
