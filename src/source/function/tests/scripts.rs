@@ -300,3 +300,18 @@ fn a_collection_takes_what_a_request_made_and_nothing_that_was_there_before() {
         assert_eq!(text(&response), "1,2,3,4,16,2,,a<bb>a,co<bb>", "{:?}", response.failure);
     }
 }
+
+#[test]
+fn places_of_calls_are_those_of_what_is_called() {
+    let bench = Bench::new(&[]);
+    for (body, place) in [
+        ("const f = () => null.x;\nf(event, context.a);", "run.js:3:1)"),
+        ("const o = { f() { null.x; } };\no.f(event.a, () => 1);", "run.js:3:3)"),
+        ("const o = {};\no.go({\n a: event.x,\n}).then(1);", "run.js:3:3)"),
+    ] {
+        let response = bench.run(body);
+        let error: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON");
+        let stack = error["stack"].as_str().expect("text");
+        assert!(stack.contains(place), "{place}: {stack}");
+    }
+}
