@@ -46,6 +46,8 @@
     const { text } = ask({ op: 'builtin', name: file });
     host.compile('offhook:' + file, text, 1)(global, host);
   };
+  const demanded = host.kit.demanded = {};
+  host.kit.onDemand = (file) => { if (!demanded[file]) compiled(file); return demanded[file]; };
   const lazily = (file, names) => {
     for (const name of names) {
       Object.defineProperty(builtins, name, { configurable: true, enumerable: true,

@@ -81,7 +81,7 @@ fn small_modules_are_those_of_node() {
 
 #[test]
 fn errors_say_what_those_of_node_say() {
-    agrees("errors", 250);
+    agrees("errors", 300);
 }
 
 /// Each case is a script that calls `done` with what it saw of the module `stream`, which is `S`.
