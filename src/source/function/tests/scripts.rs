@@ -315,3 +315,28 @@ fn places_of_calls_are_those_of_what_is_called() {
         assert!(stack.contains(place), "{place}: {stack}");
     }
 }
+
+#[test]
+fn numbers_in_the_place_of_a_body_are_statuses() {
+    let bench = Bench::new(&[]);
+    for (body, status, told) in [
+        ("callback(null, 201);", 201, "Created"),
+        ("callback(404, 'unused');", 404, "Not Found"),
+        ("const r = new Twilio.Response(); r.setBody(299); callback(null, r);", 299, ""),
+    ] {
+        let response = bench.run(body);
+        assert_eq!((response.status, text(&response)), (status, told), "{body}");
+        assert_eq!(response.content_type, "text/plain; charset=utf-8", "{body}");
+    }
+    for (body, status) in [
+        ("callback(null, 5);", "5"),
+        ("callback(99);", "99"),
+        ("callback(null, new Twilio.Response().setStatusCode(undefined));", "undefined"),
+    ] {
+        let response = bench.run(body);
+        let error: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON");
+        assert_eq!((response.status, response.failure), (500, None), "{body}");
+        assert_eq!(error["name"], "RangeError", "{body}");
+        assert_eq!(error["message"], format!("Invalid status code: {status}"), "{body}");
+    }
+}
