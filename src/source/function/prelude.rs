@@ -43,6 +43,7 @@ const MODULES: &[(&str, &str)] = &[
     ("http.js", include_str!("../../../functions/engine/modules/http.js")),
     ("json.js", include_str!("../../../functions/engine/modules/json.js")),
     ("stream.js", include_str!("../../../functions/engine/modules/stream.js")),
+    ("twilio.js", include_str!("../../../functions/engine/modules/twilio.js")),
 ];
 
 /// The text of such a module.
