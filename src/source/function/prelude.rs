@@ -44,6 +44,7 @@ const MODULES: &[(&str, &str)] = &[
     ("json.js", include_str!("../../../functions/engine/modules/json.js")),
     ("stream.js", include_str!("../../../functions/engine/modules/stream.js")),
     ("twilio.js", include_str!("../../../functions/engine/modules/twilio.js")),
+    ("writable.js", include_str!("../../../functions/engine/modules/writable.js")),
 ];
 
 /// The text of such a module.
