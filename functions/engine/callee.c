@@ -28,9 +28,8 @@ static const char *skip_blanks(const Callee *callee, const char *at) {
     return at;
 }
 
-/* The bracket that the one before `at` closes; NULL where it is not found. */
-static const char *opening(const Callee *callee, const char *at) {
-    int depth = 0;
+/* The bracket that opened what is `depth` deep before `at`; NULL where it is not found. */
+static const char *opening(const Callee *callee, const char *at, int depth) {
     while (at > callee->start) {
         char c = *--at;
         if (c == ')' || c == ']' || c == '}') depth++;
@@ -78,7 +77,7 @@ static int prepend_expression(Callee *callee, const char *at) {
             at -= optional;
             if (!prepend(callee, optional ? "?." : ".", 1 + optional)) return 0;
         } else if (last == ')' || last == ']') {
-            const char *open = opening(callee, at), *before = open ? skip_blanks(callee, open) : NULL;
+            const char *open = opening(callee, at, 0), *before = open ? skip_blanks(callee, open) : NULL;
             if (!open) return 0;
             char c = before > callee->start ? before[-1] : 0;
             const char *word = before;
@@ -93,8 +92,8 @@ static int prepend_expression(Callee *callee, const char *at) {
     }
 }
 
-/* The place of a call is that of the last name in what is called, that of a construction where `new` is or the first name. */
-static const char *name_callee(JSContext *ctx, char *buffer, int constructs) {
+/* Where the function that runs is, in its text; NULL where that is not known. */
+static const char *running_at(JSContext *ctx, Callee *callee, char *buffer) {
     JSStackFrame *frame = ctx->rt->current_stack_frame;
     if (!frame || JS_VALUE_GET_TAG(frame->cur_func) != JS_TAG_OBJECT) return NULL;
     JSObject *function = JS_VALUE_GET_OBJ(frame->cur_func);
@@ -102,15 +101,24 @@ static const char *name_callee(JSContext *ctx, char *buffer, int constructs) {
     JSFunctionBytecode *b = function->u.func.function_bytecode;
     if (!b->source) return NULL;
     int column, line = find_line_num(ctx, b, frame->cur_pc - b->byte_code_buf - 1, &column) - b->line_num;
-    Callee callee = { b->source, b->source + b->source_len, buffer + CALLEE_BYTES - 1, buffer };
-    *callee.head = 0;
-    const char *at = callee.start;
+    *callee = (Callee){ b->source, b->source + b->source_len, buffer + CALLEE_BYTES - 1, buffer };
+    *callee->head = 0;
+    const char *at = callee->start;
     if (line == 0) at += column - b->col_num;
-    for (; line > 0 && at < callee.end; at++)
+    for (; line > 0 && at < callee->end; at++)
         if (*at == '\n' && --line == 0) at += column - 1;
-    if (line != 0 || at < callee.start || at >= callee.end || !is_word(*at)) return NULL;
+    return line == 0 && at >= callee->start && at < callee->end ? at : NULL;
+}
+
+/* The place of a call is that of the last name in what is called, that of a construction where `new` is or the first name. */
+static const char *name_callee(JSContext *ctx, char *buffer, int constructs) {
+    Callee callee;
+    const char *at = running_at(ctx, &callee, buffer);
+    if (!at || !is_word(*at)) return NULL;
     const char *stop = at;
     while (stop < callee.end && is_word(*stop)) stop++;
+    /* The name may be a key: list[i](). */
+    if (stop < callee.end && *stop == ']') stop++;
     for (;;) {
         if (stop < callee.end && *stop == '[') {
             const char *close = memchr(stop, ']', callee.end - stop);
@@ -135,5 +143,8 @@ static JSValue throw_not_callable(JSContext *ctx, const char *what) {
     if (!name) return JS_ThrowTypeError(ctx, "not a %s", what);
     return JS_ThrowTypeError(ctx, "%s is not a %s", name, what);
 }
+
+#include "destructure.c"
+#include "pattern.c"
 
 #endif

@@ -1,7 +1,7 @@
 // context.getTwilioClient(): calls and recordings of this server.
 (function (global, host) {
   'use strict';
-  const { ask, restError } = host.kit;
+  const { ask, restError, traced } = host.kit;
 
   const shown = (record, extend) => {
     const own = { ...record };
@@ -13,12 +13,14 @@
     return Object.assign(own, extend(own.sid));
   };
   const control = async (what, fields) => {
+    const called = new Error();
     try {
       return await ask({ op: 'control', what, ...fields });
     } catch (error) {
-      if (error.code) throw restError(error.status, error.code, error.message);
-      if (error.name === 'NotFound') throw restError(404, 20404, 'The requested resource was not found: ' + error.message);
-      throw error;
+      let told = error;
+      if (error.code) told = restError(error.status, error.code, error.message);
+      if (error.name === 'NotFound') told = restError(404, 20404, 'The requested resource was not found: ' + error.message);
+      throw traced(told, called);
     }
   };
   // What is not there says so, instead of being undefined.

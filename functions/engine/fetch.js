@@ -1,7 +1,7 @@
 // fetch with Headers, Request and Response, as far as requests and whole bodies go.
 (function (global, host) {
   'use strict';
-  const { ask, utf8Encode } = host.kit;
+  const { ask, utf8Encode, traced } = host.kit;
   const textOf = (bytes) => new TextDecoder().decode(bytes);
 
   class Headers {
@@ -145,6 +145,7 @@
   }
 
   global.fetch = async (input, init) => {
+    const called = new Error();
     const request = new Request(input, init);
     const body = peek(request);
     const headers = [...request.headers];
@@ -159,9 +160,9 @@
     try {
       answer = await ask(operation, request.signal);
     } catch (error) {
-      if (request.signal && request.signal.aborted) throw error;
+      if (request.signal && request.signal.aborted) throw traced(error, called);
       // As the standard has it, with the reason in the message and its kind in `cause`.
-      throw new TypeError('fetch of ' + url + ' failed: ' + error.message, { cause: error });
+      throw traced(new TypeError('fetch of ' + url + ' failed: ' + error.message, { cause: error }), called);
     }
     const made = {
       body: { text: answer.text, base64: answer.base64 }, url: answer.url, redirected: answer.redirected,

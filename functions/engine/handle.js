@@ -7,7 +7,7 @@
 
   const plain = (status, type, body) => ({ status, type, headers: {}, body });
   const responseOf = (value) => {
-    if (ArrayBuffer.isView(value)) return answerOf({ statusCode: 200, headers: {}, body: value });
+    if (typeof value === 'number' || ArrayBuffer.isView(value)) return answerOf({ statusCode: 200, headers: {}, body: value });
     if (value instanceof TwiML) return plain(200, 'text/xml', value.toString());
     if (value instanceof Response) return answerOf(value);
     if (value === undefined || value === null || typeof value === 'string') {

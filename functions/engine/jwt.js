@@ -155,4 +155,5 @@
   Object.assign(ClientCapability, { EventStreamScope, IncomingClientScope, OutgoingClientScope });
 
   twilio.jwt = { AccessToken, ClientCapability };
+  Object.assign(host.kit, { sign });
 })(globalThis, globalThis.__host);

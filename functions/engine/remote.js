@@ -32,6 +32,18 @@
     return waited;
   };
 
+  // An error that came while somebody waited has their place, as Node's traces of what is awaited have it.
+  const traced = (error, { stack }) => {
+    const frames = stack.split('\n').filter((line) => /^\s+at /.test(line));
+    if (!(error instanceof Error) || !frames.length || /\n\s+at /.test(error.stack)) return error;
+    error.stack = [error.stack, ...frames.map((line) => line.replace('at ', 'at async '))].join('\n');
+    return error;
+  };
+  const located = (action) => (...values) => {
+    const called = new Error();
+    return action(...values).catch((error) => { throw traced(error, called); });
+  };
+
   class AbortSignal {
     #listeners = new Set();
     #aborted = false;
@@ -83,5 +95,5 @@
   }
 
   Object.assign(global, { AbortController, AbortSignal });
-  Object.assign(host.kit, { asked, ask, settle });
+  Object.assign(host.kit, { asked, ask, settle, traced, located });
 })(globalThis, globalThis.__host);

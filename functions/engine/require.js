@@ -38,7 +38,16 @@
   const absences = [...Object.keys(absent), ...('async_hooks diagnostics_channel domain inspector readline repl '
     + 'stream/web trace_events tty v8 vm wasi zlib').split(' ')];
   const bare = (specifier) => specifier.replace(/^node:/, '');
-  const isBuiltin = (specifier) => Object.hasOwn(builtins, bare(specifier));
+  const PARTS = /^(?:twilio\/|@twilio-labs\/serverless-runtime-types)/;
+  let hasParts = false;
+  const isBuiltin = (specifier) => {
+    const name = bare(specifier);
+    if (!hasParts && PARTS.test(name)) {
+      hasParts = true;
+      compiled('twilio.js');
+    }
+    return Object.hasOwn(builtins, name);
+  };
   const advice = (name) => (Object.hasOwn(absent, name) ? absent[name] : other)();
 
   // What few scripts require is compiled for those alone. Each file sets all the names that it is for.
@@ -46,6 +55,8 @@
     const { text } = ask({ op: 'builtin', name: file });
     host.compile('offhook:' + file, text, 1)(global, host);
   };
+  const demanded = host.kit.demanded = {};
+  host.kit.onDemand = (file) => { if (!demanded[file]) compiled(file); return demanded[file]; };
   const lazily = (file, names) => {
     for (const name of names) {
       Object.defineProperty(builtins, name, { configurable: true, enumerable: true,
@@ -56,6 +67,9 @@
   lazily('stream.js', ['stream', 'stream/promises']);
   lazily('http.js', ['http', 'https']);
   lazily('absent.js', absences);
+  // Of the package twilio, whatever release is installed, its parts by their paths.
+  Object.defineProperty(host.kit.twilio.jwt, 'taskrouter', { configurable: true, enumerable: true,
+    get() { compiled('twilio.js'); return host.kit.twilio.jwt.taskrouter; } });
 
   const missing = (specifier, from, why) => {
     const error = failure(`Cannot find module '${specifier}' from ${from.slice(1)}: ${why}`, MISSING);

@@ -1,7 +1,7 @@
 // Twilio.Response: an answer with a status, headers and cookies.
 (function (global, host) {
   'use strict';
-  const { isObject } = host.kit;
+  const { builtins, isObject, fault } = host.kit;
   const COOKIE = 'Set-Cookie';
 
   class Response {
@@ -52,8 +52,9 @@
     }
   }
 
-  // What leaves for one: the kind of its body decides the type when no header does.
+  // What leaves for one: the kind of its body decides the type when no header does. As Express has it, a number is a status.
   const typed = (body) => {
+    if (typeof body === 'number') return { type: 'text/plain', status: body, body: builtins.http.STATUS_CODES[body] || '' };
     if (body === null || body === undefined) return { type: 'text/plain', body: '' };
     if (typeof body === 'string') return { type: 'text/html', body };
     if (ArrayBuffer.isView(body)) {
@@ -63,10 +64,14 @@
     if (isObject(body) || typeof body === 'boolean') return { type: 'application/json', body: JSON.stringify(body) };
     return { type: 'text/plain', body: String(body) };
   };
+  const STATUS = { least: 100, most: 999 };
   // Text leaves as UTF-8, whatever was said about it.
   const inUtf8 = (type) => String(type).replace(/;\s*charset=[^;]*/i, '') + '; charset=utf-8';
   const answerOf = ({ statusCode, headers, body }) => {
     const answer = { status: statusCode, headers: { ...headers }, ...typed(body) };
+    if (!(Math.trunc(answer.status) >= STATUS.least && answer.status <= STATUS.most)) {
+      throw fault(RangeError, 'ERR_HTTP_INVALID_STATUS_CODE', `Invalid status code: ${answer.status}`);
+    }
     for (const name in answer.headers) {
       if (/^content-type$/i.test(name) && answer.body) answer.headers[name] = inUtf8(answer.headers[name]);
     }

@@ -1,7 +1,7 @@
 // Values that outlive an invocation: Offhook.store, and Sync's documents, maps and lists on it.
 (function (global, host) {
   'use strict';
-  const { ask } = host.kit;
+  const { ask, located } = host.kit;
 
   const entry = (key) => ask({ op: 'kv.get', key: String(key) });
   const set = (key, value, { ttl, revision } = {}) => {
@@ -30,6 +30,7 @@
       }
     },
   };
+  for (const name in store) store[name] = located(store[name]);
   global.Offhook = { store };
 
   const restError = (status, code, message) => Object.assign(new Error(message), {
@@ -65,8 +66,8 @@
       return found;
     };
     const context = {
-      fetch: async () => shown(await fetch()),
-      update: async ({ data, ttl, itemTtl, collectionTtl, ifMatch } = {}) => {
+      fetch: located(async () => shown(await fetch())),
+      update: located(async ({ data, ttl, itemTtl, collectionTtl, ifMatch } = {}) => {
         for (;;) {
           const { value, revision } = await fetch();
           if (ifMatch !== undefined && String(ifMatch) !== String(revision)) {
@@ -83,12 +84,12 @@
             if (error.status !== 412 || ifMatch !== undefined) throw error;
           }
         }
-      },
-      remove: async () => {
+      }),
+      remove: located(async () => {
         const gone = await store.delete(key);
         if (!gone) throw notFound(path);
         return true;
-      },
+      }),
       ...extend(),
     };
     const create = (own, ttl, code) => {
@@ -104,15 +105,15 @@
   const collection = (root, path, sidPrefix, codes, extend) => {
     const at = (name) => recordAt(root + part(name), path + '/' + name, () => extend(name));
     const things = (name) => at(name).context;
-    things.create = async ({ uniqueName, data, ttl, collectionTtl } = {}) => {
+    things.create = located(async ({ uniqueName, data, ttl, collectionTtl } = {}) => {
       const sid = sidOf(sidPrefix);
       const name = uniqueName === undefined ? sid : String(uniqueName);
       const own = { sid, uniqueName: uniqueName === undefined ? null : name };
       if (sidPrefix === 'ET') own.data = data === undefined ? {} : data;
       return at(name).create(own, ttl !== undefined ? ttl : collectionTtl, codes);
-    };
-    things.list = async ({ limit } = {}) => (await store.list(root, { limit }))
-      .map((found) => at(decodeURIComponent(found.key.slice(root.length))).shown(found));
+    });
+    things.list = located(async ({ limit } = {}) => (await store.list(root, { limit }))
+      .map((found) => at(decodeURIComponent(found.key.slice(root.length))).shown(found)));
     return things;
   };
 
@@ -135,19 +136,19 @@
     const withItems = (kind, sidPrefix, member, idOf, addTo) => {
       const make = (name) => {
         const made = items(kind, name, idOf, 54208);
-        made.list.create = (fields) => addTo(made, base + kind + '/' + part(name), fields || {});
+        made.list.create = located((fields) => addTo(made, base + kind + '/' + part(name), fields || {}));
         return made;
       };
       return collection(base + kind + '/', path + '/' + kind, sidPrefix, 54301, (name) => {
         const made = make(name);
         return {
           [member]: made.list,
-          remove: async () => {
+          remove: located(async () => {
             const gone = await store.delete(base + kind + '/' + part(name));
             if (!gone) throw notFound(made.where);
             await store.clear(made.own);
             return true;
-          },
+          }),
         };
       });
     };

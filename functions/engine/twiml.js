@@ -56,7 +56,27 @@
         value = Array.isArray(value) ? value.join(' ') : String(value);
         this.#attributes += ' ' + legalName(key) + '="' + escapeAttribute(value) + '"';
       }
+      if (typeof text === 'object' && text !== null) this._addMembers(text);
       if (text !== undefined && text !== null) this.addText(text);
+    }
+    // As the helper library has it: of an object in the place of a text, members become elements before it is written.
+    _addMembers(value) {
+      if (Array.isArray(value)) {
+        for (const name of value) this.#children.push(new TwiML(legalName(String(name))));
+        return;
+      }
+      for (const name in value) {
+        for (const each of [value[name]].flat()) {
+          if (each === undefined || each === null) continue;
+          if (name === '#text') this.addText(each);
+          else if (name[0] === '@') this.#attributes += ' ' + legalName(name.slice(1)) + '="' + escapeAttribute(String(each)) + '"';
+          else {
+            const child = new TwiML(legalName(name));
+            this.#children.push(child);
+            if (isObject(each)) child._addMembers(each); else child.addText(each);
+          }
+        }
+      }
     }
     addText(text) {
       this.#children.push(escapeText(String(text)));

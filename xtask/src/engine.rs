@@ -56,6 +56,8 @@ pub fn setup(target: &Path) -> Result<(), String> {
         "seal.c",
         "wording.txt",
         "callee.c",
+        "destructure.c",
+        "pattern.c",
         "Cargo.toml",
         "Cargo.lock",
     ];
@@ -133,12 +135,13 @@ fn key(files: &[PathBuf]) -> Result<String, String> {
     Ok(format!("{:016x}", hash.finish()))
 }
 
-/// The interpreter with each text that `wording` names replaced, wherever it is.
+/// The interpreter with each text that `wording` names replaced, wherever it is; `\n` is a line end.
 fn reworded(mut text: String, wording: &Path) -> Result<String, String> {
     let table = fs::read_to_string(wording).map_err(|e| failed("read", wording, &e))?;
     for line in table.lines().filter(|line| !line.starts_with('#')) {
         let (from, into) = line.split_once(" => ").ok_or(format!("{line}: no \" => \""))?;
-        if !text.contains(from) {
+        let (from, into) = (&from.replace("\\n", "\n"), &into.replace("\\n", "\n"));
+        if !text.contains(from.as_str()) {
             return Err(format!("{}: {from} is not in quickjs.c", wording.display()));
         }
         text = text.replace(from, into);

@@ -41,7 +41,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
 const MODULES: &[(&str, &str)] = &[
     ("absent.js", include_str!("../../../functions/engine/modules/absent.js")),
     ("http.js", include_str!("../../../functions/engine/modules/http.js")),
+    ("json.js", include_str!("../../../functions/engine/modules/json.js")),
     ("stream.js", include_str!("../../../functions/engine/modules/stream.js")),
+    ("twilio.js", include_str!("../../../functions/engine/modules/twilio.js")),
+    ("writable.js", include_str!("../../../functions/engine/modules/writable.js")),
 ];
 
 /// The text of such a module.

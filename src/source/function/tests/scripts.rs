@@ -300,3 +300,64 @@ fn a_collection_takes_what_a_request_made_and_nothing_that_was_there_before() {
         assert_eq!(text(&response), "1,2,3,4,16,2,,a<bb>a,co<bb>", "{:?}", response.failure);
     }
 }
+
+#[test]
+fn numbers_in_the_place_of_a_body_are_statuses() {
+    let bench = Bench::new(&[]);
+    for (body, status, told) in [
+        ("callback(null, 201);", 201, "Created"),
+        ("callback(404, 'unused');", 404, "Not Found"),
+        ("const r = new Twilio.Response(); r.setBody(299); callback(null, r);", 299, ""),
+    ] {
+        let response = bench.run(body);
+        assert_eq!((response.status, text(&response)), (status, told), "{body}");
+        assert_eq!(response.content_type, "text/plain; charset=utf-8", "{body}");
+    }
+    for (body, status) in [
+        ("callback(null, 5);", "5"),
+        ("callback(99);", "99"),
+        ("callback(null, new Twilio.Response().setStatusCode(undefined));", "undefined"),
+    ] {
+        let response = bench.run(body);
+        let error: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON");
+        assert_eq!((response.status, response.failure), (500, None), "{body}");
+        assert_eq!(error["name"], "RangeError", "{body}");
+        assert_eq!(error["message"], format!("Invalid status code: {status}"), "{body}");
+    }
+}
+
+#[test]
+fn errors_of_what_was_awaited_have_the_place_that_waited() {
+    let bench = Bench::new(&[]);
+    for call in [
+        "Offhook.store.get('x')",
+        "Offhook.store.update('x', () => 1)",
+        "Runtime.getSync().documents('x').fetch()",
+        "Runtime.getSync().maps('x').syncMapItems.create({ key: 'a', data: 1 })",
+        "context.getTwilioClient().calls('CA1').fetch()",
+        "fetch('http://127.0.0.1:9/')",
+    ] {
+        let response =
+            bench.run(&format!("const one = async () => {{\n await {call};\n}};\nreturn one();"));
+        let error: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON");
+        let stack = error["stack"].as_str().expect("text");
+        let frames: Vec<&str> = stack.lines().filter(|line| line.contains("run.js:")).collect();
+        assert!(frames[0].starts_with("    at async one (run.js:3:"), "{call}: {stack}");
+        assert!(frames[1].contains("(run.js:5:"), "{call}: {stack}");
+    }
+}
+
+#[test]
+fn places_of_calls_are_those_of_what_is_called() {
+    let bench = Bench::new(&[]);
+    for (body, place) in [
+        ("const f = () => null.x;\nf(event, context.a);", "run.js:3:1)"),
+        ("const o = { f() { null.x; } };\no.f(event.a, () => 1);", "run.js:3:3)"),
+        ("const o = {};\no.go({\n a: event.x,\n}).then(1);", "run.js:3:3)"),
+    ] {
+        let response = bench.run(body);
+        let error: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON");
+        let stack = error["stack"].as_str().expect("text");
+        assert!(stack.contains(place), "{place}: {stack}");
+    }
+}
