@@ -135,9 +135,9 @@ fn place(function: &str, grants: &Grants, request: &Value) -> Result<ControlOper
         Callee::Number(number) => (grants.calls.cover_number(number), number.clone()),
         Callee::Client(_) => (grants.calls.cover_clients(), "client:*".to_owned()),
         Callee::Sip { uri, .. } => {
-            let host = SipUri::parse(uri).map(|uri| uri.host().to_ascii_lowercase());
-            let host = host.unwrap_or_default();
-            (grants.calls.cover_host(&host), format!("*@{host}"))
+            let hosts = hosts(uri);
+            let closed = hosts.iter().find(|host| !grants.calls.cover_host(host));
+            (closed.is_none(), format!("*@{}", closed.map_or("*", |host| host)))
         }
     };
     if !granted {
@@ -146,6 +146,14 @@ fn place(function: &str, grants: &Grants, request: &Value) -> Result<ControlOper
     }
     placement.payer = Some(Payer { name: format!("function {function}"), caps: grants.calls.caps });
     Ok(ControlOperation::Place(Box::new(placement)))
+}
+
+/// Where a call to this URI goes, as far as it says: to its `maddr` before its host (RFC 3261
+/// section 19.1.1), and both have to be granted.
+fn hosts(uri: &str) -> Vec<String> {
+    let Some(uri) = SipUri::parse(uri) else { return vec![String::new()] };
+    let maddr = uri.params().get("maddr");
+    [Some(uri.host()), maddr].into_iter().flatten().map(str::to_ascii_lowercase).collect()
 }
 
 /// Names and values as the REST API has them; a name may come again.
@@ -192,6 +200,41 @@ fn stored(op: &str, request: &Value) -> Result<StoreOperation, Refusal> {
             let ttl = seconds.map(|seconds| Duration::from_secs_f64(seconds.min(LONGEST)));
             let revision = request["revision"].as_i64();
             Ok(StoreOperation::Set { key, value, ttl, revision })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::grants::{CalleeGrant, Calls};
+
+    #[test]
+    fn a_call_is_held_against_every_place_that_its_address_names() {
+        let to = vec![CalleeGrant::parse("*@good.example").expect("sound")];
+        let grants = Grants { calls: Calls { to, ..Calls::default() }, ..Grants::default() };
+        let place = |to: &str| {
+            let parameters =
+                serde_json::json!([["To", to], ["From", "+14155550100"], ["Twiml", "<Response/>"]]);
+            let request = serde_json::json!({ "op": "control", "what": "create",
+                "parameters": parameters });
+            operation("menu", &grants, &request).map(drop).map_err(|refusal| refusal.message)
+        };
+        for open in [
+            "sip:bob@good.example",
+            "sip:bob@GOOD.example:5070;transport=tcp",
+            "sip:bob@good.example;maddr=good.example",
+        ] {
+            assert_eq!(place(open), Ok(()), "{open}");
+        }
+        for (closed, line) in [
+            ("sip:bob@other.example", "*@other.example"),
+            ("sip:bob@good.example;maddr=192.0.2.9", "*@192.0.2.9"),
+            ("sip:bob@good.example;transport=udp;MADDR=[::1]", "*@[::1]"),
+            ("sip:bob@other.example;maddr=good.example", "*@other.example"),
+        ] {
+            let refusal = place(closed).expect_err(closed);
+            assert!(refusal.contains(&format!("calls = [\"{line}\"]")), "{refusal}");
         }
     }
 }
