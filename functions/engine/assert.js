@@ -1,7 +1,7 @@
 // assert.
 (function (global, host) {
   'use strict';
-  const { builtins, inspect, equal, wrongType } = host.kit;
+  const { builtins, inspect, equal, wrongType, coded } = host.kit;
 
   class AssertionError extends Error {
     constructor({ message, actual, expected, operator }) {
@@ -10,7 +10,9 @@
       this.code = 'ERR_ASSERTION';
       this.generatedMessage = false;
       Object.assign(this, { actual, expected, operator });
+      coded.add(this);
     }
+    toString() { return `${this.name} [${this.code}]: ${this.message}`; }
   }
   const check = (good, given, actual, expected, operator, worded) => {
     if (good) return;

@@ -61,8 +61,8 @@
   });
   const recordingsOf = listOf('recordings', ['callSid'], recording);
 
-  // The account's own credentials are the only ones there are: arguments are not looked at.
-  const restClient = function () {
+  // The account's own credentials are the only ones there are, whatever a script has.
+  const ownClient = () => {
     const calls = Object.assign((sid) => only(call(sid), 'calls(sid)'), {
       list: listOf('calls', ['status', 'from', 'to'], call),
       create: async (options) => shown(await control('create', { parameters: parameters(options) }), call),
@@ -75,5 +75,14 @@
     const account = { calls: only(calls, 'calls'), recordings: only(recordings, 'recordings') };
     return only(account, 'getTwilioClient()');
   };
-  Object.assign(host.kit, { restClient });
+  // twilio(username, password, options), which may be called with `new`.
+  const restClient = function (username, password, options) {
+    const given = Object(options).accountSid || username || global.process.env.TWILIO_ACCOUNT_SID || '';
+    if (given && !given.startsWith('AC')) {
+      throw new Error('accountSid must start with AC' + (given.startsWith('SK')
+        ? '. The given SID indicates an API Key which requires the accountSid to be passed as an additional option' : ''));
+    }
+    return ownClient();
+  };
+  Object.assign(host.kit, { ownClient, restClient });
 })(globalThis, globalThis.__host);

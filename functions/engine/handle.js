@@ -1,7 +1,7 @@
 // Deploying a script, and handing it an event.
 (function (global, host) {
   'use strict';
-  const { TwiML, Response, answerOf, format, timers, runTimer, asked, restClient, invoke } = host.kit;
+  const { TwiML, Response, answerOf, format, timers, runTimer, asked, ownClient, invoke } = host.kit;
 
   host.prepare = (environment) => { Object.assign(global.process.env, JSON.parse(environment)); };
 
@@ -43,7 +43,7 @@
 
   host.handle = (input) => {
     const { context, event } = host.kit.received(JSON.parse(input));
-    const full = Object.assign({}, global.process.env, context, { getTwilioClient: restClient });
+    const full = Object.assign({}, global.process.env, context, { getTwilioClient: () => ownClient() });
     try {
       const returned = invoke(full, event, callback);
       if (returned && typeof returned.then === 'function') {

@@ -5,8 +5,12 @@
   // Frames of this prelude and of the engine say nothing about the code that failed.
   const INNER = /^\s*at (?:.*\(offhook:[^)]*\)|offhook:\S*|.*\(native\))$/;
   const clean = (stack) => stack.split('\n').filter((line) => line && !INNER.test(line)).join('\n');
+  const { coded } = host.kit;
   const head = (error) => {
-    try { return Error.prototype.toString.call(error); } catch (_) { return 'Error'; }
+    try {
+      if (coded.has(error)) return `${error.name} [${error.code}]: ${error.message}`;
+      return Error.prototype.toString.call(error);
+    } catch (_) { return 'Error'; }
   };
   const { get, set } = Object.getOwnPropertyDescriptor(Error.prototype, 'stack');
   Object.defineProperty(Error.prototype, 'stack', {

@@ -10,11 +10,13 @@
 
   const isObject = (value) =>
     value !== null && (typeof value === 'object' || typeof value === 'function');
-  // Errors with a `code`, worded as Node words them.
+  // Errors whose stacks and texts show their `code`, as those of Node's own modules do.
+  const coded = new WeakSet();
   const fault = (Type, code, message) => {
     const error = new Type(message);
     const { name } = error;
     error.code = code;
+    coded.add(error);
     Object.defineProperty(error, 'toString', {
       value() { return `${name} [${code}]: ${this.message}`; }, writable: true, configurable: true,
     });
@@ -47,5 +49,5 @@
       `The value of "${name}" is out of range. It must be ${range}. Received ${shown}`);
   };
 
-  Object.assign(host.kit, { isObject, fault, received, wrongType, mustBe, outOfRange });
+  Object.assign(host.kit, { isObject, coded, fault, received, wrongType, mustBe, outOfRange });
 })(globalThis, globalThis.__host);

@@ -370,3 +370,24 @@ fn paths_within_the_package_twilio_are_there_whatever_is_installed() {
     );
     assert_eq!(given, json!([true, true, "twilio", 3600, token, "function"]));
 }
+
+#[test]
+fn a_client_of_no_account_is_refused_as_by_the_helper_library() {
+    let bench = Bench::new(&[]);
+    let response = bench.run(
+        "const twilio = require('twilio');\n\
+         const told = (make) => { try { return typeof make().calls; } catch (e) { return e.message; } };\n\
+         callback(null, [told(() => twilio()), told(() => twilio('AC1', 't')), told(() => new twilio('SK1', 't', { accountSid: 'AC1' })),\n\
+           told(() => context.getTwilioClient({ region: 'au1' })), told(() => twilio('user', 't')), told(() => twilio('SK1', 't'))]);",
+    );
+    let wanted = serde_json::json!([
+        "function",
+        "function",
+        "function",
+        "function",
+        "accountSid must start with AC",
+        "accountSid must start with AC. The given SID indicates an API Key which requires the \
+         accountSid to be passed as an additional option"
+    ]);
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&response.body).expect("JSON"), wanted);
+}
