@@ -38,9 +38,10 @@ enum {
     /* Free pieces that are looked for, each half as large as the one before. */
     LARGEST_PIECE = 64 * 1024,
     SMALLEST_PIECE = 64,
-    /* The allocator's word before each piece, and what it keeps for itself behind the last, at the most. */
+    /* The allocator's word before each piece; and what is left when the largest piece that it can give at its end is
+     * given, its own 56 bytes included: too little for any other piece to lie there. */
     PIECE_HEAD = 4,
-    END_BYTES = 256,
+    END_BYTES = 68,
     /* What the function that runs has on the stack. */
     RED_ZONE = 1024,
     MAX_RANDOM_BYTES = 1024,
@@ -387,7 +388,7 @@ static void tidy_end(void) {
     uint8_t *rest = malloc(HEADROOM_BYTES);
     if (!rest) return;
     uint8_t *behind = rest + malloc_usable_size(rest) + PIECE_HEAD;
-    /* Only what is free up to the end is given in one piece without the memory growing. */
+    /* Only where all is free up to the end do these two lie one behind the other. */
     uint8_t *more = limit - behind > END_BYTES ? malloc(limit - behind - END_BYTES) : 0;
     int is_end = more == behind;
     free(more);
