@@ -140,8 +140,8 @@ impl Opened {
         Arc::new(Sources::new(client, Arc::clone(&self.project), self.rng.fork()))
     }
 
-    /// Waits until scripts run at once, if there are any. A machine that stands still holds up only
-    /// them.
+    /// Waits until scripts run at once, if there are any; on a machine that stands still, not for
+    /// ever.
     pub(super) async fn warmed(&mut self) {
         const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
         let warm = self.warm.take().filter(|_| self.runner.functions().has_scripts());
@@ -278,6 +278,7 @@ mod tests {
         let greet = opened.project.functions.invoke("greet", Invocation::default()).await;
         assert_eq!(greet.body, "bonjour");
     }
+
     #[tokio::test]
     async fn a_project_with_scripts_waits_for_their_engine() {
         let folder = tempfile::tempdir().expect("a folder");

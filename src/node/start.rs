@@ -160,6 +160,8 @@ impl Node {
         for line in voices.report() {
             tracing::info!("{line}");
         }
+        // Before any thread takes calls, which would find functions slow and the rest not there yet.
+        opened.warmed().await;
         let (seeing, observer) = Seeing::start(&config, clock, &opened.public_url)
             .map_err(|error| StartError::Data(config.server.data.clone(), error))?;
         observer.rows(clock.now(), &recovered);
@@ -217,7 +219,6 @@ impl Node {
         ));
         let page = metrics::Page::new(observer.clone(), config.metrics_allow.clone());
         routes.add(&["GET"], "/metrics", page);
-        opened.warmed().await;
         let http = HttpThread::start(listeners, routes, ready, door);
         let http = http.map_err(StartError::System)?;
 

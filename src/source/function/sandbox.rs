@@ -112,7 +112,8 @@ impl Sandbox {
     }
 
     /// Whether scripts run at once.
-    pub fn is_warm(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_warm(&self) -> bool {
         self.0.javascript.get().is_some()
     }
 
