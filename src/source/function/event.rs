@@ -18,7 +18,7 @@ pub struct Event {
     pub cookies: Vec<(String, String)>,
     /// All parameters, with their types; those of the body win over those of the query.
     pub parameters: Map<String, Value>,
-    /// The query as it was, for tables, which trust the body alone.
+    /// The query as it was; by it a table is asked to explain itself.
     pub query: Vec<(String, String)>,
     /// What `context` holds besides the environment: `DOMAIN_NAME`, `PATH`, `ACCOUNT_SID`, …
     pub context: Vec<(String, String)>,

@@ -45,9 +45,9 @@ pub(super) fn load(file: &str, bytes: &[u8]) -> (Result<Table, LoadError>, Vec<L
     (table, log.collect())
 }
 
-/// The parameters that did not come by the query, as texts; tables know no others.
+/// All parameters, as texts; tables know no others.
 fn told(event: &Event) -> Vec<(String, String)> {
-    let texts = event.parameters.iter().filter_map(|(name, value)| {
+    let text = |(name, value): (&String, &Value)| {
         let value = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
@@ -57,8 +57,8 @@ fn told(event: &Event) -> Vec<(String, String)> {
             Value::Null | Value::Object(_) => return None,
         };
         Some((name.clone(), value))
-    });
-    texts.filter(|pair| !event.query.contains(pair)).collect()
+    };
+    event.parameters.iter().filter_map(text).collect()
 }
 
 /// What the table answers; each rule that had anything to say is a line of the log.

@@ -226,7 +226,8 @@ fn the_body_wins_over_the_query_and_an_explanation_can_be_asked_for() {
     };
     let answer = bench.functions.invoke("sip-outbound-table", &event).expect("an answer");
     assert_eq!(answer.content_type, "text/xml; charset=utf-8", "bodies cannot ask for it");
-    event.query.push(pair("_explain", "1"));
+    // The same is in the query, behind another: what the body says counts all the same.
+    event.query = vec![pair("To", "911"), pair("To", "6591234567"), pair("_explain", "1")];
     let answer = bench.functions.invoke("sip-outbound-table", &event).expect("an answer");
     assert_eq!(answer.content_type, "text/plain; charset=utf-8");
     let body = String::from_utf8(answer.body).expect("text");
