@@ -79,6 +79,8 @@ impl From<&Metadata> for Stamp {
 pub struct AsRead {
     /// Exact.
     stamp: Stamp,
+    /// When it was looked at first.
+    seen: WallTime,
     /// Whether the bare stamp tells it from all saves that may come.
     settled: AtomicBool,
 }
@@ -88,7 +90,7 @@ impl AsRead {
     /// from before the stamp was taken, here and below.
     pub fn new(path: &Path, bare: Stamp, now: WallTime) -> AsRead {
         let settled = AtomicBool::new(is_settled(bare.changed.0, now));
-        AsRead { stamp: bare.exact(path, now), settled }
+        AsRead { stamp: bare.exact(path, now), seen: now, settled }
     }
 
     /// The exact stamp that it had.
@@ -106,7 +108,10 @@ impl AsRead {
             return self.stamp;
         }
         let found = Stamp { content: content_of(path), ..bare };
-        if found == self.stamp && is_settled(bare.changed.0, now) {
+        // A time that is still to come says nothing: the clock was set back. Then it is enough that
+        // nobody saved for so long.
+        let seen = i64::try_from(self.seen.unix_millis() / 1000).unwrap_or(i64::MAX);
+        if found == self.stamp && is_settled(bare.changed.0.min(seen), now) {
             self.settled.store(true, Ordering::Release);
         }
         found
@@ -176,6 +181,13 @@ mod tests {
         fs::remove_file(&path).expect("removed");
         assert!(still(&mended, LATER) && still(&old, LATER), "not read again");
         assert!(!still(&young, LATER));
+        save("late");
+        let ahead = Stamp { changed: (50_000_000_000, 0), ..Stamp::of(&path).expect("there") };
+        let file = AsRead::new(&path, ahead, LATER);
+        let after = WallTime::from_unix_millis(LATER.unix_millis() + 9_000);
+        assert_eq!(file.now(&path, ahead, after), file.stamp());
+        fs::remove_file(&path).expect("removed");
+        assert_eq!(file.now(&path, ahead, after), file.stamp(), "not read again");
         assert_ne!(young.stamp().tag(), mended.stamp().tag());
     }
 }
