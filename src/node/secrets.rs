@@ -111,6 +111,10 @@ fn first_read(text: &str, name: &str) -> Option<(usize, usize)> {
     Some((line, column))
 }
 
+/// Characters of a pattern on either side of a name: each name would else be looked for through
+/// all of a script.
+const LONGEST_PATTERN: usize = 2_000;
+
 /// `context.NAME`, `process.env['NAME']`, `{ NAME } = context`, `({ NAME }, event, callback)`.
 fn is_read(before: &str, after: &str) -> bool {
     let before = before.trim_end();
@@ -132,11 +136,13 @@ fn is_read(before: &str, after: &str) -> bool {
         return false;
     }
     // The pattern that it is in, as far as no other is in that.
-    let Some((inside, rest)) = after.split_once('}') else { return false };
+    let near = after.char_indices().nth(LONGEST_PATTERN).map_or(after, |(at, _)| &after[..at]);
+    let Some((inside, rest)) = near.split_once('}') else { return false };
     let rest = rest.trim_start();
     let from = rest.strip_prefix('=').map(|rest| rest.trim_start().trim_start_matches("process."));
     let of_context = from.is_some_and(|from| HOLDERS.iter().any(|holder| from.starts_with(holder)));
-    let open = before.rfind('{').map_or("", |at| &before[..at]);
+    let far = before.char_indices().rev().nth(LONGEST_PATTERN).map_or(0, |(at, _)| at);
+    let open = before[far..].rfind('{').map_or("", |at| &before[..far + at]);
     let is_parameter = open.trim_end().ends_with('(') && is_list_of_parameters(rest);
     !inside.contains('{') && (of_context || is_parameter)
 }
@@ -224,6 +230,10 @@ mod tests {
         ] {
             assert_eq!(first_read(&without_comments(text), "KEY"), None, "{text}");
         }
+        // A name is looked for no further than patterns go.
+        let long = format!("const {{ KEY, {} }} = context;", "a, ".repeat(LONGEST_PATTERN));
+        assert_eq!(first_read(&long, "KEY"), None);
+        assert_eq!(first_read(&",KEY".repeat(200_000), "KEY"), None);
         let text = without_comments("/* é\n */ 'ü'; context.KEY");
         assert_eq!(first_read(&text, "KEY"), Some((2, 18)));
     }
