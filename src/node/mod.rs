@@ -154,7 +154,6 @@ impl Node {
     }
 }
 
-/// Prints what is wrong with a configuration, one line each.
 /// Tells who sees which secrets of functions, and who reads one without seeing it.
 fn tell_secrets(config: &crate::config::Config) {
     for line in secrets::told(config) {
@@ -163,6 +162,7 @@ fn tell_secrets(config: &crate::config::Config) {
     tell_problems(&secrets::hidden_reads(config));
 }
 
+/// Prints what is wrong with a configuration, one line each.
 fn tell_problems(problems: &[crate::config::Problem]) {
     for problem in problems {
         tracing::warn!("{problem}");

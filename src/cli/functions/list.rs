@@ -39,6 +39,7 @@ impl List {
         let versions = versions_of(&config);
         let (told, seen) = (secrets::told(&config), config.secrets());
         let problems = secrets::hidden_reads(&config);
+        let folder = config.project.clone();
         let unbuilt = super::unbuilt(&self.project.folder);
         let all = block_on(async move {
             let (opened, runner) = super::open(config)?;
@@ -49,7 +50,8 @@ impl List {
             };
             let hidden = |file: &Option<Candidate>| {
                 let Some(file) = file.as_ref() else { return vec![] };
-                let of_file = problems.iter().filter(|problem| problem.file.ends_with(&file.file));
+                let of_file =
+                    problems.iter().filter(|problem| problem.file == folder.join(&file.file));
                 of_file.map(|problem| format!("{problem}")).collect()
             };
             let file = |name: &str| runner.candidates(name).into_iter().next();

@@ -224,7 +224,7 @@ impl Address {
         let key = self
             .token
             .as_ref()
-            .map_or_else(|| "AUTH_TOKEN".to_owned(), |file| format!("\"$(sed -n 2p {file})\""));
+            .map_or_else(|| "AUTH_TOKEN".to_owned(), |file| format!("\"$(sed -n 2p '{file}')\""));
         let sign = format!("printf %s '{}{path}' | openssl sha1 -hmac {key} -binary", self.public);
         format!("{} -H \"X-Twilio-Signature: $({sign} | base64)\"", self.curl(path))
     }
@@ -290,7 +290,7 @@ mod tests {
              -hmac AUTH_TOKEN -binary | base64)\""
         );
         assert!(address("[http]\nlisten = [\"[::]:81\"]\n").curl("/").contains("http://[::1]:81/"));
-        assert!(usual.signed("/").contains("-hmac \"$(sed -n 2p p/data/account)\" -binary"));
+        assert!(usual.signed("/").contains("-hmac \"$(sed -n 2p 'p/data/account')\" -binary"));
     }
 
     #[test]
