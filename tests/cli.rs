@@ -427,6 +427,8 @@ fn a_new_function_is_listed_tested_and_measured() {
     assert!(code == 0 && told.contains("wrote functions/vip/greet.protected.js"), "{told}");
     for (arguments, wanted) in [
         (&["fn", "new", "greet"][..], "functions/greet.js is there already"),
+        (&["fn", "new", "x.protected"], "write `offhook fn new x --protected`"),
+        (&["fn", "new", "y.ts"], "\"y.ts\" is a file: write the name, y,"),
         (&["fn", "new", "../x"], "\"../x\" is no name of a function"),
         (&["fn", "new", "x", "--lang", "jss"], "there is no language jss; did you mean \"js\"?"),
         (&["fn", "new", "x", "-C", "functions"], "is no project folder"),
@@ -527,7 +529,7 @@ fn fixtures_that_are_none_keep_no_other_from_running(folder: &TempDir) {
         (&["fn", "rollback", "../greet"], "there is no function ../greet; "),
         (
             &["fn", "rollback", "greet"],
-            "no versions of greet are kept; a running server keeps them",
+            "no versions of greet are kept: a server keeps those that load well",
         ),
         (&["fn", "versions", "grete"], "there is no function grete; did you mean \"greet\"?"),
         (&["fn", "test", "outbound"], "its own [[test]]s run with `offhook test`"),

@@ -63,6 +63,6 @@
     // As in Node, a rejection that nobody listened to is what went wrong.
     const lost = host.lost(pending);
     lost.forEach(fail);
-    if (!finished) fail(new Error('the handler ended without calling its callback'));
+    if (!finished) fail(new Error('the handler ended without calling its callback: what it returns is not used'));
   };
 })(globalThis, globalThis.__host);

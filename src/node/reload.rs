@@ -222,8 +222,7 @@ fn text(table: &impl std::fmt::Debug) -> String {
 async fn put_in_force(mut edited: mpsc::Receiver<Directory>, shards: Vec<mpsc::Sender<Input>>) {
     while let Some(directory) = edited.recv().await {
         tracing::info!(
-            "{FILE} was edited: numbers, domains, credentials, trunks and lines are in force; \
-             all else wants a restart"
+            "{FILE} was edited, and is in force, but for what is said to wait for a restart"
         );
         let directory = Arc::new(directory);
         for shard in &shards {

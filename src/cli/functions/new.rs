@@ -39,6 +39,15 @@ impl New {
                 shown(folder)
             ));
         }
+        if let Some(bare) = name.strip_suffix(".protected") {
+            return Err(format!("write `offhook fn new {bare} --protected`"));
+        }
+        let endings = [".js", ".mjs", ".ts", ".wasm", ".wat", ".routes.toml"];
+        if let Some(bare) = endings.iter().find_map(|ending| name.strip_suffix(ending)) {
+            return Err(format!(
+                "\"{name}\" is a file: write the name, {bare}, and its language as `--lang`"
+            ));
+        }
         if !function::is_name(name) {
             return Err(format!(
                 "\"{name}\" is no name of a function: it has letters, digits, _ - . ~ and /"

@@ -49,7 +49,7 @@ impl List {
         if versions.is_empty() {
             super::known(&self.project.folder, &self.name)?;
             eprintln!(
-                "offhook: no versions of {} are kept; a running server keeps them",
+                "offhook: no versions of {} are kept: a server keeps those that load well",
                 self.name
             );
         }

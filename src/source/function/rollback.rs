@@ -96,7 +96,7 @@ fn choose<'a>(
     there: Option<&str>,
 ) -> Result<&'a Version, String> {
     if versions.is_empty() {
-        return Err(format!("no versions of {name} are kept; a running server keeps them"));
+        return Err(format!("no versions of {name} are kept: a server keeps those that load well"));
     }
     let Some(wanted) = wanted else {
         let earlier = |version: &&Version| version.good && Some(version.id.as_str()) != there;
