@@ -1,4 +1,4 @@
-//! What every guest may call: the `offhook` module, and AssemblyScript's `env.abort`.
+//! What every guest may call: the `offhook` module, and AssemblyScript's `env.abort` and `env.seed`.
 
 use wasmtime::{Caller, Extern, Linker, Memory};
 
@@ -14,6 +14,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap("offhook", "log", log)?;
     linker.func_wrap("offhook", "random", random)?;
     linker.func_wrap("env", "abort", abort)?;
+    linker.func_wrap("env", "seed", seed)?;
     Ok(())
 }
 
@@ -74,6 +75,13 @@ fn abort(
     let text = format!("abort{message} ({file}:{line}:{column})");
     state.write_log(Level::Error, text.as_bytes())?;
     Err(wasmtime::Error::msg("aborted"))
+}
+
+/// What `Math.random` of AssemblyScript begins with: it takes all the bits for a number.
+fn seed(mut caller: Caller<'_, State>) -> wasmtime::Result<f64> {
+    let mut bits = [0; 8];
+    fill_random(caller.data_mut(), &mut bits)?;
+    Ok(f64::from_le_bytes(bits))
 }
 
 /// A string of AssemblyScript: UTF-16, with its length in bytes before it. None is one that is null,

@@ -139,6 +139,20 @@ fn what_an_assemblyscript_program_throws_is_logged_with_its_place() {
 }
 
 #[test]
+fn chance_in_assemblyscript_begins_anew_each_time() {
+    let guest = r#"(module (import "env" "seed" (func $seed (result f64)))
+      (memory (export "memory") 1)
+      (func (export "oh_alloc") (param i32) (result i32) (i32.const 1024))
+      (func (export "oh_handle") (param i32 i32) (result i64)
+        (i64.store (i32.const 64) (i64.reinterpret_f64 (call $seed)))
+        (i64.const 0x4000000008)))"#;
+    let bench = Bench::new(&[("chance.wat", guest)]);
+    let (one, other) = (bench.invoke("chance", &[]), bench.invoke("chance", &[]));
+    assert_eq!((one.status, one.body.len()), (200, 8));
+    assert_ne!(one.body, other.body);
+}
+
+#[test]
 fn a_document_that_is_not_utf_8_is_remarked() {
     let guest = |start: &str| {
         format!(
