@@ -494,7 +494,7 @@ async fn limits_of_one_function_are_its_own() {
     );
     for (body, told) in [
         ("for (;;) console.log('x'.repeat(100));", "wrote more log"),
-        ("callback(null, 'x'.repeat(2000));", "larger than the limit"),
+        ("callback(null, 'x'.repeat(2000));", "more than its limit"),
     ] {
         let script = format!("exports.handler = (context, event, callback) => {{ {body} }};");
         bench.write("f.js", &script);

@@ -140,7 +140,7 @@ pub enum Failure {
     ResponseSize,
     /// It gave an address or length outside its own memory.
     Pointer,
-    /// It ended with an exit code other than 0.
+    /// It ended with an exit code other than 0, or, a library, with any: it has not answered.
     Exit(i32),
     /// It trapped: an unreachable instruction, a stack overflow, a division by zero.
     Trap(String),
@@ -162,11 +162,12 @@ impl fmt::Display for Failure {
             Failure::WallTime => f.write_str("stopped: took longer than its limit allows"),
             Failure::Memory => f.write_str("stopped: needs more memory than its limit allows"),
             Failure::LogFlood => f.write_str("stopped: wrote more log than its limit allows"),
-            Failure::ResponseSize => f.write_str("the response is larger than the limit allows"),
+            Failure::ResponseSize => f.write_str("stopped: answered more than its limit allows"),
             Failure::Pointer => f.write_str("gave an address outside its own memory"),
+            Failure::Exit(0) => f.write_str("ended with exit code 0 before it answered"),
             Failure::Exit(code) => write!(f, "ended with exit code {code}"),
             Failure::Trap(reason) => write!(f, "trapped: {reason}"),
-            Failure::Malformed(reason) => write!(f, "malformed answer: {reason}"),
+            Failure::Malformed(reason) => write!(f, "gave a malformed answer: {reason}"),
         }
     }
 }

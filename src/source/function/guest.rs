@@ -3,15 +3,14 @@
 //! `oh_handle(pointer, length) -> pointer << 32 | length`.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use wasmtime::{ExternType, ImportType, InstancePre, Memory, Module, Store, ValType};
+use wasmtime::{ExternType, Instance, InstancePre, Memory, Module, Store, ValType};
 
 use super::admit::admit;
 use super::error::{Failure, LoadError, plain};
-use super::event::Response;
-use super::host::is_operation;
-use super::instance::{Limits, State, complete, failure_of, slice, slice_mut};
+use super::event::{Level, Response};
+use super::imports::refuse_others;
+use super::instance::{State, complete, failure_of, slice, slice_mut};
 use super::sandbox::Sandbox;
 use crate::directory::grants::Grants;
 
@@ -40,7 +39,7 @@ impl Guest {
         let module = sandbox.cache().compile(engine, &wasm);
         let module = module.map_err(|e| load_error(file, &format!("{e:#}")))?;
         let door = door_of(&module).map_err(|reason| LoadError::whole(file, reason))?;
-        refuse_other_imports(sandbox, file, &module, (name, grants))?;
+        refuse_others(sandbox, file, &module, (name, grants))?;
         let module = sandbox.imports(grants).instantiate_pre(&module);
         let module = module.map_err(|e| LoadError::whole(file, format!("{e:#}")))?;
         Ok(Guest { module, door })
@@ -56,14 +55,22 @@ impl Guest {
             Door::Command => self.run_command(store, event),
             Door::Library => self.call_library(store, &event),
         };
-        match outcome {
-            Ok(output) => Response::from_output(output),
-            Err(error) => match failure_of(store, &error) {
-                Some(failure) => Err(failure),
+        store.data_mut().finish_lines();
+        let output = match outcome {
+            Ok(output) => output,
+            Err(error) => match (failure_of(store, &error), &self.door) {
+                (Some(failure), _) => return Err(failure),
                 // It called proc_exit(0): the way many languages end a good run.
-                None => Response::from_output(std::mem::take(&mut store.data_mut().output)),
+                (None, Door::Command) => std::mem::take(&mut store.data_mut().output),
+                // It left before it could return an answer.
+                (None, Door::Library) => return Err(Failure::Exit(0)),
             },
+        };
+        let response = Response::from_output(output)?;
+        if let Some(warning) = not_text(&response) {
+            store.data_mut().push_log(Level::Warning, warning.as_bytes());
         }
+        Ok(response)
     }
 
     fn run_command(&self, store: &mut Store<State>, event: Vec<u8>) -> wasmtime::Result<Vec<u8>> {
@@ -75,7 +82,9 @@ impl Guest {
     }
 
     fn call_library(&self, store: &mut Store<State>, event: &[u8]) -> wasmtime::Result<Vec<u8>> {
+        store.data_mut().streams.of_library = true;
         let instance = complete(self.module.instantiate_async(&mut *store))?;
+        initialize(store, &instance)?;
         let memory = instance.get_memory(&mut *store, "memory");
         let memory = memory.ok_or_else(|| wasmtime::Error::msg("no memory"))?;
         let alloc = instance.get_typed_func::<u32, u32>(&mut *store, "oh_alloc")?;
@@ -89,6 +98,32 @@ impl Guest {
         let reply = complete(handle.call_async(&mut *store, (at, length)))?;
         read(store, memory, reply)
     }
+}
+
+/// Has a reactor (a library for WASI, or one of AssemblyScript, that asks for it) set up its language:
+/// constructors, globals, a runtime.
+fn initialize(store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<()> {
+    match instance.get_func(&mut *store, INITIALIZE) {
+        Some(function) => {
+            let function = function.typed::<(), ()>(&mut *store)?;
+            complete(function.call_async(&mut *store, ()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What a reactor wants called once, before any other of its functions.
+const INITIALIZE: &str = "_initialize";
+
+/// A document that is not the UTF-8 that it has to be.
+fn not_text(response: &Response) -> Option<String> {
+    let kind = response.content_type.split(';').next().unwrap_or_default().trim();
+    let is_document =
+        ["text/xml", "application/xml"].iter().any(|xml| kind.eq_ignore_ascii_case(xml));
+    let error = std::str::from_utf8(&response.body).err().filter(|_| is_document)?;
+    let at = error.valid_up_to();
+    let byte = response.body.get(at).copied().unwrap_or_default();
+    Some(format!("the answer is not UTF-8: byte {byte:#04x} at offset {at}"))
 }
 
 fn read(store: &mut Store<State>, memory: Memory, reply: u64) -> wasmtime::Result<Vec<u8>> {
@@ -130,6 +165,8 @@ fn door_of(module: &Module) -> Result<Door, String> {
     }
     if function("_start", &[], &[]) {
         Ok(Door::Command)
+    } else if module.get_export(INITIALIZE).is_some() && !function(INITIALIZE, &[], &[]) {
+        Err("exports _initialize, but not as _initialize()".to_owned())
     } else if function("oh_alloc", std::slice::from_ref(&i32), std::slice::from_ref(&i32))
         && function("oh_handle", &[i32.clone(), i32], &[i64])
     {
@@ -138,43 +175,6 @@ fn door_of(module: &Module) -> Result<Door, String> {
         Err("exports neither _start() nor oh_alloc(i32) -> i32 with oh_handle(i32, i32) -> i64"
             .to_owned())
     }
-}
-
-/// Says by name what a module wants that it does not get.
-fn refuse_other_imports(
-    sandbox: &Sandbox,
-    file: &str,
-    module: &Module,
-    (name, grants): (&str, &Grants),
-) -> Result<(), LoadError> {
-    let mut store = super::instance::open(sandbox, Limits::default(), Arc::from([]));
-    let imports = sandbox.imports(grants);
-    let refused: Vec<_> = module
-        .imports()
-        .filter(|i| imports.get(&mut store, i.module(), i.name()).is_err())
-        .collect();
-    if refused.is_empty() {
-        return Ok(());
-    }
-    // People look at the first ones; a module may have invented hundreds, of any length.
-    const TOLD: usize = 8;
-    const LONGEST: usize = 100;
-    let shown = |import: &ImportType<'_>| -> String {
-        let name = format!("{}.{}", import.module(), import.name());
-        plain(&name).chars().take(LONGEST).collect()
-    };
-    let names: Vec<_> = refused.iter().take(TOLD).map(shown).collect();
-    let mut reason = format!("imports what is not granted: {}", names.join(", "));
-    if let Some(more) = refused.len().checked_sub(TOLD).filter(|more| *more > 0) {
-        reason.push_str(&format!(" and {more} more"));
-    }
-    if refused.iter().any(|i| is_operation(i.module(), i.name())) {
-        reason.push_str(&format!(
-            "; to grant HTTP or the store, write `hosts = [\"HOST\"]` or `store = true` under \
-             [[function]] name = \"{name}\" in offhook.toml"
-        ));
-    }
-    Err(LoadError::whole(file, reason))
 }
 
 /// From the compiler's words; for text modules they hold the place.

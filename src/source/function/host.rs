@@ -1,9 +1,9 @@
-//! What every guest may call: the `offhook` module, and AssemblyScript's `env.abort`.
+//! What every guest may call: the `offhook` module, and AssemblyScript's `env.abort` and `env.seed`.
 
 use wasmtime::{Caller, Extern, Linker, Memory};
 
 use super::crypto;
-use super::error::Failure;
+use super::error::{Failure, plain};
 use super::event::Level;
 use super::instance::{State, slice, slice_mut};
 use super::zone;
@@ -13,9 +13,8 @@ use crate::base::Duration;
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap("offhook", "log", log)?;
     linker.func_wrap("offhook", "random", random)?;
-    linker.func_wrap("env", "abort", |_: i32, _: i32, _: i32, _: i32| -> wasmtime::Result<()> {
-        Err(wasmtime::Error::msg("aborted"))
-    })?;
+    linker.func_wrap("env", "abort", abort)?;
+    linker.func_wrap("env", "seed", seed)?;
     Ok(())
 }
 
@@ -60,6 +59,42 @@ fn log(mut caller: Caller<'_, State>, level: i32, at: u32, length: u32) -> wasmt
         Some(text) => state.write_log(Level::from_number(level), text),
         None => Err(state.stop(Failure::Pointer)),
     }
+}
+
+/// Ends a guest in AssemblyScript that threw; why and where is the last that it logs.
+fn abort(
+    mut caller: Caller<'_, State>,
+    message: u32,
+    file: u32,
+    line: u32,
+    column: u32,
+) -> wasmtime::Result<()> {
+    let (memory, state) = memory(&mut caller)?.data_and_store_mut(&mut caller);
+    let message = string(memory, message).map(|text| format!(": {text}")).unwrap_or_default();
+    let file = string(memory, file).unwrap_or_else(|| "?".to_owned());
+    let text = format!("abort{message} ({file}:{line}:{column})");
+    state.write_log(Level::Error, text.as_bytes())?;
+    Err(wasmtime::Error::msg("aborted"))
+}
+
+/// What `Math.random` of AssemblyScript begins with: it takes all the bits for a number.
+fn seed(mut caller: Caller<'_, State>) -> wasmtime::Result<f64> {
+    let mut bits = [0; 8];
+    fill_random(caller.data_mut(), &mut bits)?;
+    Ok(f64::from_le_bytes(bits))
+}
+
+/// A string of AssemblyScript: UTF-16, with its length in bytes before it. None is one that is null,
+/// empty, or lies outside.
+fn string(memory: &[u8], at: u32) -> Option<String> {
+    // Bytes: what people read of one.
+    const LONGEST: usize = 2_000;
+    let length = slice(memory, at.checked_sub(4)?, 4)?;
+    let length = u32::from_le_bytes(length.try_into().ok()?);
+    let text = slice(memory, at, length)?;
+    let shown = text.get(..LONGEST).unwrap_or(text).chunks_exact(2);
+    let units: Vec<_> = shown.map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
+    (!units.is_empty()).then(|| plain(&String::from_utf16_lossy(&units)))
 }
 
 fn random(mut caller: Caller<'_, State>, at: u32, length: u32) -> wasmtime::Result<()> {

@@ -15,6 +15,7 @@ use super::bundle::Bundle;
 use super::error::{Failure, plain};
 use super::event::{Cost, Level, LogLine};
 use super::sandbox::{Host, Sandbox};
+use super::wasi::Streams;
 use crate::base::{Duration, Instant};
 use crate::directory::grants::Grants;
 
@@ -34,6 +35,7 @@ pub(super) struct State {
     /// Bytes for standard input, and how many of them have been read.
     pub(super) input: (Vec<u8>, usize),
     pub(super) output: Vec<u8>,
+    pub(super) streams: Streams,
     /// The files of the script, while it is deployed; and the last answer about them.
     pub(super) bundle: Option<Bundle>,
     pub(super) loaded: Vec<u8>,
@@ -84,16 +86,22 @@ impl ResourceLimiter for State {
 impl State {
     /// Adds to the log; the error ends the guest that floods it.
     pub(super) fn write_log(&mut self, level: Level, text: &[u8]) -> wasmtime::Result<()> {
-        // A line costs the host more than its text.
-        const LINE_OVERHEAD: usize = 16;
-        self.charge_log(text.len() + LINE_OVERHEAD)?;
-        self.log.push(LogLine { level, text: String::from_utf8_lossy(text).into_owned() });
+        self.charge_log(text.len(), true)?;
+        self.push_log(level, text);
         Ok(())
     }
 
-    /// Counts what was written to the log, whether it is kept or not.
-    pub(super) fn charge_log(&mut self, bytes: usize) -> wasmtime::Result<()> {
-        self.log_bytes = self.log_bytes.saturating_add(bytes);
+    /// Adds a line that is paid for.
+    pub(super) fn push_log(&mut self, level: Level, text: &[u8]) {
+        self.log.push(LogLine { level, text: String::from_utf8_lossy(text).into_owned() });
+    }
+
+    /// Counts what was written to the log, whether it is kept or not, and whether a line begins.
+    pub(super) fn charge_log(&mut self, bytes: usize, begins: bool) -> wasmtime::Result<()> {
+        // A line costs the host more than its text.
+        const LINE_OVERHEAD: usize = 16;
+        let line = if begins { LINE_OVERHEAD } else { 0 };
+        self.log_bytes = self.log_bytes.saturating_add(bytes).saturating_add(line);
         match self.log_bytes > self.limits.log {
             true => Err(self.stop(Failure::LogFlood)),
             false => Ok(()),
@@ -161,6 +169,29 @@ impl State {
                 None
             }
         };
+        let waited = self.resume(begun);
+        if answered.is_none() && time.is_none_or(|time| time >= allowed) {
+            return Err(self.stop(Failure::WallTime));
+        }
+        self.answer = answered.map(|(id, answer)| ask::spell(id, answer, waited));
+        Ok(self.answer.as_ref().map(String::len))
+    }
+
+    /// Waits for so long, as far as its wall time allows. Waiting is not running.
+    pub(super) fn nap(&mut self, time: Duration) -> wasmtime::Result<()> {
+        self.check_time()?;
+        if time.is_zero() {
+            return Ok(());
+        }
+        let begun = self.host.now();
+        let allowed = self.limits.wall.saturating_sub(begun.since(self.started));
+        self.host.wait(time.min(allowed));
+        self.resume(begun);
+        if time >= allowed { Err(self.stop(Failure::WallTime)) } else { Ok(()) }
+    }
+
+    /// Runs again, after waiting since `begun`: for so long.
+    fn resume(&mut self, begun: Instant) -> Duration {
         let now = self.host.now();
         let waited = now.since(begun);
         // What is over at once was no wait, or a loop of it would be no running.
@@ -168,11 +199,7 @@ impl State {
             self.ran += begun.since(self.resumed);
             self.resumed = now;
         }
-        if answered.is_none() && time.is_none_or(|time| time >= allowed) {
-            return Err(self.stop(Failure::WallTime));
-        }
-        self.answer = answered.map(|(id, answer)| ask::spell(id, answer, waited));
-        Ok(self.answer.as_ref().map(String::len))
+        waited
     }
 
     fn is_waiting(&self) -> bool {
@@ -201,6 +228,7 @@ pub(super) fn open(
             environment,
             input: (Vec::new(), 0),
             output: Vec::new(),
+            streams: Streams::default(),
             bundle: None,
             loaded: Vec::new(),
             exit: None,

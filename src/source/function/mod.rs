@@ -19,6 +19,7 @@ mod files;
 mod guest;
 mod host;
 mod image;
+mod imports;
 mod instance;
 mod javascript;
 mod load;

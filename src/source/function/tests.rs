@@ -179,3 +179,4 @@ mod modules;
 mod scripts;
 mod survival;
 mod tables;
+mod wasi;

@@ -1,57 +1,51 @@
-//! WASI preview 1, as far as a command needs it that reads standard input and writes standard
-//! output: no files, no sockets, no arguments. Names, signatures and error numbers are those of
-//! `wasi_snapshot_preview1`.
+//! WASI preview 1, all of it, for a process that has standard input, output and error, clocks,
+//! chance and an environment: no files, no folders, no sockets. Names, signatures and error
+//! numbers are those of `wasi_snapshot_preview1`.
+
+mod poll;
+mod refused;
+mod streams;
 
 use wasmtime::{Caller, Linker};
 
 use super::error::Failure;
-use super::event::Level;
 use super::host::{fill_random, memory};
-use super::instance::{State, slice, slice_mut};
+use super::instance::{State, slice_mut};
+
+pub(super) use streams::Streams;
 
 type Guest<'a> = Caller<'a, State>;
 type Errno = wasmtime::Result<i32>;
 
+/// The module that guests import from.
+pub(super) const WASI: &str = "wasi_snapshot_preview1";
+
 const SUCCESS: i32 = 0;
 const BADF: i32 = 8;
 const INVAL: i32 = 28;
-const NOSYS: i32 = 52;
+const NOTDIR: i32 = 54;
+const NOTSOCK: i32 = 57;
+const NOTSUP: i32 = 58;
 const SPIPE: i32 = 70;
+const NOTCAPABLE: i32 = 76;
 
-/// `filetype::character_device`: makes C libraries flush by line and not seek.
-const CHARACTER_DEVICE: u8 = 2;
-
-/// Scatter lists are short in practice; a longer one is a guest that wastes our time.
-const MAX_VECTORS: u32 = 1024;
-
-/// Links the functions that commands import; any other import is refused at load.
+/// Links all functions of preview 1.
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    const WASI: &str = "wasi_snapshot_preview1";
-    linker.func_wrap(WASI, "fd_write", fd_write)?;
-    linker.func_wrap(WASI, "fd_read", fd_read)?;
-    linker.func_wrap(WASI, "fd_fdstat_get", fd_fdstat_get)?;
-    linker.func_wrap(WASI, "fd_filestat_get", |_: u32, _: u32| BADF)?;
-    linker.func_wrap(WASI, "fd_fdstat_set_flags", |_: u32, _: i32| SUCCESS)?;
-    linker.func_wrap(WASI, "fd_close", |_: u32| SUCCESS)?;
-    linker.func_wrap(WASI, "fd_seek", |_: u32, _: i64, _: i32, _: u32| SPIPE)?;
-    linker.func_wrap(WASI, "fd_prestat_get", |_: u32, _: u32| BADF)?;
-    linker.func_wrap(WASI, "fd_prestat_dir_name", |_: u32, _: u32, _: u32| BADF)?;
-    // Interpreters ask for files at their start, and go on without them.
-    linker.func_wrap(
-        WASI,
-        "path_open",
-        |_: u32, _: u32, _: u32, _: u32, _: u32, _: u64, _: u64, _: u32, _: u32| BADF,
-    )?;
-    linker.func_wrap(WASI, "path_filestat_get", |_: u32, _: u32, _: u32, _: u32, _: u32| BADF)?;
+    refused::link(linker)?;
+    linker.func_wrap(WASI, "fd_write", streams::fd_write)?;
+    linker.func_wrap(WASI, "fd_read", streams::fd_read)?;
+    linker.func_wrap(WASI, "fd_close", streams::fd_close)?;
+    linker.func_wrap(WASI, "fd_fdstat_get", streams::fd_fdstat_get)?;
+    linker.func_wrap(WASI, "fd_filestat_get", streams::fd_filestat_get)?;
     linker.func_wrap(WASI, "environ_sizes_get", environ_sizes_get)?;
     linker.func_wrap(WASI, "environ_get", environ_get)?;
     linker.func_wrap(WASI, "args_sizes_get", args_sizes_get)?;
-    linker.func_wrap(WASI, "args_get", |_: u32, _: u32| SUCCESS)?;
+    linker.func_wrap(WASI, "args_get", args_get)?;
     linker.func_wrap(WASI, "clock_time_get", clock_time_get)?;
     linker.func_wrap(WASI, "clock_res_get", clock_res_get)?;
     linker.func_wrap(WASI, "random_get", random_get)?;
     linker.func_wrap(WASI, "sched_yield", || SUCCESS)?;
-    linker.func_wrap(WASI, "poll_oneoff", |_: u32, _: u32, _: u32, _: u32| NOSYS)?;
+    linker.func_wrap(WASI, "poll_oneoff", poll::poll_oneoff)?;
     linker.func_wrap(WASI, "proc_exit", proc_exit)?;
     Ok(())
 }
@@ -67,90 +61,9 @@ fn put(memory: &mut [u8], at: u32, bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// The buffers of a scatter list: pairs of address and length.
-fn vectors(memory: &[u8], at: u32, count: u32) -> Option<Vec<(u32, u32)>> {
-    let list = slice(memory, at, count.checked_mul(8)?)?;
-    let number = |bytes: &[u8]| Some(u32::from_le_bytes(bytes.try_into().ok()?));
-    list.chunks_exact(8).map(|c| Some((number(&c[..4])?, number(&c[4..])?))).collect()
-}
-
-fn fd_write(guest: Guest<'_>, fd: u32, list: u32, count: u32, written: u32) -> Errno {
-    with(guest, |memory, state| {
-        if count > MAX_VECTORS {
-            return Some(Ok(INVAL));
-        }
-        let mut total = 0u32;
-        for (at, length) in vectors(memory, list, count)? {
-            let bytes = slice(memory, at, length)?;
-            let outcome = match fd {
-                1 => write_output(state, bytes),
-                2 => write_error(state, bytes),
-                _ => return Some(Ok(BADF)),
-            };
-            if let Err(error) = outcome {
-                return Some(Err(error));
-            }
-            total = total.saturating_add(length);
-        }
-        put(memory, written, &total.to_le_bytes())?;
-        Some(Ok(SUCCESS))
-    })
-}
-
-fn write_output(state: &mut State, bytes: &[u8]) -> wasmtime::Result<()> {
-    if state.output.len() + bytes.len() > state.limits.response {
-        return Err(state.stop(Failure::ResponseSize));
-    }
-    state.output.extend_from_slice(bytes);
-    Ok(())
-}
-
-fn write_error(state: &mut State, bytes: &[u8]) -> wasmtime::Result<()> {
-    // A scatter list may show us all of its memory a thousand times: looking at it costs.
-    if bytes.len() > state.limits.log {
-        return Err(state.stop(Failure::LogFlood));
-    }
-    let text = bytes.trim_ascii_end();
-    state.charge_log(bytes.len() - text.len())?;
-    match text {
-        [] => Ok(()),
-        text => state.write_log(Level::Info, text),
-    }
-}
-
-fn fd_read(guest: Guest<'_>, fd: u32, list: u32, count: u32, read: u32) -> Errno {
-    with(guest, |memory, state| {
-        if fd != 0 {
-            return Some(Ok(BADF));
-        }
-        if count > MAX_VECTORS {
-            return Some(Ok(INVAL));
-        }
-        let before = state.input.1;
-        for (at, length) in vectors(memory, list, count)? {
-            let (input, position) = &mut state.input;
-            let left = input.get(*position..).unwrap_or_default();
-            let bytes = left.get(..length as usize).unwrap_or(left);
-            put(memory, at, bytes)?;
-            *position += bytes.len();
-        }
-        put(memory, read, &((state.input.1 - before) as u32).to_le_bytes())?;
-        Some(Ok(SUCCESS))
-    })
-}
-
-fn fd_fdstat_get(guest: Guest<'_>, fd: u32, stat: u32) -> Errno {
-    with(guest, |memory, _| {
-        if fd > 2 {
-            return Some(Ok(BADF));
-        }
-        let mut record = [0; 24];
-        record[0] = CHARACTER_DEVICE;
-        // All rights, so that no C library refuses before it asks us.
-        record[8..].fill(0xff);
-        put(memory, stat, &record)?;
-        Some(Ok(SUCCESS))
-    })
+/// A number as it lies in memory.
+fn number(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
 fn environ_sizes_get(guest: Guest<'_>, count: u32, size: u32) -> Errno {
@@ -175,21 +88,40 @@ fn environ_get(guest: Guest<'_>, pointers: u32, buffer: u32) -> Errno {
     })
 }
 
+/// The only argument: what the function is called, as the name of a program.
+fn argument(state: &State) -> String {
+    let name = state.granted.as_ref().map_or("function", |(name, _)| name);
+    format!("{name}\0")
+}
+
 fn args_sizes_get(guest: Guest<'_>, count: u32, size: u32) -> Errno {
-    with(guest, |memory, _| {
-        put(memory, count, &0u32.to_le_bytes())?;
-        put(memory, size, &0u32.to_le_bytes())?;
+    with(guest, |memory, state| {
+        put(memory, count, &1u32.to_le_bytes())?;
+        put(memory, size, &(argument(state).len() as u32).to_le_bytes())?;
         Some(Ok(SUCCESS))
     })
 }
 
+fn args_get(guest: Guest<'_>, pointers: u32, buffer: u32) -> Errno {
+    with(guest, |memory, state| {
+        put(memory, pointers, &buffer.to_le_bytes())?;
+        put(memory, buffer, argument(state).as_bytes())?;
+        Some(Ok(SUCCESS))
+    })
+}
+
+/// What a clock shows, in nanoseconds; none if there is no such clock.
+fn clock_nanos(state: &State, clock: u32) -> Option<u64> {
+    match clock {
+        0 => Some(state.host.wall().unix_millis().saturating_mul(1_000_000)),
+        1..=3 => Some(state.host.now().as_nanos()),
+        _ => None,
+    }
+}
+
 fn clock_time_get(guest: Guest<'_>, clock: u32, _precision: u64, time: u32) -> Errno {
     with(guest, |memory, state| {
-        let nanos = match clock {
-            0 => state.host.wall().unix_millis().saturating_mul(1_000_000),
-            1..=3 => state.host.now().as_nanos(),
-            _ => return Some(Ok(INVAL)),
-        };
+        let Some(nanos) = clock_nanos(state, clock) else { return Some(Ok(INVAL)) };
         put(memory, time, &nanos.to_le_bytes())?;
         Some(Ok(SUCCESS))
     })
@@ -217,20 +149,4 @@ fn random_get(guest: Guest<'_>, at: u32, length: u32) -> Errno {
 fn proc_exit(mut guest: Guest<'_>, code: i32) -> wasmtime::Result<()> {
     guest.data_mut().exit = Some(code);
     Err(wasmtime::Error::msg("exit"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn vectors_that_lie_outside_the_memory_are_none() {
-        let mut memory = vec![0; 64];
-        put(&mut memory, 8, &[5, 0, 0, 0, 7, 0, 0, 0]).expect("fits");
-        assert_eq!(vectors(&memory, 8, 1), Some(vec![(5, 7)]));
-        assert_eq!(vectors(&memory, 60, 1), None);
-        assert_eq!(vectors(&memory, 0, u32::MAX), None);
-        assert_eq!(vectors(&memory, u32::MAX, 1), None);
-        assert_eq!(put(&mut memory, 62, &[0; 4]), None);
-    }
 }

@@ -1,4 +1,4 @@
-;; Waits for a million things; there is no such function, and its answer says so.
+;; Waits for a million things, and ends with the error that it is told.
 (module
   (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll_oneoff (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))

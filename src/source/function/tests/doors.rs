@@ -56,17 +56,117 @@ fn an_exit_code_other_than_zero_is_a_failure() {
 }
 
 #[test]
-fn imports_that_are_not_granted_are_named_at_load() {
-    let wat = r#"(module
-      (import "wasi_snapshot_preview1" "sock_accept" (func))
-      (import "offhook" "fetch" (func))
-      (memory (export "memory") 1) (func (export "_start")))"#;
-    let bench = Bench::new(&[("greedy.wat", wat)]);
-    let error = bench.load_error("greedy").to_string();
+fn imports_that_nobody_gets_are_named_at_load_with_what_to_do() {
+    let refused = |imports: &str| {
+        let text = format!(
+            r#"(module {imports} (func (export "_start")) (memory $m 1) (export "memory" (memory $m)))"#
+        );
+        let bench = Bench::new(&[("greedy.wat", &text)]);
+        bench.load_error("greedy").reason
+    };
+    let function = |name: &str| {
+        let (module, name) = name.rsplit_once('.').expect("two names");
+        format!(r#"(import "{module}" "{name}" (func))"#)
+    };
+    for (name, told) in [
+        ("env.x", "imports env.x: nothing offers this"),
+        ("offhook.fetch", "imports offhook.fetch: nothing offers this"),
+        (
+            "wasi_unstable.fd_write",
+            "imports wasi_unstable.fd_write: build for WASI preview 1 (wasm32-wasip1)",
+        ),
+        (
+            "wasi:cli/stdout@0.2.0.get-stdout",
+            "imports wasi:cli/stdout@0.2.0.get-stdout: build for WASI preview 1 (wasm32-wasip1)",
+        ),
+        (
+            "wasi_snapshot_preview1.sock_open",
+            "imports wasi_snapshot_preview1.sock_open: WASI preview 1 has no such function",
+        ),
+        (
+            "__wbindgen_placeholder__.__wbindgen_throw",
+            "imports __wbindgen_placeholder__.__wbindgen_throw: build without wasm-bindgen",
+        ),
+        ("gojs.wasmExit", "imports gojs.wasmExit: build with GOOS=wasip1"),
+    ] {
+        assert_eq!(refused(&function(name)), told);
+    }
+    let both = function("offhook.ask") + &function("env.x") + &function("env.y");
     assert_eq!(
-        error,
-        "greedy.wat: imports what is not granted: wasi_snapshot_preview1.sock_accept, offhook.fetch"
+        refused(&both),
+        "imports what is not granted: offhook.ask; to grant HTTP or the store, write `hosts = \
+         [\"HOST\"]` or `store = true` under [[function]] name = \"greedy\" in offhook.toml; imports \
+         env.x, env.y: nothing offers this"
     );
+    let memory = r#"(module (import "env" "memory" (memory $m 1)) (func (export "_start"))
+      (export "memory" (memory $m)))"#;
+    let bench = Bench::new(&[("shared.wat", memory)]);
+    assert_eq!(
+        bench.load_error("shared").reason,
+        "imports env.memory: the memory must be the module's own (no --import-memory)"
+    );
+}
+
+#[test]
+fn what_an_assemblyscript_program_throws_is_logged_with_its_place() {
+    let utf16 = |text: &str| -> String {
+        let bytes: Vec<_> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let length = (bytes.len() as u32).to_le_bytes();
+        length.iter().chain(&bytes).map(|byte| format!("\\{byte:02x}")).collect()
+    };
+    let aborted = |message: u32, file: u32| {
+        let guest = format!(
+            r#"(module (import "env" "abort" (func $abort (param i32 i32 i32 i32)))
+              (memory (export "memory") 1)
+              (data (i32.const 60) "{}") (data (i32.const 252) "{}") (data (i32.const 508) "\ff\ff\ff\7f")
+              (func (export "_start")
+                (call $abort (i32.const {message}) (i32.const {file}) (i32.const 3) (i32.const 5))))"#,
+            utf16("no such caller \u{260e}"),
+            utf16("assembly/index.ts"),
+        );
+        let bench = Bench::new(&[("thrown.wat", &guest)]);
+        let response = bench.invoke("thrown", &[]);
+        assert_eq!(response.failure, Some(Failure::Trap("aborted".to_owned())));
+        assert_eq!(response.log[0].level, Level::Error);
+        response.log[0].text.clone()
+    };
+    assert_eq!(aborted(64, 256), "abort: no such caller \u{260e} (assembly/index.ts:3:5)");
+    assert_eq!(aborted(0, 256), "abort (assembly/index.ts:3:5)");
+    // Neither a length nor an address is believed.
+    for forged in [3, 512, 65_536, u32::MAX] {
+        assert_eq!(aborted(forged, forged), "abort (?:3:5)", "{forged}");
+    }
+}
+
+#[test]
+fn chance_in_assemblyscript_begins_anew_each_time() {
+    let guest = r#"(module (import "env" "seed" (func $seed (result f64)))
+      (memory (export "memory") 1)
+      (func (export "oh_alloc") (param i32) (result i32) (i32.const 1024))
+      (func (export "oh_handle") (param i32 i32) (result i64)
+        (i64.store (i32.const 64) (i64.reinterpret_f64 (call $seed)))
+        (i64.const 0x4000000008)))"#;
+    let bench = Bench::new(&[("chance.wat", guest)]);
+    let (one, other) = (bench.invoke("chance", &[]), bench.invoke("chance", &[]));
+    assert_eq!((one.status, one.body.len()), (200, 8));
+    assert_ne!(one.body, other.body);
+}
+
+#[test]
+fn a_document_that_is_not_utf_8_is_remarked() {
+    let guest = |start: &str| {
+        format!(
+            r#"(module (memory (export "memory") 1) (data (i32.const 64) "{start}caf\e9")
+              (func (export "oh_alloc") (param i32) (result i32) (i32.const 1024))
+              (func (export "oh_handle") (param i32 i32) (result i64) (i64.const 0x4000000005)))"#
+        )
+    };
+    let bench = Bench::new(&[("xml.wat", &guest("<")), ("plain.wat", &guest("-"))]);
+    let response = bench.invoke("xml", &[]);
+    assert_eq!((response.status, &*response.body), (200, &b"<caf\xe9"[..]));
+    let text = "the answer is not UTF-8: byte 0xe9 at offset 4".to_owned();
+    assert_eq!(response.log, [LogLine { level: Level::Warning, text }]);
+    assert_eq!(bench.invoke("plain", &[]).log, []);
 }
 
 #[test]
