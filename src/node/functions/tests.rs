@@ -558,6 +558,22 @@ async fn a_function_that_is_closed_while_requests_wait_answers_none_of_them() {
     assert_eq!(invoke(Access::Private).await.0, 200);
 }
 
+#[tokio::test]
+async fn a_function_says_nothing_in_the_server_s_name() {
+    let bench = Bench::granted();
+    let script = "exports.handler = (context, event, callback) => {\n\
+                  const response = new Twilio.Response();\n\
+                  response.appendHeader('Offhook-Stale', 'mine');\n\
+                  response.appendHeader('OFFHOOK-error', '11200');\n\
+                  response.appendHeader('X-Offhook-Error', 'kept');\n\
+                  callback(null, response); };";
+    bench.write("f.js", script);
+    let ran = bench.opened.project.functions.invoke("f", Invocation::default()).await;
+    let field = |name: &str| ran.headers.first(name).map(str::to_owned);
+    assert_eq!((ran.status, field("X-Offhook-Error").as_deref()), (200, Some("kept")));
+    assert_eq!((field("Offhook-Stale"), field("Offhook-Error")), (None, None));
+}
+
 #[test]
 fn what_a_function_logs_is_one_entry_and_no_order_to_a_terminal() {
     let forged = "one\n2026-11-21T20:48:01Z ERROR call CA1 failed\r\n\x1b[2Jthree\n\n";
