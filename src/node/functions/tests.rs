@@ -541,7 +541,8 @@ async fn a_function_that_is_closed_while_requests_wait_answers_none_of_them() {
     let refused = if one.status == 403 { one } else { other };
     let text = "403: /functions/f wants a valid X-Twilio-Signature";
     let told = String::from_utf8_lossy(&refused.body);
-    assert_eq!(told.trim_end(), text, "neither answer nor explanation");
+    // At the door, or when its turn had come: neither answer nor explanation.
+    assert!(told.starts_with(text) && told.lines().count() == 1, "{told}");
 
     let invoke = async |admitted: Access| {
         let invocation = Invocation { admitted, ..Invocation::default() };
