@@ -17,7 +17,7 @@ pub mod timer;
 
 pub use fault::Fault;
 pub use machine::Machine;
-pub use nearest::{hint, nearest};
+pub use nearest::{apart, hint, nearest};
 pub use plural::plural;
 pub use rng::{Rng, Seed};
 pub use secret::Secret;

@@ -172,8 +172,8 @@ mod tests {
                 routes.add(&["POST"], pattern, Arc::new(At(Arc::clone(&self.gate))));
             }
             let bodies = Arc::clone(&self.bodies);
-            let serving =
-                server::serve_connection(far, None, routes, bodies, std::future::pending());
+            let (idle, never) = (Arc::default(), std::future::pending());
+            let serving = server::serve_connection(far, None, routes, bodies, idle, never);
             #[expect(clippy::disallowed_methods, reason = "the other side of a connection")]
             tokio::spawn(serving);
             let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n");

@@ -43,6 +43,11 @@ impl FileBody {
     pub fn length(&self) -> u64 {
         self.length
     }
+
+    /// All of it, for what is small or is heard in this process. Waits for the disk.
+    pub fn read(&self) -> io::Result<Bytes> {
+        read(&self.file, self.start, self.length)
+    }
 }
 
 /// The response to a request for a file: whole, a part (206), or nothing that there is (416).
@@ -61,12 +66,17 @@ pub(super) async fn serve(
     let (file, metadata) = tokio::task::spawn_blocking(open).await.map_err(io::Error::other)??;
     let (size, seconds, nanos) = (metadata.len(), metadata.mtime(), metadata.mtime_nsec());
     let tag = format!("\"{:x}-{size:x}-{seconds:x}.{nanos:x}\"", metadata.ino());
+    Ok(of(file, size, &tag, content_type, request))
+}
+
+/// The response that an open file of that size is to a request; `tag` tells its version.
+pub fn of(file: File, size: u64, tag: &str, content_type: &str, request: &Request) -> Response {
     let response = |status| {
         Response::new(status, content_type, Bytes::new())
             .with("Accept-Ranges", "bytes")
-            .with("ETag", tag.as_str())
+            .with("ETag", tag)
     };
-    let (start, length, response) = match wanted(request, &tag, size) {
+    let (start, length, response) = match wanted(request, tag, size) {
         Wanted::Whole => (0, size, response(200)),
         Wanted::Part { first, last } => {
             let range = format!("bytes {first}-{last}/{size}");
@@ -74,10 +84,10 @@ pub(super) async fn serve(
         }
         Wanted::Nothing => {
             let response = Response::text(416, &format!("416: the file has {size} bytes"));
-            return Ok(response.with("Content-Range", format!("bytes */{size}")));
+            return response.with("Content-Range", format!("bytes */{size}"));
         }
     };
-    Ok(Response { file: Some(FileBody { file: Arc::new(file), start, length }), ..response })
+    Response { file: Some(FileBody { file: Arc::new(file), start, length }), ..response }
 }
 
 /// What of a file a request is for.

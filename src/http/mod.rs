@@ -16,6 +16,7 @@ pub mod fetch;
 pub mod file;
 pub mod form;
 pub mod guard;
+pub mod idle;
 #[cfg(test)]
 pub(crate) mod loopback;
 pub mod message;

@@ -6,6 +6,9 @@
 /// More parts than this are not read, as of other forms.
 const MOST_PARTS: usize = 1_000;
 
+/// Parameters of a part's disposition beyond this are not read: there are a name and a file's.
+const MOST_PARAMETERS: usize = 16;
+
 /// A delimiter is no longer than this (RFC 2046 section 5.1.1).
 const LONGEST_BOUNDARY: usize = 70;
 
@@ -74,7 +77,7 @@ fn field(part: &[u8]) -> Option<(String, String)> {
 fn parameters(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut rest = text;
-    while let Some((_, after)) = rest.split_once(';') {
+    while let Some((_, after)) = rest.split_once(';').filter(|_| found.len() < MOST_PARAMETERS) {
         let Some((key, value)) = after.split_once('=') else { break };
         let value = value.trim_start();
         let (value, left) = match value.strip_prefix('"') {
@@ -118,6 +121,9 @@ mod tests {
         {
             assert_eq!(fields(body.as_bytes(), "x"), [], "{body:?}");
         }
+        let many =
+            format!("--x\r\nContent-Disposition: a{}; name=n\r\n\r\nv\r\n--x--", ";a=b".repeat(99));
+        assert_eq!(fields(many.as_bytes(), "x"), []);
         assert_eq!(boundary("multipart/form-data"), None);
         assert_eq!(boundary("multipart/form-data; boundary="), None);
         assert_eq!(boundary("multipart/mixed; boundary=x"), None);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 
 use super::message::{Request, Response};
-use crate::base::nearest;
+use crate::base::apart;
 
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -123,11 +123,15 @@ impl Routes {
 
     /// What of the patterns a path was meant for, with the path's own words in their places.
     fn nearest(&self, path: &str) -> Option<String> {
-        let near = self.lines.iter().map(|route| filled(route.text, path));
-        // What a path is already, it was not meant for.
-        let near: Vec<(String, String)> = near.filter(|(_, shown)| shown != path).collect();
-        let found = nearest(path, near.iter().map(|(compared, _)| compared.as_str()))?;
-        near.iter().find(|(compared, _)| compared == found).map(|(_, shown)| shown.clone())
+        if path.len() > LONGEST_HINTED {
+            return None;
+        }
+        let near = self.lines.iter().filter_map(|route| {
+            let Filled { literal, written, shown } = filled(route.text, path);
+            // What a path is already, it was not meant for.
+            (shown != path).then_some((apart(&written, &literal)?, shown))
+        });
+        near.min_by_key(|(distance, _)| *distance).map(|(_, shown)| shown)
     }
 }
 
@@ -139,23 +143,43 @@ fn segment(text: &str) -> Segment<'_> {
     }
 }
 
-/// A pattern with a path's words for its placeholders, to be compared with that path; and the
-/// same with the placeholders that the path has no word for.
-fn filled(pattern: &str, path: &str) -> (String, String) {
-    let (mut compared, mut shown) = (String::new(), String::new());
+/// Longer paths were not typed, and get no hint that says them again.
+const LONGEST_HINTED: usize = 200;
+
+/// A pattern beside a path.
+struct Filled {
+    /// What of the pattern stands for itself.
+    literal: String,
+    /// What the path has there, and all that the pattern has no place for.
+    written: String,
+    /// The pattern with the path's words for its placeholders, as far as there are any.
+    shown: String,
+}
+
+fn filled(pattern: &str, path: &str) -> Filled {
+    let (mut literal, mut written, mut shown) = (String::new(), String::new(), String::new());
+    let add = |text: &mut String, part: &str| {
+        text.push('/');
+        text.push_str(part);
+    };
     let mut words = path.trim_matches('/').split('/');
     for part in pattern.trim_start_matches('/').split('/') {
         let word = words.next().filter(|word| !word.is_empty());
-        let rest = || words.clone().map(|word| format!("/{word}")).collect::<String>();
-        let filled = match (segment(part), word) {
-            (Segment::Literal(literal), _) => Some(literal.to_owned()),
-            (Segment::One, word) => word.map(str::to_owned),
-            (Segment::Rest, word) => word.map(|word| format!("{word}{}", rest())),
-        };
-        shown.push_str(&format!("/{}", filled.as_deref().unwrap_or(part)));
-        compared.extend(filled.map(|word| format!("/{word}")));
+        match segment(part) {
+            Segment::Literal(part) => {
+                add(&mut literal, part);
+                add(&mut shown, part);
+                word.into_iter().for_each(|word| add(&mut written, word));
+            }
+            Segment::One => add(&mut shown, word.unwrap_or(part)),
+            Segment::Rest => {
+                add(&mut shown, word.unwrap_or(part));
+                words.by_ref().for_each(|word| add(&mut shown, word));
+            }
+        }
     }
-    (compared, shown)
+    words.for_each(|word| add(&mut written, word));
+    Filled { literal, written, shown }
 }
 
 /// What the placeholders stand for when the path fits. A segment that is not UTF-8 fits nothing.
@@ -239,5 +263,8 @@ mod tests {
         ] {
             assert_eq!(ask(method, target).await, (status, text.to_owned()), "{method} {target}");
         }
+        let long = format!("/bin/{}", "a".repeat(60_000));
+        let (status, text) = ask("GET", &long).await;
+        assert_eq!((status, text.contains("did you mean")), (404, false));
     }
 }

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::bodies::{Bodies, Held};
 use super::file::Sending;
+use super::idle::Idle;
 use super::message::{Headers, Request, Response};
 use super::route::Routes;
 
@@ -29,18 +30,19 @@ const MOST_FIELDS: usize = 128;
 const HEAD_TIME: Duration = Duration::from_secs(30);
 
 /// Serves one connection until it ends, or until `shutdown` resolves and the request in hand has
-/// been answered. The error says why a connection ended badly; it concerns this peer alone.
+/// been answered; `idle` is told which of both it is. The error says why a connection ended badly; it concerns this peer alone.
 pub async fn serve_connection<S>(
     stream: S,
     peer: Option<IpAddr>,
     routes: Routes,
     bodies: Arc<Bodies>,
+    idle: Arc<Idle>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let service = service_fn(|request| answer(request, peer, &routes, &bodies));
+    let service = service_fn(|request| answer(request, peer, &routes, &bodies, &idle));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         // A client that has sent all it will still wants its answer (RFC 9112 section 9.6).
@@ -63,12 +65,16 @@ async fn answer(
     peer: Option<IpAddr>,
     routes: &Routes,
     bodies: &Arc<Bodies>,
+    idle: &Idle,
 ) -> Result<hyper::Response<Sending>, Infallible> {
     // Until there is an answer: a body may wait for its turn longer than it took to come.
     let mut held = Held::nothing(bodies);
     let (head, body) = request.into_parts();
     let response = match bodies.read(body, &mut held).await {
-        Ok(body) => routes.handle(whole(head, body, peer)).await,
+        Ok(body) => {
+            let _answering = idle.answering();
+            routes.handle(whole(head, body, peer)).await
+        }
         Err(refusal) => refusal,
     };
     Ok(write(response))
@@ -90,7 +96,12 @@ fn whole(head: hyper::http::request::Parts, body: Bytes, peer: Option<IpAddr>) -
 /// A handler's response on the wire. A function may have set a field that cannot be sent: it is
 /// left out, as the line break in it may be an attempt to add a response of its own.
 fn write(response: Response) -> hyper::Response<Sending> {
-    let mut out = hyper::Response::new(Sending::new(response.body, response.file));
+    // To 205 there is no content (RFC 9110 section 15.3.6), nor to 204.
+    let sending = match response.status {
+        204 | 205 => Sending::new(Bytes::new(), None),
+        _ => Sending::new(response.body, response.file),
+    };
+    let mut out = hyper::Response::new(sending);
     *out.status_mut() = hyper::StatusCode::from_u16(response.status)
         .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in response.headers.iter() {

@@ -375,7 +375,8 @@ async fn the_server_answers_over_a_socket_and_stops_when_told() {
         let shutdown = async { drop(stopped.await) };
         let bodies = Arc::default();
         let peer = Some(peer.ip());
-        server::serve_connection(stream, peer, routes, bodies, shutdown).await.unwrap();
+        let idle = Arc::default();
+        server::serve_connection(stream, peer, routes, bodies, idle, shutdown).await.unwrap();
     };
     let asking = async {
         let client = client();
@@ -458,7 +459,8 @@ async fn exchange(routes: Routes, bytes: Vec<u8>) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (near, far) = tokio::io::duplex(64 * 1024);
     let bodies = Arc::default();
-    let serving = server::serve_connection(far, None, routes, bodies, std::future::pending());
+    let (idle, never) = (Arc::default(), std::future::pending());
+    let serving = server::serve_connection(far, None, routes, bodies, idle, never);
     let (mut reader, mut writer) = tokio::io::split(near);
     let asking = async {
         // The server may hang up before it has read all.
@@ -497,6 +499,26 @@ async fn the_server_bounds_what_it_reads_and_frames_what_it_sends() {
     let two = b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\nHEAD /echo HTTP/1.1\r\nHost: a\r\n\r\n";
     let two = raw(two.to_vec()).await;
     assert_eq!((two.matches("200 OK").count(), two.matches("0 bytes").count()), (2, 1), "{two}");
+}
+
+/// A client would read the content of 205 as the beginning of the next answer.
+#[tokio::test]
+async fn answers_without_content_leave_without_it() {
+    struct Reset;
+    impl Handler for Reset {
+        fn handle<'a>(&'a self, _: Request, arguments: Vec<String>) -> BoxFuture<'a, Response> {
+            let status = arguments.concat().parse().unwrap();
+            Box::pin(async move { Response::text(status, "content") })
+        }
+    }
+    for status in ["204", "205"] {
+        let mut routes = Routes::new();
+        routes.add(&["GET"], "/{status}", Arc::new(Reset));
+        let request = format!("GET /{status} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let answer = exchange(routes, request.into_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
 }
 
 #[tokio::test]

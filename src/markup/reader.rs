@@ -1,5 +1,7 @@
 //! The only user of `quick-xml`: events become a tree, offsets become lines and columns.
 
+use std::cell::Cell;
+
 use quick_xml::errors::{Error as XmlError, IllFormedError};
 use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesStart, Event};
@@ -14,6 +16,9 @@ pub const MAX_BYTES: usize = 64 * 1024;
 pub const MAX_DEPTH: usize = 16;
 /// The most elements; real documents have tens.
 pub const MAX_ELEMENTS: usize = 1_000;
+/// The most attributes of one element; the verbs know some thirty. Each is compared with those
+/// before it, as none may come twice.
+pub const MAX_ATTRIBUTES: usize = 256;
 
 /// A document that is well-formed and within bounds.
 #[derive(Clone, Debug)]
@@ -37,7 +42,7 @@ pub fn parse(body: &[u8]) -> Result<Tree, Diagnostic> {
         let empty = Diagnostic::error(11770, Position::START, "the document is empty");
         return Err(empty.expecting("<Response>…</Response>"));
     }
-    let source = Source { text, start };
+    let source = Source { text, start, seen: Cell::new((0, Position::START)) };
     source.refuse_web_page()?;
     let root = Builder::new(source).run()?;
     Ok(Tree { root, warnings })
@@ -75,15 +80,36 @@ fn locate(text: &str, offset: usize) -> Position {
 }
 
 /// The text and where its markup begins.
-#[derive(Clone, Copy)]
 struct Source<'a> {
     text: &'a str,
     start: usize,
+    /// The last offset that was located. Parts are located in their order: each from the one
+    /// before, so that many of them do not read the text as many times.
+    seen: Cell<(usize, Position)>,
 }
 
 impl Source<'_> {
     fn error(&self, offset: usize, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::error(12100, locate(self.text, self.start + offset), message)
+        Diagnostic::error(12100, self.position(offset), message)
+    }
+
+    /// The position of an offset into the markup.
+    fn position(&self, offset: usize) -> Position {
+        let to = self.start + offset;
+        let (from, mut at) = match self.seen.get() {
+            (from, at) if from <= to => (from, at),
+            _ => (0, Position::START),
+        };
+        let Some(between) = self.text.get(from..to) else { return locate(self.text, to) };
+        for c in between.chars() {
+            match c {
+                '\n' => at = Position { line: at.line + 1, column: 1 },
+                '\u{FEFF}' => {}
+                _ => at.column += 1,
+            }
+        }
+        self.seen.set((to, at));
+        at
     }
 
     /// A server that fails often answers with a page for people; its first line says why.
@@ -95,7 +121,7 @@ impl Source<'_> {
         }
         let visible = visible_line(markup);
         let message = format!("this is a web page, not a document: {visible:?}");
-        let at = locate(self.text, self.start);
+        let at = self.position(0);
         Err(Diagnostic::error(12102, at, message).expecting("<Response>…</Response>"))
     }
 }
@@ -188,7 +214,7 @@ impl<'a> Builder<'a> {
             return Err(self.source.error(at, message));
         }
         self.check_name(at, &name)?;
-        let position = locate(self.source.text, self.source.start + at);
+        let position = self.source.position(at);
         let attributes = self.attributes(at, start)?;
         self.open.push(Element { name, position, attributes, children: Vec::new() });
         Ok(())
@@ -199,12 +225,16 @@ impl<'a> Builder<'a> {
         let mut attributes = Vec::new();
         for found in start.attributes() {
             let found = found.map_err(|error| self.bad_attribute(at, raw, &error))?;
+            if attributes.len() >= MAX_ATTRIBUTES {
+                let message = format!("an element has more than {MAX_ATTRIBUTES} attributes");
+                return Err(self.source.error(at, message));
+            }
             let name = found.key.0;
             // The key is a slice of the tag's own text: its distance is its offset.
             let offset = at + 1 + (name.as_ptr() as usize).saturating_sub(raw.as_ptr() as usize);
             self.check_name(offset, name)?;
             let value = self.attribute_value(offset, &found.value)?;
-            let position = locate(self.source.text, self.source.start + offset);
+            let position = self.source.position(offset);
             attributes.push(Attribute { name: name.to_owned(), value, position });
         }
         Ok(attributes)
@@ -254,7 +284,7 @@ impl<'a> Builder<'a> {
         if let Some(Node::Text { text: before, .. }) = element.children.last_mut() {
             before.push_str(text);
         } else {
-            let position = locate(self.source.text, self.source.start + at);
+            let position = self.source.position(at);
             element.children.push(Node::Text { text: text.to_owned(), position });
         }
         Ok(())

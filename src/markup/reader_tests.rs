@@ -115,3 +115,20 @@ fn no_prefix_of_a_document_panics() {
         let _ = parse(&broken);
     }
 }
+
+#[test]
+fn places_are_told_from_one_another_and_attributes_are_bounded() {
+    let tree = parse("<a\n b='é' c=''>\n\u{FEFF}é<d e=''/>\n <f/></a>".as_bytes()).expect("fine");
+    let place = |position: Position| (position.line, position.column);
+    let [b, c] = tree.root.attributes.as_slice() else { panic!("{:?}", tree.root) };
+    assert_eq!((place(b.position), place(c.position)), ((2, 2), (2, 8)));
+    let inner: Vec<_> = tree.root.elements().map(|element| place(element.position)).collect();
+    assert_eq!(inner, [(3, 2), (4, 2)]);
+    let with = |count: usize| {
+        let attributes: String = (0..count).map(|n| format!(" a{n}=''")).collect();
+        parse(format!("<Response><Say{attributes}/></Response>").as_bytes())
+    };
+    assert!(with(MAX_ATTRIBUTES).is_ok());
+    let error = with(MAX_ATTRIBUTES + 1).expect_err("too many");
+    assert_eq!((error.code, place(error.position)), (12100, (1, 11)));
+}

@@ -2,13 +2,15 @@
 //!
 //! Lines of JSON. Requests only put lines into a bounded queue; a thread of its own writes them.
 //! Two files of bounded size: the newest lines are in `functions.log`, those before in
-//! `functions.log.1`. What a disk does not keep up with is lost.
+//! `functions.log.1`. What a disk does not keep up with is lost. Requests that were not run are told
+//! at a bounded pace: whoever may not come in pushes nothing out.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -33,12 +35,45 @@ const MOST_AT_ONCE: usize = 1 << 16;
 /// A disk that is full is not asked for every line.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
+/// Lines a second about requests that were not run, of all functions: strangers make as many of
+/// these as they like.
+const MOST_NOT_RUN: u32 = 5;
+
 /// How often a follower looks for more.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Writes what functions log.
 pub(super) struct FunctionLog {
     lines: SyncSender<String>,
+    not_run: Mutex<Pace>,
+}
+
+/// So many lines of one second, and how many more there would have been.
+#[derive(Debug, Default)]
+struct Pace {
+    second: u64,
+    told: u32,
+    left_out: u64,
+}
+
+impl Pace {
+    /// Goes on to this second: how many lines were left out in an earlier one.
+    fn turn(&mut self, second: u64) -> u64 {
+        if second == self.second {
+            return 0;
+        }
+        std::mem::replace(self, Pace { second, ..Pace::default() }).left_out
+    }
+
+    /// Whether one more may be told in this second.
+    fn one_more(&mut self) -> bool {
+        let may = self.told < MOST_NOT_RUN;
+        match may {
+            true => self.told += 1,
+            false => self.left_out += 1,
+        }
+        may
+    }
 }
 
 impl FunctionLog {
@@ -56,7 +91,7 @@ impl FunctionLog {
             }
         };
         std::thread::Builder::new().name("function-log".to_owned()).spawn(write)?;
-        Ok(FunctionLog { lines })
+        Ok(FunctionLog { lines, not_run: Mutex::default() })
     }
 }
 
@@ -69,18 +104,28 @@ impl Watcher for FunctionLog {
         if seen.kind != Kind::Function {
             return;
         }
-        let time = Clock::on_the_wall().rfc3339();
+        let now = Clock::on_the_wall();
+        let time = now.rfc3339();
         let put = |level: &str, text: &str| {
             let end = text.floor_char_boundary(LONGEST);
             let text = text.get(..end).unwrap_or_default();
             let line = json!({ "time": time, "function": seen.name, "level": level, "text": text });
             let _ = self.lines.try_send(format!("{line}\n"));
         };
+        let not_run = seen.report.log.is_empty() && seen.report.failure.is_some();
+        let (left_out, told) = {
+            let mut pace = self.not_run.lock().unwrap_or_else(PoisonError::into_inner);
+            (pace.turn(now.unix_seconds()), not_run && pace.one_more())
+        };
+        if left_out > 0 {
+            let text = format!("{left_out} requests more, of any functions, were not run");
+            put("warning", &text);
+        }
         for line in &seen.report.log {
             put(name_of(line.level), &line.text);
         }
         // Why one was stopped is the last line of its log already; why it never began is not.
-        if let (true, Some(failure)) = (seen.report.log.is_empty(), &seen.report.failure) {
+        if let (true, Some(failure)) = (told, &seen.report.failure) {
             put("error", failure);
         }
         if let Some(stale) = &seen.report.stale {
@@ -184,6 +229,9 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Response;
+    use crate::source::function::LogLine;
+    use crate::source::seen::Report;
 
     #[test]
     fn lines_are_kept_within_bounds_and_read_across_files() {
@@ -214,6 +262,33 @@ mod tests {
         assert_eq!(lines.more().expect("read"), Vec::<String>::new(), "not whole yet");
         file.write_all(b" line\n").expect("written");
         assert_eq!(lines.more().expect("read"), ["half line"]);
+    }
+
+    #[test]
+    fn requests_that_were_not_run_are_told_at_a_pace_and_counted() {
+        let (lines, waiting) = sync_channel(MOST_WAITING);
+        let log = FunctionLog { lines, not_run: Mutex::default() };
+        let refused = Report { failure: Some("not run: 403".to_owned()), ..Report::default() };
+        let response = Response::default();
+        let see = |report: &Report| {
+            let (kind, name, method, target) = (Kind::Function, "f", "GET", "/functions/f");
+            let response = &response;
+            log.saw(&Seen { kind, name, method, target, call: false, response, report });
+        };
+        (0..1_200).for_each(|_| see(&refused));
+        // Twelve hundred take less than the seconds that would let them all in.
+        let told: Vec<String> = waiting.try_iter().collect();
+        assert!(!told.is_empty() && told.len() < 200, "{}", told.len());
+        assert!(told.iter().all(|line| line.len() < 200));
+        let mut pace = Pace::default();
+        assert_eq!(pace.turn(7), 0);
+        let admitted = (0..50).filter(|_| pace.one_more()).count();
+        assert_eq!((admitted, pace.turn(7), pace.turn(8), pace.turn(9)), (5, 0, 45, 0));
+        // What functions log themselves is not held back.
+        let line = LogLine { level: Level::Info, text: "ran".to_owned() };
+        let ran = Report { log: vec![line], ..Report::default() };
+        (0..100).for_each(|_| see(&ran));
+        assert_eq!(waiting.try_iter().filter(|line| line.contains("ran")).count(), 100);
     }
 
     #[test]

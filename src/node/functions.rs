@@ -404,7 +404,7 @@ fn respond(
         log(name, &answer.log, answer.numbers);
     }
     let mut response = Response::new(answer.status, &answer.content_type, answer.body);
-    for (header, value) in answer.headers {
+    for (header, value) in answer.headers.into_iter().filter(|(header, _)| !is_ours(header)) {
         response = response.with(&header, value);
     }
     let stale = answer.stale.map(|stale| stale.in_project().to_string());
@@ -420,6 +420,12 @@ fn respond(
     (report.stale, report.memory) = (stale, answer.cost.memory);
     drop(report);
     response
+}
+
+/// Fields by which the server says what became of a request: no function says so in its name.
+fn is_ours(header: &str) -> bool {
+    const OURS: &str = "offhook-";
+    header.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS))
 }
 
 /// What a function said goes to our log, under its name; what a table says, without the numbers.

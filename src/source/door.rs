@@ -106,7 +106,12 @@ impl Project {
                 let candidates = tokio::task::spawn_blocking(look).await.unwrap_or_default();
                 explain::text(&seen, &candidates)
             }
-            Shown::View => view::of(response, &format!("{}{}", self.public_url, asked.target)),
+            Shown::View => {
+                let url = format!("{}{}", self.public_url, asked.target);
+                // Reads a document that a stranger's request may have grown.
+                let view = tokio::task::spawn_blocking(move || view::of(response, &url)).await;
+                view.unwrap_or_else(|_| Response::text(500, "500: the document cannot be shown"))
+            }
             Shown::AsIs => response,
         };
         self.readable(response, asked.origin.as_deref())
@@ -125,7 +130,9 @@ impl Project {
         let response = self.readable(response, asked.origin.as_deref());
         // Whoever signs means to come in: the log says over what, if it was for nothing.
         let tried = response.status == 403 && asked.signs;
-        let failure = tried.then(|| format!("not run: {}", text_of(&response)));
+        let failure = tried.then(|| {
+            format!("not run: 403: {}", self.wanted(&beginning(path), &beginning(target)))
+        });
         let report = Report { failure, ..Report::default() };
         self.watchers.tell(&asked.seen(&response, &report));
         response
@@ -206,11 +213,14 @@ impl Project {
     }
 
     /// Whether a request is signed by this account for this server's public address. The fields of
-    /// a form are signed with the URL; any other body must be vouched for by its hash there.
+    /// a form are signed with the URL; any other body must be vouched for by its hash there. A hash
+    /// there counts for whatever body comes, none and a form included: else one that was signed
+    /// would go through with another in its place.
     pub(super) fn is_signed(&self, request: &Request) -> bool {
         let Some(given) = request.headers.first(signature::HEADER) else { return false };
         let kind = request.headers.first("Content-Type").unwrap_or("");
-        if !request.body.is_empty() && !form::is_form(kind) && !is_vouched_for(request) {
+        let unsaid = request.body.is_empty() || form::is_form(kind);
+        if !vouches(request).unwrap_or(unsaid) {
             return false;
         }
         let url = self.signed_url(&request.target());
@@ -223,20 +233,22 @@ impl Project {
     }
 }
 
-/// The first line of an answer of ours.
-fn text_of(response: &Response) -> String {
-    let text = String::from_utf8_lossy(&response.body);
-    text.lines().next().unwrap_or_default().to_owned()
+/// As much of what a stranger asked for as a log needs to know it by.
+fn beginning(text: &str) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
-fn is_vouched_for(request: &Request) -> bool {
+/// Whether the query vouches for the body; `None` where it says nothing of it.
+fn vouches(request: &Request) -> Option<bool> {
+    let mut parameters = request.query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, claimed) = parameters.find(|(name, _)| *name == BODY_HASH)?;
     let digest = Sha256::digest(&request.body);
     let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut parameters = request.query.split('&').filter_map(|pair| pair.split_once('='));
-    let claimed = parameters.find(|(name, _)| *name == BODY_HASH).map(|(_, value)| value);
-    claimed.is_some_and(|claimed| {
-        percent_decode_str(claimed).decode_utf8_lossy().eq_ignore_ascii_case(&hash)
-    })
+    Some(percent_decode_str(claimed).decode_utf8_lossy().eq_ignore_ascii_case(&hash))
 }
 
 fn invocation(request: Request, reporter: Reporter) -> Invocation {

@@ -1,7 +1,10 @@
 //! A request as a function's handler sees it: what `@twilio/runtime-handler` 2 makes of one.
 //!
 //! Parameters of the query may be nested (`a[b]=1`), those of a form are not, JSON keeps its types.
-//! The body wins over the query. Besides, text fields of multipart bodies are read.
+//! The body wins over the query. Besides, text fields of multipart bodies are read. What becomes
+//! many values in our memory is counted first: no handler's limits hold for it.
+
+use std::collections::HashSet;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -44,6 +47,9 @@ fn body(content_type: &str, body: &[u8]) -> Result<Map<String, Value>, String> {
     if !kind.eq_ignore_ascii_case("application/json") || body.is_empty() {
         return Ok(Map::new());
     }
+    if values(body) > MOST_VALUES {
+        return Err(format!("the body has more than {MOST_VALUES} values"));
+    }
     match serde_json::from_slice(body) {
         Ok(Value::Object(members)) => Ok(members),
         // As spreading an array into an object does.
@@ -55,16 +61,42 @@ fn body(content_type: &str, body: &[u8]) -> Result<Map<String, Value>, String> {
     }
 }
 
+/// Values of a JSON body, members and items at every depth: one takes up to a hundred bytes of
+/// our memory however few it takes in the body, and events have some dozens.
+const MOST_VALUES: usize = 20_000;
+
+/// How many values JSON holds, without reading any: each but the first of its array or object
+/// stands behind a comma. Of what is no JSON it is a bound on what is read before that shows.
+fn values(json: &[u8]) -> usize {
+    let (mut values, mut quoted, mut escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => values += 1,
+            _ => {}
+        }
+    }
+    values
+}
+
+/// Cookies that are read of one request, as of fields of forms; browsers keep 180 of a site.
+const MOST_COOKIES: usize = 1_000;
+
 /// Cookies by name, percent-decoded, without their quotes; of several with one name the first
 /// (RFC 6265 section 5.4 puts the nearest path first).
 fn cookies(headers: &[(String, String)]) -> Vec<(String, String)> {
     let fields = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
-    let mut found: Vec<(String, String)> = Vec::new();
+    let (mut found, mut known) = (Vec::new(), HashSet::new());
     for (name, value) in fields.flat_map(|(_, field)| field.split(';')).filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         Some((name.trim(), value.trim()))
     }) {
-        if found.iter().any(|(known, _)| known == name) {
+        if found.len() >= MOST_COOKIES {
+            break;
+        }
+        if !known.insert(name) {
             continue;
         }
         let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
@@ -255,8 +287,38 @@ mod tests {
         for body in ["{bad", "\"text\"", "7", "null"] {
             assert!(given(json, body).is_err(), "{body}");
         }
-        let deep = "[".repeat(100_000);
+        let deep = "[".repeat(10_000);
         assert!(given(json, &deep).is_err(), "nobody's stack overflows");
+    }
+
+    #[test]
+    fn bodies_of_very_many_values_are_refused_before_they_are_read() {
+        let (json, most) = ("application/json", MOST_VALUES - 1);
+        let items = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+        assert!(given(json, &items(most)).is_ok());
+        let many = items(MOST_VALUES + 1);
+        let wanted = Err("the body has more than 20000 values".to_owned());
+        for body in [
+            many.clone(),
+            format!("{{\"a\":{{\"b\":{many}}}}}"),
+            format!("[{}[]]", "[],".repeat(most)),
+            "[".repeat(1_000_000),
+            format!("[{}", "{\"\\\"\":0},".repeat(MOST_VALUES)),
+        ] {
+            assert_eq!(given(json, &body), wanted, "{body:.40}");
+        }
+        // Commas within texts count for nothing.
+        let text = format!("{{\"a\":\"\\\"{}\"}}", ",[{".repeat(300_000));
+        assert!(given(json, &text).is_ok());
+        assert_eq!(values(br#"{"a":[1,{"b":"x,y"}],"c":{}}"#), 7);
+    }
+
+    #[test]
+    fn cookies_are_bounded_in_number() {
+        let names: String = (0..12_500).map(|n| format!("{n}=;")).collect();
+        let found = cookies(&[("cookie".to_owned(), names)]);
+        assert_eq!(found.len(), MOST_COOKIES);
+        assert_eq!(found.last().map(|(name, _)| name.as_str()), Some("999"));
     }
 
     #[test]

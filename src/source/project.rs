@@ -151,8 +151,12 @@ impl Project {
 
     /// The answer to who did not sign what wants it.
     pub(super) fn wants_signature(&self, path: &str, target: &str) -> Response {
+        Response::text(403, &format!("403: {}", self.wanted(path, target)))
+    }
+
+    pub(super) fn wanted(&self, path: &str, target: &str) -> String {
         let (field, url) = (signature::HEADER, self.signed_url(target));
-        Response::text(403, &format!("403: {path} wants a valid {field}, made over {url}"))
+        format!("{path} wants a valid {field}, made over {url}")
     }
 
     /// A bin's markup; parameters of the body come before those of the query.
@@ -186,10 +190,13 @@ impl Project {
     pub(super) async fn file(&self, path: String, request: Request, local: bool) -> Response {
         let signed = local || self.is_signed(&request);
         let admitted = if signed { Access::Protected } else { Access::Public };
+        let held = if local { asset::Held::Whole } else { asset::Held::InPieces };
         let (folder, wanted) = (self.assets.clone(), path.clone());
         let (asked, target, now) = (request.path.clone(), request.target(), (self.wall)());
         let serve = move || match asset::find(&folder, &wanted) {
-            Some(asset) if asset.access <= admitted => Ok(asset::serve(&asset, &request, now)),
+            Some(asset) if asset.access <= admitted => {
+                Ok(asset::serve(&asset, &request, now, held))
+            }
             closed => Err(closed.map(|asset| asset.access)),
         };
         match tokio::task::spawn_blocking(serve).await {

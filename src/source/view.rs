@@ -8,6 +8,9 @@ use crate::verb::Document;
 use super::document::{media_type, read_document};
 use super::project::STALE_HEADER;
 
+/// Findings that a view tells; whoever mends these sees the next.
+const MOST_FINDINGS: usize = 20;
+
 /// What is wrong with a document or may not have been meant, a line for each.
 pub fn findings(document: &Document) -> Vec<String> {
     let mut found = document.diagnostics().to_vec();
@@ -70,7 +73,11 @@ fn text(body: &[u8], kind: Option<&str>, url: &str, stale: Option<String>) -> St
         Ok(document) => {
             lines.push(shown);
             lines.push(String::new());
-            lines.extend(findings(&document));
+            let findings = findings(&document);
+            lines.extend(findings.iter().take(MOST_FINDINGS).cloned());
+            if let Some(more) = findings.len().checked_sub(MOST_FINDINGS).filter(|more| *more > 0) {
+                lines.push(format!("and {more} more findings"));
+            }
             lines.push("a caller would notice:".to_owned());
             lines.extend(outline(&document).into_iter().map(|line| format!("  {line}")));
         }
@@ -120,6 +127,16 @@ mod tests {
         assert!(text.contains("a caller would notice:\n  say \"Hi\"\n"), "{text}");
         assert_eq!(view.headers.first("content-type"), Some("text/plain; charset=utf-8"));
         assert_eq!(view.headers.first("x-a"), Some("b"));
+    }
+
+    #[test]
+    fn a_document_of_nothing_but_mistakes_is_told_in_a_screenful() {
+        let attributes: String = (0..200).map(|n| format!(" a{n:04}=''")).collect();
+        let says = format!("<Say{attributes}/>").repeat(30);
+        let view = of(Response::markup(format!("<Response>{says}</Response>")), "http://h/");
+        let text = String::from_utf8_lossy(&view.body).into_owned();
+        assert_eq!(text.matches(" 12200: <Say> has no attribute").count(), MOST_FINDINGS);
+        assert!(text.contains("more findings\n"), "{text:.200}");
     }
 
     #[test]

@@ -241,12 +241,18 @@ fn unknown(element: &Element, attribute: &Attribute, table: &[Spec]) -> Diagnost
 /// The name that was probably meant: the same but for case, or at most two letters away.
 pub fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let lower = written.to_lowercase();
-    let distance = |name: &&str| distance(&lower, &name.to_lowercase());
-    names.min_by_key(distance).filter(|name| {
-        let letters = name.chars().count();
-        distance(name) <= (letters / 3).min(2)
-    })
+    let letters = lower.chars().count();
+    let near = names
+        // Whatever is longer or shorter by more is as far away: documents may have thousands.
+        .filter(|name| name.chars().count().abs_diff(letters) <= FARTHEST)
+        .map(|name| (distance(&lower, &name.to_lowercase()), name))
+        .min_by_key(|(distance, _)| *distance);
+    let (distance, name) = near?;
+    (distance <= (name.chars().count() / 3).min(FARTHEST)).then_some(name)
 }
+
+/// Letters by which a name may be wrong and still be guessed.
+const FARTHEST: usize = 2;
 
 /// Letters to change, add or leave out (Levenshtein).
 fn distance(left: &str, right: &str) -> usize {

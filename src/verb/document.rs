@@ -8,6 +8,9 @@ use super::attribute::{Attributes, nearest};
 use super::turn::Speech;
 use super::{NOT_YET, VERBS, Verb, play, say};
 
+/// Findings kept of one document: nobody reads more, and a document of 64 KB may have thousands.
+const MOST_FINDINGS: usize = 100;
+
 /// A checked document: what a call reads.
 #[derive(Clone, Debug, Default)]
 pub struct Document {
@@ -147,7 +150,18 @@ impl Document {
             }
         }
         document.verbs.shrink_to_fit();
+        document.bound_findings();
         Ok(document)
+    }
+
+    fn bound_findings(&mut self) {
+        let Some(left) = self.diagnostics.len().checked_sub(MOST_FINDINGS) else { return };
+        let Some(at) = self.diagnostics.get(MOST_FINDINGS).map(|first| first.position) else {
+            return;
+        };
+        self.diagnostics.truncate(MOST_FINDINGS);
+        let message = format!("and {left} more findings from here on");
+        self.diagnostics.push(Diagnostic::warning(12200, at, message));
     }
 
     fn add(&mut self, element: &Element) {

@@ -117,6 +117,17 @@ async fn a_body_that_is_no_form_must_be_vouched_for_by_the_signed_url() {
         let answer = routes.handle(signed(target, body)).await;
         assert_eq!(answer.status, status, "{target} {body}");
     }
+    // The hash counts whatever comes in the place of the body that was signed.
+    for (body, kind) in
+        [("", "application/json"), ("&&&", form::CONTENT_TYPE), ("{\"a\":1}", form::CONTENT_TYPE)]
+    {
+        let mut replayed = signed(&vouched, body);
+        let fields = replayed.headers.iter().filter(|(name, _)| *name != "Content-Type");
+        let mut fields: Vec<_> = fields.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        fields.push(("Content-Type".to_owned(), kind.to_owned()));
+        replayed.headers = crate::http::Headers::new(fields);
+        assert_eq!(routes.handle(replayed).await.status, 403, "{kind} {body}");
+    }
     // What each was let in to goes along: the file may be stricter when its turn has come.
     routes.handle(Request::get("/functions/route")).await;
     routes.handle(signed("/functions/route", "")).await;
@@ -154,6 +165,35 @@ async fn plain_text_shows_documents_and_explanations_stay_behind_the_signature()
     // A call hears the document, whatever its URL says.
     let fetched = fetch(&site, "function:route?_explain=1", Method::Post).await;
     assert_eq!(fetched.unwrap().document.verbs().len(), 1);
+}
+
+/// Keeps why nothing ran.
+#[derive(Default)]
+struct Failures(Mutex<Vec<String>>);
+
+impl Watcher for Failures {
+    fn shows(&self) -> bool {
+        false
+    }
+
+    fn saw(&self, seen: &Seen<'_>) {
+        self.0.lock().unwrap().extend(seen.report.failure.clone());
+    }
+}
+
+#[tokio::test]
+async fn what_is_logged_of_a_refused_request_is_short() {
+    let site = site();
+    let failures = Arc::new(Failures::default());
+    site.project.watchers.add(failures.clone());
+    let signed = [(signature::HEADER, "wrong")];
+    let target = format!("/functions/guarded?{}", "Ä".repeat(6_000));
+    let refused = ask(&site.project, "GET", &target, &signed).await;
+    assert!(refused.status == 403 && refused.body.len() > 6_000, "who asks is told the whole");
+    let told = failures.0.lock().unwrap().concat();
+    assert!(told.starts_with("not run: 403: /functions/guarded wants a valid"), "{told}");
+    assert!(told.contains("https://voice.example/functions/guarded?Ä") && told.ends_with("Ä…"));
+    assert!(told.chars().count() < 400, "{told}");
 }
 
 /// Keeps who answered what.
