@@ -143,6 +143,11 @@ async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
         let message = format!("is not built yet; run `offhook fn build {name}`");
         findings.tell(&sources, None, Severity::Warning, "function", message);
     }
+    let beyond = function::beyond(&folder);
+    if beyond > 0 {
+        let message = function::told_beyond(beyond);
+        findings.tell(&folder, None, Severity::Error, "function", message);
+    }
     for path in function::unnamed(&folder) {
         let message = "cannot be called: a function's name has letters, digits, _ - . ~ and /, and \
                        .private or .protected once at most";
