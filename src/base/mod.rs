@@ -7,6 +7,7 @@ pub mod fingerprint;
 pub mod id;
 pub mod machine;
 pub mod nearest;
+pub mod plain;
 pub mod plural;
 pub mod rng;
 pub mod secret;

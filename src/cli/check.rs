@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use super::serve::block_on;
 use super::{Outcome, Project};
+use crate::base::plain::{printable, printable_lines};
 use crate::config::{Config, Problem, Severity};
 use crate::markup::Position;
 use crate::node::project::Opened;
@@ -55,6 +56,7 @@ impl Findings {
             }
         };
         let place = position.map(|position| format!("{position}:")).unwrap_or_default();
+        let message = printable_lines(&message.to_string());
         eprintln!("{}:{place} {severity} {code}: {message}", shown(file));
     }
 
@@ -141,6 +143,11 @@ async fn check_functions(opened: &Opened, findings: &mut Findings) -> usize {
         let message = format!("is not built yet; run `offhook fn build {name}`");
         findings.tell(&sources, None, Severity::Warning, "function", message);
     }
+    let beyond = function::beyond(&folder);
+    if beyond > 0 {
+        let message = function::told_beyond(beyond);
+        findings.tell(&folder, None, Severity::Error, "function", message);
+    }
     for path in function::unnamed(&folder) {
         let message = "cannot be called: a function's name has letters, digits, _ - . ~ and /, and \
                        .private or .protected once at most";
@@ -206,13 +213,30 @@ pub(super) fn default_url(config: &Config) -> String {
     config.http.listen.first().map_or_else(String::new, |address| format!("http://{address}"))
 }
 
-/// A path without a needless `./` before it.
+/// A path without a needless `./` before it, and without what a terminal would obey: files come from
+/// others, too.
 pub(super) fn shown(path: &Path) -> String {
     let short: PathBuf = path.strip_prefix("./").unwrap_or(path).into();
-    if short.as_os_str().is_empty() { ".".to_owned() } else { short.display().to_string() }
+    if short.as_os_str().is_empty() {
+        ".".to_owned()
+    } else {
+        printable(&short.display().to_string())
+    }
 }
 
 fn place(line: usize, column: usize) -> Position {
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     Position { line: number(line), column: number(column) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_are_no_orders_to_a_terminal() {
+        let evil = shown(Path::new("./functions/ev\u{1b}[2Jl\u{202e}.js"));
+        assert_eq!(evil, "functions/ev\u{fffd}[2Jl\u{fffd}.js");
+        assert_eq!(shown(Path::new(".")), ".");
+    }
 }

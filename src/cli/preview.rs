@@ -3,6 +3,7 @@
 //! The document goes to standard output; findings and what a caller would notice go to standard
 //! error.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use super::check::bins::wrong_urls;
@@ -10,6 +11,7 @@ use super::check::default_url;
 use super::flow::incoming::{self, Arrival, hint};
 use super::serve::{block_on, read_config};
 use super::{Outcome, Project};
+use crate::base::plain::{printable, printable_lines};
 use crate::base::{Instant, Machine, Rng, nearest};
 use crate::call::{Call, Fetch, FetchError, Method, Output};
 use crate::config::Config;
@@ -206,7 +208,7 @@ async fn show(opened: &Opened, fetch: &Fetch) -> ExitCode {
         Err(error) => failed(&error),
         Ok(fetched) => {
             for finding in missing(opened, &answer) {
-                eprintln!("{finding}");
+                eprintln!("{}", printable(&finding));
             }
             tell(&fetched.document);
             ExitCode::SUCCESS
@@ -217,9 +219,14 @@ async fn show(opened: &Opened, fetch: &Fetch) -> ExitCode {
 fn print_body(answer: &Answer) {
     let kind = answer.headers.first("Content-Type").unwrap_or("no type").to_owned();
     match std::str::from_utf8(&answer.body) {
-        Ok(text) => println!("{}", text.trim_end()),
-        Err(_) => eprintln!("{} bytes of {kind}, not shown", answer.body.len()),
+        Ok(text) => println!("{}", for_reader(text.trim_end(), std::io::stdout().is_terminal())),
+        Err(_) => eprintln!("{} bytes of {}, not shown", answer.body.len(), printable(&kind)),
     }
+}
+
+/// An answer as it goes to a program, or to a terminal, which would obey some of it.
+fn for_reader(text: &str, is_terminal: bool) -> String {
+    if is_terminal { printable_lines(text) } else { text.to_owned() }
 }
 
 /// Documents of this project that the answer asks for, and that do not exist.
@@ -238,16 +245,17 @@ fn missing(opened: &Opened, answer: &Answer) -> Vec<String> {
 
 fn tell(document: &Document) {
     for finding in view::findings(document) {
-        eprintln!("{finding}");
+        eprintln!("{}", printable(&finding.to_string()));
     }
     eprintln!("a caller would notice:");
     for line in view::outline(document) {
-        eprintln!("  {line}");
+        eprintln!("  {}", printable(&line));
     }
 }
 
 fn failed(error: &FetchError) -> ExitCode {
     let FetchError { code, message } = error;
+    let message = printable_lines(message);
     // Some messages say themselves what to do.
     match message.ends_with('?') || message.contains("[webhook] allow") {
         true => eprintln!("offhook: error {code}: {message}"),
@@ -271,5 +279,17 @@ fn advice(code: u32) -> &'static str {
         12100..=12102 => "mend the markup at that place",
         12300 => "send the Content-Type text/xml",
         _ => "see the message above",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_gives_a_terminal_no_orders_and_a_program_every_byte() {
+        let text = "<Say>\u{1b}]0;x\u{7}\u{2066}</Say>\n";
+        assert_eq!(for_reader(text, true), "<Say>\u{fffd}]0;x\u{fffd}\u{fffd}</Say>\n");
+        assert_eq!(for_reader(text, false), text);
     }
 }

@@ -337,9 +337,10 @@ impl FunctionRunner for Runner {
 
     fn candidates(&self, name: &str) -> Vec<Candidate> {
         let functions = self.functions();
-        let candidates = functions.candidates(name).into_iter().map(|(file, access)| {
-            let text = std::fs::read(functions.folder().join(&file)).ok();
-            let version = text.map(|text| function::version_of(&text));
+        let candidates = functions.candidates(name).into_iter().enumerate();
+        let candidates = candidates.map(|(at, (file, access))| {
+            // Only of the one that counts does anybody want to know.
+            let version = (at == 0).then(|| functions.version_of_file(&file)).flatten();
             Candidate { file: format!("functions/{file}"), access, version }
         });
         candidates.collect()
@@ -370,7 +371,7 @@ fn run(functions: &Functions, name: &str, invocation: &Invocation, clock: Clock)
     if reporter.is_detailed() && functions.access(name).is_some_and(|access| access <= admitted) {
         let begun = clock.now();
         // What is wrong with it is said by invoking it.
-        let loaded = functions.load(name);
+        let loaded = functions.load_to_answer(name);
         let mut report = reporter.write();
         report.load = clock.now().since(begun);
         report.log.extend(loaded.map(|(_, log)| log).unwrap_or_default());

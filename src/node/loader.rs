@@ -40,6 +40,8 @@ pub(super) struct Loader {
     environment: Arc<Functions>,
     versions: Versions,
     clock: Clock,
+    /// Functions that there are beyond those that are loaded, at the last look.
+    beyond: usize,
 }
 
 impl Loader {
@@ -48,7 +50,7 @@ impl Loader {
         let environment = runner.functions();
         let (bins, functions) = (Files::default(), Files::default());
         let clock = Clock::start();
-        Loader { project, runner, bins, functions, environment, versions, clock }
+        Loader { project, runner, bins, functions, environment, versions, clock, beyond: 0 }
     }
 
     /// Loads what has changed since the last look and rests; gives what the log is to say of it.
@@ -74,7 +76,14 @@ impl Loader {
         }
         // What answered since the last look, though it may be gone by now.
         self.keep();
-        let saved = self.functions.look(functions.stamps());
+        let stamps = functions.stamps();
+        let beyond = if stamps.len() < function::MOST_FUNCTIONS { 0 } else { functions.beyond() };
+        if beyond > 0 && self.beyond == 0 {
+            let told = function::told_beyond(beyond);
+            said.push(Said::Broken(format!("functions: error function: {told}")));
+        }
+        self.beyond = beyond;
+        let saved = self.functions.look(stamps);
         for (name, first) in saved.changed {
             match self.runner.load(&functions, &name) {
                 Ok(loaded) => {

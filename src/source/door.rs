@@ -94,11 +94,14 @@ impl Project {
             Err(access) => return self.closed(&asked, access),
         };
         let report = reporter.take();
+        if report.refused {
+            // Whether it was closed before or while the request waited, it is told alike.
+            let access = (response.status == 403).then_some(Access::Protected);
+            return self.closed(&asked, access);
+        }
         let seen = asked.seen(&response, &report);
         self.watchers.tell(&seen);
         let response = match shown {
-            // Of what is closed nothing is shown.
-            _ if report.refused => return response,
             Shown::Explanation => {
                 let (functions, name) = (Arc::clone(&self.functions), name.to_owned());
                 // Reads files: not where others' requests wait.

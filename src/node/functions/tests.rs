@@ -519,27 +519,43 @@ async fn so_many_run_at_one_time_and_no_more() {
 #[tokio::test]
 async fn a_function_that_is_closed_while_requests_wait_answers_none_of_them() {
     let bench = Bench::new(&format!(
-        "{ALLOW}[[function]]\nname = \"f\"\nhosts = [\"127.0.0.1:PORT\"]\nconcurrency = 1\n"
+        "{ALLOW}[[function]]\nname = \"f\"\nhosts = [\"127.0.0.1:PORT\"]\nconcurrency = 1\n\
+         running = \"5s\"\n"
     ));
     bench.run("return (await fetch(url + '/slow')).text();").await;
     bench.server.most_at_once.store(0, Ordering::Relaxed);
     let routes = Project::routes(&bench.opened.project);
     let ask = || routes.handle(Request::get("/functions/f?_explain=1"));
-    let close = async {
-        // One runs then, and the other has been let in.
+    let runs = async || {
         while bench.server.most_at_once.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waits = std::cell::Cell::new(false);
+    let public = Invocation { admitted: Access::Public, ..Invocation::default() };
+    let queued = async {
+        runs().await;
+        waits.set(true);
+        // Stands in the queue before anybody else goes on.
+        bench.opened.project.functions.invoke("f", public).await
+    };
+    let close = async {
+        // One runs then, and one waits for sure: the other is let in by then, or never.
+        while !waits.get() {
             tokio::task::yield_now().await;
         }
         let folder = bench.folder.path().join("functions");
         let secret = "exports.handler = (c, e, callback) => callback(null, 'secret');";
         std::fs::write(folder.join("f.protected.js"), secret).expect("written");
     };
-    let (one, other, ()) = tokio::join!(ask(), ask(), close);
+    let (one, other, queued, ()) = tokio::join!(ask(), ask(), queued, close);
+    assert_eq!(queued.status, 403);
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 403]);
     let refused = if one.status == 403 { one } else { other };
-    let text = "403: /functions/f wants a valid X-Twilio-Signature";
+    let text = "403: /functions/f wants a valid X-Twilio-Signature, made over \
+                http://127.0.0.1:1/functions/f?_explain=1";
     let told = String::from_utf8_lossy(&refused.body);
     // At the door, or when its turn had come: neither answer nor explanation.
     assert!(told.starts_with(text) && told.lines().count() == 1, "{told}");
@@ -582,4 +598,6 @@ fn what_a_function_logs_is_one_entry_and_no_order_to_a_terminal() {
         super::within_one(forged),
         "one\n    2026-11-21T20:48:01Z ERROR call CA1 failed\u{fffd}\n    \u{fffd}[2Jthree"
     );
+    let turned = "\u{202e}eno\u{2066}\u{2028}2026-11-21T20:48:01Z ERROR";
+    assert_eq!(super::within_one(turned), "\u{fffd}eno\u{fffd}\u{fffd}2026-11-21T20:48:01Z ERROR");
 }

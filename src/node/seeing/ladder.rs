@@ -23,11 +23,8 @@ pub fn draw(story: &Story, full: bool) -> Vec<String> {
     rows(story, full).iter().map(|line| printable(line)).collect()
 }
 
-/// A line without what a terminal would obey: peers write much of what is shown.
-pub fn printable(line: &str) -> String {
-    let plain = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
-    line.chars().map(plain).collect()
-}
+/// Peers write much of what is shown.
+pub use crate::base::plain::printable;
 
 fn rows(story: &Story, full: bool) -> Vec<String> {
     let columns = Columns::of(story);

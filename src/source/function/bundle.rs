@@ -5,8 +5,7 @@
 //! looked at, there or not, is left as its [`Depends`].
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsStr;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
@@ -16,10 +15,10 @@ use wasmtime::{Caller, Linker};
 use super::depends::{Depends, Listing};
 use super::error::{Failure, LoadError};
 use super::instance::{State, slice, slice_mut};
+use super::looked::Looked;
 use super::typescript::{self, Unstripped};
 use super::{host, prelude, resolve};
 use crate::base::WallTime;
-use crate::source::{AsRead, Stamp};
 
 /// Packages in one file, with their data, are below it.
 const MAX_FILE: u64 = 4 << 20;
@@ -32,10 +31,10 @@ const MAX_FILES: usize = 2000;
 /// One package.json, and all that a script's packages have: parsed, they take fifty times as much.
 const MAX_PACKAGE: u64 = 1 << 20;
 const MAX_PACKAGES: u64 = 4 << 20;
+/// Folders of which it is remembered what their package.json says, or that they have none.
+const MOST_PACKAGES: usize = 4000;
 /// What the engine asks: names of files.
 const MAX_REQUEST: usize = 64 << 10;
-/// Paths looked at; several for each file.
-const MAX_PROBES: usize = 20_000;
 
 /// Why a file is not given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,19 +46,19 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn missing(reason: impl Into<String>) -> Refused {
-        Refused { code: "MODULE_NOT_FOUND", reason: reason.into() }
+        Refused { code: resolve::MISSING, reason: reason.into() }
     }
 
-    fn outside(id: &str) -> Refused {
+    pub(super) fn outside(id: &str) -> Refused {
         let reason = format!("{id} leads out of the project's folder");
         Refused { code: "ERR_OUTSIDE_PROJECT", reason }
     }
 
-    fn hidden(id: &str) -> Refused {
+    pub(super) fn hidden(id: &str) -> Refused {
         Refused::missing(format!("{id}: hidden files are no modules"))
     }
 
-    fn too_large(reason: String) -> Refused {
+    pub(super) fn too_large(reason: String) -> Refused {
         Refused { code: "ERR_TOO_LARGE", reason }
     }
 }
@@ -76,26 +75,20 @@ pub(super) enum Kind {
 
 /// The files of one script.
 pub(super) struct Bundle {
-    /// The project's folder, canonical.
-    root: PathBuf,
-    /// The folder of its functions, canonical.
+    /// The folder of the project's functions, canonical.
     functions: PathBuf,
     /// The script itself: it may be a link to anywhere, since who wrote the link wrote the folder.
     main: (String, PathBuf),
     /// What it holds, or held when it was good.
     text: Vec<u8>,
-    /// What was looked at, and how it was.
-    seen: BTreeMap<PathBuf, Option<AsRead>>,
-    /// When the first was.
-    begun: WallTime,
+    /// Where files were looked for.
+    looked: Looked,
     listings: Vec<Listing>,
     /// The private assets, once they were asked for.
     assets: Option<Vec<(String, String)>>,
     /// Parsed package.json files, by path.
     packages: HashMap<PathBuf, Option<Arc<Value>>>,
     package_bytes: u64,
-    /// Folders of the project that nothing is loaded from, canonical.
-    hidden: Vec<PathBuf>,
     /// By the names that stacks show.
     names: HashMap<String, PathBuf>,
     /// The project's own JSON by such names, each with what is wrong with it.
@@ -119,17 +112,14 @@ impl Bundle {
         let path = functions.join(main);
         let id = id_within(&root, &path).unwrap_or_default();
         Bundle {
-            root,
             functions,
             main: (id, path),
             text: text.to_vec(),
-            seen: BTreeMap::new(),
-            begun: now,
+            looked: Looked::new(root, hidden, now),
             listings: Vec::new(),
             assets: None,
             packages: HashMap::new(),
             package_bytes: 0,
-            hidden: hidden.iter().filter_map(|folder| fs::canonicalize(folder).ok()).collect(),
             names: HashMap::new(),
             data: BTreeMap::new(),
             files: 0,
@@ -144,7 +134,7 @@ impl Bundle {
 
     /// What the script was made from.
     pub(super) fn into_depends(self) -> Depends {
-        let mut depends = Depends::new(self.seen, self.listings);
+        let mut depends = Depends::new(self.looked.into_seen(), self.listings);
         depends.data = self.data;
         depends
     }
@@ -169,7 +159,8 @@ impl Bundle {
         let answer = match field("op") {
             "resolve" => {
                 let importing = request["importing"] == true;
-                resolve::resolve(self, field("from"), field("specifier"), importing)
+                let (from, specifier) = (field("from"), field("specifier"));
+                resolve::resolve(self, from, specifier, importing, is_over)
                     .map(|id| (json!({ "id": id }), String::new()))
             }
             "read" => self.read(field("id"), is_over),
@@ -192,14 +183,14 @@ impl Bundle {
         id: &str,
         is_over: &mut dyn FnMut() -> bool,
     ) -> Result<(Value, String), Refused> {
-        let kind = self.kind(&self.path(id)?)?;
-        let (text, path) = self.open(id)?;
-        let kind = match kind {
+        let path = self.place(id)?;
+        let kind = match self.kind(&path)? {
             Kind::CommonJs => "commonjs",
             Kind::Module => "module",
             Kind::Json => "json",
             Kind::Any => "any",
         };
+        let text = self.open(id, &path)?;
         let name = self.name_of(id, &path);
         let typed = path.extension().is_some_and(|e| ["ts", "mts", "cts"].iter().any(|t| e == *t));
         self.names.insert(name.clone(), path);
@@ -218,24 +209,33 @@ impl Bundle {
         }
     }
 
-    /// Any text, but of private assets alone: the rest of the folder is nobody's to read.
+    /// Any text, but of private assets alone: the rest of the folder is nobody's to read, by a link
+    /// in their folder neither.
     fn open_asset(&mut self, id: &str) -> Result<String, Refused> {
+        let missing = || Refused::missing("there is no such private asset");
         if !self.assets().iter().any(|(_, asset)| asset == id) {
-            return Err(Refused::missing("there is no such private asset"));
+            return Err(missing());
         }
-        Ok(self.open(id)?.0)
+        let path = self.place(id)?;
+        let assets = fs::canonicalize(self.root().join("assets"));
+        if !assets.is_ok_and(|assets| path.starts_with(assets)) {
+            return Err(missing());
+        }
+        self.open(id, &path)
+    }
+
+    /// Where the file of an id is.
+    fn place(&mut self, id: &str) -> Result<PathBuf, Refused> {
+        if id == self.main.0 {
+            return Ok(self.main.1.clone());
+        }
+        let found = self.file(&self.path(id)?)?;
+        found.ok_or_else(|| Refused::missing(format!("{id} is gone")))
     }
 
     /// Reads a file within the bounds.
-    fn open(&mut self, id: &str) -> Result<(String, PathBuf), Refused> {
-        let path = match id == self.main.0 {
-            true => self.main.1.clone(),
-            false => {
-                let found = self.file(&self.path(id)?)?;
-                found.ok_or_else(|| Refused::missing(format!("{id} is gone")))?
-            }
-        };
-        let bytes = self.bytes_of(&path);
+    fn open(&mut self, id: &str, path: &Path) -> Result<String, Refused> {
+        let bytes = self.bytes_of(path);
         let length = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         (self.files, self.bytes) = (self.files + 1, self.bytes + length);
         if self.bytes > MAX_BYTES || self.files > MAX_FILES {
@@ -251,10 +251,10 @@ impl Bundle {
             .map_err(|_| Refused { code: "ERR_NOT_TEXT", reason: "is not UTF-8".to_owned() })?;
         let own = !path.iter().any(|part| part == "node_modules");
         if own && path.extension().is_some_and(|ending| ending == "json") {
-            let name = self.name_of(id, &path);
+            let name = self.name_of(id, path);
             self.data.insert(name.clone(), no_json(name, &text));
         }
-        Ok((text, path))
+        Ok(text)
     }
 
     /// As stacks show it.
@@ -297,8 +297,9 @@ impl Bundle {
     }
 
     fn kind_of_package(&mut self, path: &Path) -> Kind {
-        let around = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.root));
-        let within = path.strip_prefix(&self.root).unwrap_or(path);
+        let root = self.root();
+        let around = path.ancestors().skip(1).take_while(|folder| folder.starts_with(root));
+        let within = path.strip_prefix(root).unwrap_or(path);
         let own = !within.iter().any(|part| part == "node_modules");
         for folder in around.map(Path::to_owned).collect::<Vec<_>>() {
             if let Some(package) = self.package(&folder) {
@@ -327,64 +328,35 @@ impl Bundle {
         let text = found.and_then(|path| super::read_at_most(&path, room).ok());
         self.package_bytes += text.as_ref().map_or(0, |text| text.len() as u64);
         let package = text.and_then(|text| serde_json::from_slice(&text).ok()).map(Arc::new);
-        self.packages.insert(path, package.clone());
+        if self.packages.len() < MOST_PACKAGES {
+            self.packages.insert(path, package.clone());
+        }
         package
     }
 
-    /// The canonical path of a file, if there is one at `path`.
+    /// The canonical path of a file of code, if there is one at `path`.
     pub(super) fn file(&mut self, path: &Path) -> Result<Option<PathBuf>, Refused> {
-        if !self.seen.contains_key(path) && self.seen.len() >= MAX_PROBES {
-            let reason = format!("the function looks at more than {MAX_PROBES} paths");
-            return Err(Refused::too_large(reason));
-        }
-        // As it is before it is read: an edit in between is an edit after.
-        let look = || Some(AsRead::new(path, Stamp::of(path)?, self.begun));
-        if self.seen.entry(path.to_owned()).or_insert_with(look).is_none() {
-            return Ok(None);
-        }
-        let Ok(found) = fs::canonicalize(path) else { return Ok(None) };
-        match found.strip_prefix(&self.root) {
-            Err(_) => Err(Refused::outside(&self.id(path))),
-            Ok(within) if self.is_hidden(&found, within) => Err(Refused::hidden(&self.id(path))),
-            Ok(_) => Ok(Some(found)),
-        }
+        self.looked.file(path)
     }
 
-    /// Whether nothing is loaded from there: what the server keeps, and what is none of the code but
-    /// about it, as `.env` and `.git`. Package managers have hidden folders of their own.
-    fn is_hidden(&self, found: &Path, within: &Path) -> bool {
-        let ours = |part: &&OsStr| *part != "node_modules";
-        let mut parts = within.iter().take_while(ours);
-        parts.any(|part| part.as_encoded_bytes().starts_with(b"."))
-            || self.hidden.iter().any(|folder| found.starts_with(folder))
+    /// Refuses what leads out of the project, and what is hidden there.
+    pub(super) fn refuse(&mut self, path: &Path) -> Result<(), Refused> {
+        self.looked.refuse(path)
     }
 
-    /// The path of an id or a path from the root with `.` and `..` in it; those that lead above
-    /// the root are refused.
+    /// The path of an id, or of what was put together from one.
     pub(super) fn path(&self, id: &str) -> Result<PathBuf, Refused> {
-        let mut path = self.root.clone();
-        for part in Path::new(id.trim_start_matches('/')).components() {
-            match part {
-                Component::Normal(name) => path.push(name),
-                Component::CurDir => {}
-                Component::ParentDir if path == self.root => return Err(Refused::outside(id)),
-                Component::ParentDir => {
-                    path.pop();
-                }
-                Component::RootDir | Component::Prefix(_) => return Err(Refused::outside(id)),
-            }
-        }
-        Ok(path)
+        self.looked.path(id)
     }
 
     /// The id of a path under the root.
     pub(super) fn id(&self, path: &Path) -> String {
-        id_within(&self.root, path).unwrap_or_else(|| "a file".to_owned())
+        id_within(self.root(), path).unwrap_or_else(|| "a file".to_owned())
     }
 
     /// The project's folder.
     pub(super) fn root(&self) -> &Path {
-        &self.root
+        self.looked.root()
     }
 
     fn assets(&mut self) -> Vec<(String, String)> {
@@ -395,12 +367,12 @@ impl Bundle {
     }
 
     fn list(&mut self, listing: fn(&Path, &Path) -> Listing) -> Vec<(String, String)> {
-        let listing = listing(&self.root, &self.functions);
+        let listing = listing(self.root(), &self.functions);
         let entries = listing.entries();
         if !self.listings.contains(&listing) {
             self.listings.push(listing);
         }
-        let id = |(name, path): (String, PathBuf)| Some((name, id_within(&self.root, &path)?));
+        let id = |(name, path): (String, PathBuf)| Some((name, id_within(self.root(), &path)?));
         entries.into_iter().filter_map(id).collect()
     }
 }

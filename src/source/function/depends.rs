@@ -1,12 +1,12 @@
 //! What a function was made from besides its own file, and whether that is still as it was.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::LoadError;
+use super::walk::walk;
 use crate::base::WallTime;
 use crate::source::{AsRead, Stamp};
 
@@ -47,49 +47,33 @@ impl Listing {
             let script = |(_, path): &(String, PathBuf)| super::is_script(path);
             return files.map(|(name, _, path)| (name, path)).filter(script).collect();
         }
-        let mut assets = Vec::new();
-        private_assets(&self.folder, "/", 0, &mut 0, &mut assets);
-        assets.sort();
-        assets
+        private_assets(&self.folder)
     }
 }
 
-fn private_assets(
-    dir: &Path,
-    prefix: &str,
-    depth: usize,
-    looked: &mut usize,
-    found: &mut Vec<(String, PathBuf)>,
-) {
-    /// Deeper is a link in a circle.
-    const MAX_DEPTH: usize = 8;
+fn private_assets(dir: &Path) -> Vec<(String, PathBuf)> {
     /// A script that wants more of them wants a database.
     const MAX_ASSETS: usize = 1000;
-    let Ok(entries) = fs::read_dir(dir) else { return };
-    for entry in entries.flatten() {
-        *looked += 1;
-        if *looked > super::files::MAX_ENTRIES {
-            return;
-        }
-        let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
-        let path = entry.path();
-        if path.is_dir() && depth < MAX_DEPTH {
-            private_assets(&path, &format!("{prefix}{name}/"), depth + 1, looked, found);
-        } else if let Some((stem, ending)) = name.split_once(".private.")
-            && found.len() < MAX_ASSETS
+    let mut assets = Vec::new();
+    walk(dir, |prefix, name, path| {
+        if let Some((stem, ending)) = name.split_once(".private.")
+            && assets.len() < MAX_ASSETS
         {
-            found.push((format!("{prefix}{stem}.{ending}"), path));
+            assets.push((format!("/{prefix}{stem}.{ending}"), path));
         }
-    }
+    });
+    assets.sort();
+    assets
 }
 
 /// Files and folders that a function was made from.
 #[derive(Debug)]
 pub(super) struct Depends {
     /// Paths and how they were then; none for those that were not there, and would count if they
-    /// were.
+    /// were. First those that every request looks at.
     files: Vec<(PathBuf, Option<AsRead>)>,
+    /// How many these are.
+    near: usize,
     listings: Vec<Listing>,
     /// Of these, JSON by the names that stacks show, each with what was wrong with it.
     pub(super) data: BTreeMap<String, Option<LoadError>>,
@@ -109,13 +93,22 @@ impl Default for Depends {
 
 impl Depends {
     pub(super) fn new(files: BTreeMap<PathBuf, Option<AsRead>>, listings: Vec<Listing>) -> Depends {
-        let files: Vec<_> = files.into_iter().collect();
+        let (mut files, far): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|(path, _)| is_near(path));
+        let near = files.len();
+        files.extend(far);
         let listed: Vec<u64> = listings.iter().map(|listing| listing.hash).collect();
         let stamps: Vec<Option<Stamp>> =
             files.iter().map(|(_, read)| read.as_ref().map(AsRead::stamp)).collect();
         let noticed = AtomicU64::new(hash_of(&(stamps, listed)));
         let data = BTreeMap::new();
-        Depends { files, listings, data, turn: AtomicU64::new(0), noticed }
+        Depends { files, near, listings, data, turn: AtomicU64::new(0), noticed }
+    }
+
+    /// How many files requests and the watcher look at.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.files.len()
     }
 
     /// Of a newer version of the same function.
@@ -127,10 +120,7 @@ impl Depends {
     /// Whether all is as it was, for a request, which cannot look at a thousand files: of packages
     /// it looks at their package.json, which every installation writes.
     pub(super) fn is_current(&self, now: WallTime) -> bool {
-        let near = |path: &Path| {
-            path.ends_with("package.json") || !path.iter().any(|part| part == "node_modules")
-        };
-        self.files.iter().filter(|(path, _)| near(path)).all(|file| is_as_read(file, now))
+        self.files.iter().take(self.near).all(|file| is_as_read(file, now))
             && self.listings.iter().all(|listing| listing.now() == listing.hash)
     }
 
@@ -152,6 +142,11 @@ impl Depends {
     }
 }
 
+/// Whether requests look at this file, too, and not only the server's watcher.
+pub(super) fn is_near(path: &Path) -> bool {
+    path.ends_with("package.json") || !path.iter().any(|part| part == "node_modules")
+}
+
 fn stamp_now((path, read): &(PathBuf, Option<AsRead>), now: WallTime) -> Option<Stamp> {
     let bare = Stamp::of(path)?;
     Some(read.as_ref().map_or(bare, |read| read.now(path, bare, now)))
@@ -161,7 +156,7 @@ fn is_as_read(file: &(PathBuf, Option<AsRead>), now: WallTime) -> bool {
     stamp_now(file, now) == file.1.as_ref().map(AsRead::stamp)
 }
 
-fn hash_of(value: &impl Hash) -> u64 {
+pub(super) fn hash_of(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Access;
 use crate::base::Fault;
+use crate::base::plain::is_obeyed;
 use crate::http::signature;
 
 /// Characters of a text that a guest chose: what people read of one.
@@ -12,7 +13,7 @@ const MOST_TOLD: usize = 2_000;
 /// A text that a guest chose, as it may stand in logs, on terminals and in answers about it: not
 /// long, and without control characters that terminals obey.
 pub(super) fn plain(text: &str) -> String {
-    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let obeyed = |c: char| is_obeyed(c) && !matches!(c, '\n' | '\t');
     let safe = |c: char| if obeyed(c) { char::REPLACEMENT_CHARACTER } else { c };
     let mut told: String = text.chars().take(MOST_TOLD).map(safe).collect();
     if text.chars().nth(MOST_TOLD).is_some() {
@@ -179,6 +180,7 @@ mod tests {
     #[test]
     fn what_a_guest_says_of_itself_is_short_and_no_order_to_a_terminal() {
         assert_eq!(plain("a\tb\r\n\x1b[2Jc\u{9b}"), "a\tb\u{fffd}\n\u{fffd}[2Jc\u{fffd}");
+        assert_eq!(plain("\u{202e}a\u{2028}"), "\u{fffd}a\u{fffd}");
         assert_eq!(plain(&"ü".repeat(MOST_TOLD)).chars().count(), MOST_TOLD);
         assert_eq!(plain(&"ü".repeat(1 << 20)).chars().count(), MOST_TOLD + 1);
     }

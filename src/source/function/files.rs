@@ -1,11 +1,12 @@
 //! The files of a project's functions: which names there are, whose file each is, who may call it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::walk::{is_in_circles, walk};
 use super::{Access, table};
 use crate::base::WallTime;
 use crate::source::{Stamp, stamp};
@@ -75,7 +76,7 @@ impl Finder {
         if let Some(found) = self.again(name) {
             return Some(found);
         }
-        if !is_name(name) {
+        if !is_name(name) || is_in_circles(&self.dir, name) {
             return None;
         }
         let base = self.dir.join(name);
@@ -83,7 +84,7 @@ impl Finder {
         // Before its files are looked at: what changes meanwhile changes it again.
         let state = FolderState::of(&folder);
         let mut linked = false;
-        let found = SUFFIXES.iter().find_map(|(suffix, access)| {
+        let found = suffixes(name).find_map(|(suffix, access)| {
             let mut path = base.clone().into_os_string();
             path.push(suffix);
             let path = PathBuf::from(path);
@@ -127,10 +128,8 @@ pub fn names(dir: &Path) -> Vec<(String, Access)> {
 
 /// Files under a folder that look like functions and are none, because nothing could name them.
 pub fn unnamed(dir: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    collect(dir, "", 0, &mut 0, &mut files);
-    files.retain(|(name, ..)| !is_name(name));
-    files.into_iter().map(|(_, _, path)| path).collect()
+    let files = collect(dir).0.into_iter().filter(|(name, ..)| !is_name(name));
+    files.map(|(_, _, path)| path).collect()
 }
 
 /// The tables of routes under a folder, in the order of their names.
@@ -141,8 +140,7 @@ pub fn tables(dir: &Path) -> Vec<PathBuf> {
 
 /// The file of each name, with its place in [`SUFFIXES`]; in the order of the names.
 pub(super) fn files(dir: &Path) -> Vec<(String, usize, PathBuf)> {
-    let mut files = Vec::new();
-    collect(dir, "", 0, &mut 0, &mut files);
+    let mut files = collect(dir).0;
     files.retain(|(name, ..)| is_name(name));
     files.sort();
     files.dedup_by(|later, first| later.0 == first.0);
@@ -171,10 +169,15 @@ pub(super) const SUFFIXES: [(&str, Access); 18] = [
     (".routes.toml", Access::Public),
 ];
 
+/// What may be added to a name to make a function's file of it.
+pub(super) fn suffixes(name: &str) -> impl Iterator<Item = &'static (&'static str, Access)> {
+    SUFFIXES.iter().filter(move |(suffix, _)| !is_declaration(&format!("{name}{suffix}")))
+}
+
 /// Who may call a function of that name whose file is this, relative to the functions folder.
 pub(super) fn access_of(name: &str, file: &str) -> Option<Access> {
     let suffix = file.strip_prefix(name)?;
-    SUFFIXES.iter().find(|(known, _)| *known == suffix).map(|(_, access)| *access)
+    suffixes(name).find(|(known, _)| *known == suffix).map(|(_, access)| *access)
 }
 
 /// Whether a function file is for the JavaScript engine.
@@ -200,45 +203,45 @@ pub fn is_name(name: &str) -> bool {
         && !name.ends_with(".private")
 }
 
-/// Entries of folders that are looked at: links in circles make endless ones of a few.
-pub(super) const MAX_ENTRIES: usize = 50_000;
+/// Functions of a project that are loaded: more names than this come from tools, or links, that make
+/// them up, and each keeps memory.
+pub const MOST_FUNCTIONS: usize = 1_000;
 
-fn collect(
-    dir: &Path,
-    prefix: &str,
-    depth: usize,
-    looked: &mut usize,
-    files: &mut Vec<(String, usize, PathBuf)>,
-) {
-    // Deeper folders are packages' insides, or a link in a circle.
-    const MAX_DEPTH: usize = 8;
-    let Ok(entries) = fs::read_dir(dir) else { return };
-    for entry in entries.flatten() {
-        *looked += 1;
-        if *looked > MAX_ENTRIES {
+/// How many names there are beyond [`MOST_FUNCTIONS`].
+pub fn beyond(dir: &Path) -> usize {
+    collect(dir).1
+}
+
+/// What is wrong when there are so many.
+pub fn told_beyond(count: usize) -> String {
+    format!(
+        "has {} functions: no more than {MOST_FUNCTIONS} are loaded; remove some, or links to \
+         folders that repeat them",
+        MOST_FUNCTIONS + count
+    )
+}
+
+/// Whether a file declares types alone: such are for editors.
+fn is_declaration(file: &str) -> bool {
+    file.ends_with(".d.ts")
+}
+
+/// The files that have a name, and how many names there are beyond those that count.
+fn collect(dir: &Path) -> (Vec<(String, usize, PathBuf)>, usize) {
+    let (mut files, mut names, mut beyond) = (Vec::new(), HashSet::new(), HashSet::new());
+    walk(dir, |prefix, file, path| {
+        let mut suffixes = SUFFIXES.iter().enumerate().filter(|_| !is_declaration(file));
+        let named = suffixes.find_map(|(at, (end, _))| Some((at, file.strip_suffix(end)?)));
+        let Some((at, name)) = named else { return };
+        let name = format!("{prefix}{name}");
+        if names.len() >= MOST_FUNCTIONS && !names.contains(&name) {
+            beyond.insert(name);
             return;
         }
-        let file = entry.file_name();
-        let Some(file) = file.to_str().filter(|f| !f.starts_with('.') && *f != "node_modules")
-        else {
-            continue;
-        };
-        let path = entry.path();
-        if path.is_dir() {
-            if depth < MAX_DEPTH {
-                collect(&path, &format!("{prefix}{file}/"), depth + 1, looked, files);
-            }
-            continue;
-        }
-        let mut suffixes = SUFFIXES.iter().enumerate();
-        // Declarations alone are for editors.
-        let code = !file.ends_with(".d.ts");
-        let named = suffixes.find_map(|(at, (end, _))| Some((at, file.strip_suffix(end)?)));
-        let named = named.filter(|_| code);
-        if let Some((at, name)) = named {
-            files.push((format!("{prefix}{name}"), at, path));
-        }
-    }
+        names.insert(name.clone());
+        files.push((name, at, path));
+    });
+    (files, beyond.len())
 }
 
 #[cfg(test)]

@@ -26,6 +26,10 @@ const ENGINE: Option<&[u8]> = None;
 /// megabyte of JavaScript.
 const DEPLOYING: Duration = Duration::from_secs(2);
 
+/// What one script keeps between requests: its heap after its top level, packages included. Ten of
+/// the largest packages together leave 29 MiB.
+const MAX_KEPT: usize = 32 << 20;
+
 /// Stands for a file name where it is we who evaluate.
 const DEPLOYER: &str = "offhook:deploy";
 
@@ -44,6 +48,8 @@ pub(super) struct Runtime {
 /// A deployed script.
 pub(super) struct Script {
     image: InstancePre<State>,
+    /// About the bytes that it holds while nobody asks it.
+    pub(super) kept: usize,
 }
 
 /// An instance of the engine over some image.
@@ -131,8 +137,12 @@ impl Runtime {
             })?;
         }
         running.seal(store).map_err(broken)?;
-        let image = self.imprint(sandbox, running.memory.data(&store)).map_err(broken)?;
-        Ok(Script { image })
+        let image = image::image(running.memory.data(&store));
+        if image.len() > MAX_KEPT {
+            return Err(LoadError::whole(file, too_much(image.len())));
+        }
+        let kept = image.len();
+        Ok(Script { image: self.prepared(sandbox, image).map_err(broken)?, kept })
     }
 
     /// Hands the event to the script's handler.
@@ -187,8 +197,11 @@ impl Runtime {
     }
 
     fn imprint(&self, sandbox: &Sandbox, memory: &[u8]) -> wasmtime::Result<InstancePre<State>> {
-        let module = Module::new(sandbox.engine(), image::image(memory))?;
-        self.imports.instantiate_pre(&module)
+        self.prepared(sandbox, image::image(memory))
+    }
+
+    fn prepared(&self, sandbox: &Sandbox, image: Vec<u8>) -> wasmtime::Result<InstancePre<State>> {
+        self.imports.instantiate_pre(&Module::new(sandbox.engine(), image)?)
     }
 }
 
@@ -293,6 +306,16 @@ impl Running {
             None => Err(state.stop(Failure::Pointer)),
         }
     }
+}
+
+fn too_much(kept: usize) -> String {
+    format!(
+        "the top level leaves {} MiB of memory that each request begins with, and {} MiB are the \
+         most: make large values in the handler, require fewer packages, or only the parts of them \
+         that it uses",
+        kept.div_ceil(1 << 20),
+        MAX_KEPT >> 20
+    )
 }
 
 /// The engine counts columns in bytes, and misses what a script leaves open behind its end.

@@ -10,9 +10,13 @@ use std::sync::{Arc, PoisonError};
 use super::bundle::Bundle;
 use super::depends::Depends;
 use super::files::{Found, access_of, files, is_script};
+use super::share::Share;
 use super::versions::Version;
-use super::{Access, Error, Functions, LOADS, Level, LoadError, LogLine, guest, javascript, table};
-use crate::base::WallTime;
+use super::{
+    Access, Error, Functions, LOADS, Level, LoadError, LogLine, MOST_FUNCTIONS, guest, javascript,
+    table,
+};
+use crate::base::{Instant, WallTime};
 use crate::source::routes::Table;
 use crate::source::{AsRead, Loaded, Stamp};
 
@@ -24,6 +28,25 @@ pub(super) struct Known {
     pub(super) broken: Option<LoadError>,
     /// Its other files, as they were then.
     pub(super) depends: Depends,
+    /// What requests may still bring about.
+    share: Share,
+}
+
+impl Known {
+    /// What answers while the file was not yet looked at in another environment.
+    pub(super) fn unread(good: Option<Good>, broken: Option<LoadError>) -> Known {
+        let (depends, share) = (Depends::default(), Share::whole(Instant::ZERO));
+        Known { file: None, good, broken, depends, share }
+    }
+}
+
+/// Who wants the function as its files are now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Looks at the files that a request can look at, and may load within its function's share.
+    Request,
+    /// Looks at all of them.
+    Watcher,
 }
 
 /// What loaded well last, of a file that so many might call.
@@ -49,6 +72,20 @@ pub(super) enum Program {
     Routes(Box<Table>),
 }
 
+impl Known {
+    /// Bytes of a script that answers, whether a request comes or not.
+    fn kept(&self) -> usize {
+        match self.good.as_ref().map(|good| &*good.program) {
+            Some(Program::Script(script)) => script.kept,
+            _ => 0,
+        }
+    }
+}
+
+/// What all scripts together keep between requests: a thousand of them that load little, and more
+/// than a small machine has.
+const MAX_KEPT_BY_ALL: usize = 2 << 30;
+
 /// Larger files are mistakes: scripts are written by hand, modules hold one decision.
 const MAX_SCRIPT: u64 = 1 << 20;
 pub(super) const MAX_MODULE: u64 = 16 << 20;
@@ -65,10 +102,34 @@ impl Functions {
     /// Loads the function if it changed, so that the next request does not wait for it, and its
     /// last good version is there when a later one is broken; with what its top level logged.
     pub fn load(&self, name: &str) -> Result<(Loaded<LoadError>, Vec<LogLine>), Error> {
+        self.load_for(name, Asker::Watcher)
+    }
+
+    /// As [`Functions::load`], for a request that comes next, and within what requests may.
+    pub fn load_to_answer(&self, name: &str) -> Result<(Loaded<LoadError>, Vec<LogLine>), Error> {
+        self.load_for(name, Asker::Request)
+    }
+
+    fn load_for(
+        &self,
+        name: &str,
+        asker: Asker,
+    ) -> Result<(Loaded<LoadError>, Vec<LogLine>), Error> {
         let _slot = self.sandbox.take_slot()?;
-        let (known, log) = self.current(name, Depends::is_exactly_current)?;
+        let (known, log) = self.current(name, asker)?;
         let broken = known.broken.clone();
         Ok((Loaded { kept: broken.is_some() && known.good.is_some(), broken }, log))
+    }
+
+    /// As if requests had loaded it as often as they may.
+    #[cfg(test)]
+    pub(super) fn use_up_share(&self, name: &str) {
+        let now = self.sandbox.host().now();
+        let mut known = self.known();
+        if let Some(mut spent) = known.remove(name).and_then(Arc::into_inner) {
+            spent.share = Share::spent(now);
+            known.insert(name.to_owned(), Arc::new(spent));
+        }
     }
 
     /// Forgets a function whose file is gone for good.
@@ -91,48 +152,81 @@ impl Functions {
     pub(super) fn current(
         &self,
         name: &str,
-        is_current: fn(&Depends, WallTime) -> bool,
+        asker: Asker,
     ) -> Result<(Arc<Known>, Vec<LogLine>), Error> {
         let now = self.now();
         // What is known stays: an editor that replaces a file may leave none for a moment.
         let Some(found) = self.finder.find(name, now) else {
             return Err(Error::NotFound(name.to_owned()));
         };
-        let fresh = || {
-            let known = self.known().get(name).cloned();
+        let same = || {
             let same = |known: &Arc<Known>| {
                 let (file, read) = known.file.as_ref()?;
                 let stamp = read.now(&found.path, found.stamp, now);
                 Some(file.path == found.path && stamp == read.stamp())
             };
-            let current = |known: &Arc<Known>| {
-                same(known).unwrap_or_default() && is_current(&known.depends, now)
-            };
-            known.filter(current)
+            let known = self.known().get(name).cloned();
+            known.filter(|known| same(known).unwrap_or_default())
         };
-        if let Some(known) = fresh() {
+        let current = |known: &Arc<Known>| match asker {
+            Asker::Request => known.depends.is_current(now),
+            Asker::Watcher => known.depends.is_exactly_current(now),
+        };
+        if let Some(known) = same().filter(current) {
             return Ok((known, Vec::new()));
         }
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
         let turn = &self.loading[hasher.finish() as usize % LOADS];
         let _one_at_a_time = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = fresh() {
+        let same = same();
+        if let Some(known) = same.clone().filter(current) {
+            return Ok((known, Vec::new()));
+        }
+        let begun = self.sandbox.host().now();
+        let counts = same.is_some() && asker == Asker::Request;
+        if let Some(known) = same
+            && counts
+            && known.share.at(begun).is_spent()
+        {
+            // The server's watcher will load it.
             return Ok((known, Vec::new()));
         }
         let before = self.known().get(name).cloned();
-        if let Some(before) = &before {
+        let (made, log) = self.loaded(name, found, before.as_deref(), now);
+        let share = before.map_or_else(|| Share::whole(begun), |before| before.share.at(begun));
+        let spent = self.sandbox.host().now().since(begun);
+        let share = if counts { share.without(spent) } else { share };
+        let known = Arc::new(Known { share, ..made });
+        self.known().insert(name.to_owned(), known.clone());
+        Ok((known, log))
+    }
+
+    /// The function as this file makes it, and what its top level logged; `now` is from before the
+    /// file was found.
+    fn loaded(
+        &self,
+        name: &str,
+        found: Found,
+        before: Option<&Known>,
+        now: WallTime,
+    ) -> (Known, Vec<LogLine>) {
+        if let Some(before) = before {
             before.depends.notice(now);
         }
         let as_read = AsRead::new(&found.path, found.stamp, now);
         let file = self.relative(&found.path);
         let access = found.access;
         let (made, bytes) = match self.read(&file, &found) {
-            Ok(bytes) => (self.make(name, &file, &bytes), bytes),
+            _ if before.is_none() && self.known().len() >= MOST_FUNCTIONS => {
+                let reason = format!("is not loaded: {MOST_FUNCTIONS} functions are");
+                (Made::broken(LoadError::whole(&file, reason)), vec![])
+            }
+            Ok(bytes) => (self.make(name, &file, &bytes).within(self.room(name), &file), bytes),
             Err(error) => (Made::broken(error), vec![]),
         };
         // What was written for few answers nobody else.
-        let last = before.as_ref().and_then(|known| known.good.clone());
+        let last = before.and_then(|known| known.good.clone());
         let last = last.filter(|good| good.access <= access);
         let Made { outcome, depends, mut log } = made.held_against(last.as_ref());
         let (good, broken) = match outcome {
@@ -144,13 +238,19 @@ impl Functions {
             }
             Err(error) => (last.or_else(|| self.kept(name, access, &mut log)), Some(error)),
         };
-        let depends = match &before {
+        let depends = match before {
             Some(before) => depends.after(&before.depends),
             None => depends,
         };
-        let known = Arc::new(Known { file: Some((found, as_read)), good, broken, depends });
-        self.known().insert(name.to_owned(), known.clone());
-        Ok((known, log))
+        let share = Share::whole(Instant::ZERO);
+        (Known { file: Some((found, as_read)), good, broken, depends, share }, log)
+    }
+
+    /// What all other scripts leave of the memory for all.
+    fn room(&self, name: &str) -> usize {
+        let known = self.known();
+        let others = known.iter().filter(|(other, _)| *other != name);
+        MAX_KEPT_BY_ALL.saturating_sub(others.map(|(_, known)| known.kept()).sum())
     }
 
     fn relative(&self, path: &Path) -> String {
@@ -225,6 +325,21 @@ struct Made {
 impl Made {
     fn broken(error: LoadError) -> Made {
         Made { outcome: Err(error), depends: Depends::default(), log: vec![] }
+    }
+
+    /// Nothing, where a script would keep more than there is room for.
+    fn within(mut self, room: usize, file: &str) -> Made {
+        if let Ok(Program::Script(script)) = &self.outcome
+            && script.kept > room
+        {
+            let most = MAX_KEPT_BY_ALL >> 20;
+            let reason = format!(
+                "is not loaded: the scripts of all functions would keep more than {most} MiB of \
+                 memory between requests; have them make large values in their handlers"
+            );
+            self.outcome = Err(LoadError::whole(file, reason));
+        }
+        self
     }
 
     /// JSON that is read when a handler runs fails there, in every answer. So where it was sound

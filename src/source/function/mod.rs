@@ -23,16 +23,19 @@ mod imports;
 mod instance;
 mod javascript;
 mod load;
+mod looked;
 mod prelude;
 pub mod python;
 mod resolve;
 mod rollback;
 mod sandbox;
+mod share;
 mod table;
 #[cfg(test)]
 mod tests;
 mod typescript;
 pub mod versions;
+mod walk;
 mod wasi;
 mod zone;
 
@@ -41,7 +44,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::WallTime;
-use depends::Depends;
 
 pub use admit::admit;
 
@@ -50,9 +52,9 @@ pub use crate::directory::paths::Access;
 pub use error::{Error, Failure, LoadError};
 pub use event::{Cost, Event, Level, LogLine, Response};
 use files::{Finder, Found, files, is_script};
-pub use files::{is_name, names, tables, unnamed};
+pub use files::{MOST_FUNCTIONS, beyond, is_name, names, tables, told_beyond, unnamed};
 pub use instance::{Limits, MAX_MEMORY};
-use load::{Good, Known, Program, read_at_most};
+use load::{Asker, Good, Known, Program, read_at_most};
 pub use sandbox::{Host, Sandbox, Setup, TICK};
 pub use versions::{Versions, version_of};
 
@@ -143,8 +145,7 @@ impl Functions {
         let again = |(name, known): (&String, &Arc<Known>)| {
             let hides = before.own(name).saw_more_than(self.own(name));
             let good = known.good.clone().filter(|_| !hides);
-            let (broken, depends) = (known.broken.clone(), Depends::default());
-            (name.clone(), Arc::new(Known { file: None, good, broken, depends }))
+            (name.clone(), Arc::new(Known::unread(good, known.broken.clone())))
         };
         let known = before.known().iter().map(again).collect();
         Functions { known: Mutex::new(known), ..self }
@@ -195,7 +196,7 @@ impl Functions {
     ) -> Result<Response, Error> {
         let own = self.own(name);
         let _slot = self.sandbox.take_slot()?;
-        let (known, mut log) = self.current(name, Depends::is_current)?;
+        let (known, mut log) = self.current(name, Asker::Request)?;
         let access = known.file.as_ref().map(|(file, _)| file.access);
         if let Some(access) = access.filter(|access| *access > admitted) {
             return Err(Error::Refused(name.to_owned(), access));
@@ -235,6 +236,11 @@ impl Functions {
     /// The names of all functions, in order.
     pub fn names(&self) -> Vec<String> {
         names(self.finder.dir()).into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// How many there are beyond those that are loaded.
+    pub fn beyond(&self) -> usize {
+        beyond(self.finder.dir())
     }
 
     /// Whether any of them needs the JavaScript engine.

@@ -29,32 +29,42 @@ const MAX_NAME: usize = 1024;
 /// What a system takes as a path; stars in a target would make gigabytes of a kilobyte.
 const MAX_TARGET: usize = 4096;
 
+/// As Node names what is not there.
+pub(super) const MISSING: &str = "MODULE_NOT_FOUND";
+
 type Found = Result<Option<PathBuf>, Refused>;
 
-/// The id of the file that `specifier` means in the file `from`.
+/// The id of the file that `specifier` means in the file `from`; `is_over` says whether the time is.
 pub(super) fn resolve(
     bundle: &mut Bundle,
     from: &str,
     specifier: &str,
     importing: bool,
+    is_over: &mut dyn FnMut() -> bool,
 ) -> Result<String, Refused> {
-    if specifier.len() > MAX_NAME || specifier.contains('\0') {
+    // Whoever asks may have made up both.
+    if from.len() > MAX_NAME || specifier.len() > MAX_NAME || specifier.contains('\0') {
         return Err(Refused::missing("that is no name of a file"));
     }
     let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
     let specifier = specifier.strip_prefix("file://").unwrap_or(specifier);
     let relative = ["./", "../"].iter().any(|start| specifier.starts_with(start))
         || matches!(specifier, "." | "..");
-    let mut search = Search { bundle, importing };
+    let mut search = Search { bundle, importing, is_over };
     let found = if relative || specifier.starts_with('/') {
         let id = if relative { format!("{folder}/{specifier}") } else { specifier.to_owned() };
         let path = search.bundle.path(&id)?;
         let folder_only = specifier.ends_with('/') || specifier.ends_with('.');
         let found = match folder_only {
-            true => search.folder(&path)?,
-            false => search.file_or_folder(&path)?,
+            true => search.folder(&path),
+            false => search.file_or_folder(&path),
         };
-        found.ok_or_else(|| no_file(specifier, &search.bundle.id(&path)))?
+        let missing = || no_file(specifier, &search.bundle.id(&path));
+        match found {
+            // Whoever writes such a path takes it for one of the whole machine.
+            Err(refused) if refused.code == MISSING && !relative => return Err(missing()),
+            found => found?.ok_or_else(missing)?,
+        }
     } else if specifier.starts_with('#') {
         search.inner(&folder, specifier)?
     } else {
@@ -75,6 +85,7 @@ fn no_file(specifier: &str, id: &str) -> Refused {
 struct Search<'a> {
     bundle: &'a mut Bundle,
     importing: bool,
+    is_over: &'a mut dyn FnMut() -> bool,
 }
 
 impl Search<'_> {
@@ -86,6 +97,9 @@ impl Search<'_> {
     }
 
     fn file(&mut self, path: &Path) -> Found {
+        if (self.is_over)() {
+            return Err(Refused::missing("there is no time left to look for it"));
+        }
         if let Some(found) = self.bundle.file(path)? {
             return Ok(Some(found));
         }
@@ -104,6 +118,7 @@ impl Search<'_> {
     }
 
     fn folder(&mut self, path: &Path) -> Found {
+        self.bundle.refuse(path)?;
         if !path.is_dir() {
             return Ok(None);
         }

@@ -8,7 +8,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::files::SUFFIXES;
+use super::files::{SUFFIXES, suffixes};
+use super::load::{MAX_MODULE, read_at_most};
 use super::versions::{Version, Versions, version_of};
 use super::{Access, Functions, is_name};
 use crate::base::WallTime;
@@ -68,6 +69,12 @@ impl Functions {
             .collect()
     }
 
+    /// What tells the content of such a file from others, as far as a function's may be.
+    pub fn version_of_file(&self, file: &str) -> Option<String> {
+        let path = self.finder.dir().join(file);
+        read_at_most(&path, MAX_MODULE).ok().map(|content| version_of(&content))
+    }
+
     /// The folder that the functions lie in.
     pub fn folder(&self) -> &Path {
         self.finder.dir()
@@ -75,7 +82,7 @@ impl Functions {
 }
 
 fn candidates(functions: &Path, name: &str) -> Vec<(String, Access, PathBuf)> {
-    let files = SUFFIXES.iter().filter(|_| is_name(name)).map(|(suffix, access)| {
+    let files = suffixes(name).filter(|_| is_name(name)).map(|(suffix, access)| {
         let file = format!("{name}{suffix}");
         let path = functions.join(&file);
         (file, *access, path)

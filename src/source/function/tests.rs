@@ -171,6 +171,7 @@ const LIBRARY: &str = include_str!("../../../functions/samples/library.wat");
 const COMMAND: &str = include_str!("../../../functions/samples/command.wat");
 
 mod bombs;
+mod bounds;
 mod builtins;
 mod doors;
 mod files;

@@ -15,16 +15,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::is_name;
 pub use super::rollback::{RolledBack, current, replace};
+use super::{MOST_FUNCTIONS, is_name};
 use crate::base::WallTime;
 
 /// Versions of one function that are kept; the oldest goes first.
 const MOST_VERSIONS: usize = 20;
 /// Bytes of one function's versions, of which the two newest are kept whatever their size.
 const MOST_BYTES: u64 = 16 << 20;
-/// Functions whose versions are kept: more names than this come from tools that make them up.
-const MOST_FUNCTIONS: usize = 1_000;
 /// Versions that wait to be kept, and their bytes: more than load between two looks of the server.
 const MOST_NOTED: usize = 64;
 const MOST_BYTES_NOTED: usize = 64 << 20;

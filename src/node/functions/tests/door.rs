@@ -33,6 +33,25 @@ impl FunctionRunner for Looking {
     }
 }
 
+#[test]
+fn who_asks_for_an_explanation_has_no_more_read_than_what_answers() {
+    let bench = Bench::new("");
+    bench.write("hi.js", "exports.handler = () => {};");
+    bench.write("large.js", "");
+    for (file, length) in [("hi.wat", 700 << 20), ("large.js", 17 << 20)] {
+        let path = bench.folder.path().join("functions").join(file);
+        let file = std::fs::File::create(path).expect("made");
+        file.set_len(length).expect("of that length");
+    }
+    let versions = |name: &str| {
+        let candidates = bench.opened.project.functions.candidates(name).into_iter();
+        candidates.map(|c| (c.file, c.version.is_some())).collect::<Vec<_>>()
+    };
+    let files = [("functions/hi.js".to_owned(), true), ("functions/hi.wat".to_owned(), false)];
+    assert_eq!(versions("hi"), files);
+    assert_eq!(versions("large"), [("functions/large.js".to_owned(), false)]);
+}
+
 #[tokio::test]
 async fn the_thread_that_serves_requests_never_looks_for_a_function() {
     let bench = Bench::new("");
