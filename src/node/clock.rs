@@ -34,6 +34,18 @@ impl Clock {
         Instant::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 
+    /// What the calling thread has worked since it began: the kernel's work for it counts, waiting
+    /// for a core does not.
+    pub fn worked() -> Instant {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: it fills the structure that it is given, which outlives the call.
+        #[allow(unsafe_code, reason = "the standard library has no clock of a thread's work")]
+        let read = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+        assert_eq!(read, 0, "every Linux that this runs on has this clock");
+        let (seconds, nanos) = (time.tv_sec.cast_unsigned(), time.tv_nsec.cast_unsigned());
+        Instant::from_nanos(seconds * 1_000_000_000 + nanos)
+    }
+
     /// The system's instant of [`Instant::ZERO`], for threads that keep their own time by it.
     pub fn origin(&self) -> std::time::Instant {
         self.start

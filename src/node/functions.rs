@@ -154,6 +154,10 @@ impl function::Host for World {
         self.clock.now()
     }
 
+    fn worked(&self) -> Instant {
+        Clock::worked()
+    }
+
     fn wall(&self) -> WallTime {
         Clock::on_the_wall()
     }

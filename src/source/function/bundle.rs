@@ -385,7 +385,7 @@ fn no_json(file: String, text: &str) -> Option<LoadError> {
     let (line, column) = (place(error.line()), place(error.column()));
     let told = error.to_string();
     let reason = told.rsplit_once(" at line ").map_or(told.as_str(), |(reason, _)| reason);
-    Some(LoadError { file, line, column, reason: format!("is no JSON: {reason}") })
+    Some(LoadError { file, line, column, reason: format!("is no JSON: {reason}"), late: false })
 }
 
 fn id_within(root: &Path, path: &Path) -> Option<String> {

@@ -33,17 +33,24 @@ pub struct LoadError {
     pub column: u32,
     /// What is wrong and, where that is known, what to do.
     pub reason: String,
+    /// A limit of time stopped it, which may be the machine's fault: it is worth another try.
+    pub late: bool,
 }
 
 impl LoadError {
     /// An error of the file as a whole.
     pub fn whole(file: &str, reason: impl Into<String>) -> Self {
-        LoadError { file: file.to_owned(), line: 0, column: 0, reason: reason.into() }
+        LoadError { file: file.to_owned(), line: 0, column: 0, reason: reason.into(), late: false }
+    }
+
+    /// The same, of something that was stopped for its time.
+    pub(super) fn late(self) -> Self {
+        LoadError { late: true, ..self }
     }
 
     /// As `check` and the log write it, with the file as it lies in the project folder.
     pub fn diagnostic(&self) -> String {
-        let LoadError { file, line, column, reason } = &self.in_project();
+        let LoadError { file, line, column, reason, .. } = &self.in_project();
         match line {
             0 => format!("{file}: error function: {reason}"),
             _ => format!("{file}:{line}:{column}: error function: {reason}"),
@@ -159,8 +166,10 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::RunningTime => f.write_str("stopped: ran longer than its limit allows"),
-            Failure::WallTime => f.write_str("stopped: took longer than its limit allows"),
+            Failure::RunningTime => {
+                f.write_str("stopped: ran longer than its limit, `running`, allows")
+            }
+            Failure::WallTime => f.write_str("stopped: took longer than its limit, `wall`, allows"),
             Failure::Memory => f.write_str("stopped: needs more memory than its limit allows"),
             Failure::LogFlood => f.write_str("stopped: wrote more log than its limit allows"),
             Failure::ResponseSize => f.write_str("stopped: answered more than its limit allows"),

@@ -187,7 +187,7 @@ fn load_error(file: &str, text: &str) -> LoadError {
     });
     let (line, column) = place.unwrap_or((0, 0));
     let reason = text.lines().next().unwrap_or("not a WebAssembly module");
-    LoadError { file: file.to_owned(), line, column, reason: plain(reason.trim_end()) }
+    LoadError { file: file.to_owned(), line, column, reason: plain(reason.trim_end()), late: false }
 }
 
 #[cfg(test)]

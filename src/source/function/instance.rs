@@ -53,7 +53,7 @@ pub(super) struct State {
     memory: usize,
     wants_memory: bool,
     started: Instant,
-    /// How long it ran before it last waited, and since when it runs again.
+    /// How long it ran before it last waited, and since when it runs again, by the thread's work.
     ran: Duration,
     resumed: Instant,
 }
@@ -128,7 +128,7 @@ impl State {
     /// of whatever a host function does that takes its time.
     pub(super) fn check_time(&mut self) -> wasmtime::Result<()> {
         let now = self.host.now();
-        if self.ran + now.since(self.resumed) >= self.limits.running {
+        if self.ran + self.host.worked().since(self.resumed) >= self.limits.running {
             return Err(self.stop(Failure::RunningTime));
         }
         if now.since(self.started) >= self.limits.wall {
@@ -159,7 +159,7 @@ impl State {
             self.answer = None;
             return Ok(None);
         }
-        let begun = self.host.now();
+        let (begun, worked) = (self.host.now(), self.host.worked());
         let allowed = self.limits.wall.saturating_sub(begun.since(self.started));
         let longest = time.map_or(allowed, |time| time.min(allowed));
         let answered = match self.asked.as_mut().filter(|_| waiting) {
@@ -169,7 +169,7 @@ impl State {
                 None
             }
         };
-        let waited = self.resume(begun);
+        let waited = self.resume(begun, worked);
         if answered.is_none() && time.is_none_or(|time| time >= allowed) {
             return Err(self.stop(Failure::WallTime));
         }
@@ -183,21 +183,20 @@ impl State {
         if time.is_zero() {
             return Ok(());
         }
-        let begun = self.host.now();
+        let (begun, worked) = (self.host.now(), self.host.worked());
         let allowed = self.limits.wall.saturating_sub(begun.since(self.started));
         self.host.wait(time.min(allowed));
-        self.resume(begun);
+        self.resume(begun, worked);
         if time >= allowed { Err(self.stop(Failure::WallTime)) } else { Ok(()) }
     }
 
-    /// Runs again, after waiting since `begun`: for so long.
-    fn resume(&mut self, begun: Instant) -> Duration {
-        let now = self.host.now();
-        let waited = now.since(begun);
+    /// Runs again, after waiting since `begun`, when the thread had worked so much: for so long.
+    fn resume(&mut self, begun: Instant, worked: Instant) -> Duration {
+        let waited = self.host.now().since(begun);
         // What is over at once was no wait, or a loop of it would be no running.
         if waited >= SHORTEST_WAIT {
-            self.ran += begun.since(self.resumed);
-            self.resumed = now;
+            self.ran += worked.since(self.resumed);
+            self.resumed = self.host.worked();
         }
         waited
     }
@@ -219,7 +218,7 @@ pub(super) fn open(
     environment: Arc<[(String, String)]>,
 ) -> Store<State> {
     let host = sandbox.host().clone();
-    let started = host.now();
+    let (started, resumed) = (host.now(), host.worked());
     let mut store = Store::new(
         sandbox.engine(),
         State {
@@ -242,7 +241,7 @@ pub(super) fn open(
             wants_memory: false,
             started,
             ran: Duration::ZERO,
-            resumed: started,
+            resumed,
         },
     );
     store.limiter(|state| state);

@@ -251,11 +251,23 @@ impl Running {
 
     /// Has the prelude do a step of a deployment.
     fn step(&self, store: &mut Store<State>, step: &str, text: &str) -> Result<(), LoadError> {
-        let outcome = self.call(store, "oh_step", step, text).map_err(|error| {
-            let reason = failure_of(store, &error)
-                .map_or_else(|| error.to_string(), |failure| format!("top-level code {failure}"));
-            LoadError::whole(DEPLOYER, reason)
-        })?;
+        let outcome =
+            self.call(store, "oh_step", step, text).map_err(|error| {
+                match failure_of(store, &error) {
+                    Some(Failure::RunningTime) => {
+                        let reason = format!(
+                            "top-level code ran longer than the {} s it may; a later request tries \
+                         again",
+                            DEPLOYING.as_secs()
+                        );
+                        LoadError::whole(DEPLOYER, reason).late()
+                    }
+                    Some(failure) => {
+                        LoadError::whole(DEPLOYER, format!("top-level code {failure}"))
+                    }
+                    None => LoadError::whole(DEPLOYER, error.to_string()),
+                }
+            })?;
         match outcome.split_first() {
             Some((0, _)) => Ok(()),
             Some((_, text)) => {
@@ -358,7 +370,7 @@ fn load_error(file: &str, text: &str, known: impl Fn(&str) -> bool) -> LoadError
         Some((_, name, numbers)) => (name.as_str(), *numbers),
         None => (file, (0, 0)),
     };
-    LoadError { file: file.to_owned(), line, column, reason: plain(reason.trim()) }
+    LoadError { file: file.to_owned(), line, column, reason: plain(reason.trim()), late: false }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::{
     Access, Error, Functions, LOADS, Level, LoadError, LogLine, MOST_FUNCTIONS, guest, javascript,
     table,
 };
-use crate::base::{Instant, WallTime};
+use crate::base::{Duration, Instant, WallTime};
 use crate::source::routes::Table;
 use crate::source::{AsRead, Loaded, Stamp};
 
@@ -30,13 +30,15 @@ pub(super) struct Known {
     pub(super) depends: Depends,
     /// What requests may still bring about.
     share: Share,
+    /// From when on it is worth another try: it was stopped for its time.
+    again: Option<Instant>,
 }
 
 impl Known {
     /// What answers while the file was not yet looked at in another environment.
     pub(super) fn unread(good: Option<Good>, broken: Option<LoadError>) -> Known {
         let (depends, share) = (Depends::default(), Share::whole(Instant::ZERO));
-        Known { file: None, good, broken, depends, share }
+        Known { file: None, good, broken, depends, share, again: None }
     }
 }
 
@@ -85,6 +87,8 @@ impl Known {
 /// What all scripts together keep between requests: a thousand of them that load little, and more
 /// than a small machine has.
 const MAX_KEPT_BY_ALL: usize = 2 << 30;
+/// When to try again what was stopped for its time.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Larger files are mistakes: scripts are written by hand, modules hold one decision.
 const MAX_SCRIPT: u64 = 1 << 20;
@@ -168,7 +172,9 @@ impl Functions {
             let known = self.known().get(name).cloned();
             known.filter(|known| same(known).unwrap_or_default())
         };
+        let begun = self.sandbox.host().now();
         let current = |known: &Arc<Known>| match asker {
+            _ if known.again.is_some_and(|at| at <= begun) => false,
             Asker::Request => known.depends.is_current(now),
             Asker::Watcher => known.depends.is_exactly_current(now),
         };
@@ -183,7 +189,6 @@ impl Functions {
         if let Some(known) = same.clone().filter(current) {
             return Ok((known, Vec::new()));
         }
-        let begun = self.sandbox.host().now();
         let counts = same.is_some() && asker == Asker::Request;
         if let Some(known) = same
             && counts
@@ -243,7 +248,9 @@ impl Functions {
             None => depends,
         };
         let share = Share::whole(Instant::ZERO);
-        (Known { file: Some((found, as_read)), good, broken, depends, share }, log)
+        let late = broken.as_ref().is_some_and(|error| error.late);
+        let again = late.then(|| self.sandbox.host().now() + TRY_AGAIN);
+        (Known { file: Some((found, as_read)), good, broken, depends, share, again }, log)
     }
 
     /// What all other scripts leave of the memory for all.
@@ -281,7 +288,8 @@ impl Functions {
         }
         let runtime = match self.sandbox.javascript() {
             Ok(runtime) => runtime,
-            Err(error) => return Made::broken(LoadError::whole(file, error.to_string())),
+            // Whoever needs the engine next may start it.
+            Err(error) => return Made::broken(LoadError::whole(file, error.to_string()).late()),
         };
         let main = (Path::new(file), bytes);
         let bundle = Bundle::new(self.finder.dir(), main, &self.hidden, self.now());

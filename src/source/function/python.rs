@@ -87,7 +87,7 @@ fn load_error(file: &str, traceback: &str) -> LoadError {
         digits.parse().ok()
     });
     let (line, column) = (line.unwrap_or(0), u32::from(line.is_some()));
-    LoadError { file: file.to_owned(), line, column, reason: reason.to_owned() }
+    LoadError { file: file.to_owned(), line, column, reason: reason.to_owned(), late: false }
 }
 
 #[cfg(test)]

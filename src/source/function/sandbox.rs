@@ -30,6 +30,11 @@ pub const TICK: Duration = Duration::from_millis(5);
 pub trait Host: Send + Sync {
     /// Monotonic time.
     fn now(&self) -> Instant;
+    /// How long this thread has worked, from some start on: what a guest runs is measured by it,
+    /// so that a busy machine costs guests nothing.
+    fn worked(&self) -> Instant {
+        self.now()
+    }
     /// Wall time.
     fn wall(&self) -> WallTime;
     /// Fills `bytes` with unpredictable ones.

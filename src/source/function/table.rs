@@ -40,7 +40,7 @@ pub(super) fn load(file: &str, bytes: &[u8]) -> (Result<Table, LoadError>, Vec<L
         let (line, column, reason) = first.map_or((0, 0, String::new()), |problem| {
             (place(problem.line), place(problem.column), problem.message)
         });
-        LoadError { file: file.to_owned(), line, column, reason: reason + &more }
+        LoadError { file: file.to_owned(), line, column, reason: reason + &more, late: false }
     });
     (table, log.collect())
 }

@@ -245,7 +245,9 @@ fn what_functions_do_not_have_is_said_with_what_to_do() {
     ] {
         let bench = project(&[("functions/f.js", &format!("const x = 1;\n{code};"))]);
         let error = bench.load_error("f");
-        let start = format!("Error: {what} is not available inside functions");
+        let start = format!(
+            "Error [ERR_FEATURE_UNAVAILABLE_ON_PLATFORM]: {what} is not available inside functions"
+        );
         assert!(error.reason.starts_with(&start) && error.reason.contains(words), "{error}");
         assert_eq!((&*error.file, error.line), ("f.js", 2), "{error}");
     }

@@ -140,6 +140,26 @@ fn a_place_in_the_pool_is_blank_whoever_was_there_before() {
 }
 
 #[test]
+fn what_was_too_slow_to_load_is_tried_again() {
+    let host = TestHost::new();
+    let slow = format!("for (let i = 0; i < 3e6; i++);\n{}", handler("callback(null, 'loaded');"));
+    let bench = Bench::with_host(&[("f.js", &slow)], 1, host.clone());
+    // The engine starts first, in peace.
+    bench.write("other.js", &handler("callback();"));
+    bench.invoke("other", &[]);
+    host.busy.store(true, Ordering::Relaxed);
+    let error = bench.load_error("f");
+    assert_eq!(
+        error.reason,
+        "top-level code ran longer than the 2 s it may; a later request tries again"
+    );
+    host.busy.store(false, Ordering::Relaxed);
+    assert!(bench.load_error("f").late, "not at once");
+    *host.waited.lock().expect("not poisoned") += Duration::from_secs(6);
+    assert_eq!(text(&bench.invoke("f", &[])), "loaded");
+}
+
+#[test]
 fn a_script_holds_little_more_than_what_lives_in_its_heap() {
     let bench = Bench::new(&[
         ("small.js", &handler("callback();")),
