@@ -24,6 +24,7 @@ mod javascript;
 mod load;
 mod prelude;
 pub mod python;
+mod reply;
 mod resolve;
 mod rollback;
 mod sandbox;
