@@ -140,6 +140,8 @@ pub enum Failure {
     ResponseSize,
     /// It gave an address or length outside its own memory.
     Pointer,
+    /// Its `oh_alloc` gave no memory for the event.
+    NoMemory,
     /// It ended with an exit code other than 0.
     Exit(i32),
     /// It trapped: an unreachable instruction, a stack overflow, a division by zero.
@@ -164,6 +166,7 @@ impl fmt::Display for Failure {
             Failure::LogFlood => f.write_str("stopped: wrote more log than its limit allows"),
             Failure::ResponseSize => f.write_str("the response is larger than the limit allows"),
             Failure::Pointer => f.write_str("gave an address outside its own memory"),
+            Failure::NoMemory => f.write_str("oh_alloc gave no memory for the event"),
             Failure::Exit(code) => write!(f, "ended with exit code {code}"),
             Failure::Trap(reason) => write!(f, "trapped: {reason}"),
             Failure::Malformed(reason) => write!(f, "malformed answer: {reason}"),

@@ -5,9 +5,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use wasmtime::{ExternType, ImportType, InstancePre, Memory, Module, Store, ValType};
+use wasmtime::{InstancePre, Memory, Store, WasmBacktrace};
 
-use super::admit::admit;
+use super::admit::{COMPONENT, admit, is_component};
+use super::door::{Door, Outside};
 use super::error::{Failure, LoadError, plain};
 use super::event::Response;
 use super::host::is_operation;
@@ -21,11 +22,6 @@ pub(super) struct Guest {
     door: Door,
 }
 
-enum Door {
-    Command,
-    Library,
-}
-
 impl Guest {
     /// Compiles `bytes`: a binary module or, in a `.wat` file, its text.
     pub(super) fn load(
@@ -35,12 +31,13 @@ impl Guest {
         (name, grants): (&str, &Grants),
     ) -> Result<Guest, LoadError> {
         let wasm = binary(file, bytes)?;
-        let wasm = admit(&wasm).map_err(|reason| LoadError::whole(file, plain(&reason)))?;
-        let engine = sandbox.engine();
-        let module = sandbox.cache().compile(engine, &wasm);
+        let refused = |reason: String| LoadError::whole(file, plain(&reason));
+        let admitted = admit(&wasm).map_err(refused)?;
+        let outside = Outside::of(&wasm).map_err(|error| refused(error.to_string()))?;
+        let door = outside.door().map_err(refused)?;
+        refuse_other_imports(sandbox, file, &outside, (name, grants))?;
+        let module = sandbox.cache().compile(sandbox.engine(), &admitted);
         let module = module.map_err(|e| load_error(file, &format!("{e:#}")))?;
-        let door = door_of(&module).map_err(|reason| LoadError::whole(file, reason))?;
-        refuse_other_imports(sandbox, file, &module, (name, grants))?;
         let module = sandbox.imports(grants).instantiate_pre(&module);
         let module = module.map_err(|e| LoadError::whole(file, format!("{e:#}")))?;
         Ok(Guest { module, door })
@@ -59,6 +56,7 @@ impl Guest {
         match outcome {
             Ok(output) => Response::from_output(output),
             Err(error) => match failure_of(store, &error) {
+                Some(Failure::Trap(reason)) => Err(Failure::Trap(placed(reason, &error))),
                 Some(failure) => Err(failure),
                 // It called proc_exit(0): the way many languages end a good run.
                 None => Response::from_output(std::mem::take(&mut store.data_mut().output)),
@@ -82,12 +80,30 @@ impl Guest {
         let handle = instance.get_typed_func::<(u32, u32), u64>(&mut *store, "oh_handle")?;
         let length = event.len() as u32;
         let at = complete(alloc.call_async(&mut *store, length))?;
+        if at == 0 {
+            // As of malloc. What lies there is the guest's own.
+            return Err(store.data_mut().stop(Failure::NoMemory));
+        }
         match slice_mut(memory.data_mut(&mut *store), at, length) {
             Some(place) => place.copy_from_slice(event),
             None => return Err(store.data_mut().stop(Failure::Pointer)),
         }
         let reply = complete(handle.call_async(&mut *store, (at, length)))?;
         read(store, memory, reply)
+    }
+}
+
+/// With the innermost function, where the module has names.
+fn placed(reason: String, error: &wasmtime::Error) -> String {
+    /// Names of templates in C++ may have thousands.
+    const LONGEST: usize = 120;
+    let trace = error.downcast_ref::<WasmBacktrace>();
+    match trace.and_then(|trace| trace.frames().first()?.func_name()) {
+        Some(name) => {
+            let name: String = plain(name).chars().take(LONGEST).collect();
+            format!("{reason} in `{name}`")
+        }
+        None => reason,
     }
 }
 
@@ -107,6 +123,15 @@ fn read(store: &mut Store<State>, memory: Memory, reply: u64) -> wasmtime::Resul
 fn binary<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, LoadError> {
     // Written by hand; what the parser makes of a text is many times as large.
     const MAX_TEXT: usize = 1 << 20;
+    if is_component(bytes) {
+        return Err(LoadError::whole(file, COMPONENT));
+    }
+    if !file.ends_with(".wat") {
+        return match bytes.starts_with(b"\0asm") {
+            true => Ok(Cow::Borrowed(bytes)),
+            false => Err(LoadError::whole(file, "is no WebAssembly module (text is .wat)")),
+        };
+    }
     if !bytes.starts_with(b"\0asm") && bytes.len() > MAX_TEXT {
         let reason = format!("is larger than {MAX_TEXT} bytes of text");
         return Err(LoadError::whole(file, reason));
@@ -114,44 +139,21 @@ fn binary<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, LoadError> {
     wat::parse_bytes(bytes).map_err(|error| load_error(file, &error.to_string()))
 }
 
-/// Which door the module has.
-fn door_of(module: &Module) -> Result<Door, String> {
-    let function = |name: &str, parameters: &[ValType], results: &[ValType]| {
-        let Some(ExternType::Func(kind)) = module.get_export(name) else { return false };
-        let same = |a: &mut dyn Iterator<Item = ValType>, b: &[ValType]| {
-            let a: Vec<_> = a.collect();
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| ValType::eq(a, b))
-        };
-        same(&mut kind.params(), parameters) && same(&mut kind.results(), results)
-    };
-    let (i32, i64) = (ValType::I32, ValType::I64);
-    if !matches!(module.get_export("memory"), Some(ExternType::Memory(_))) {
-        return Err("exports no memory".to_owned());
-    }
-    if function("_start", &[], &[]) {
-        Ok(Door::Command)
-    } else if function("oh_alloc", std::slice::from_ref(&i32), std::slice::from_ref(&i32))
-        && function("oh_handle", &[i32.clone(), i32], &[i64])
-    {
-        Ok(Door::Library)
-    } else {
-        Err("exports neither _start() nor oh_alloc(i32) -> i32 with oh_handle(i32, i32) -> i64"
-            .to_owned())
-    }
-}
-
 /// Says by name what a module wants that it does not get.
 fn refuse_other_imports(
     sandbox: &Sandbox,
     file: &str,
-    module: &Module,
+    outside: &Outside<'_>,
     (name, grants): (&str, &Grants),
 ) -> Result<(), LoadError> {
     let mut store = super::instance::open(sandbox, Limits::default(), Arc::from([]));
     let imports = sandbox.imports(grants);
-    let refused: Vec<_> = module
-        .imports()
-        .filter(|i| imports.get(&mut store, i.module(), i.name()).is_err())
+    let refused: Vec<_> = outside
+        .imports
+        .iter()
+        .filter(|(from, name, is_function)| {
+            !is_function || imports.get(&mut store, from, name).is_err()
+        })
         .collect();
     if refused.is_empty() {
         return Ok(());
@@ -159,8 +161,8 @@ fn refuse_other_imports(
     // People look at the first ones; a module may have invented hundreds, of any length.
     const TOLD: usize = 8;
     const LONGEST: usize = 100;
-    let shown = |import: &ImportType<'_>| -> String {
-        let name = format!("{}.{}", import.module(), import.name());
+    let shown = |(from, name, _): &&(&str, &str, bool)| -> String {
+        let name = format!("{from}.{name}");
         plain(&name).chars().take(LONGEST).collect()
     };
     let names: Vec<_> = refused.iter().take(TOLD).map(shown).collect();
@@ -168,7 +170,7 @@ fn refuse_other_imports(
     if let Some(more) = refused.len().checked_sub(TOLD).filter(|more| *more > 0) {
         reason.push_str(&format!(" and {more} more"));
     }
-    if refused.iter().any(|i| is_operation(i.module(), i.name())) {
+    if refused.iter().any(|(from, name, _)| is_operation(from, name)) {
         reason.push_str(&format!(
             "; to grant HTTP or the store, write `hosts = [\"HOST\"]` or `store = true` under \
              [[function]] name = \"{name}\" in offhook.toml"

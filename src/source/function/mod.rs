@@ -13,8 +13,10 @@ mod bundle;
 mod cache;
 mod crypto;
 mod depends;
+mod door;
 mod error;
 mod event;
+mod features;
 mod files;
 mod guest;
 mod host;
@@ -34,6 +36,7 @@ mod tests;
 mod typescript;
 pub mod versions;
 mod wasi;
+mod weight;
 mod zone;
 
 use std::collections::HashMap;
