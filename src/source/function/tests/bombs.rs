@@ -70,7 +70,7 @@ fn modules_that_would_take_long_to_compile_are_refused() {
         (
             "values at joins",
             module(
-                &format!("(func (local {}) {})", "i32 ".repeat(100), "(block)".repeat(2_000))
+                &format!("(func (local {}) {})", "i32 ".repeat(1_000), "(block)".repeat(200))
                     .repeat(200),
             ),
         ),
