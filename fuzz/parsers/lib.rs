@@ -49,6 +49,9 @@ pub mod source {
         mod bulk;
         mod error;
         mod event;
+        mod features;
+        mod reply;
+        mod weight;
         pub use crate::directory::paths::Access;
         pub use admit::admit;
         pub use error::{Failure, LoadError};

@@ -14,6 +14,10 @@ use wasmtime::{Engine, Module};
 
 /// Every edit of a module leaves a file; the oldest go.
 const MAX_FILES: usize = 64;
+/// Bytes of all files: dozens of the largest real modules, Go's of 11 MB and Python's of 30 MB.
+const MAX_BYTES: u64 = 512 << 20;
+/// Bytes of one, which every start reads whole.
+const MAX_COMPILED: usize = 96 << 20;
 
 /// A folder of compiled modules.
 pub(super) struct Cache {
@@ -32,22 +36,39 @@ impl Cache {
     /// The compiled form of `wasm`. Trouble with the disk costs time, never the module.
     pub(super) fn compile(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Module> {
         let Some(dir) = &self.dir else { return Module::new(engine, wasm) };
-        let digest = Sha256::digest(wasm);
-        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let file = dir.join(format!("{name}-{:016x}.cwasm", self.compiler));
+        let file = self.file(dir, wasm);
         if let Some(module) = load(engine, &file) {
             return Ok(module);
         }
         let module = Module::new(engine, wasm)?;
-        let _ = module.serialize().map(|bytes| write(dir, &file, &bytes));
+        if let Ok(bytes) = module.serialize() {
+            if bytes.len() > MAX_COMPILED {
+                let (made, most) = (bytes.len(), MAX_COMPILED);
+                let why = format!("has {made} bytes when compiled; at most {most} are allowed");
+                return Err(wasmtime::Error::msg(why));
+            }
+            let _ = write(dir, &file, &bytes);
+        }
         Ok(module)
+    }
+
+    fn file(&self, dir: &Path, wasm: &[u8]) -> PathBuf {
+        let digest = Sha256::digest(wasm);
+        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        dir.join(format!("{name}-{:016x}.cwasm", self.compiler))
+    }
+
+    /// Whether this was compiled.
+    #[cfg(test)]
+    pub(super) fn holds(&self, wasm: &[u8]) -> bool {
+        self.dir.as_deref().is_some_and(|dir| self.file(dir, wasm).exists())
     }
 }
 
 /// Writes beside and renames, so that no half of a file is ever loaded.
 fn write(dir: &Path, file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    prune(dir);
+    prune(dir, MAX_BYTES.saturating_sub((bytes.len() + SUM) as u64));
     // Several threads may compile the same module.
     let beside = format!("new-{}-{:?}", std::process::id(), std::thread::current().id());
     let beside = file.with_extension(beside);
@@ -57,13 +78,21 @@ fn write(dir: &Path, file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     fs::rename(&beside, file)
 }
 
-fn prune(dir: &Path) {
+/// Removes the oldest, so that what stays has at most so many bytes and leaves room for one file.
+fn prune(dir: &Path, most: u64) {
     let Ok(entries) = fs::read_dir(dir) else { return };
-    let age = |entry: &fs::DirEntry| entry.metadata().and_then(|m| m.modified()).ok();
-    let mut files: Vec<_> = entries.flatten().map(|e| (age(&e), e.path())).collect();
+    let known = |entry: fs::DirEntry| {
+        let data = entry.metadata().ok()?;
+        Some((data.modified().ok()?, data.len(), entry.path()))
+    };
+    let mut files: Vec<_> = entries.flatten().filter_map(known).collect();
     files.sort();
-    for (_, path) in files.iter().rev().skip(MAX_FILES - 1) {
-        let _ = fs::remove_file(path);
+    let mut bytes = 0;
+    for (number, (_, length, path)) in files.iter().rev().enumerate() {
+        bytes += length;
+        if number >= MAX_FILES - 1 || bytes > most {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
@@ -128,5 +157,20 @@ mod tests {
         fs::remove_file(entry.path()).expect("removed");
         fs::create_dir(entry.path()).expect("made");
         assert_eq!(answer(&engine, &compiled()), 42, "in the way, but not in ours");
+    }
+
+    #[test]
+    fn the_oldest_files_go_when_there_are_too_many_bytes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = |n: u64| dir.path().join(format!("{n}.cwasm"));
+        for n in 0..5 {
+            let file = fs::File::create(path(n)).expect("made");
+            file.set_len(100).expect("long");
+            let age = std::time::UNIX_EPOCH + std::time::Duration::from_secs(n);
+            file.set_modified(age).expect("old");
+        }
+        prune(dir.path(), 250);
+        let left: Vec<_> = (0..5).filter(|n| path(*n).exists()).collect();
+        assert_eq!(left, [3, 4]);
     }
 }

@@ -148,6 +148,8 @@ pub enum Failure {
     ResponseSize,
     /// It gave an address or length outside its own memory.
     Pointer,
+    /// Its `oh_alloc` gave no memory for the event.
+    NoMemory,
     /// It ended with an exit code other than 0, or, a library, with any: it has not answered.
     Exit(i32),
     /// It trapped: an unreachable instruction, a stack overflow, a division by zero.
@@ -175,6 +177,7 @@ impl fmt::Display for Failure {
             Failure::ResponseSize => f.write_str("stopped: answered more than its limit allows"),
             Failure::Pointer => f.write_str("gave an address outside its own memory"),
             Failure::Exit(0) => f.write_str("ended with exit code 0 before it answered"),
+            Failure::NoMemory => f.write_str("oh_alloc gave no memory for the event"),
             Failure::Exit(code) => write!(f, "ended with exit code {code}"),
             Failure::Trap(reason) => write!(f, "trapped: {reason}"),
             Failure::Malformed(reason) => write!(f, "gave a malformed answer: {reason}"),

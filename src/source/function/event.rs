@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::error::{Failure, LoadError, plain};
+use super::reply::{Reply, Scalar};
 use crate::base::Duration;
 
 /// A request, as a function's handler sees it. Values are already percent-decoded.
@@ -183,28 +184,30 @@ impl Response {
     /// From what the JavaScript prelude answers.
     pub fn from_json(bytes: &[u8]) -> Result<Response, Failure> {
         let malformed = |reason: &str| Failure::Malformed(reason.to_owned());
-        let Ok(Value::Object(mut reply)) = serde_json::from_slice(bytes) else {
-            return Err(malformed("not a JSON object"));
-        };
-        let status = reply.get("status").and_then(status_code);
+        let reply: Reply = serde_json::from_slice(bytes).map_err(|error| {
+            // Not the place, which is none in the author's file.
+            let told = error.to_string();
+            malformed(&plain(told.split(" at line ").next().unwrap_or(&told)))
+        })?;
+        let status = reply.status.and_then(Scalar::into_text).and_then(|text| text.parse().ok());
+        let status = status.filter(|code| (200..600).contains(code));
         let status = status.ok_or_else(|| malformed("statusCode is not an HTTP status"))?;
         let mut response = Response { status, ..Response::default() };
         let mut binary = false;
-        if let Some(Value::String(body)) = reply.get("body64") {
+        if let Some(Scalar::Text(body)) = reply.body64 {
             binary = true;
             response.body = STANDARD.decode(body).map_err(|_| malformed("body64 is not base64"))?;
-        } else if let Some(Value::String(body)) = reply.get_mut("body") {
-            response.body = std::mem::take(body).into_bytes();
+        } else if let Some(Scalar::Text(body)) = reply.body {
+            response.body = body.into_bytes();
         }
-        if let Some(Value::Object(headers)) = reply.get("headers") {
-            for (name, value) in headers {
-                for value in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
-                    response.add_header(name, &text_of(value))?;
-                }
-            }
+        for (name, value) in reply.headers.0 {
+            response.add_header(&name, &value)?;
         }
         if response.content_type.is_empty() {
-            let given = reply.get("type").and_then(Value::as_str).unwrap_or("text/plain");
+            let given = match &reply.kind {
+                Some(Scalar::Text(given)) => given,
+                _ => "text/plain",
+            };
             let charset = if binary { "" } else { "; charset=utf-8" };
             response.add_header("Content-Type", &format!("{given}{charset}"))?;
         }
@@ -271,7 +274,7 @@ impl Response {
 }
 
 /// Header fields of one answer: clients refuse more, and the server's own table of them has an end.
-const MOST_FIELDS: usize = 128;
+pub(super) const MOST_FIELDS: usize = 128;
 const MOST_FIELD_BYTES: usize = 64 << 10;
 
 /// RFC 9110 section 7.6.1, RFC 9112 section 6.
@@ -288,15 +291,6 @@ const HOP_BY_HOP: [&str; 8] = [
 
 const XML: &str = "text/xml; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
-
-fn status_code(value: &Value) -> Option<u16> {
-    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
-    u16::try_from(number).ok().filter(|code| (200..600).contains(code))
-}
-
-fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
 
 type HeaderBlock<'a> = (Vec<(&'a str, &'a str)>, &'a [u8]);
 
@@ -361,6 +355,23 @@ mod tests {
             "",
         ] {
             assert!(matches!(json(reply), Err(Failure::Malformed(_))), "{reply}");
+        }
+        // What nobody knows is skipped.
+        let whole = format!(
+            r#"{{"z":[{}0],"status":"201","headers":{{"A":["b",1]}},"body":"x","y":{{"":0}}}}"#,
+            r#"{"":0},"#.repeat(1_000)
+        );
+        let answer = json(&whole).expect("an answer");
+        assert_eq!((answer.status, &answer.body[..]), (201, &b"x"[..]));
+        let fields = [("A", "b"), ("A", "1")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        assert_eq!(answer.headers, fields);
+        for many in [
+            format!(r#"{{"A":[{}0]}}"#, "0,".repeat(100_000)),
+            format!(r#"{{{}"B":0}}"#, r#""TE":0,"#.repeat(100_000)),
+        ] {
+            let told = json(&format!(r#"{{"status":200,"headers":{many}}}"#)).map(drop);
+            let why = Failure::Malformed("far too many header fields".to_owned());
+            assert_eq!(told, Err(why));
         }
         let deep = format!(r#"{{"status":200,"body":{}"#, "[".repeat(100_000));
         assert!(json(&deep).is_err());

@@ -4,9 +4,10 @@
 
 use std::borrow::Cow;
 
-use wasmtime::{ExternType, Instance, InstancePre, Memory, Module, Store, ValType};
+use wasmtime::{Instance, InstancePre, Memory, Store, WasmBacktrace};
 
-use super::admit::admit;
+use super::admit::{COMPONENT, admit, is_component};
+use super::door::{Door, INITIALIZE, Outside};
 use super::error::{Failure, LoadError, plain};
 use super::event::{Level, Response};
 use super::imports::refuse_others;
@@ -20,11 +21,6 @@ pub(super) struct Guest {
     door: Door,
 }
 
-enum Door {
-    Command,
-    Library,
-}
-
 impl Guest {
     /// Compiles `bytes`: a binary module or, in a `.wat` file, its text.
     pub(super) fn load(
@@ -34,12 +30,13 @@ impl Guest {
         (name, grants): (&str, &Grants),
     ) -> Result<Guest, LoadError> {
         let wasm = binary(file, bytes)?;
-        let wasm = admit(&wasm).map_err(|reason| LoadError::whole(file, plain(&reason)))?;
-        let engine = sandbox.engine();
-        let module = sandbox.cache().compile(engine, &wasm);
+        let refused = |reason: String| LoadError::whole(file, plain(&reason));
+        let admitted = admit(&wasm).map_err(refused)?;
+        let outside = Outside::of(&wasm).map_err(|error| refused(error.to_string()))?;
+        refuse_others(sandbox, file, &outside.imports, (name, grants))?;
+        let door = outside.door().map_err(refused)?;
+        let module = sandbox.cache().compile(sandbox.engine(), &admitted);
         let module = module.map_err(|e| load_error(file, &format!("{e:#}")))?;
-        let door = door_of(&module).map_err(|reason| LoadError::whole(file, reason))?;
-        refuse_others(sandbox, file, &module, (name, grants))?;
         let module = sandbox.imports(grants).instantiate_pre(&module);
         let module = module.map_err(|e| LoadError::whole(file, format!("{e:#}")))?;
         Ok(Guest { module, door })
@@ -58,7 +55,10 @@ impl Guest {
         store.data_mut().finish_lines();
         let output = match outcome {
             Ok(output) => output,
-            Err(error) => match (failure_of(store, &error), &self.door) {
+            Err(error) => match (failure_of(store, &error), self.door) {
+                (Some(Failure::Trap(reason)), _) => {
+                    return Err(Failure::Trap(placed(reason, &error)));
+                }
                 (Some(failure), _) => return Err(failure),
                 // It called proc_exit(0): the way many languages end a good run.
                 (None, Door::Command) => std::mem::take(&mut store.data_mut().output),
@@ -91,6 +91,10 @@ impl Guest {
         let handle = instance.get_typed_func::<(u32, u32), u64>(&mut *store, "oh_handle")?;
         let length = event.len() as u32;
         let at = complete(alloc.call_async(&mut *store, length))?;
+        if at == 0 {
+            // As of malloc. What lies there is the guest's own.
+            return Err(store.data_mut().stop(Failure::NoMemory));
+        }
         match slice_mut(memory.data_mut(&mut *store), at, length) {
             Some(place) => place.copy_from_slice(event),
             None => return Err(store.data_mut().stop(Failure::Pointer)),
@@ -112,9 +116,6 @@ fn initialize(store: &mut Store<State>, instance: &Instance) -> wasmtime::Result
     }
 }
 
-/// What a reactor wants called once, before any other of its functions.
-const INITIALIZE: &str = "_initialize";
-
 /// A document that is not the UTF-8 that it has to be.
 fn not_text(response: &Response) -> Option<String> {
     let kind = response.content_type.split(';').next().unwrap_or_default().trim();
@@ -124,6 +125,20 @@ fn not_text(response: &Response) -> Option<String> {
     let at = error.valid_up_to();
     let byte = response.body.get(at).copied().unwrap_or_default();
     Some(format!("the answer is not UTF-8: byte {byte:#04x} at offset {at}"))
+}
+
+/// With the innermost function, where the module has names.
+fn placed(reason: String, error: &wasmtime::Error) -> String {
+    /// Names of templates in C++ may have thousands.
+    const LONGEST: usize = 120;
+    let trace = error.downcast_ref::<WasmBacktrace>();
+    match trace.and_then(|trace| trace.frames().first()?.func_name()) {
+        Some(name) => {
+            let name: String = plain(name).chars().take(LONGEST).collect();
+            format!("{reason} in `{name}`")
+        }
+        None => reason,
+    }
 }
 
 fn read(store: &mut Store<State>, memory: Memory, reply: u64) -> wasmtime::Result<Vec<u8>> {
@@ -142,39 +157,20 @@ fn read(store: &mut Store<State>, memory: Memory, reply: u64) -> wasmtime::Resul
 fn binary<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, LoadError> {
     // Written by hand; what the parser makes of a text is many times as large.
     const MAX_TEXT: usize = 1 << 20;
+    if is_component(bytes) {
+        return Err(LoadError::whole(file, COMPONENT));
+    }
+    if !file.ends_with(".wat") {
+        return match bytes.starts_with(b"\0asm") {
+            true => Ok(Cow::Borrowed(bytes)),
+            false => Err(LoadError::whole(file, "is no WebAssembly module (text is .wat)")),
+        };
+    }
     if !bytes.starts_with(b"\0asm") && bytes.len() > MAX_TEXT {
         let reason = format!("is larger than {MAX_TEXT} bytes of text");
         return Err(LoadError::whole(file, reason));
     }
     wat::parse_bytes(bytes).map_err(|error| load_error(file, &error.to_string()))
-}
-
-/// Which door the module has.
-fn door_of(module: &Module) -> Result<Door, String> {
-    let function = |name: &str, parameters: &[ValType], results: &[ValType]| {
-        let Some(ExternType::Func(kind)) = module.get_export(name) else { return false };
-        let same = |a: &mut dyn Iterator<Item = ValType>, b: &[ValType]| {
-            let a: Vec<_> = a.collect();
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| ValType::eq(a, b))
-        };
-        same(&mut kind.params(), parameters) && same(&mut kind.results(), results)
-    };
-    let (i32, i64) = (ValType::I32, ValType::I64);
-    if !matches!(module.get_export("memory"), Some(ExternType::Memory(_))) {
-        return Err("exports no memory".to_owned());
-    }
-    if function("_start", &[], &[]) {
-        Ok(Door::Command)
-    } else if module.get_export(INITIALIZE).is_some() && !function(INITIALIZE, &[], &[]) {
-        Err("exports _initialize, but not as _initialize()".to_owned())
-    } else if function("oh_alloc", std::slice::from_ref(&i32), std::slice::from_ref(&i32))
-        && function("oh_handle", &[i32.clone(), i32], &[i64])
-    {
-        Ok(Door::Library)
-    } else {
-        Err("exports neither _start() nor oh_alloc(i32) -> i32 with oh_handle(i32, i32) -> i64"
-            .to_owned())
-    }
 }
 
 /// From the compiler's words; for text modules they hold the place.

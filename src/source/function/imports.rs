@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::{ExternType, ImportType, Module};
+use wasmparser::{Import, TypeRef};
 
 use super::error::{LoadError, plain};
 use super::host::is_operation;
@@ -36,15 +36,15 @@ use Lack::{Bindgen, Edition, Extension, GoScript, Grant, Memory, Nothing};
 const LACKS: [Lack; 7] = [Grant, Edition, Extension, Memory, Bindgen, GoScript, Nothing];
 
 impl Lack {
-    fn of(import: &ImportType<'_>) -> Lack {
-        let (module, name) = (import.module(), import.name());
+    fn of(import: &Import<'_>) -> Lack {
+        let (module, name) = (import.module, import.name);
         if is_operation(module, name) {
             Grant
         } else if module == WASI {
             Extension
         } else if module.starts_with("wasi") {
             Edition
-        } else if matches!(import.ty(), ExternType::Memory(_)) {
+        } else if matches!(import.ty, TypeRef::Memory(_)) {
             Memory
         } else if module == "wbg" || [module, name].iter().any(|n| n.starts_with("__wb")) {
             Bindgen
@@ -61,7 +61,10 @@ impl Lack {
             Grant => "",
             Edition => ": build for WASI preview 1 (wasm32-wasip1)",
             Extension => ": WASI preview 1 has no such function",
-            Memory => ": the memory must be the module's own (no --import-memory)",
+            Memory => {
+                ": export the memory instead (AssemblyScript: without --importMemory, clang: without \
+                 --import-memory)"
+            }
             Bindgen => ": build without wasm-bindgen",
             GoScript => ": build with GOOS=wasip1",
             Nothing => ": nothing offers this",
@@ -73,22 +76,23 @@ impl Lack {
 pub(super) fn refuse_others(
     sandbox: &Sandbox,
     file: &str,
-    module: &Module,
+    wanted: &[Import<'_>],
     (name, grants): (&str, &Grants),
 ) -> Result<(), LoadError> {
     let mut store = open(sandbox, Limits::default(), Arc::from([]));
     let imports = sandbox.imports(grants);
-    let refused: Vec<_> = module
-        .imports()
-        .filter(|i| imports.get(&mut store, i.module(), i.name()).is_err())
-        .map(|import| (Lack::of(&import), import))
+    let is_function = |import: &Import<'_>| matches!(import.ty, TypeRef::Func(_));
+    let refused: Vec<_> = wanted
+        .iter()
+        .filter(|i| !is_function(i) || imports.get(&mut store, i.module, i.name).is_err())
+        .map(|import| (Lack::of(import), import))
         .collect();
     if refused.is_empty() {
         return Ok(());
     }
     let mut reasons = Vec::new();
     for lack in LACKS {
-        let those: Vec<_> = refused.iter().filter(|(l, _)| *l == lack).map(|(_, i)| i).collect();
+        let those: Vec<_> = refused.iter().filter(|(l, _)| *l == lack).map(|(_, i)| *i).collect();
         match lack {
             _ if those.is_empty() => {}
             Grant => reasons.push(format!(
@@ -102,12 +106,12 @@ pub(super) fn refuse_others(
     Err(LoadError::whole(file, reasons.join("; ")))
 }
 
-fn listed(imports: &[&ImportType<'_>]) -> String {
+fn listed(imports: &[&Import<'_>]) -> String {
     // People look at the first ones; a module may have invented hundreds, of any length.
     const TOLD: usize = 8;
     const LONGEST: usize = 100;
-    let shown = |import: &&ImportType<'_>| -> String {
-        let name = format!("{}.{}", import.module(), import.name());
+    let shown = |import: &&Import<'_>| -> String {
+        let name = format!("{}.{}", import.module, import.name);
         plain(&name).chars().take(LONGEST).collect()
     };
     let names: Vec<_> = imports.iter().take(TOLD).map(shown).collect();

@@ -7,6 +7,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+use super::admit::{COMPONENT, is_component};
 use super::bundle::Bundle;
 use super::depends::Depends;
 use super::files::{Found, access_of, files, is_script};
@@ -268,6 +269,12 @@ impl Functions {
         let script = is_script(&found.path) || table::is_table(file);
         let bound = if script { MAX_SCRIPT } else { MAX_MODULE };
         if found.stamp.length() > bound {
+            let mut begins = Vec::new();
+            let read =
+                fs::File::open(&found.path).map(|file| file.take(8).read_to_end(&mut begins));
+            if read.is_ok() && is_component(&begins) {
+                return Err(LoadError::whole(file, COMPONENT));
+            }
             return Err(LoadError::whole(file, format!("is larger than {bound} bytes")));
         }
         read_at_most(&found.path, bound).map_err(|e| LoadError::whole(file, e.to_string()))

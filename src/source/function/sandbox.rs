@@ -4,6 +4,7 @@
 //! which nothing stops a guest that never ends.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -194,7 +195,8 @@ fn engine(slots: u32) -> wasmtime::Result<Engine> {
     config.memory_init_cow(true);
     config.epoch_interruption(true);
     config.max_wasm_stack(WASM_STACK).async_stack_size(WASM_STACK + HOST_STACK);
-    config.wasm_backtrace_max_frames(None);
+    // Where it trapped; who called that, authors learn by a debugger.
+    config.wasm_backtrace_max_frames(Some(NonZeroUsize::MIN));
     // Nobody's guest needs them; `admit` refuses whatever is not in its list, these or others.
     config.wasm_memory64(false).wasm_multi_memory(false).wasm_relaxed_simd(false);
     config.wasm_wide_arithmetic(false).wasm_custom_page_sizes(false);

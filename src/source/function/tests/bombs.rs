@@ -7,6 +7,25 @@ fn module(inside: &str) -> String {
     format!(r#"(module {inside} (memory (export "memory") 1) (func (export "_start")))"#)
 }
 
+const TRUNCATION: &str = "(i64.trunc_f64_u) (f64.convert_i64_u)";
+const CALL: &str = "(call_indirect (i32.const 0))";
+
+/// So many blocks in one another with results, and tables of branches over all of them.
+fn carrying(blocks: usize, tables: usize, results: usize) -> String {
+    let values = "(i32.load (i32.const 0)) ".repeat(results);
+    let labels: String = (0..blocks).map(|n| format!("{n} ")).collect();
+    let load = "(i32.load (i32.const 0))";
+    let table = format!("{load} if {values} {load} br_table {labels} 0 end ");
+    let types = "i32 ".repeat(results);
+    module(&format!(
+        "(type $t (func (result {types}))) (func {} {} {values} {} {})",
+        "block (type $t) ".repeat(blocks),
+        table.repeat(tables),
+        "end ".repeat(blocks),
+        "drop ".repeat(results),
+    ))
+}
+
 /// Why a module is refused.
 fn refused(bench: &Bench, name: &str, text: &[u8]) -> String {
     let path = bench.dir.path().join(name);
@@ -51,11 +70,25 @@ fn modules_that_would_take_long_to_compile_are_refused() {
         (
             "values at joins",
             module(
-                &format!("(func (local {}) {})", "i32 ".repeat(100), "(block)".repeat(2_000))
+                &format!("(func (local {}) {})", "i32 ".repeat(1_000), "(block)".repeat(200))
                     .repeat(200),
             ),
         ),
         ("loops in one another", body(&format!("{}{}", "(loop ".repeat(51), ")".repeat(51)))),
+        // Half a MB of each would take minutes and GB to compile, or leave 100 MB.
+        (
+            "units of machine code in one function",
+            body(&format!("(f64.const 0) {} drop", TRUNCATION.repeat(9_700))),
+        ),
+        (
+            "units of machine code ",
+            module(&format!("(func (f64.const 0) {} drop)", TRUNCATION.repeat(9_000)).repeat(50)),
+        ),
+        ("branches", body(&"(loop)".repeat(5_001))),
+        ("branches", module(&format!("(table 1 funcref) (func {})", CALL.repeat(10_001)))),
+        ("squares", module(&format!("(func {})", "(loop)".repeat(3_500)).repeat(4))),
+        ("values at joins in one function", carrying(100, 100, 16)),
+        ("values at joins in one function", carrying(500, 1, 16)),
         ("parameters", module(&format!("(type (func (param {})))", "i32 ".repeat(101)))),
         ("results", module(&format!("(type (func (result {})))", "i32 ".repeat(17)))),
         ("of text", many(1 << 20, " ")),
@@ -253,5 +286,24 @@ fn typescript_that_takes_long_is_given_up() {
         });
         let given_up = outcome.as_ref().is_err_and(|e| e.reason.contains("too long"));
         assert!(given_up || looks <= 2_000, "{}: {looks}", &text[..20]);
+    }
+}
+
+/// What the project's own guests are built to, where somebody built them: none is near a bound.
+#[test]
+fn real_programs_are_admitted_with_room() {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    let mut folders = vec![built.join("guests/modules"), built.join("setup")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "wasm") {
+                let wasm = fs::read(&path).expect("read");
+                let room = super::super::admit::room(&wasm);
+                assert!(room >= 2.0, "{}: {room}", path.display());
+            }
+        }
     }
 }

@@ -103,7 +103,8 @@ fn imports_that_nobody_gets_are_named_at_load_with_what_to_do() {
     let bench = Bench::new(&[("shared.wat", memory)]);
     assert_eq!(
         bench.load_error("shared").reason,
-        "imports env.memory: the memory must be the module's own (no --import-memory)"
+        "imports env.memory: export the memory instead (AssemblyScript: \
+         without --importMemory, clang: without --import-memory)"
     );
 }
 
@@ -182,4 +183,66 @@ fn a_module_without_a_door_or_memory_is_refused() {
     let typo = bench.load_error("typo");
     assert_eq!((typo.line, typo.column), (2, 26), "{typo}");
     assert!(bench.load_error("vast").reason.contains("memory"), "{}", bench.load_error("vast"));
+}
+
+#[test]
+fn a_door_of_another_type_is_told_with_the_one_it_should_have() {
+    let with = |inside: &str| format!(r#"(module (memory (export "memory") 1) {inside})"#);
+    let alloc = r#"(func (export "oh_alloc") (param i32) (result i32) (i32.const 8))"#;
+    let handle = "(func (export \"oh_handle\") (param i32 i32) (result i32) (i32.const 0))";
+    let bench = Bench::new(&[
+        ("handle.wat", &with(&format!("{alloc} {handle}"))),
+        ("start.wat", &with(r#"(func (export "_start") (param i32))"#)),
+        ("global.wat", &with(r#"(global (export "_start") i32 (i32.const 0))"#)),
+    ]);
+    assert_eq!(
+        bench.load_error("handle").reason,
+        "exports oh_handle(i32, i32) -> i32, wanted oh_handle(i32, i32) -> i64"
+    );
+    assert_eq!(bench.load_error("start").reason, "exports _start(i32), wanted _start()");
+    assert!(bench.load_error("global").reason.contains("is no function"));
+}
+
+#[test]
+fn what_is_no_module_is_told_so() {
+    let bench = Bench::new(&[]);
+    for (name, bytes, why) in [
+        ("text", &b"(module)"[..], "is no WebAssembly module"),
+        ("gzip", b"\x1f\x8b\x08\0garbage", "is no WebAssembly module"),
+        ("component", b"\0asm\x0d\0\x01\0", "wasm32-wasip1"),
+    ] {
+        fs::write(bench.dir.path().join(format!("{name}.wasm")), bytes).expect("written");
+        assert!(bench.load_error(name).reason.contains(why), "{}", bench.load_error(name));
+    }
+    let vast = [&b"\0asm\x0d\0\x01\0"[..], &vec![0; 17 << 20]].concat();
+    fs::write(bench.dir.path().join("vast.wasm"), vast).expect("written");
+    assert!(bench.load_error("vast").reason.contains("is a component"));
+}
+
+#[test]
+fn a_trap_names_its_function() {
+    let traps = r#"(module (memory (export "memory") 1)
+      (func $undefined_weak:main (unreachable))
+      (func (export "_start") (call $undefined_weak:main)))"#;
+    // With memory filled in parts, so that it is written anew.
+    let fills = traps.replace(
+        "(unreachable)",
+        "(memory.fill (i32.const 0) (i32.const 0) (memory.size)) unreachable",
+    );
+    let bench = Bench::new(&[("traps.wat", traps), ("fills.wat", &fills)]);
+    for name in ["traps", "fills"] {
+        let Some(Failure::Trap(why)) = bench.invoke(name, &[]).failure else { panic!("{name}") };
+        assert!(why.ends_with("in `undefined_weak:main`"), "{why}");
+    }
+}
+
+#[test]
+fn imports_are_refused_before_anything_is_compiled() {
+    let wat = r#"(module (import "env" "emscripten_resize_heap" (func (param i32) (result i32)))
+      (memory (export "memory") 1) (func (export "_start")))"#;
+    let bench = Bench::new(&[("greedy.wat", wat)]);
+    let wasm = wat::parse_str(wat).expect("sound");
+    let before = bench.sandbox.cache().holds(&wasm);
+    assert!(bench.load_error("greedy").reason.contains("emscripten_resize_heap"));
+    assert_eq!((before, bench.sandbox.cache().holds(&wasm)), (false, false));
 }

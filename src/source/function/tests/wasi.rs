@@ -134,7 +134,7 @@ fn a_library_is_initialized_once_before_anything_else() {
     bench.write("other.wat", &command("", b"", &other));
     assert_eq!(
         bench.load_error("other").to_string(),
-        "other.wat: exports _initialize, but not as _initialize()"
+        "other.wat: exports _initialize(i32), wanted _initialize()"
     );
 }
 
