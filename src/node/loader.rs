@@ -342,6 +342,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn kept_versions_are_tried_again_when_what_they_lacked_is_mended() {
+        let (lib, main) = ("functions/lib.private.js", "functions/f.js");
+        let uses = "const lib = require('./lib.private');\n\
+                    exports.handler = (context, event, callback) => callback(null, lib.word);";
+        let mut bench = Bench::new(&[(lib, "exports.word = 'one';"), (main, uses)]);
+        bench.loader.look();
+        write(&bench.folder, main, "exports.handler = (");
+        write(&bench.folder, lib, "exports.word = (");
+        let mut bench = bench.restarted();
+        bench.loader.look();
+        assert!(bench.run("f").await.0.starts_with("500"));
+        write(&bench.folder, lib, "exports.word = 'two';");
+        assert_eq!(bench.run("f").await.0, "two");
+    }
+
+    #[tokio::test]
     async fn what_answered_between_two_looks_is_kept() {
         let mut bench = Bench::new(&[("functions/f.js", GREET)]);
         bench.loader.look();

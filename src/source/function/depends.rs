@@ -117,6 +117,14 @@ impl Depends {
         self
     }
 
+    /// With what an earlier version was made from, too.
+    pub(super) fn and(self, earlier: Depends) -> Depends {
+        let mut files: BTreeMap<_, _> = earlier.files.into_iter().collect();
+        files.extend(self.files);
+        let listings = [self.listings, earlier.listings].concat();
+        Depends { data: self.data, ..Depends::new(files, listings) }
+    }
+
     /// Whether all is as it was, for a request, which cannot look at a thousand files: of packages
     /// it looks at their package.json, which every installation writes.
     pub(super) fn is_current(&self, now: WallTime) -> bool {

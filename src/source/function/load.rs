@@ -234,7 +234,7 @@ impl Functions {
         // What was written for few answers nobody else.
         let last = before.and_then(|known| known.good.clone());
         let last = last.filter(|good| good.access <= access);
-        let Made { outcome, depends, mut log } = made.held_against(last.as_ref());
+        let Made { outcome, mut depends, mut log } = made.held_against(last.as_ref());
         let (good, broken) = match outcome {
             Ok(program) => {
                 if let Some(versions) = &self.versions {
@@ -242,7 +242,13 @@ impl Functions {
                 }
                 (Some(Good::new(program, access, &depends)), None)
             }
-            Err(error) => (last.or_else(|| self.kept(name, access, &mut log)), Some(error)),
+            Err(error) if last.is_some() => (last, Some(error)),
+            Err(error) => {
+                let (good, tried) = self.kept(name, access, &mut log);
+                // What it lacked may be mended before the file is.
+                depends = tried.into_iter().fold(depends, Depends::and);
+                (good, Some(error))
+            }
         };
         let depends = match before {
             Some(before) => depends.after(&before.depends),
@@ -309,23 +315,32 @@ impl Functions {
 
     /// The newest good version of those that were kept, when nothing good was loaded since the
     /// start; none that answered fewer people than may ask now, nor one from before such a one.
-    fn kept(&self, name: &str, access: Access, log: &mut Vec<LogLine>) -> Option<Good> {
+    /// With what each that was tried was made from.
+    fn kept(
+        &self,
+        name: &str,
+        access: Access,
+        log: &mut Vec<LogLine>,
+    ) -> (Option<Good>, Vec<Depends>) {
         /// A version may need other files as they were then; somebody waits for this.
         const MOST_TRIED: usize = 3;
-        let versions = self.versions.as_ref()?;
+        let mut tried = vec![];
+        let Some(versions) = &self.versions else { return (None, tried) };
         let list = versions.list(name);
         let open = |version: &&Version| {
             access_of(name, &version.file).is_some_and(|version| version <= access)
         };
         let good = list.iter().take_while(open).filter(|version| version.good);
-        good.take(MOST_TRIED).find_map(|version| {
+        let found = good.take(MOST_TRIED).find_map(|version| {
             let bytes = versions.read(name, version).ok()?;
             let made = self.make(name, &version.file, &bytes);
             let access = access_of(name, &version.file)?;
-            let good = Good::new(made.outcome.ok()?, access, &made.depends);
-            log.extend(made.log);
-            Some(good)
-        })
+            let good = made.outcome.ok().map(|program| Good::new(program, access, &made.depends));
+            tried.push(made.depends);
+            log.extend(good.is_some().then_some(made.log).into_iter().flatten());
+            good
+        });
+        (found, tried)
     }
 }
 
