@@ -65,11 +65,19 @@ pub struct Versions {
 }
 
 /// What was loaded well, and is not kept yet.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Noted {
     name: String,
     file: String,
     bytes: Vec<u8>,
+    /// It could not be written, and that was said.
+    told: bool,
+}
+
+impl Noted {
+    fn is_same(&self, other: &Noted) -> bool {
+        (&self.name, &self.file, &self.bytes) == (&other.name, &other.file, &other.bytes)
+    }
 }
 
 impl Versions {
@@ -81,9 +89,12 @@ impl Versions {
     /// Remembers what was loaded well until [`Versions::keep_noted`]: who loads it may be answering
     /// a call, and writes nothing. The oldest goes first where there is too much.
     pub fn note(&self, name: &str, file: &str, bytes: Vec<u8>) {
-        let new = Noted { name: name.to_owned(), file: file.to_owned(), bytes };
+        self.take_note(Noted { name: name.to_owned(), file: file.to_owned(), bytes, told: false });
+    }
+
+    fn take_note(&self, new: Noted) {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.retain(|before| *before != new);
+        noted.retain(|before| !before.is_same(&new));
         noted.push_back(new);
         let mut bytes: usize = noted.iter().map(|noted| noted.bytes.len()).sum();
         while noted.len() > MOST_NOTED || (bytes > MOST_BYTES_NOTED && noted.len() > 1) {
@@ -91,14 +102,21 @@ impl Versions {
         }
     }
 
-    /// Keeps what was noted, in that order; gives the names of functions where that failed.
+    /// Keeps what was noted, in that order; gives the names of functions where that failed, once:
+    /// what a full disk did not take stays noted.
     pub fn keep_noted(&self, now: WallTime) -> Vec<(String, io::Error)> {
         let noted = std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner));
-        let kept = noted.into_iter().map(|Noted { name, file, bytes }| {
-            let kept = self.keep(&name, &file, &bytes, now, true);
-            kept.map_err(|error| (name, error))
-        });
-        kept.filter_map(Result::err).collect()
+        let mut failed = vec![];
+        for noted in noted {
+            let kept = self.keep(&noted.name, &noted.file, &noted.bytes, now, true);
+            if let Err(error) = kept {
+                if !noted.told {
+                    failed.push((noted.name.clone(), error));
+                }
+                self.take_note(Noted { told: true, ..noted });
+            }
+        }
+        failed
     }
 
     /// The versions of a function, the newest first.
@@ -236,6 +254,22 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_could_not_be_written_is_tried_again_and_told_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("versions");
+        fs::write(&place, "in the way").expect("written");
+        let versions = Versions::new(place.clone());
+        let now = WallTime::from_unix_millis(1_795_237_266_123);
+        versions.note("f", "f.js", b"one".to_vec());
+        assert_eq!(versions.keep_noted(now).len(), 1);
+        assert_eq!(versions.keep_noted(now).len(), 0, "told once");
+        fs::remove_file(&place).expect("removed");
+        assert_eq!(versions.keep_noted(now).len(), 0);
+        let [version] = &versions.list("f")[..] else { panic!("one version") };
+        assert_eq!(versions.read("f", version).expect("there"), b"one");
+    }
 
     #[test]
     fn what_is_kept_is_bounded_private_and_checked() {
