@@ -20,6 +20,9 @@ impl Host for BenchHost {
     fn now(&self) -> Instant {
         Instant::ZERO + self.0.elapsed()
     }
+    fn worked(&self) -> Instant {
+        offhook::node::clock::Clock::worked()
+    }
     fn wall(&self) -> WallTime {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         WallTime::from_unix_millis(now.expect("a clock").as_millis() as u64)
