@@ -196,12 +196,15 @@ mod tests {
         fs::create_dir_all(&folder).expect("made");
         fs::write(folder.join("function.c"), "").expect("written");
         let source = sources::all(project.path()).remove(0);
-        let module = b"(module (import \"offhook\" \"ask\" (func (param i32 i32) (result i32)))
-            (memory (export \"memory\") 1) (func (export \"_start\")))";
+        let module = wat::parse_str(
+            "(module (import \"offhook\" \"ask\" (func (param i32 i32) (result i32)))
+             (memory (export \"memory\") 1) (func (export \"_start\")))",
+        );
+        let module = module.expect("sound");
         let try_with = |toml: &str| {
             fs::write(project.path().join("offhook.toml"), toml).expect("written");
             let config = read_config(&Project { folder: project.path().to_owned() })?;
-            load(config, &source, module)
+            load(config, &source, &module)
         };
         let refused = try_with("").expect_err("nothing is granted");
         assert!(refused.starts_with("asks.wasm: imports what is not granted"), "{refused}");
